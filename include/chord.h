@@ -1,0 +1,246 @@
+/* chord.h - run GGUF language models that need not fit in memory.
+ *
+ *  - Every fallible call returns chord_status and, when it fails, fills *err (err may be NULL). Nothing aborts,
+ *    prints or exits.
+ *  - NULL options, or a zeroed field, means the default (sampling: greedy). *_close(NULL) does nothing.
+ *  - A model may be shared by threads; a session is used by one thread at a time, except chord_session_cancel().
+ *  - What a callback is given lives until it returns; buffers passed in stay the caller's.
+ *  - Sizes end in _bytes, times in _ns, counts of tokens in _tokens.
+ */
+#ifndef CHORD_H
+#define CHORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CHORD_VERSION "0.1.0"
+
+#define CHORD_STATUS_MAP(X)                                                                        \
+    X(OK, "ok")                                                                                    \
+    X(CANCELLED, "cancelled")                                                                      \
+    X(INVALID, "invalid argument")                                                                 \
+    X(NO_MEMORY, "out of memory")                                                                  \
+    X(BUDGET, "memory budget too small")                                                           \
+    X(IO, "read failed")                                                                           \
+    X(CORRUPT, "malformed file")                                                                   \
+    X(UNSUPPORTED, "unsupported model")                                                            \
+    X(FULL, "context is full")                                                                     \
+    X(SHORT, "buffer too small")
+
+#define CHORD_STATUS_ENUM(name, text) CHORD_##name,
+typedef enum chord_status { CHORD_STATUS_MAP(CHORD_STATUS_ENUM) CHORD_STATUS_COUNT } chord_status;
+#undef CHORD_STATUS_ENUM
+
+/* Owned by the caller; text is a whole sentence naming the place and the numbers, always terminated. */
+typedef struct chord_error {
+    chord_status status;
+    int os_errno; /* 0 when no system call was at fault */
+    char text[376];
+} chord_error;
+
+/* The few words of CHORD_STATUS_MAP; never NULL. */
+const char *chord_status_text(chord_status status);
+
+typedef struct chord_runtime chord_runtime; /* what a process has once: budget, threads, readers, log */
+typedef struct chord_model chord_model;     /* the weights; paid from the runtime's budget */
+typedef struct chord_session chord_session; /* one conversation: a KV cache and its tokens */
+
+/* ---- runtime ------------------------------------------------------------------------------ */
+
+typedef enum chord_log_level { CHORD_LOG_INFO, CHORD_LOG_WARN } chord_log_level;
+
+typedef struct chord_runtime_options {
+    uint64_t budget_bytes; /* everything this process may use; 0: what the machine or container really has to give */
+    uint32_t threads;      /* compute threads; 0: cores within the CPU quota */
+    const char *cpu;       /* "ref", "avx2", "avx512": use no faster kernels than these; NULL: the best the CPU has */
+    void (*log)(void *ud, chord_log_level level, const char *line);
+    void *log_ud;
+} chord_runtime_options;
+
+chord_status chord_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err);
+void chord_runtime_close(chord_runtime *runtime);
+
+/* What the running machine or container can give to this process: the least of MemAvailable and, for the
+ * process's memory cgroup and each ancestor (v1 and v2), limit - usage + reclaimable file cache, less
+ * max(256 MiB, 10 %). */
+uint64_t chord_memory_available_bytes(void);
+
+/* Optional, for programs: turns a SIGBUS inside one of our file mappings (the file shrank, the disk failed) into
+ * an I/O error of the call that met it. Without it the library reads into its own memory and never maps. */
+chord_status chord_guard_install(chord_error *err);
+
+/* ---- model -------------------------------------------------------------------------------- */
+
+/* Where bytes come from: a path or "file://..." uri, or (uri == NULL) your own reader. */
+typedef struct chord_source {
+    const char *uri;
+    chord_status (*read)(void *ud, uint64_t offset, void *dst, size_t len); /* all of len, or fail; any thread */
+    uint64_t size_bytes;
+    void *ud;
+} chord_source;
+
+typedef enum chord_kv_type { CHORD_KV_F16, CHORD_KV_Q8_0 } chord_kv_type;
+/* plan: pin what fits, spread evenly, stream the rest; lru and none exist so that the claim can be measured. */
+typedef enum chord_policy { CHORD_POLICY_PLAN, CHORD_POLICY_LRU, CHORD_POLICY_NONE } chord_policy;
+/* auto: mapped when everything fits with max(64 MiB, 3 %) to spare and the guard is installed, else paged. */
+typedef enum chord_mode { CHORD_MODE_AUTO, CHORD_MODE_MAPPED, CHORD_MODE_PAGED } chord_mode;
+
+typedef struct chord_model_options {
+    uint32_t context_tokens; /* 0: min(trained, 4096); all KV memory is reserved when the model opens */
+    uint32_t sessions_max;   /* 0: 1 */
+    uint32_t chunk_tokens;   /* most prompt tokens in one pass; 0: as the budget allows (changes no result) */
+    uint32_t prefetch_tiles; /* most tiles read ahead, 0: as many as the ring holds */
+    bool no_prefetch;        /* read a tile only when it is needed */
+    bool no_repack;          /* keep the file's layout: mapped pages stay shared between processes */
+    bool no_vocabulary;      /* open without a tokenizer (token ids in, token ids out) */
+    chord_kv_type kv_type;
+    chord_policy policy;
+    chord_mode mode;
+} chord_model_options;
+
+/* What this budget buys. Costs one read of the file's header. */
+typedef struct chord_plan {
+    uint64_t model_bytes;            /* tensor data of all shards */
+    uint64_t budget_bytes;           /* the budget planned for */
+    uint64_t budget_bytes_min;       /* the smallest budget that works for this context */
+    uint32_t context_tokens;         /* the context planned for */
+    uint32_t context_tokens_max;     /* the largest context this budget allows, 0: none */
+    uint64_t resident_bytes;         /* weights that stay */
+    uint64_t window_bytes;           /* the ring that the others stream through */
+    uint64_t kv_bytes, scratch_bytes;
+    uint64_t fixed_bytes;            /* code, stacks, page tables, tokenizer, metadata */
+    uint64_t streamed_bytes_per_pass;
+    uint64_t read_bytes_per_pass;    /* weight bytes one decode pass touches, resident and streamed */
+    uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
+    bool mapped;                     /* the file is mapped; nothing streams */
+    bool fits;                       /* false: the call that opens would be refused; budget_bytes_min says what works */
+} chord_plan;
+
+chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
+                              chord_plan *out, chord_error *err);
+chord_status chord_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
+                              chord_model **out, chord_error *err);
+void chord_model_close(chord_model *model);
+
+typedef struct chord_model_info {
+    const char *architecture, *name; /* live as long as the model */
+    uint32_t layers, embedding, heads, kv_heads, vocabulary, trained_context_tokens, context_tokens;
+    uint64_t parameters, file_bytes;
+    bool has_chat_template;
+    chord_plan plan; /* what was done when the model opened */
+} chord_model_info;
+void chord_model_describe(const chord_model *model, chord_model_info *out);
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+/* Both write at most cap items, set *need to the full count, and return CHORD_SHORT when cap < *need.
+ * special: parse special tokens inside text and add BOS/EOS where the model's vocabulary asks for them.
+ * bos: add only BOS where the vocabulary asks for it (what `run --raw` does). */
+typedef enum chord_tokenize_mode { CHORD_TOKENIZE_PLAIN, CHORD_TOKENIZE_SPECIAL, CHORD_TOKENIZE_RAW } chord_tokenize_mode;
+chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
+                            size_t cap, size_t *need, chord_error *err);
+/* The bytes of tokens, special ones written out when `special`. May end inside a UTF-8 character. */
+chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap,
+                              size_t *need, chord_error *err);
+
+/* messages_json: [{"role","content",...}], or an object {"messages", "tools", and further template variables}.
+ * template_text: NULL for the model's own. open_reply: end with the opening of the assistant's turn.
+ * The result is tokenised with CHORD_TOKENIZE_SPECIAL (BOS stands exactly once, whoever adds it). */
+chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len,
+                               bool open_reply, char *out, size_t cap, size_t *need, chord_error *err);
+/* The same without a model: bos and eos may be NULL. */
+chord_status chord_template_render(chord_runtime *runtime, const char *template_text, const char *messages_json, size_t len,
+                                   bool open_reply, const char *bos, const char *eos, char *out, size_t cap, size_t *need,
+                                   chord_error *err);
+
+/* ---- session ------------------------------------------------------------------------------ */
+
+chord_status chord_session_open(chord_model *model, chord_session **out, chord_error *err);
+void chord_session_close(chord_session *session);
+
+/* Make the session's past equal to these tokens: a common prefix is kept, only the rest is evaluated.
+ * *reused (may be NULL) gets the tokens that were kept. The first token is read while the rest is looked up. */
+chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err);
+
+typedef struct chord_sampling {
+    float temperature;        /* 0: greedy */
+    uint32_t top_k;           /* 0: all */
+    float top_p;              /* 0 or 1: off */
+    float min_p;              /* 0: off */
+    float typical_p;          /* 0 or 1: off */
+    float repeat_penalty;     /* 0 or 1: off */
+    float presence_penalty, frequency_penalty;
+    uint32_t penalty_tokens;  /* how far back penalties look; 0: 64 */
+    uint64_t seed;
+} chord_sampling;
+
+typedef struct chord_piece {
+    int32_t token;
+    float logprob;    /* of the token in the unchanged distribution, natural logarithm */
+    const char *text; /* whole UTF-8 characters; may be empty while one is incomplete */
+    size_t len;
+} chord_piece;
+typedef bool (*chord_on_piece)(void *ud, const chord_piece *piece); /* return false to stop after this piece */
+
+typedef enum chord_stop_reason {
+    CHORD_STOP_LENGTH,  /* max_tokens were made */
+    CHORD_STOP_END,     /* the model ended its answer */
+    CHORD_STOP_TEXT,    /* a stop string appeared */
+    CHORD_STOP_CONTEXT, /* the context is full */
+    CHORD_STOP_CALLER   /* on_piece returned false */
+} chord_stop_reason;
+const char *chord_stop_reason_text(chord_stop_reason reason); /* "length", "end", "text", "context", "caller" */
+
+typedef struct chord_generate_options {
+    uint32_t max_tokens;      /* 0: until the context is full */
+    chord_sampling sampling;
+    const char *const *stops; /* stop strings; the match itself is not given to on_piece */
+    size_t stop_count;
+    bool ignore_end;          /* go on past end tokens */
+} chord_generate_options;
+
+typedef struct chord_generate_result {
+    chord_stop_reason stop_reason;
+    uint32_t tokens;      /* made, end token included */
+    uint64_t logits_hash; /* xxHash64 over (u32 id, f32 logits row) of each generated token, little endian */
+} chord_generate_result;
+
+/* Continue from the session's past (chord_session_sync first). */
+chord_status chord_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece,
+                                    void *ud, chord_generate_result *out, chord_error *err);
+
+/* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in
+ * order; return false to stop. first: the first of the n positions whose row is wanted (rows before cost nothing). */
+typedef bool (*chord_on_logits)(void *ud, size_t position, const float *logits, size_t vocabulary);
+chord_status chord_session_logits(chord_session *session, const int32_t *tokens, size_t n, size_t first,
+                                  chord_on_logits on_logits, void *ud, chord_error *err);
+
+/* From any thread: the running call, or else the next, returns CHORD_CANCELLED. Also wakes a wait for bytes. */
+void chord_session_cancel(chord_session *session);
+
+typedef struct chord_progress {
+    const char *phase; /* "open", "prefill", "decode" */
+    uint64_t done, total, bytes_read, stall_ns;
+} chord_progress;
+/* Called from the session's thread between tiles, at most every 100 ms. */
+void chord_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud);
+
+typedef struct chord_stats { /* the promise (budget) beside the truth (peak), the bytes, the waiting */
+    uint64_t budget_bytes, peak_bytes, resident_bytes, window_bytes, kv_bytes, scratch_bytes;
+    uint64_t bytes_read, hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
+    uint64_t read_ns, stall_ns; /* store busy reading; compute standing still for it */
+    uint64_t prompt_tokens, reused_tokens, output_tokens, prefill_ns, decode_ns, passes;
+    bool mapped;
+} chord_stats;
+void chord_session_stats(const chord_session *session, chord_stats *out);
+void chord_session_stats_reset(chord_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,232 @@
+/* base.h - what every room stands on: status and error text, counted memory, bounded input, number <-> text, threads,
+ * clock. Two faces implement it: hosted (POSIX) and freestanding (WebAssembly, one thread, no libc).
+ *
+ * No room above the programs may include a libc header other than the freestanding ones of C17 (stdint, stddef, stdbool,
+ * stdarg, limits, float, inttypes' PRI macros through this file); what it needs comes from here. */
+#ifndef CHORD_BASE_H
+#define CHORD_BASE_H
+
+#include "chord.h"
+
+#include <stdarg.h>
+
+/* ---- the few words C leaves to a library --------------------------------------------------- */
+
+#if defined(__wasm__)
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *text);
+#define PRIu64 "llu"
+#define PRIi64 "lld"
+#define PRIx64 "llx"
+#else
+#include <inttypes.h>
+#include <string.h>
+#endif
+
+#define CHORD_LIKE_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define CHORD_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define CHORD_MIB 1048576ull
+
+/* assert is for our own bugs only; input never reaches one. */
+#ifdef NDEBUG
+#define CHORD_ASSERT(condition) ((void)0)
+#else
+#define CHORD_ASSERT(condition) ((condition) ? (void)0 : __builtin_trap())
+#endif
+
+static inline uint64_t chord_min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t chord_max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline uint64_t chord_ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
+/* unit is a power of two. */
+static inline uint64_t chord_align_up(uint64_t value, uint64_t unit) { return (value + unit - 1) & ~(unit - 1); }
+static inline uint64_t chord_align_down(uint64_t value, uint64_t unit) { return value & ~(unit - 1); }
+
+static inline bool chord_text_equal(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+    return n == strlen(b) && memcmp(a, b, n) == 0;
+}
+
+/* Little endian, any alignment. Every host we build for is little endian (checked in base.c). */
+static inline uint16_t chord_load_u16(const void *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint32_t chord_load_u32(const void *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint64_t chord_load_u64(const void *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
+static inline float chord_load_f32(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
+
+/* ---- status and error text ----------------------------------------------------------------- */
+
+#define CHORD_TRY(call)                                                                            \
+    do {                                                                                           \
+        chord_status status_ = (call);                                                             \
+        if (status_ != CHORD_OK) return status_;                                                   \
+    } while (0)
+
+/* Writes the sentence and returns status, so that a failing line reads `return chord_fail(...)`. err may be NULL. */
+chord_status chord_fail(chord_error *err, chord_status status, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+/* The same, ending in the system's name for os_errno. */
+chord_status chord_fail_os(chord_error *err, chord_status status, int os_errno, const char *format, ...)
+    CHORD_LIKE_PRINTF(4, 5);
+
+/* ---- number <-> text ----------------------------------------------------------------------- */
+
+/* A small vsnprintf: %d %i %u %x %X %c %s %p %% with l, ll, z; width, '-', '0', precision for %s and %f; %f (exact, round half
+ * to even), %g (shortest text that reads back as the same double). Returns the length the whole text has;
+ * writes at most cap bytes including the terminator (cap 0: writes nothing). */
+size_t chord_vformat(char *out, size_t cap, const char *format, va_list args);
+size_t chord_format(char *out, size_t cap, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+/* Shortest decimal text that reads back as value, as Python's repr(float) writes it ("1.0", "1e+16", "inf").
+ * out holds at least 32 bytes; returns the length. */
+size_t chord_f64_to_text(double value, char *out);
+/* Reads a decimal number (JSON's grammar, leading '+' or '.' tolerated) correctly rounded. Returns the bytes used,
+ * 0 when there is no number. */
+size_t chord_text_to_f64(const char *text, size_t len, double *out);
+/* Whole decimal text -> number; false when empty, not a number, or out of range. */
+bool chord_text_to_u64(const char *text, size_t len, uint64_t *out);
+
+/* ---- memory that is counted ----------------------------------------------------------------- */
+
+/* Every byte the library owns comes from a heap: an allocator with a ceiling. Thread-safe. Allocation from 64 KiB
+ * are whole pages given back to the system when freed; smaller ones are counted with their header. */
+typedef struct chord_heap chord_heap;
+chord_status chord_heap_open(uint64_t ceiling_bytes, chord_heap **out, chord_error *err);
+void chord_heap_close(chord_heap *heap); /* asserts that all was freed */
+uint64_t chord_heap_used_bytes(const chord_heap *heap);
+uint64_t chord_heap_peak_bytes(const chord_heap *heap);
+uint64_t chord_heap_ceiling_bytes(const chord_heap *heap);
+
+/* Zeroed, 64-byte aligned. Fails with CHORD_BUDGET (ceiling) or CHORD_NO_MEMORY; the sentence names `what` and the numbers.
+ * bytes 0 gives a valid pointer. */
+chord_status chord_alloc(chord_heap *heap, uint64_t bytes, const char *what, void **out, chord_error *err);
+void chord_free(chord_heap *heap, void *p); /* NULL does nothing */
+
+/* Regions for weights, KV and scratch: whole pages, 2 MiB aligned when they are that large (asks for huge pages), zeroed,
+ * charged to the heap. touch: every page is made resident now, so that a budget that lies dies here; lock: also mlock
+ * where the system allows it (never an error). */
+typedef struct chord_region {
+    void *base;
+    uint64_t bytes;
+} chord_region;
+chord_status chord_region_open(chord_heap *heap, uint64_t bytes, const char *what, bool touch, bool lock, chord_region *out,
+                               chord_error *err);
+void chord_region_close(chord_heap *heap, chord_region *region);
+
+/* Growing bytes with a ceiling, always terminated by a zero byte that len does not count. */
+typedef struct chord_buffer {
+    chord_heap *heap;
+    char *data;
+    size_t len, cap, len_max;
+} chord_buffer;
+void chord_buffer_init(chord_buffer *buffer, chord_heap *heap, size_t len_max);
+void chord_buffer_free(chord_buffer *buffer);
+chord_status chord_buffer_append(chord_buffer *buffer, const void *data, size_t len, chord_error *err);
+chord_status chord_buffer_printf(chord_buffer *buffer, chord_error *err, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+
+/* Many small objects that die together: chunks of 64 KiB from the heap up to a ceiling of its own. */
+typedef struct chord_arena_chunk chord_arena_chunk;
+typedef struct chord_arena {
+    chord_heap *heap;
+    chord_arena_chunk *chunks;
+    char *next, *end;
+    uint64_t used_bytes, bytes_max;
+    const char *what;
+} chord_arena;
+void chord_arena_init(chord_arena *arena, chord_heap *heap, uint64_t bytes_max, const char *what);
+void chord_arena_free(chord_arena *arena);
+/* Zeroed, 16-byte aligned; NULL when the ceiling or the heap refuses: then return chord_arena_fail(). */
+void *chord_arena_get(chord_arena *arena, uint64_t bytes);
+chord_status chord_arena_fail(const chord_arena *arena, chord_error *err);
+
+/* Test builds (-DCHORD_FAULTS): the n-th fallible step from now (allocation, read, thread start) fails once. n 0: disarm. */
+#ifdef CHORD_FAULTS
+void chord_fault_arm(uint64_t n);
+bool chord_fault_fired(void);
+bool chord_fault_now(void); /* true: this step must fail */
+uint64_t chord_fault_live_blocks(void);
+#else
+#define chord_fault_now() false
+#endif
+
+/* ---- hashing --------------------------------------------------------------------------------- */
+
+/* xxHash64, seed 0 (https://github.com/Cyan4973/xxHash, XXH64 specification), streaming. */
+typedef struct chord_hash {
+    uint64_t lane[4], total_bytes;
+    uint8_t rest[32];
+    uint32_t rest_bytes;
+} chord_hash;
+void chord_hash_start(chord_hash *hash);
+void chord_hash_add(chord_hash *hash, const void *data, size_t len);
+uint64_t chord_hash_end(const chord_hash *hash);
+uint64_t chord_hash_of(const void *data, size_t len);
+
+/* ---- UTF-8 ------------------------------------------------------------------------------------ */
+
+/* Decodes one code point from text[0..len), len > 0. Returns the bytes used; an invalid byte gives *code = 0xFFFD and 1. */
+size_t chord_utf8_decode(const char *text, size_t len, uint32_t *code);
+/* Writes 1..4 bytes; returns how many. */
+size_t chord_utf8_encode(uint32_t code, char *out);
+/* How many bytes at the start of text are whole, valid or hopeless characters: the rest (at most 3 bytes) is the beginning of
+ * one that may still be completed. */
+size_t chord_utf8_whole(const char *text, size_t len);
+
+/* ---- threads, clock, system ------------------------------------------------------------------- */
+
+uint64_t chord_clock_ns(void); /* monotonic */
+/* Seconds since 1970 UTC for strftime_now; 0 where there is no clock. */
+int64_t chord_clock_unix_s(void);
+
+typedef struct chord_mutex chord_mutex;
+typedef struct chord_cond chord_cond;
+struct chord_mutex { _Alignas(16) unsigned char bytes[64]; };
+struct chord_cond { _Alignas(16) unsigned char bytes[64]; };
+void chord_mutex_init(chord_mutex *mutex);
+void chord_mutex_free(chord_mutex *mutex);
+void chord_mutex_lock(chord_mutex *mutex);
+void chord_mutex_unlock(chord_mutex *mutex);
+void chord_cond_init(chord_cond *cond);
+void chord_cond_free(chord_cond *cond);
+void chord_cond_wait(chord_cond *cond, chord_mutex *mutex);
+void chord_cond_wake_all(chord_cond *cond);
+
+typedef struct chord_thread chord_thread;
+/* A long-lived thread with a 256 KiB stack, round-to-nearest, subnormals on, all signals blocked. CHORD_UNSUPPORTED where there are no
+ * threads (freestanding). */
+chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
+                                chord_error *err);
+void chord_thread_join(chord_heap *heap, chord_thread *thread);
+
+/* Compute threads that run one function together. The caller is worker 0. Idle workers spin 50 us at most, then sleep. */
+typedef struct chord_pool chord_pool;
+chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
+void chord_pool_close(chord_pool *pool);
+uint32_t chord_pool_threads(const chord_pool *pool);
+/* Calls task(ud, worker, workers) once on each worker and returns when all have returned. One caller at a time. A NULL pool runs it
+ * here as worker 0 of 1. */
+void chord_pool_run(chord_pool *pool, void (*task)(void *ud, uint32_t worker, uint32_t workers), void *ud);
+
+/* Worker's share of [0, count) in whole multiples of grain (the last share takes the rest). */
+typedef struct chord_share {
+    uint64_t first, end;
+} chord_share;
+chord_share chord_share_of(uint64_t count, uint64_t grain, uint32_t worker, uint32_t workers);
+
+/* Round-to-nearest and subnormals on for the calling thread; give the result to chord_float_leave. */
+uint32_t chord_float_enter(void);
+void chord_float_leave(uint32_t saved);
+
+/* Instruction sets our kernels know, as bits. chord_cpu_features() is what this CPU and system allow. */
+#define CHORD_CPU_ANY 0u
+#define CHORD_CPU_AVX2 1u       /* AVX2, F16C, BMI2 (FMA is never used) */
+#define CHORD_CPU_AVX512 2u     /* AVX-512 F, BW, DQ, VL, VBMI, VNNI */
+#define CHORD_CPU_WASM_SIMD 4u  /* 128-bit SIMD */
+#define CHORD_CPU_WASM_RELAXED 8u
+uint32_t chord_cpu_features(void);
+/* Cores within the affinity mask and the cgroup's CPU quota, at least 1. */
+uint32_t chord_cpu_cores(void);
+/* Anonymous + shared + page-table + kernel-stack bytes of this process now; 0 where unknown. */
+uint64_t chord_process_bytes(void);
+
+#endif

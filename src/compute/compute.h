@@ -1,0 +1,79 @@
+/* compute.h - tensor operations over threads. Every sum has one written order (see quant.h): no result depends on the number
+ * of threads, the chunk of the prompt, or the instruction set.
+ *
+ * Shapes are (rows, columns), row major, f32. */
+#ifndef CHORD_COMPUTE_H
+#define CHORD_COMPUTE_H
+
+#include "quant/quant.h"
+
+/* Which threads and which instruction set an operation runs on. */
+typedef struct chord_compute {
+    chord_pool *pool; /* NULL: this thread */
+    uint32_t cpu;
+    const struct chord_vector_ops *ops; /* one source, compiled once per instruction set */
+} chord_compute;
+void chord_compute_init(chord_compute *c, chord_pool *pool, uint32_t cpu);
+
+/* Our own elementary functions: the same bits from every compiler and instruction set. Source of the approach: Cephes-style range reduction. */
+float chord_expf(float x);  /* < -87.33 gives 0; > 88.72 gives +inf; NaN stays NaN */
+float chord_tanhf(float x);
+float chord_siluf(float x); /* x / (1 + exp(-x)) */
+float chord_geluf(float x); /* tanh form, as gemma uses it */
+void chord_sincos(double angle, double *sine, double *cosine);
+double chord_exp2(double x);
+double chord_log2(double x);
+float chord_f16_to_f32(uint16_t half);
+uint16_t chord_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
+
+/* Sum of 16 strided lanes, then halved (the rule of quant.h), of x[i] * y[i]. */
+float chord_dot_f32(const float *x, const float *y, uint64_t n);
+
+/* out = x / sqrt(mean(x^2) + eps) * weight, each row of n; out may be x. weight NULL: no weight. */
+void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n, float eps);
+void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);            /* x += y */
+void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t rows, uint32_t n); /* bias */
+void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
+typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU } chord_glu;
+void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n); /* gate = f(gate) * up */
+void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);             /* cap * tanh(x / cap) */
+bool chord_all_finite(const float *x, uint64_t n);
+/* First index of the largest value; n > 0. */
+uint32_t chord_argmax(const float *x, uint32_t n);
+
+/* Rotary embedding. table: (tokens, dims/2) pairs of (cos, sin) for positions first..; factors (dims/2) divides the frequency of each pair, NULL: 1.
+ * scale: positions are multiplied by it (linear scaling: 1/factor). */
+void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale, const float *factors);
+/* x: (tokens, heads, head_dim), the first dims of each head are turned. neox: pairs (i, i + dims/2); else (2i, 2i+1). */
+void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads, uint32_t head_dim, uint32_t dims,
+                bool neox);
+
+/* ---- attention and its cache ----------------------------------------------------------------
+ * Positions lie in blocks of 64 counted from absolute position 0; a cache holds `blocks` of them as a ring (block b lies at b % blocks), so a sliding
+ * window needs no more than window + chunk. Inside a block K is stored transposed (dim, 64), V as (64, dim): lane = position for
+ * scores, lane = dim for the weighted sum. Values are rounded to the cache's type when written.
+ *
+ * One query head, one block (the specification; masked positions are skipped):
+ *   s_j = (sum over d ascending of q_d * k_jd, multiply then add) * scale [, softcap]
+ *   m = max s_j;  p_j = exp(s_j - m);  l = sum of p_j (16-lane rule over the 64 places, masked ones +0);  o_d = sum over j ascending of p_j * v_jd
+ * Folding blocks first to last: M' = max(M, m); a = exp(M - M'); b = exp(m - M'); L = L * a + l * b; O_d = O_d * a + o_d * b. Result O_d / L. */
+#define CHORD_KV_BLOCK 64u
+typedef struct chord_kv {
+    chord_kv_type type;
+    uint32_t kv_heads, head_dim, blocks;
+    uint8_t *memory; /* chord_kv_bytes(), 64-byte aligned, zeroed */
+} chord_kv;
+uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks);
+/* k, v: (tokens, kv_heads, head_dim) for positions first... */
+void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k, const float *v);
+
+typedef struct chord_attention_args {
+    uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and what came before */
+    uint32_t window;               /* 0: all; else only the last `window` positions, itself included */
+    float scale, softcap;          /* softcap 0: none */
+} chord_attention_args;
+/* out: (tokens, heads, head_dim); may be q. scratch: chord_attention_scratch_bytes(). */
+void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv, const chord_attention_args *args, void *scratch);
+uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads);
+
+#endif

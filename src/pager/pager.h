@@ -1,0 +1,85 @@
+/* pager.h - which weight bytes are in memory, and when. Knows extents, not what a tensor means.
+ *
+ * A dense forward pass reads the same bytes in the same order, in a circle, where LRU is the worst policy: below one full
+ * cycle it never hits. So residency is planned: as many tiles as the budget holds are pinned, spread evenly over the pass, and the others
+ * stream through a ring of slots whose next reads are in flight while this tile computes.
+ *
+ *            claim (reader)          read done              pin                    release
+ *   EMPTY ------------------> LOADING ---------> READY <-----------> PINNED   READY/PINNED --> EMPTY (plan, none)
+ *                                \--> FAILED (reported by pin, then EMPTY)     READY stays, evictable (lru)
+ *
+ * Invariants:
+ *  - a pass is a list of tiles written before it starts; slots are claimed strictly in list order;
+ *  - nobody waits for a tile while holding a later one; ring >= tiles an operation holds at once + 2;
+ *  - cancel, failure and close wake every waiter, and close drains reads in flight;
+ *  - after the end of a pass readers go on with the start of the next one (assumed to be the same list until told otherwise);
+ *  - nothing is allocated after open. */
+#ifndef CHORD_PAGER_H
+#define CHORD_PAGER_H
+
+#include "store/store.h"
+
+/* A run of whole rows of one tensor: bytes [offset, offset + bytes) of a shard. */
+typedef struct chord_tile {
+    uint32_t shard, bytes;
+    uint64_t offset;
+} chord_tile;
+
+typedef struct chord_pager_config {
+    chord_heap *heap;
+    chord_store *const *stores; /* by shard; outlive the pager */
+    uint32_t shards;
+    const chord_tile *tiles;    /* in the order a full pass uses them; outlive the pager */
+    uint32_t tile_count;
+    uint64_t memory_bytes;      /* for pinned tiles and ring together */
+    uint32_t hold_max;          /* tiles an operation holds at once */
+    uint32_t prefetch_tiles;    /* 0: as far as the ring reaches */
+    bool no_prefetch;
+    uint32_t readers;           /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
+    chord_policy policy;
+    bool mapped;                /* tiles are read where they lie in the mapped file (all of memory_bytes may be used for packed copies) */
+    bool pack;                  /* mapped: give each tile memory of its own to be packed into */
+} chord_pager_config;
+
+/* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is too small. */
+typedef struct chord_pager_plan {
+    uint64_t pinned_bytes, ring_bytes, streamed_bytes_per_pass, memory_bytes_min;
+    uint32_t pinned_tiles, ring_slots;
+} chord_pager_plan;
+chord_status chord_pager_plan_make(const chord_pager_config *config, chord_pager_plan *out, chord_error *err);
+
+typedef struct chord_pager chord_pager;
+chord_status chord_pager_open(const chord_pager_config *config, chord_pager **out, chord_error *err);
+void chord_pager_close(chord_pager *pager);
+
+/* Tell what the coming pass uses: indices into tiles, ascending. The list is copied. Reads start at once. */
+chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
+/* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest. */
+void chord_pager_pass_end(chord_pager *pager);
+
+/* A tile in memory until it is released. */
+typedef struct chord_view {
+    const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
+    uint8_t *own;        /* where the holder may pack the tile (== data: in place), NULL: may not. After packing call chord_pager_packed. */
+    bool packed;
+} chord_view;
+/* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns CHORD_CANCELLED after chord_pager_cancel. */
+chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
+void chord_pager_packed(chord_pager *pager, uint32_t tile); /* the held tile's own memory is now packed: it stays so */
+void chord_pager_release(chord_pager *pager, uint32_t tile);
+
+/* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else NULL; not a pin. For embedding rows. */
+const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed);
+
+/* From any thread: the waiting or next pin returns CHORD_CANCELLED, until chord_pager_cancel_clear. */
+void chord_pager_cancel(chord_pager *pager);
+void chord_pager_cancel_clear(chord_pager *pager);
+
+typedef struct chord_pager_stats {
+    uint64_t hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
+    uint64_t bytes_read, read_ns, stall_ns; /* read_ns: some read was in flight; stall_ns: pin waited */
+} chord_pager_stats;
+void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
+void chord_pager_stats_reset(chord_pager *pager);
+
+#endif

@@ -1,0 +1,67 @@
+/* store.h - where bytes come from: a file, memory, or the caller's own reader.
+ *
+ * A store is a small table of functions and the state behind it. Its contract:
+ *  - read is exact: all of len bytes at offset, or an error naming the store, the offset and the numbers. A short read, a file
+ *    that shrank and an interrupted call (EINTR) are the store's business, never the caller's.
+ *  - read and fetch may be called from any thread at the same time.
+ *  - size_bytes never changes while the store is open. */
+#ifndef CHORD_STORE_H
+#define CHORD_STORE_H
+
+#include "base/base.h"
+
+typedef struct chord_store chord_store;
+typedef struct chord_store_ops {
+    chord_status (*read)(chord_store *, uint64_t offset, void *dst, size_t len, chord_error *);
+    /* NULL: fetch is a read. See chord_store_fetch. */
+    chord_status (*fetch)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
+                          chord_error *);
+    const void *(*map)(chord_store *, chord_error *); /* NULL: cannot map */
+    void (*unmap)(chord_store *, const void *base);
+    void (*close)(chord_store *);
+} chord_store_ops;
+
+struct chord_store {
+    const chord_store_ops *ops;
+    chord_heap *heap;
+    uint64_t size_bytes;
+    uint32_t align;   /* of offset, length and address in fetch: 1, or the device's (statx DIOALIGN, else 4096) */
+    const char *name; /* for error sentences */
+};
+
+/* A local file. Buffered reads for read(); fetch() takes what already lies in the page cache from there (cachestat, preadv2 with
+ * RWF_NOWAIT) and the rest by O_DIRECT, or buffered + DONTNEED where O_DIRECT is refused or was measured slower on
+ * the first real fetches. A directory, an empty file, a missing file: a sentence. */
+chord_status chord_store_open_file(chord_heap *heap, const char *path, chord_store **out, chord_error *err);
+/* bytes stay the caller's and must outlive the store. */
+chord_status chord_store_open_memory(chord_heap *heap, const void *bytes, uint64_t size_bytes, const char *name,
+                                     chord_store **out, chord_error *err);
+/* The caller's reader (source->uri == NULL). Its failure is reported as CHORD_IO with the offset. */
+chord_status chord_store_open_callback(chord_heap *heap, const chord_source *source, chord_store **out, chord_error *err);
+void chord_store_close(chord_store *store);
+
+chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, size_t len, chord_error *err);
+
+/* Bring [offset, offset + len) into slot, which is aligned to 4096 and holds at least len + 2 * max(align, 4096) bytes, by the cheapest
+ * way this store has; *data gets the address of the first wanted byte inside the slot. A failed read is tried again
+ * once before it is reported. */
+chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
+                               chord_error *err);
+/* What a slot for len bytes must hold. */
+size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
+
+/* Map the whole store read-only. The mapping is registered with the guard; NULL + error when the store cannot map or
+ * the guard is not installed. */
+const void *chord_store_map(chord_store *store, chord_error *err);
+void chord_store_unmap(chord_store *store, const void *base);
+/* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when touched). */
+void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len);
+/* True once a read through this mapping met SIGBUS: the bytes seen since were zeros. Reading it clears it. */
+bool chord_store_map_failed(chord_store *store, const void *base);
+
+/* Test stores: fail the n-th read/fetch from now with EIO (0: never), and delay every fetch by delay_ns. Wraps inner,
+ * which it closes. */
+chord_status chord_store_open_faulty(chord_heap *heap, chord_store *inner, uint64_t fail_nth, uint64_t fail_count,
+                                     uint64_t delay_ns, chord_store **out, chord_error *err);
+
+#endif

@@ -70,15 +70,26 @@ chord_status chord_gguf_get_bool(const chord_gguf *gguf, const char *key, bool f
 chord_status chord_gguf_get_text(const chord_gguf *gguf, const char *key, size_t len_max, chord_arena *arena, const char **out,
                                  size_t *len, chord_error *err);
 
-/* Walk an array (or anything in a store) front to back through a small window: text points into the window and lives until the next call. */
-typedef struct chord_gguf_walk {
+/* A window that slides over a store front to back. */
+typedef struct chord_window {
     chord_store *store;
-    const chord_gguf_value *value;
-    uint64_t offset, index, window_offset;
-    size_t window_len;
-    uint8_t *window;
-    size_t window_cap;
     chord_heap *heap;
+    uint8_t *bytes;
+    size_t cap, len;
+    uint64_t start, position; /* file offsets: of bytes[0], of the next byte to be taken */
+} chord_window;
+chord_status chord_window_open(chord_heap *heap, chord_store *store, uint64_t position, chord_window *out, chord_error *err);
+void chord_window_close(chord_window *window);
+/* The next n bytes, contiguous, valid until the next call. Past the end of the store: CHORD_CORRUPT, saying what was wanted. */
+chord_status chord_window_take(chord_window *window, uint64_t n, const char *what, const uint8_t **out, chord_error *err);
+/* Go past n bytes without reading them. */
+chord_status chord_window_skip(chord_window *window, uint64_t n, const char *what, chord_error *err);
+
+/* Walk an array front to back: text points into the window and lives until the next call. */
+typedef struct chord_gguf_walk {
+    chord_window window;
+    const chord_gguf_value *value;
+    uint64_t index;
 } chord_gguf_walk;
 chord_status chord_gguf_walk_open(const chord_gguf *gguf, const chord_gguf_value *value, chord_gguf_walk *out, chord_error *err);
 void chord_gguf_walk_close(chord_gguf_walk *walk);

@@ -54,8 +54,9 @@ void chord_pager_close(chord_pager *pager);
 
 /* Tell what the coming pass uses: indices into tiles, ascending. The list is copied. Reads start at once. */
 chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
-/* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest. */
-void chord_pager_pass_end(chord_pager *pager);
+/* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest. Mapped: CHORD_IO
+ * when a page could not be read since the pass began (the guard put zeros there): the pass's results are void. */
+chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 
 /* A tile in memory until it is released. */
 typedef struct chord_view {

@@ -1,0 +1,316 @@
+/* gguf.c - parse and validate the header. Every count, length and offset of the file is checked against a limit and
+ * against the file's size before it is used. */
+#include "gguf/gguf_inner.h"
+
+#define VALUES_MAX 65536u
+#define TENSORS_MAX 262144u
+#define KEY_BYTES_MAX 65535u
+#define NAME_BYTES_MAX 255u
+#define METADATA_BYTES_MAX (256 * CHORD_MIB)
+
+static const struct {
+    const char *name;
+    uint32_t bytes; /* 0: not of fixed size */
+} TYPES[CHORD_GGUF_TYPE_COUNT] = {
+    [CHORD_GGUF_U8] = {"u8", 1},         [CHORD_GGUF_I8] = {"i8", 1},       [CHORD_GGUF_U16] = {"u16", 2},
+    [CHORD_GGUF_I16] = {"i16", 2},       [CHORD_GGUF_U32] = {"u32", 4},     [CHORD_GGUF_I32] = {"i32", 4},
+    [CHORD_GGUF_F32] = {"f32", 4},       [CHORD_GGUF_BOOL] = {"bool", 1},   [CHORD_GGUF_STRING] = {"string", 0},
+    [CHORD_GGUF_ARRAY] = {"array", 0},   [CHORD_GGUF_U64] = {"u64", 8},     [CHORD_GGUF_I64] = {"i64", 8},
+    [CHORD_GGUF_F64] = {"f64", 8},
+};
+
+const char *chord_gguf_type_name(chord_gguf_type type)
+{
+    return (uint32_t)type < CHORD_GGUF_TYPE_COUNT ? TYPES[type].name : "unknown";
+}
+
+uint32_t chord_gguf_type_bytes(chord_gguf_type type) { return TYPES[type].bytes; }
+
+static chord_status take_u32(chord_window *w, const char *what, uint32_t *out, chord_error *err)
+{
+    const uint8_t *p;
+    CHORD_TRY(chord_window_take(w, 4, what, &p, err));
+    *out = chord_load_u32(p);
+    return CHORD_OK;
+}
+
+static chord_status take_u64(chord_window *w, const char *what, uint64_t *out, chord_error *err)
+{
+    const uint8_t *p;
+    CHORD_TRY(chord_window_take(w, 8, what, &p, err));
+    *out = chord_load_u64(p);
+    return CHORD_OK;
+}
+
+/* A key or a name: short, without zero bytes, kept for good. */
+static chord_status take_name(chord_gguf *g, chord_window *w, const char *what, uint64_t len_max, const char **out,
+                              chord_error *err)
+{
+    uint64_t at = w->position, len;
+    const uint8_t *p;
+    CHORD_TRY(take_u64(w, what, &len, err));
+    if (len == 0 || len > len_max)
+        return chord_fail(err, CHORD_CORRUPT, "%s: %s at %" PRIu64 " has %" PRIu64 " bytes, 1 to %" PRIu64 " are allowed",
+                          w->store->name, what, at, len, len_max);
+    CHORD_TRY(chord_window_take(w, len, what, &p, err));
+    char *text = chord_arena_get(&g->arena, len + 1);
+    if (text == NULL) return chord_arena_fail(&g->arena, err);
+    memcpy(text, p, len);
+    if (strlen(text) != len)
+        return chord_fail(err, CHORD_CORRUPT, "%s: %s at %" PRIu64 " holds a zero byte", w->store->name, what, at);
+    *out = text;
+    return CHORD_OK;
+}
+
+void chord_gguf_scalar(chord_gguf_type type, const uint8_t *p, chord_gguf_value *value)
+{
+    switch (type) {
+    case CHORD_GGUF_U8: case CHORD_GGUF_BOOL: value->scalar.u = p[0]; break;
+    case CHORD_GGUF_I8: value->scalar.i = (int8_t)p[0]; break;
+    case CHORD_GGUF_U16: value->scalar.u = chord_load_u16(p); break;
+    case CHORD_GGUF_I16: value->scalar.i = (int16_t)chord_load_u16(p); break;
+    case CHORD_GGUF_U32: value->scalar.u = chord_load_u32(p); break;
+    case CHORD_GGUF_I32: value->scalar.i = (int32_t)chord_load_u32(p); break;
+    case CHORD_GGUF_U64: value->scalar.u = chord_load_u64(p); break;
+    case CHORD_GGUF_I64: value->scalar.i = (int64_t)chord_load_u64(p); break;
+    case CHORD_GGUF_F32: value->scalar.f = (double)chord_load_f32(p); break;
+    case CHORD_GGUF_F64: {
+        uint64_t bits = chord_load_u64(p);
+        memcpy(&value->scalar.f, &bits, sizeof bits);
+        break;
+    }
+    default: break;
+    }
+}
+
+static chord_status take_type(chord_window *w, const char *key, chord_gguf_type *out, chord_error *err)
+{
+    uint64_t at = w->position;
+    uint32_t type;
+    CHORD_TRY(take_u32(w, "a metadata type", &type, err));
+    if (type >= CHORD_GGUF_TYPE_COUNT)
+        return chord_fail(err, CHORD_CORRUPT, "%s: metadata '%s' at %" PRIu64 " has type %u, the last known is %u",
+                          w->store->name, key, at, type, (unsigned)CHORD_GGUF_TYPE_COUNT - 1);
+    *out = (chord_gguf_type)type;
+    return CHORD_OK;
+}
+
+static chord_status take_array(chord_window *w, chord_gguf_value *value, chord_error *err)
+{
+    CHORD_TRY(take_type(w, value->key, &value->elem_type, err));
+    CHORD_TRY(take_u64(w, value->key, &value->count, err));
+    value->offset = w->position;
+    uint32_t bytes = TYPES[value->elem_type].bytes;
+    uint64_t left = w->store->size_bytes - w->position;
+    if (value->elem_type == CHORD_GGUF_ARRAY)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s: metadata '%s' is an array of arrays", w->store->name, value->key);
+    if (value->count > left / (bytes != 0 ? bytes : 8))
+        return chord_fail(err, CHORD_CORRUPT, "%s: metadata '%s' claims %" PRIu64 " elements, %" PRIu64 " bytes are left",
+                          w->store->name, value->key, value->count, left);
+    if (bytes != 0) {
+        CHORD_TRY(chord_window_skip(w, value->count * bytes, value->key, err));
+    } else {
+        for (uint64_t i = 0; i < value->count; i++) {
+            uint64_t len;
+            CHORD_TRY(take_u64(w, value->key, &len, err));
+            CHORD_TRY(chord_window_skip(w, len, value->key, err));
+        }
+    }
+    value->length = w->position - value->offset;
+    return CHORD_OK;
+}
+
+static chord_status take_value(chord_gguf *g, chord_window *w, chord_gguf_value *value, chord_error *err)
+{
+    CHORD_TRY(take_name(g, w, "a metadata key", KEY_BYTES_MAX, &value->key, err));
+    CHORD_TRY(take_type(w, value->key, &value->type, err));
+    if (value->type == CHORD_GGUF_ARRAY) return take_array(w, value, err);
+    if (value->type == CHORD_GGUF_STRING) {
+        CHORD_TRY(take_u64(w, value->key, &value->count, err));
+        value->offset = w->position;
+        value->length = value->count;
+        return chord_window_skip(w, value->count, value->key, err);
+    }
+    const uint8_t *p;
+    value->offset = w->position;
+    value->length = TYPES[value->type].bytes;
+    value->count = 1;
+    CHORD_TRY(chord_window_take(w, value->length, value->key, &p, err));
+    chord_gguf_scalar(value->type, p, value);
+    return CHORD_OK;
+}
+
+static chord_status check_dims(const chord_window *w, chord_tensor *t, chord_error *err)
+{
+    uint64_t elements = 1;
+    for (uint32_t i = 0; i < t->dims_count; i++) {
+        if (t->dims[i] == 0 || __builtin_mul_overflow(elements, t->dims[i], &elements) || elements > INT64_MAX / 8)
+            return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has an impossible size: dimension %u is %" PRIu64,
+                              w->store->name, t->name, i, t->dims[i]);
+    }
+    const chord_type_info *info = chord_type_get((uint32_t)t->type);
+    if (info == NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s: tensor '%s' has format number %u, which is not known",
+                          w->store->name, t->name, (unsigned)t->type);
+    if (t->dims[0] % info->block_elems != 0)
+        return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has rows of %" PRIu64 " elements, %s has blocks of %u",
+                          w->store->name, t->name, t->dims[0], info->name, info->block_elems);
+    t->rows = elements / t->dims[0];
+    t->row_bytes = t->dims[0] / info->block_elems * info->block_bytes;
+    t->bytes = t->rows * t->row_bytes; /* elements < 2^60 and no format has more than 8 bytes an element */
+    return CHORD_OK;
+}
+
+static chord_status take_tensor(chord_gguf *g, chord_window *w, chord_tensor *t, chord_error *err)
+{
+    CHORD_TRY(take_name(g, w, "a tensor name", NAME_BYTES_MAX, &t->name, err));
+    CHORD_TRY(take_u32(w, t->name, &t->dims_count, err));
+    if (t->dims_count == 0 || t->dims_count > CHORD_GGUF_DIMS_MAX)
+        return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has %u dimensions, 1 to %u are allowed", w->store->name,
+                          t->name, t->dims_count, CHORD_GGUF_DIMS_MAX);
+    for (uint32_t i = 0; i < CHORD_GGUF_DIMS_MAX; i++) t->dims[i] = 1;
+    for (uint32_t i = 0; i < t->dims_count; i++) CHORD_TRY(take_u64(w, t->name, &t->dims[i], err));
+    uint32_t type;
+    CHORD_TRY(take_u32(w, t->name, &type, err));
+    t->type = (chord_type)type;
+    CHORD_TRY(take_u64(w, t->name, &t->offset, err));
+    return check_dims(w, t, err);
+}
+
+/* Offsets in the file are relative to the aligned end of the header; make them absolute and check that they fit. */
+static chord_status place_tensors(chord_gguf *g, const chord_window *w, chord_tensor *tensors, uint64_t count,
+                                  uint32_t shard, chord_error *err)
+{
+    uint64_t data = chord_align_up(w->position, g->alignment), size = w->store->size_bytes;
+    for (uint64_t i = 0; i < count; i++) {
+        chord_tensor *t = &tensors[i];
+        t->shard = shard;
+        if (t->offset % g->alignment != 0)
+            return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' lies at %" PRIu64 ", not a multiple of %u",
+                              w->store->name, t->name, t->offset, g->alignment);
+        if (data > size || t->offset > size - data || t->bytes > size - data - t->offset)
+            return chord_fail(err, CHORD_CORRUPT,
+                              "%s: tensor '%s' needs %" PRIu64 " bytes at %" PRIu64 ", the file has %" PRIu64
+                              " (is it complete?)", w->store->name, t->name, t->bytes, data + t->offset, size);
+        t->offset += data;
+    }
+    return CHORD_OK;
+}
+
+static chord_status take_counts(chord_window *w, uint32_t *version, uint64_t *tensors, uint64_t *values, chord_error *err)
+{
+    const uint8_t *p;
+    const char *name = w->store->name;
+    if (w->store->size_bytes < 24)
+        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " bytes are too few for a GGUF file", name, w->store->size_bytes);
+    CHORD_TRY(chord_window_take(w, 8, "the magic number", &p, err));
+    if (memcmp(p, "GGUF", 4) != 0)
+        return chord_fail(err, CHORD_CORRUPT, "%s: not a GGUF file (it starts with %02x %02x %02x %02x)", name, p[0], p[1],
+                          p[2], p[3]);
+    *version = chord_load_u32(p + 4);
+    if (*version != 2 && *version != 3)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s: GGUF version %u; versions 2 and 3 in little endian are supported",
+                          name, *version);
+    CHORD_TRY(take_u64(w, "the tensor count", tensors, err));
+    CHORD_TRY(take_u64(w, "the metadata count", values, err));
+    if (*tensors > TENSORS_MAX || *values > VALUES_MAX)
+        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values; at most %u and %u "
+                          "are allowed", name, *tensors, *values, TENSORS_MAX, VALUES_MAX);
+    /* The shortest record of either kind has 13 bytes: counts that cannot be true must not buy memory. */
+    if (*tensors + *values > w->store->size_bytes / 13)
+        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values do not fit in %" PRIu64
+                          " bytes", name, *tensors, *values, w->store->size_bytes);
+    return CHORD_OK;
+}
+
+static chord_status take_alignment(chord_gguf *g, chord_store *store, chord_error *err)
+{
+    CHORD_TRY(chord_gguf_get_u32(g, "general.alignment", 32, &g->alignment, err));
+    if (g->alignment < 8 || g->alignment > 65536 || (g->alignment & (g->alignment - 1)) != 0)
+        return chord_fail(err, CHORD_CORRUPT, "%s: alignment %u is not a power of two from 8 to 65536", store->name,
+                          g->alignment);
+    return CHORD_OK;
+}
+
+static chord_status parse(chord_gguf *g, chord_window *w, uint32_t shard, chord_error *err)
+{
+    uint64_t tensor_count, value_count;
+    uint32_t version;
+    CHORD_TRY(take_counts(w, &version, &tensor_count, &value_count, err));
+    chord_gguf_value *values = chord_arena_get(&g->arena, (value_count + 1) * sizeof *values);
+    chord_tensor *tensors = chord_arena_get(&g->arena, (tensor_count + 1) * sizeof *tensors);
+    if (values == NULL || tensors == NULL) return chord_arena_fail(&g->arena, err);
+    for (uint64_t i = 0; i < value_count; i++) CHORD_TRY(take_value(g, w, &values[i], err));
+    if (shard == 0) {
+        g->version = version;
+        g->values = values;
+        g->value_count = value_count;
+        CHORD_TRY(chord_gguf_index_values(g, w->store, err));
+        CHORD_TRY(take_alignment(g, w->store, err));
+    }
+    for (uint64_t i = 0; i < tensor_count; i++) CHORD_TRY(take_tensor(g, w, &tensors[i], err));
+    CHORD_TRY(place_tensors(g, w, tensors, tensor_count, shard, err));
+    g->shards[shard] = (chord_gguf_shard){.store = w->store, .tensors = tensors, .tensor_count = tensor_count};
+    g->shard_count = shard + 1;
+    g->tensor_count += tensor_count;
+    for (uint64_t i = 0; i < tensor_count; i++) g->data_bytes += tensors[i].bytes;
+    return CHORD_OK;
+}
+
+static chord_status parse_shard(chord_gguf *g, chord_store *store, uint32_t shard, chord_error *err)
+{
+    chord_window window;
+    CHORD_TRY(chord_window_open(g->heap, store, 0, &window, err));
+    chord_status status = parse(g, &window, shard, err);
+    chord_window_close(&window);
+    return status;
+}
+
+static chord_status open_shards(chord_gguf *g, chord_store *store, chord_error *err)
+{
+    CHORD_TRY(parse_shard(g, store, 0, err));
+    CHORD_TRY(chord_gguf_get_u32(g, "split.count", 1, &g->shards_expected, err));
+    if (g->shards_expected == 0) g->shards_expected = 1;
+    if (g->shards_expected > CHORD_GGUF_SHARDS_MAX)
+        return chord_fail(err, CHORD_CORRUPT, "%s: split.count is %u, at most %u files are allowed", store->name,
+                          g->shards_expected, CHORD_GGUF_SHARDS_MAX);
+    uint32_t number;
+    CHORD_TRY(chord_gguf_get_u32(g, "split.no", 0, &number, err));
+    if (number != 0)
+        return chord_fail(err, CHORD_INVALID, "%s is part %u of a split model; name its first part (-00001-of-%05u)",
+                          store->name, number + 1, g->shards_expected);
+    return g->shards_expected == 1 ? chord_gguf_index_tensors(g, err) : CHORD_OK;
+}
+
+chord_status chord_gguf_open(chord_heap *heap, chord_store *store, chord_gguf **out, chord_error *err)
+{
+    void *memory = NULL;
+    *out = NULL;
+    CHORD_TRY(chord_alloc(heap, sizeof(chord_gguf), "the tensor directory", &memory, err));
+    chord_gguf *g = memory;
+    g->heap = heap;
+    chord_arena_init(&g->arena, heap, METADATA_BYTES_MAX, "the tensor directory");
+    chord_status status = open_shards(g, store, err);
+    if (status != CHORD_OK) {
+        chord_gguf_close(g);
+        return status;
+    }
+    *out = g;
+    return CHORD_OK;
+}
+
+void chord_gguf_close(chord_gguf *g)
+{
+    if (g == NULL) return;
+    chord_arena_free(&g->arena);
+    chord_free(g->heap, g);
+}
+
+chord_status chord_gguf_add_shard(chord_gguf *g, chord_store *store, chord_error *err)
+{
+    if (g->shard_count >= g->shards_expected)
+        return chord_fail(err, CHORD_INVALID, "%s: all %u parts of this model are there already", store->name,
+                          g->shards_expected);
+    CHORD_TRY(parse_shard(g, store, g->shard_count, err));
+    return g->shard_count == g->shards_expected ? chord_gguf_index_tensors(g, err) : CHORD_OK;
+}

@@ -1,0 +1,163 @@
+/* linear.c - the only place where pager and compute meet: pin a tile, compute its rows for all tokens, release it.
+ * No forward pass ever holds a layer. */
+#include "model/model_inner.h"
+
+void chord_inputs_set(chord_network *net, chord_inputs *in, const float *x, uint32_t n, uint32_t tokens)
+{
+    *in = (chord_inputs){.x = x, .n = n, .tokens = tokens};
+    for (int kind = 0; kind < 3; kind++)
+        if (net->print.uses[kind])
+            chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, net->scratch.acts[kind]);
+}
+
+typedef struct fill_job {
+    chord_acts *acts;
+    const float *x;
+    uint32_t cpu;
+    atomic_bool bad;
+} fill_job;
+
+static void fill_task(void *ud, uint32_t worker, uint32_t workers)
+{
+    fill_job *job = ud;
+    chord_share share = chord_share_of(job->acts->tokens, 8, worker, workers);
+    if (share.first < share.end &&
+        !chord_acts_fill(job->acts, job->x, (uint32_t)share.first, (uint32_t)share.end, job->cpu))
+        atomic_store(&job->bad, true);
+}
+
+static chord_status prepare(chord_network *net, chord_inputs *in, const chord_weight *w, const chord_acts **out,
+                            chord_error *err)
+{
+    chord_act kind = chord_format_get(w->tensor->type)->act;
+    chord_acts *acts = &in->acts[kind];
+    *out = acts;
+    if (in->ready[kind]) return CHORD_OK;
+    acts->tokens = in->tokens;
+    fill_job job = {.acts = acts, .x = in->x, .cpu = net->compute.cpu};
+    if (in->tokens < 16) fill_task(&job, 0, 1);
+    else chord_pool_run(net->compute.pool, fill_task, &job);
+    if (atomic_load(&job.bad))
+        return chord_fail(err, CHORD_CORRUPT, "the values that enter '%s' are not all finite: the weights before it hold "
+                          "NaN, infinity or numbers too large", w->tensor->name);
+    in->ready[kind] = true;
+    return CHORD_OK;
+}
+
+/* ---- one tile --------------------------------------------------------------------------------- */
+
+typedef struct tile_part {
+    const chord_weight *weight;
+    const chord_acts *acts;
+    chord_view view;
+    bool pack;      /* move the rows to view.own, packed, before computing them */
+    uint32_t rows;
+    float *out;
+    uint64_t stride;
+} tile_part;
+
+typedef struct tile_job {
+    chord_network *net;
+    tile_part part[2];
+    uint32_t parts;
+    chord_glu glu; /* with two parts: part[0].out = glu(part[0].out) * part[1].out */
+} tile_job;
+
+static void compute_rows(const tile_job *job, const tile_part *part, chord_share share, void *scratch)
+{
+    const chord_tensor *t = part->weight->tensor;
+    uint64_t skip = share.first * t->row_bytes;
+    uint32_t rows = (uint32_t)(share.end - share.first), columns = (uint32_t)t->dims[0];
+    chord_rows w = {.type = t->type, .data = part->view.data + skip, .n = columns, .rows = rows, .packed = part->view.packed};
+    if (part->pack) {
+        uint8_t *own = part->view.own + skip;
+        uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
+        chord_rows_pack(t->type, w.data, own, columns, rows, scratch);
+        if (own != w.data) memcpy(own + whole, w.data + whole, (size_t)(rows * t->row_bytes - whole));
+        w.data = own;
+        w.packed = true;
+    }
+    chord_rows_dot(&w, part->acts, part->out + share.first, part->stride, scratch, job->net->compute.cpu);
+}
+
+static void tile_task(void *ud, uint32_t worker, uint32_t workers)
+{
+    tile_job *job = ud;
+    void *scratch = job->net->scratch.workers + worker * job->net->scratch.worker_bytes;
+    chord_share share = chord_share_of(job->part[0].rows, CHORD_PANEL_ROWS, worker, workers);
+    if (share.first >= share.end) return;
+    for (uint32_t i = 0; i < job->parts; i++) compute_rows(job, &job->part[i], share, scratch);
+    if (job->parts == 1) return;
+    for (uint32_t t = 0; t < job->part[0].acts->tokens; t++)
+        chord_glu_mul(&job->net->solo, job->glu, job->part[0].out + t * job->part[0].stride + share.first,
+                      job->part[1].out + t * job->part[1].stride + share.first, share.end - share.first);
+}
+
+static uint32_t tile_index(const chord_weight *w, uint32_t i) { return w->tile_first + i * w->tile_step; }
+
+static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, const chord_acts *acts, float *out,
+                        uint64_t stride, tile_part *part, chord_error *err)
+{
+    uint64_t first = (uint64_t)i * w->tile_rows;
+    *part = (tile_part){.weight = w, .acts = acts, .out = out, .stride = stride,
+                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
+    CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
+    part->pack = part->view.own != NULL && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
+    return CHORD_OK;
+}
+
+static void release(chord_network *net, const tile_part *part, uint32_t i)
+{
+    uint32_t tile = tile_index(part->weight, i);
+    if (part->pack) chord_pager_packed(net->pager, tile);
+    chord_pager_release(net->pager, tile);
+    net->tiles_done++;
+    const chord_forward_args *args = net->progress;
+    if (args != NULL && args->on_progress != NULL) args->on_progress(args->progress_ud, net->tiles_done, net->tiles_total);
+}
+
+chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)
+{
+    const chord_acts *acts;
+    CHORD_TRY(prepare(net, x, w, &acts, err));
+    for (uint32_t i = 0; i < w->tile_count; i++) {
+        tile_job job = {.net = net, .parts = 1};
+        CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->tensor->rows, &job.part[0], err));
+        chord_pool_run(net->compute.pool, tile_task, &job);
+        release(net, &job.part[0], i);
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
+                              chord_error *err)
+{
+    const chord_weight *gate = &layer->ffn_gate, *up = &layer->ffn_up;
+    const chord_acts *gate_acts, *up_acts;
+    CHORD_TRY(prepare(net, x, gate, &gate_acts, err));
+    CHORD_TRY(prepare(net, x, up, &up_acts, err));
+    for (uint32_t i = 0; i < gate->tile_count; i++) {
+        tile_job job = {.net = net, .parts = 2, .glu = kind};
+        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0], err));
+        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.up, up->tile_rows, &job.part[1], err));
+        chord_pool_run(net->compute.pool, tile_task, &job);
+        release(net, &job.part[0], i);
+        release(net, &job.part[1], i);
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
+                               chord_error *err)
+{
+    const chord_acts *acts;
+    CHORD_TRY(prepare(net, x, w, &acts, err));
+    for (uint32_t i = 0; i < w->tile_count; i++) {
+        tile_job job = {.net = net, .parts = 1};
+        CHORD_TRY(pin(net, w, i, acts, net->scratch.gate, w->tile_rows, &job.part[0], err));
+        chord_pool_run(net->compute.pool, tile_task, &job);
+        release(net, &job.part[0], i);
+        fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.gate, w->tile_rows, x->tokens);
+    }
+    return CHORD_OK;
+}

@@ -181,7 +181,7 @@ typedef struct chord_sampling {
 
 typedef struct chord_piece {
     int32_t token;
-    float logprob;    /* of the token in the unchanged distribution, natural logarithm */
+    float logprob;    /* of the token in the unchanged distribution, natural logarithm; 0 unless asked for */
     const char *text; /* whole UTF-8 characters; may be empty while one is incomplete */
     size_t len;
 } chord_piece;
@@ -202,6 +202,7 @@ typedef struct chord_generate_options {
     const char *const *stops; /* stop strings; the match itself is not given to on_piece */
     size_t stop_count;
     bool ignore_end;          /* go on past end tokens */
+    bool want_logprobs;       /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
 
 typedef struct chord_generate_result {
@@ -219,6 +220,14 @@ chord_status chord_session_generate(chord_session *session, const chord_generate
 typedef bool (*chord_on_logits)(void *ud, size_t position, const float *logits, size_t vocabulary);
 chord_status chord_session_logits(chord_session *session, const int32_t *tokens, size_t n, size_t first,
                                   chord_on_logits on_logits, void *ud, chord_error *err);
+
+/* Forget everything: an empty past. */
+void chord_session_reset(chord_session *session);
+
+/* Evaluate tokens after the session's past; logprobs[i], for first <= i < n - 1, gets the natural logarithm of the probability of tokens[i + 1] after
+ * tokens[0..i]. No logits row is ever stored: what `perplexity` needs. The last token is not evaluated and not part of the past. */
+chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs,
+                                 chord_error *err);
 
 /* From any thread: the running call, or else the next, returns CHORD_CANCELLED. Also wakes a wait for bytes. */
 void chord_session_cancel(chord_session *session);
@@ -239,6 +248,45 @@ typedef struct chord_stats { /* the promise (budget) beside the truth (peak), th
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);
+
+/* ---- files as they are ---------------------------------------------------------------------- */
+
+typedef struct chord_file chord_file; /* the header of a GGUF file, all its parts */
+chord_status chord_file_open(chord_runtime *runtime, const chord_source *source, chord_file **out, chord_error *err);
+void chord_file_close(chord_file *file);
+
+typedef struct chord_file_info {
+    uint32_t version, parts;
+    uint64_t file_bytes, data_bytes, parameters, values, tensors;
+} chord_file_info;
+void chord_file_describe(const chord_file *file, chord_file_info *out);
+
+typedef struct chord_file_value {
+    const char *key, *type, *elem_type; /* elem_type: of an array's elements, else NULL */
+    uint64_t count;                     /* elements of an array, bytes of a string, else 1 */
+} chord_file_value;
+void chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out);
+/* The value as JSON text: numbers, true/false, quoted strings, arrays of at most items_max elements (then "..."). */
+chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap, size_t *need,
+                                   chord_error *err);
+
+typedef struct chord_file_tensor {
+    const char *name, *type;
+    uint32_t part, dims_count;
+    uint64_t dims[4]; /* GGUF order, fastest first */
+    uint64_t offset, bytes;
+} chord_file_tensor;
+void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out);
+/* The first n elements as f32, read from the file and dequantised. */
+chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got, chord_error *err);
+
+/* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed at which all threads
+ * together read memory. Takes about a second; needs 64 MiB of the budget. */
+typedef struct chord_probe {
+    double disk_bytes_per_s, memory_bytes_per_s;
+    uint32_t read_bytes, depth; /* that gave disk_bytes_per_s */
+} chord_probe;
+chord_status chord_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err);
 
 #ifdef __cplusplus
 }

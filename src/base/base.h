@@ -28,7 +28,7 @@ size_t strlen(const char *text);
 
 #define CHORD_LIKE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define CHORD_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define CHORD_MIB 1048576ull
+#define CHORD_MIB ((uint64_t)1048576)
 
 /* assert is for our own bugs only; input never reaches one. */
 #ifdef NDEBUG

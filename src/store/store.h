@@ -50,6 +50,8 @@ chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, 
 /* What a slot for len bytes must hold. */
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
 
+/* True when the store can map and the guard is installed. */
+bool chord_store_can_map(const chord_store *store);
 /* Map the whole store read-only. The mapping is registered with the guard; NULL + error when the store cannot map or
  * the guard is not installed. */
 const void *chord_store_map(chord_store *store, chord_error *err);

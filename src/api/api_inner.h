@@ -1,0 +1,66 @@
+/* api_inner.h - the public handles from inside. */
+#ifndef CHORD_API_INNER_H
+#define CHORD_API_INNER_H
+
+#include "model/model.h"
+#include "sample/sample.h"
+#include "text/text.h"
+
+#include <stdatomic.h>
+
+struct chord_runtime {
+    chord_heap *heap;
+    chord_pool *pool;
+    uint32_t cpu, threads;
+    uint64_t budget_bytes, overhead_bytes;
+    _Atomic uint64_t peak_bytes;
+    void (*log)(void *ud, chord_log_level level, const char *line);
+    void *log_ud;
+};
+/* Sample the process's memory; called where it is highest: after opening and after passes. */
+void chord_runtime_measure(chord_runtime *runtime);
+void chord_runtime_say(const chord_runtime *runtime, chord_log_level level, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+
+/* The files of a model and their directory. */
+typedef struct chord_files {
+    chord_store *stores[CHORD_GGUF_SHARDS_MAX];
+    uint32_t count;
+    chord_gguf *gguf;
+} chord_files;
+chord_status chord_files_open(chord_runtime *runtime, const chord_source *source, chord_files *out, chord_error *err);
+void chord_files_close(chord_files *files);
+
+struct chord_model {
+    chord_runtime *runtime;
+    chord_files files;
+    chord_arena arena; /* template text */
+    chord_vocab *vocab; /* NULL: opened without */
+    chord_network *net;
+    const char *template_text;
+    size_t template_len;
+    uint32_t context_tokens, vocabulary;
+};
+
+struct chord_session {
+    chord_model *model;
+    chord_sequence *sequence;
+    int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
+    uint32_t count;
+    float *logits;   /* (vocabulary): of the last token, when has_logits */
+    bool has_logits;
+    void *sample_scratch;
+    chord_buffer pending; /* generated text not yet given out */
+    chord_stats counted;
+    void (*on_progress)(void *ud, const chord_progress *);
+    void *progress_ud;
+    uint64_t progress_ns;
+    const char *phase;
+};
+/* Bytes a session takes from the heap besides its KV cache. */
+uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
+#define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)
+
+/* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
+chord_status chord_session_catch_up(chord_session *session, const char *phase, chord_error *err);
+
+#endif

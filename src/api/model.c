@@ -1,0 +1,170 @@
+/* model.c - files, vocabulary and network under one handle. */
+#include "api/api_inner.h"
+
+#define TEMPLATE_BYTES_MAX (1 * CHORD_MIB)
+#define PATH_BYTES_MAX 4096
+
+/* ---- files ---------------------------------------------------------------------------------------- */
+
+static chord_status open_path(chord_runtime *r, const char *uri, chord_store **out, chord_error *err)
+{
+    static const char FILE_SCHEME[] = "file://";
+    if (strlen(uri) >= 7 && memcmp(uri, FILE_SCHEME, 7) == 0) uri += 7;
+    for (const char *p = uri; *p != '\0' && *p != '/'; p++)
+        if (p[0] == ':' && p[1] == '/' && p[2] == '/')
+            return chord_fail(err, CHORD_UNSUPPORTED, "%s: only local files can be opened", uri);
+    return chord_store_open_file(r->heap, uri, out, err);
+}
+
+static chord_status add_shards(chord_runtime *r, const chord_source *source, chord_files *f, chord_error *err)
+{
+    uint32_t shards = chord_gguf_shards_expected(f->gguf);
+    if (shards > 1 && source->uri == NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "the model has %u parts; a reader callback can give one file only", shards);
+    for (uint32_t i = 1; i < shards; i++) {
+        char path[PATH_BYTES_MAX];
+        CHORD_TRY(chord_gguf_shard_path(source->uri, i, shards, path, sizeof path, err));
+        CHORD_TRY(open_path(r, path, &f->stores[i], err));
+        f->count = i + 1;
+        CHORD_TRY(chord_gguf_add_shard(f->gguf, f->stores[i], err));
+    }
+    return CHORD_OK;
+}
+
+static chord_status open_files(chord_runtime *r, const chord_source *source, chord_files *f, chord_error *err)
+{
+    if (source->uri != NULL) CHORD_TRY(open_path(r, source->uri, &f->stores[0], err));
+    else if (source->read != NULL) CHORD_TRY(chord_store_open_callback(r->heap, source, &f->stores[0], err));
+    else return chord_fail(err, CHORD_INVALID, "a source needs a uri or a reader");
+    f->count = 1;
+    CHORD_TRY(chord_gguf_open(r->heap, f->stores[0], &f->gguf, err));
+    return add_shards(r, source, f, err);
+}
+
+chord_status chord_files_open(chord_runtime *r, const chord_source *source, chord_files *out, chord_error *err)
+{
+    *out = (chord_files){0};
+    chord_status status = open_files(r, source, out, err);
+    if (status != CHORD_OK) chord_files_close(out);
+    return status;
+}
+
+void chord_files_close(chord_files *f)
+{
+    chord_gguf_close(f->gguf);
+    for (uint32_t i = 0; i < f->count; i++) chord_store_close(f->stores[i]);
+    *f = (chord_files){0};
+}
+
+/* ---- plan and open ---------------------------------------------------------------------------------- */
+
+static const chord_model_options DEFAULTS = {0};
+
+static uint64_t vocabulary_rows(const chord_gguf *g)
+{
+    const chord_tensor *t = chord_gguf_tensor(g, "token_embd.weight");
+    return t != NULL && t->rows < 1u << 24 ? t->rows : 0;
+}
+
+/* What the budget loses before weights, KV and scratch: the process itself, the directory, the vocabulary, the sessions' own memory. */
+static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, const chord_model_options *o, uint64_t *out,
+                                chord_error *err)
+{
+    uint64_t vocab = 0;
+    if (!o->no_vocabulary) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
+    uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
+    uint64_t context = o->context_tokens != 0 ? o->context_tokens : 4096;
+    *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
+           sessions * chord_session_bytes((uint32_t)context, (uint32_t)vocabulary_rows(f->gguf));
+    return CHORD_OK;
+}
+
+static chord_status network_config(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
+                                   chord_network_config *out, chord_error *err)
+{
+    *out = (chord_network_config){.heap = r->heap, .gguf = f->gguf, .pool = r->pool, .cpu = r->cpu, .options = o,
+                                  .budget_bytes = r->budget_bytes, .may_map = true};
+    for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
+    return fixed_bytes(r, f, o, &out->fixed_bytes, err);
+}
+
+chord_status chord_model_plan(chord_runtime *r, const chord_source *source, const chord_model_options *options, chord_plan *out,
+                              chord_error *err)
+{
+    chord_files files;
+    chord_network_config config;
+    const chord_model_options *o = options != NULL ? options : &DEFAULTS;
+    CHORD_TRY(chord_files_open(r, source, &files, err));
+    chord_status status = network_config(r, &files, o, &config, err);
+    if (status == CHORD_OK) status = chord_network_plan(&config, out, err);
+    chord_files_close(&files);
+    return status;
+}
+
+static chord_status load_template(chord_model *m, chord_error *err)
+{
+    chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
+    return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena, &m->template_text,
+                               &m->template_len, err);
+}
+
+static chord_status check_vocabulary(const chord_model *m, chord_error *err)
+{
+    uint32_t entries = chord_vocab_size(m->vocab);
+    if (entries <= m->vocabulary) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries, m->vocabulary);
+}
+
+static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o, chord_error *err)
+{
+    chord_runtime *r = m->runtime;
+    chord_network_config config;
+    chord_model_info info = {0};
+    CHORD_TRY(chord_files_open(r, source, &m->files, err));
+    CHORD_TRY(network_config(r, &m->files, o, &config, err));
+    CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
+    chord_network_describe(m->net, &info);
+    m->context_tokens = info.context_tokens;
+    m->vocabulary = info.vocabulary;
+    CHORD_TRY(load_template(m, err));
+    if (!o->no_vocabulary) {
+        CHORD_TRY(chord_vocab_open(r->heap, m->files.gguf, &m->vocab, err));
+        CHORD_TRY(check_vocabulary(m, err));
+    }
+    chord_runtime_measure(r);
+    return CHORD_OK;
+}
+
+chord_status chord_model_open(chord_runtime *r, const chord_source *source, const chord_model_options *options, chord_model **out,
+                              chord_error *err)
+{
+    void *memory = NULL;
+    *out = NULL;
+    CHORD_TRY(chord_alloc(r->heap, sizeof(chord_model), "the model", &memory, err));
+    chord_model *m = memory;
+    m->runtime = r;
+    chord_status status = open_parts(m, source, options != NULL ? options : &DEFAULTS, err);
+    if (status != CHORD_OK) {
+        chord_model_close(m);
+        return status;
+    }
+    *out = m;
+    return CHORD_OK;
+}
+
+void chord_model_close(chord_model *m)
+{
+    if (m == NULL) return;
+    chord_network_close(m->net);
+    chord_vocab_close(m->vocab);
+    chord_arena_free(&m->arena);
+    chord_files_close(&m->files);
+    chord_free(m->runtime->heap, m);
+}
+
+void chord_model_describe(const chord_model *m, chord_model_info *out)
+{
+    *out = (chord_model_info){0};
+    chord_network_describe(m->net, out);
+    out->has_chat_template = m->template_text != NULL;
+}

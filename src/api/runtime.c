@@ -1,0 +1,107 @@
+/* runtime.c - the promise a process makes once: budget, threads, kernels, log. */
+#include "api/api_inner.h"
+
+#include "quant/quant.h"
+
+#define THREADS_MAX 256u
+#define CODE_BYTES (5 * CHORD_MIB)        /* the program and libc as they lie in memory, and the caller's own odds and ends */
+#define THREAD_BYTES (192 * 1024ull)      /* stack touched and kernel structures, compute and reader threads alike */
+#define READER_THREADS 4u
+
+const char *chord_status_text(chord_status status)
+{
+#define TEXT(name, text) text,
+    static const char *const TEXTS[] = {CHORD_STATUS_MAP(TEXT)};
+#undef TEXT
+    return (uint32_t)status < CHORD_COUNT(TEXTS) ? TEXTS[status] : "unknown status";
+}
+
+const char *chord_stop_reason_text(chord_stop_reason reason)
+{
+    static const char *const TEXTS[] = {"length", "end", "text", "context", "caller"};
+    return (uint32_t)reason < CHORD_COUNT(TEXTS) ? TEXTS[reason] : "unknown";
+}
+
+void chord_runtime_say(const chord_runtime *r, chord_log_level level, const char *format, ...)
+{
+    char line[512];
+    if (r->log == NULL) return;
+    va_list args;
+    va_start(args, format);
+    chord_vformat(line, sizeof line, format, args);
+    va_end(args);
+    r->log(r->log_ud, level, line);
+}
+
+void chord_runtime_measure(chord_runtime *r)
+{
+    uint64_t now = chord_process_bytes(), peak = atomic_load(&r->peak_bytes);
+    while (now > peak && !atomic_compare_exchange_weak(&r->peak_bytes, &peak, now)) {}
+}
+
+static chord_status choose_cpu(const char *name, uint32_t *out, chord_error *err)
+{
+    uint32_t have = chord_cpu_features(), wanted;
+    if (!chord_cpu_by_name(name, &wanted))
+        return chord_fail(err, CHORD_INVALID, "no kernels are named '%s'; there are ref, avx2, avx512", name);
+    if (name != NULL && (wanted & ~have) != 0)
+        return chord_fail(err, CHORD_UNSUPPORTED, "this CPU cannot run the kernels named '%s' (its best are %s)", name,
+                          chord_cpu_name(have));
+    *out = have & wanted;
+    return CHORD_OK;
+}
+
+static chord_status open_parts(const chord_runtime_options *o, chord_heap *heap, chord_runtime *r, chord_error *err)
+{
+    r->heap = heap;
+    r->log = o->log;
+    r->log_ud = o->log_ud;
+    CHORD_TRY(choose_cpu(o->cpu, &r->cpu, err));
+    CHORD_TRY(chord_pool_open(heap, r->threads, &r->pool, err));
+    chord_runtime_measure(r);
+    return CHORD_OK;
+}
+
+chord_status chord_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err)
+{
+    static const chord_runtime_options DEFAULTS = {0};
+    const chord_runtime_options *o = options != NULL ? options : &DEFAULTS;
+    *out = NULL;
+    uint32_t threads = o->threads != 0 ? o->threads : chord_cpu_cores();
+    if (threads > THREADS_MAX)
+        return chord_fail(err, CHORD_INVALID, "%u threads were asked for, at most %u are allowed", threads, THREADS_MAX);
+    uint64_t budget = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
+    uint64_t overhead = chord_process_bytes() + CODE_BYTES + (threads + READER_THREADS) * THREAD_BYTES;
+    if (budget <= overhead + CHORD_MIB)
+        return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",
+                          (double)budget / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
+    chord_heap *heap = NULL;
+    void *memory = NULL;
+    CHORD_TRY(chord_heap_open(budget - overhead, &heap, err));
+    chord_status status = chord_alloc(heap, sizeof(chord_runtime), "the runtime", &memory, err);
+    if (status != CHORD_OK) {
+        chord_heap_close(heap);
+        return status;
+    }
+    chord_runtime *r = memory;
+    r->budget_bytes = budget;
+    r->overhead_bytes = overhead;
+    r->threads = threads;
+    status = open_parts(o, heap, r, err);
+    if (status != CHORD_OK) {
+        r->heap = heap;
+        chord_runtime_close(r);
+        return status;
+    }
+    *out = r;
+    return CHORD_OK;
+}
+
+void chord_runtime_close(chord_runtime *r)
+{
+    if (r == NULL) return;
+    chord_heap *heap = r->heap;
+    chord_pool_close(r->pool);
+    chord_free(heap, r);
+    chord_heap_close(heap);
+}

@@ -1,0 +1,224 @@
+/* session.c - one conversation: its tokens, its KV cache, its counters. */
+#include "api/api_inner.h"
+
+#define PROGRESS_NS 100000000ull
+
+uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary)
+{
+    return sizeof(chord_session) + context_tokens * sizeof(int32_t) + vocabulary * sizeof(float) +
+           chord_sample_scratch_bytes(vocabulary) + CHORD_PENDING_BYTES_MAX + 65536;
+}
+
+static chord_status open_parts(chord_session *s, chord_error *err)
+{
+    chord_model *m = s->model;
+    chord_heap *heap = m->runtime->heap;
+    void *memory = NULL;
+    CHORD_TRY(chord_sequence_open(m->net, &s->sequence, err));
+    CHORD_TRY(chord_alloc(heap, m->context_tokens * sizeof(int32_t), "the session's tokens", &memory, err));
+    s->tokens = memory;
+    CHORD_TRY(chord_alloc(heap, m->vocabulary * sizeof(float), "the session's logits", &memory, err));
+    s->logits = memory;
+    CHORD_TRY(chord_alloc(heap, chord_sample_scratch_bytes(m->vocabulary), "the sampler", &s->sample_scratch, err));
+    return CHORD_OK;
+}
+
+chord_status chord_session_open(chord_model *m, chord_session **out, chord_error *err)
+{
+    void *memory = NULL;
+    *out = NULL;
+    CHORD_TRY(chord_alloc(m->runtime->heap, sizeof(chord_session), "the session", &memory, err));
+    chord_session *s = memory;
+    s->model = m;
+    s->phase = "open";
+    chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX);
+    chord_status status = open_parts(s, err);
+    if (status != CHORD_OK) {
+        chord_session_close(s);
+        return status;
+    }
+    *out = s;
+    return CHORD_OK;
+}
+
+void chord_session_close(chord_session *s)
+{
+    if (s == NULL) return;
+    chord_heap *heap = s->model->runtime->heap;
+    chord_sequence_close(s->model->net, s->sequence);
+    chord_buffer_free(&s->pending);
+    chord_free(heap, s->tokens);
+    chord_free(heap, s->logits);
+    chord_free(heap, s->sample_scratch);
+    chord_free(heap, s);
+}
+
+void chord_session_cancel(chord_session *s) { chord_sequence_cancel(s->model->net, s->sequence); }
+
+void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, const chord_progress *), void *ud)
+{
+    s->on_progress = on_progress;
+    s->progress_ud = ud;
+}
+
+static void report_progress(void *ud, uint64_t done, uint64_t total)
+{
+    chord_session *s = ud;
+    uint64_t now = chord_clock_ns();
+    if (s->on_progress == NULL || (now - s->progress_ns < PROGRESS_NS && done != total)) return;
+    s->progress_ns = now;
+    chord_pager_stats pager;
+    chord_network_stats(s->model->net, &pager);
+    chord_progress progress = {.phase = s->phase, .done = done, .total = total, .bytes_read = pager.bytes_read,
+                               .stall_ns = pager.stall_ns};
+    s->on_progress(s->progress_ud, &progress);
+}
+
+/* Run one forward call, timed and measured. */
+static chord_status forward(chord_session *s, chord_forward_args *args, const char *phase, chord_error *err)
+{
+    bool decode = phase[0] == 'd';
+    s->phase = phase;
+    args->on_progress = s->on_progress != NULL ? report_progress : NULL;
+    args->progress_ud = s;
+    uint64_t start = chord_clock_ns();
+    chord_status status = chord_network_forward(s->model->net, s->sequence, args, err);
+    uint64_t spent = chord_clock_ns() - start;
+    if (decode) {
+        s->counted.decode_ns += spent;
+        if (s->counted.passes++ % 16 == 0) chord_runtime_measure(s->model->runtime);
+    } else {
+        s->counted.prefill_ns += spent;
+        s->counted.passes++;
+        chord_runtime_measure(s->model->runtime);
+    }
+    return status;
+}
+
+static bool keep_row(void *ud, size_t position, const float *logits, size_t vocabulary)
+{
+    (void)position;
+    chord_session *s = ud;
+    memcpy(s->logits, logits, vocabulary * sizeof *logits);
+    s->has_logits = true;
+    return true;
+}
+
+chord_status chord_session_catch_up(chord_session *s, const char *phase, chord_error *err)
+{
+    uint32_t done = chord_sequence_length(s->sequence);
+    if (s->has_logits && done == s->count) return CHORD_OK;
+    s->has_logits = false;
+    if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
+    if (done == s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
+    chord_forward_args args = {.tokens = s->tokens + done, .count = s->count - done, .first_wanted = s->count - done - 1,
+                               .on_logits = keep_row, .ud = s};
+    return forward(s, &args, phase, err);
+}
+
+chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+{
+    if (n == 0) return chord_fail(err, CHORD_INVALID, "an empty prompt gives the model nothing to continue");
+    if (n > s->model->context_tokens)
+        return chord_fail(err, CHORD_FULL, "the prompt has %zu tokens, the context holds %u", n, s->model->context_tokens);
+    uint32_t kept = chord_sequence_length(s->sequence), same = 0;
+    while (same < kept && same < n && s->tokens[same] == tokens[same]) same++;
+    bool all = same == n && s->count == n && s->has_logits;
+    if (!all) {
+        if (same == n) same--; /* the last token's logits are wanted again */
+        kept = chord_sequence_cut(s->model->net, s->sequence, same);
+        s->has_logits = false;
+    }
+    memcpy(s->tokens, tokens, n * sizeof *tokens);
+    s->count = (uint32_t)n;
+    if (reused != NULL) *reused = kept;
+    s->counted.reused_tokens += kept;
+    s->counted.prompt_tokens += n - kept;
+    return chord_session_catch_up(s, "prefill", err);
+}
+
+/* Tokens after the past, for the calls that hand out more than the last row. */
+static chord_status append(chord_session *s, const int32_t *tokens, size_t n, chord_error *err)
+{
+    if (chord_sequence_length(s->sequence) != s->count) CHORD_TRY(chord_session_catch_up(s, "prefill", err));
+    if (n > s->model->context_tokens - s->count)
+        return chord_fail(err, CHORD_FULL, "%zu tokens after %u do not fit in the context of %u", n, s->count,
+                          s->model->context_tokens);
+    memcpy(s->tokens + s->count, tokens, n * sizeof *tokens);
+    s->has_logits = false;
+    return CHORD_OK;
+}
+
+static chord_status run_appended(chord_session *s, chord_forward_args *args, chord_error *err)
+{
+    chord_status status = forward(s, args, "prefill", err);
+    s->counted.prompt_tokens += chord_sequence_length(s->sequence) - s->count;
+    s->count = chord_sequence_length(s->sequence);
+    return status;
+}
+
+chord_status chord_session_logits(chord_session *s, const int32_t *tokens, size_t n, size_t first, chord_on_logits on_logits, void *ud,
+                                  chord_error *err)
+{
+    CHORD_TRY(append(s, tokens, n, err));
+    chord_forward_args args = {.tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_logits = on_logits, .ud = ud};
+    return run_appended(s, &args, err);
+}
+
+chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err)
+{
+    if (n < 2 || first >= n - 1) return chord_fail(err, CHORD_INVALID, "scoring from token %zu of %zu leaves nothing to score", first, n);
+    CHORD_TRY(append(s, tokens, n, err));
+    chord_heap *heap = s->model->runtime->heap;
+    void *memory = NULL;
+    CHORD_TRY(chord_alloc(heap, n * sizeof(chord_score), "the scores", &memory, err));
+    chord_score *scores = memory;
+    chord_forward_args args = {.tokens = tokens, .count = (uint32_t)n - 1, .first_wanted = (uint32_t)first, .targets = tokens + 1,
+                               .scores = scores};
+    chord_status status = run_appended(s, &args, err);
+    for (size_t i = first; i + 1 < n && status == CHORD_OK; i++) logprobs[i] = scores[i].logprob;
+    chord_free(heap, scores);
+    return status;
+}
+
+void chord_session_reset(chord_session *s)
+{
+    (void)chord_sequence_cut(s->model->net, s->sequence, 0);
+    s->count = 0;
+    s->has_logits = false;
+}
+
+/* ---- counters ---------------------------------------------------------------------------------------- */
+
+void chord_session_stats(const chord_session *s, chord_stats *out)
+{
+    chord_runtime *r = s->model->runtime;
+    chord_model_info info;
+    chord_pager_stats pager;
+    chord_runtime_measure(r);
+    chord_network_describe(s->model->net, &info);
+    chord_network_stats(s->model->net, &pager);
+    *out = s->counted;
+    out->budget_bytes = r->budget_bytes;
+    out->peak_bytes = atomic_load(&r->peak_bytes);
+    out->resident_bytes = info.plan.resident_bytes;
+    out->window_bytes = info.plan.window_bytes;
+    out->kv_bytes = info.plan.kv_bytes;
+    out->scratch_bytes = info.plan.scratch_bytes;
+    out->mapped = info.plan.mapped;
+    out->bytes_read = pager.bytes_read;
+    out->hits = pager.hits;
+    out->misses = pager.misses;
+    out->evictions = pager.evictions;
+    out->prefetched_used = pager.prefetched_used;
+    out->prefetched_late = pager.prefetched_late;
+    out->prefetched_wasted = pager.prefetched_wasted;
+    out->read_ns = pager.read_ns;
+    out->stall_ns = pager.stall_ns;
+}
+
+void chord_session_stats_reset(chord_session *s)
+{
+    s->counted = (chord_stats){0};
+    chord_network_stats_reset(s->model->net);
+}

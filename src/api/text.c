@@ -1,0 +1,116 @@
+/* text.c - tokens and chat templates of a model. */
+#include "api/api_inner.h"
+
+static chord_status need_vocab(const chord_model *m, chord_error *err)
+{
+    return m->vocab != NULL ? CHORD_OK : chord_fail(err, CHORD_INVALID, "the model was opened without its vocabulary");
+}
+
+chord_status chord_tokenize(const chord_model *m, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap,
+                            size_t *need, chord_error *err)
+{
+    CHORD_TRY(need_vocab(m, err));
+    return chord_vocab_encode(m->vocab, text, len, mode, out, cap, need, err);
+}
+
+/* Give what a buffer holds to the caller, as much as fits. */
+static chord_status hand_over(const chord_buffer *buffer, char *out, size_t cap, size_t *need, chord_error *err)
+{
+    size_t n = buffer->len < cap ? buffer->len : cap;
+    if (n > 0) memcpy(out, buffer->data, n);
+    *need = buffer->len;
+    return buffer->len <= cap ? CHORD_OK : chord_fail(err, CHORD_SHORT, "%zu bytes are needed, %zu were given", buffer->len, cap);
+}
+
+chord_status chord_detokenize(const chord_model *m, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need,
+                              chord_error *err)
+{
+    chord_buffer buffer;
+    CHORD_TRY(need_vocab(m, err));
+    chord_buffer_init(&buffer, m->runtime->heap, 64 * CHORD_MIB);
+    chord_status status = CHORD_OK;
+    for (size_t i = 0; i < n && status == CHORD_OK; i++) status = chord_vocab_decode(m->vocab, tokens[i], special, &buffer, err);
+    if (status == CHORD_OK) status = hand_over(&buffer, out, cap, need, err);
+    chord_buffer_free(&buffer);
+    return status;
+}
+
+typedef struct render_job {
+    const char *template_text;
+    size_t template_len;
+    const char *bos, *eos;
+    bool open_reply;
+} render_job;
+
+static chord_status render(chord_heap *heap, chord_arena *arena, const render_job *job, const char *messages, size_t len,
+                           chord_buffer *out, chord_error *err)
+{
+    chord_json *root;
+    CHORD_TRY(chord_json_parse(arena, messages, len, &root, err));
+    chord_json key = {.kind = CHORD_JSON_TEXT, .text = "messages", .len = 8};
+    chord_json *keys[] = {&key}, *items[] = {root};
+    chord_json wrapped = {.kind = CHORD_JSON_OBJECT, .len = 1, .keys = keys, .items = items};
+    if (root->kind == CHORD_JSON_LIST) root = &wrapped;
+    if (root->kind != CHORD_JSON_OBJECT)
+        return chord_fail(err, CHORD_INVALID, "messages must be a list, or an object that holds one as \"messages\"");
+    const chord_json *list = chord_json_get(root, "messages");
+    if (list == NULL || list->kind != CHORD_JSON_LIST)
+        return chord_fail(err, CHORD_INVALID, "the messages object has no list named \"messages\"");
+    chord_template_args args = {.text = job->template_text, .len = job->template_len, .root = root, .open_reply = job->open_reply,
+                                .bos = job->bos, .eos = job->eos, .now_unix_s = chord_clock_unix_s()};
+    return chord_template_run(heap, &args, out, err);
+}
+
+static chord_status render_out(chord_heap *heap, const render_job *job, const char *messages, size_t len, char *out, size_t cap,
+                               size_t *need, chord_error *err)
+{
+    chord_arena arena;
+    chord_buffer buffer;
+    chord_arena_init(&arena, heap, CHORD_TEMPLATE_MEMORY_MAX, "the messages");
+    chord_buffer_init(&buffer, heap, CHORD_TEMPLATE_OUTPUT_MAX);
+    chord_status status = render(heap, &arena, job, messages, len, &buffer, err);
+    if (status == CHORD_OK) status = hand_over(&buffer, out, cap, need, err);
+    chord_buffer_free(&buffer);
+    chord_arena_free(&arena);
+    return status;
+}
+
+chord_status chord_template_render(chord_runtime *r, const char *template_text, const char *messages, size_t len, bool open_reply,
+                                   const char *bos, const char *eos, char *out, size_t cap, size_t *need, chord_error *err)
+{
+    render_job job = {.template_text = template_text, .template_len = strlen(template_text), .bos = bos, .eos = eos,
+                      .open_reply = open_reply};
+    return render_out(r->heap, &job, messages, len, out, cap, need, err);
+}
+
+static chord_status token_text(const chord_model *m, int32_t token, chord_buffer *out, chord_error *err)
+{
+    chord_buffer_init(out, m->runtime->heap, 65536);
+    CHORD_TRY(chord_buffer_append(out, "", 0, err));
+    return token < 0 ? CHORD_OK : chord_vocab_decode(m->vocab, token, true, out, err);
+}
+
+chord_status chord_chat_render(const chord_model *m, const char *template_text, const char *messages, size_t len, bool open_reply,
+                               char *out, size_t cap, size_t *need, chord_error *err)
+{
+    CHORD_TRY(need_vocab(m, err));
+    if (template_text == NULL && m->template_text == NULL)
+        return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
+    chord_buffer bos, eos;
+    render_job job = {.template_text = m->template_text, .template_len = m->template_len, .open_reply = open_reply};
+    if (template_text != NULL) {
+        job.template_text = template_text;
+        job.template_len = strlen(template_text);
+    }
+    chord_status status = token_text(m, chord_vocab_bos(m->vocab), &bos, err);
+    chord_status eos_status = token_text(m, chord_vocab_eos(m->vocab), &eos, status == CHORD_OK ? err : NULL);
+    if (status == CHORD_OK) status = eos_status;
+    if (status == CHORD_OK) {
+        job.bos = bos.data;
+        job.eos = eos.data;
+        status = render_out(m->runtime->heap, &job, messages, len, out, cap, need, err);
+    }
+    chord_buffer_free(&bos);
+    chord_buffer_free(&eos);
+    return status;
+}

@@ -1,0 +1,275 @@
+/* system_linux.c - what this machine or container can give: memory, cores, and what the process holds now.
+ *
+ * Limits come from the process's control groups, v1 and v2, and from every ancestor that can be seen. */
+#define _GNU_SOURCE
+#include "base/system_inner.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4096
+#define FILE_BYTES 16384 /* of a /proc or cgroup file, more is not looked at; callers' threads may have small stacks */
+#define KERNEL_STACK_BYTES 16384u
+
+/* ---- small files ------------------------------------------------------------------------------ */
+
+/* Whole text of a small file, terminated; false when it cannot be read. */
+static bool read_text(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    size_t len = 0;
+    ssize_t got;
+    while (len < cap - 1 && (got = read(fd, out + len, cap - 1 - len)) > 0) len += (size_t)got;
+    close(fd);
+    out[len] = '\0';
+    return true;
+}
+
+/* The number at text, "max" and what is no number: UINT64_MAX. */
+static uint64_t number_at(const char *text)
+{
+    uint64_t value;
+    size_t n = 0;
+    while (*text == ' ' || *text == '\t') text++;
+    while (text[n] >= '0' && text[n] <= '9') n++;
+    return chord_text_to_u64(text, n, &value) ? value : UINT64_MAX;
+}
+
+/* The number behind key at the start of a line of text; missing when there is none. */
+static uint64_t number_of(const char *text, const char *key, uint64_t missing)
+{
+    size_t len = strlen(key);
+    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL)
+        if (strncmp(line, key, len) == 0 && (line[len] == ' ' || line[len] == '\t')) return number_at(line + len);
+    return missing;
+}
+
+/* The number a file in folder begins with. */
+static uint64_t number_in(const char *folder, const char *file, uint64_t missing)
+{
+    char path[PATH_BYTES], text[64];
+    chord_format(path, sizeof path, "%s/%s", folder, file);
+    return read_text(path, text, sizeof text) ? number_at(text) : missing;
+}
+
+/* ---- where the groups are --------------------------------------------------------------------- */
+
+/* A controller's folder tree as this process sees it: folder is mount point + the process's place below it. */
+typedef struct group_tree {
+    bool found, v2;
+    size_t top_len; /* folder[0..top_len) is the mount point */
+    char folder[PATH_BYTES];
+} group_tree;
+
+/* word stands in list, a comma-separated text of len bytes. */
+static bool lists(const char *list, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t at = 0; at + n <= len; at++)
+        if ((at == 0 || list[at - 1] == ',') && memcmp(list + at, word, n) == 0 && (at + n == len || list[at + n] == ','))
+            return true;
+    return false;
+}
+
+/* The process's path in a controller's hierarchy (controller NULL: v2), from /proc/self/cgroup: "ID:CONTROLLERS:PATH". */
+static bool own_path(const char *text, const char *controller, char *out, size_t cap)
+{
+    while (*text != '\0') {
+        const char *end = strchr(text, '\n');
+        if (end == NULL) end = text + strlen(text);
+        const char *names = memchr(text, ':', (size_t)(end - text));
+        const char *path = names == NULL ? NULL : memchr(names + 1, ':', (size_t)(end - names - 1));
+        if (path != NULL) {
+            size_t len = (size_t)(path - names - 1);
+            if (controller == NULL ? len == 0 : lists(names + 1, len, controller)) {
+                chord_format(out, cap, "%.*s", (int)(end - path - 1), path + 1);
+                return true;
+            }
+        }
+        text = *end == '\0' ? end : end + 1;
+    }
+    return false;
+}
+
+typedef struct mount_line {
+    char root[PATH_BYTES / 2], point[PATH_BYTES / 2];
+    char type[32], options[512];
+} mount_line;
+
+static const char *take_word(const char *at, char *out, size_t cap)
+{
+    size_t n = strcspn(at, " \n");
+    if (out != NULL) chord_format(out, cap, "%.*s", (int)n, at);
+    at += n;
+    return *at == ' ' ? at + 1 : at;
+}
+
+/* "ID PARENT DEVICE ROOT POINT OPTIONS [FIELDS]... - TYPE SOURCE SUPER_OPTIONS" */
+static void read_mount(const char *line, mount_line *out)
+{
+    *out = (mount_line){0};
+    for (int i = 0; i < 3; i++) line = take_word(line, NULL, 0);
+    line = take_word(line, out->root, sizeof out->root);
+    line = take_word(line, out->point, sizeof out->point);
+    while (*line != '\0' && *line != '\n' && !(line[0] == '-' && line[1] == ' ')) line = take_word(line, NULL, 0);
+    if (*line != '-') return;
+    line = take_word(line, NULL, 0);
+    line = take_word(line, out->type, sizeof out->type);
+    line = take_word(line, NULL, 0);
+    take_word(line, out->options, sizeof out->options);
+}
+
+/* Below the mount's root lies what a container sees; a path outside of it (another namespace's) becomes the mount point. */
+static void place(group_tree *tree, const char *root, const mount_line *mount, const char *path)
+{
+    size_t root_len = chord_text_equal(mount->root, "/") ? 0 : strlen(mount->root);
+    bool inside = strncmp(path, mount->root, root_len) == 0 && (path[root_len] == '/' || path[root_len] == '\0') &&
+                  strstr(path, "/..") == NULL;
+    const char *below = inside ? path + root_len : "";
+    if (chord_text_equal(below, "/")) below = "";
+    tree->top_len = chord_format(tree->folder, sizeof tree->folder, "%s%s", root, mount->point);
+    chord_format(tree->folder, sizeof tree->folder, "%s%s%s", root, mount->point, below);
+    tree->found = tree->top_len < sizeof tree->folder;
+}
+
+static void find_tree(const char *root, const char *controller, bool v2, group_tree *out)
+{
+    char path[PATH_BYTES], own[PATH_BYTES], text[FILE_BYTES];
+    *out = (group_tree){.v2 = v2};
+    chord_format(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (!read_text(path, text, sizeof text) || !own_path(text, v2 ? NULL : controller, own, sizeof own)) return;
+    chord_format(path, sizeof path, "%s/proc/self/mountinfo", root);
+    if (!read_text(path, text, sizeof text)) return;
+    for (const char *line = text; *line != '\0';) {
+        mount_line mount;
+        read_mount(line, &mount);
+        bool wanted = v2 ? chord_text_equal(mount.type, "cgroup2")
+                         : chord_text_equal(mount.type, "cgroup") &&
+                               lists(mount.options, strlen(mount.options), controller);
+        if (wanted) {
+            place(out, root, &mount, own);
+            return;
+        }
+        line = strchr(line, '\n');
+        if (line == NULL) return;
+        line++;
+    }
+}
+
+/* The parent group; false above the mount point. */
+static bool climb(group_tree *tree)
+{
+    size_t len = strlen(tree->folder);
+    if (len <= tree->top_len) return false;
+    while (len > tree->top_len && tree->folder[len - 1] != '/') len--;
+    if (len > tree->top_len) len--;
+    tree->folder[len] = '\0';
+    return true;
+}
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* Limit less usage, with the file cache that the kernel can take back counted as free. */
+static uint64_t group_available(const group_tree *tree)
+{
+    uint64_t limit, usage;
+    char path[PATH_BYTES + 32], text[FILE_BYTES] = "";
+    chord_format(path, sizeof path, "%s/memory.stat", tree->folder);
+    read_text(path, text, sizeof text);
+    if (tree->v2) {
+        limit = chord_min_u64(number_in(tree->folder, "memory.max", UINT64_MAX),
+                              number_in(tree->folder, "memory.high", UINT64_MAX));
+        usage = number_in(tree->folder, "memory.current", 0);
+    } else {
+        /* The hierarchical limit includes ancestors that a container does not show. */
+        limit = chord_min_u64(number_in(tree->folder, "memory.limit_in_bytes", UINT64_MAX),
+                              number_of(text, "hierarchical_memory_limit", UINT64_MAX));
+        usage = number_in(tree->folder, "memory.usage_in_bytes", 0);
+    }
+    if (limit >= UINT64_MAX / 4) return UINT64_MAX;
+    uint64_t cache = number_of(text, tree->v2 ? "inactive_file" : "total_inactive_file", 0) +
+                     number_of(text, tree->v2 ? "active_file" : "total_active_file", 0);
+    usage -= chord_min_u64(cache, usage);
+    return limit > usage ? limit - usage : 0;
+}
+
+static uint64_t tree_available(const char *root, bool v2)
+{
+    group_tree tree;
+    uint64_t least = UINT64_MAX;
+    find_tree(root, "memory", v2, &tree);
+    if (!tree.found) return least;
+    do least = chord_min_u64(least, group_available(&tree));
+    while (climb(&tree));
+    return least;
+}
+
+uint64_t chord_linux_memory_available(const char *root)
+{
+    char path[PATH_BYTES], text[FILE_BYTES];
+    chord_format(path, sizeof path, "%s/proc/meminfo", root);
+    uint64_t kib = read_text(path, text, sizeof text) ? number_of(text, "MemAvailable:", UINT64_MAX) : UINT64_MAX;
+    uint64_t bytes = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
+    bytes = chord_min_u64(bytes, tree_available(root, false));
+    bytes = chord_min_u64(bytes, tree_available(root, true));
+    if (bytes == UINT64_MAX) return 0;
+    uint64_t spare = chord_max_u64(256 * CHORD_MIB, bytes / 10);
+    return bytes > spare ? bytes - spare : 0;
+}
+
+uint64_t chord_memory_available_bytes(void) { return chord_linux_memory_available(""); }
+
+uint64_t chord_process_bytes(void)
+{
+    static const char *const keys[] = {"RssAnon:", "RssShmem:", "VmPTE:"};
+    char text[4096];
+    uint64_t bytes = 0;
+    if (!read_text("/proc/self/status", text, sizeof text)) return 0;
+    for (size_t i = 0; i < CHORD_COUNT(keys); i++) bytes += number_of(text, keys[i], 0) * 1024;
+    return bytes + number_of(text, "Threads:", 1) * KERNEL_STACK_BYTES;
+}
+
+/* ---- cores ------------------------------------------------------------------------------------ */
+
+static uint64_t group_cores(const group_tree *tree)
+{
+    uint64_t quota, period;
+    if (tree->v2) {
+        char path[PATH_BYTES + 32], text[64];
+        chord_format(path, sizeof path, "%s/cpu.max", tree->folder);
+        if (!read_text(path, text, sizeof text)) return UINT64_MAX;
+        const char *second = strchr(text, ' ');
+        quota = number_at(text);
+        period = second == NULL ? 100000 : number_at(second);
+    } else {
+        quota = number_in(tree->folder, "cpu.cfs_quota_us", UINT64_MAX); /* -1: none */
+        period = number_in(tree->folder, "cpu.cfs_period_us", 100000);
+    }
+    return quota == UINT64_MAX || period == 0 || period == UINT64_MAX ? UINT64_MAX : chord_ceil_div(quota, period);
+}
+
+uint32_t chord_linux_cpu_quota(const char *root)
+{
+    uint64_t least = UINT32_MAX;
+    for (int v2 = 0; v2 < 2; v2++) {
+        group_tree tree;
+        find_tree(root, "cpu", v2 != 0, &tree);
+        if (!tree.found) continue;
+        do least = chord_min_u64(least, group_cores(&tree));
+        while (climb(&tree));
+    }
+    return (uint32_t)chord_max_u64(least, 1);
+}
+
+uint32_t chord_cpu_cores(void)
+{
+    uint64_t mask[128] = {0}; /* 8192 processors */
+    uint32_t cores = 0;
+    if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)(void *)mask) == 0)
+        for (size_t i = 0; i < CHORD_COUNT(mask); i++) cores += (uint32_t)__builtin_popcountll(mask[i]);
+    if (cores == 0) cores = 1;
+    uint32_t quota = chord_linux_cpu_quota("");
+    return cores < quota ? cores : quota;
+}

@@ -1,0 +1,189 @@
+/* system_posix.c - the hosted face: pages, threads, clock. */
+#define _GNU_SOURCE
+#include "base/system_inner.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HUGE_BYTES (2 * CHORD_MIB)
+#define STACK_BYTES 262144u
+#if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* ---- pages ------------------------------------------------------------------------------------ */
+
+static void *map_pages(uint64_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void *chord_system_pages_get(uint64_t bytes, bool huge)
+{
+    if (bytes > SIZE_MAX - HUGE_BYTES) return NULL;
+    if (!huge) return map_pages(bytes);
+    char *wide = map_pages(bytes + HUGE_BYTES);
+    if (wide == NULL) return map_pages(bytes);
+    char *base = (char *)chord_align_up((uintptr_t)wide, HUGE_BYTES);
+    size_t before = (size_t)(base - wide), after = HUGE_BYTES - before;
+    if (before > 0) munmap(wide, before);
+    if (after > 0) munmap(base + bytes, after);
+#if defined(MADV_HUGEPAGE)
+    madvise(base, bytes, MADV_HUGEPAGE);
+#endif
+    return base;
+}
+
+void chord_system_pages_free(void *pages, uint64_t bytes) { munmap(pages, bytes); }
+
+bool chord_system_pages_touch(void *pages, uint64_t bytes)
+{
+#if defined(MADV_POPULATE_WRITE)
+    int rc;
+    do rc = madvise(pages, bytes, MADV_POPULATE_WRITE);
+    while (rc != 0 && errno == EINTR);
+    if (rc == 0) return true;
+    if (errno != EINVAL) return false;
+#endif
+    for (uint64_t at = 0; at < bytes; at += CHORD_PAGE_BYTES) ((volatile char *)pages)[at] = 0;
+    return true;
+}
+
+void chord_system_pages_lock(void *pages, uint64_t bytes) { (void)!mlock(pages, bytes); }
+
+void *chord_system_block_get(uint64_t bytes)
+{
+    void *block = NULL;
+    return posix_memalign(&block, 64, bytes) == 0 ? block : NULL;
+}
+
+void chord_system_block_free(void *block, uint64_t bytes)
+{
+    (void)bytes;
+    free(block);
+}
+
+void chord_system_error_text(int os_errno, char *out, size_t cap)
+{
+    char text[128];
+#if defined(__GLIBC__)
+    chord_format(out, cap, "%s", strerror_r(os_errno, text, sizeof text));
+#else
+    if (strerror_r(os_errno, text, sizeof text) != 0) chord_format(text, sizeof text, "error %d", os_errno);
+    chord_format(out, cap, "%s", text);
+#endif
+}
+
+/* ---- clock ------------------------------------------------------------------------------------ */
+
+uint64_t chord_clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int64_t chord_clock_unix_s(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_REALTIME, &t) == 0 ? (int64_t)t.tv_sec : 0;
+}
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(chord_mutex), "a mutex fits");
+_Static_assert(sizeof(pthread_cond_t) <= sizeof(chord_cond), "a condition fits");
+
+static pthread_mutex_t *mutex_of(chord_mutex *mutex) { return (pthread_mutex_t *)(void *)mutex->bytes; }
+static pthread_cond_t *cond_of(chord_cond *cond) { return (pthread_cond_t *)(void *)cond->bytes; }
+
+/* These calls fail only when misused. */
+static void sure(int rc)
+{
+    CHORD_ASSERT(rc == 0);
+    (void)rc;
+}
+
+void chord_mutex_init(chord_mutex *mutex) { sure(pthread_mutex_init(mutex_of(mutex), NULL)); }
+void chord_mutex_free(chord_mutex *mutex) { sure(pthread_mutex_destroy(mutex_of(mutex))); }
+void chord_mutex_lock(chord_mutex *mutex) { sure(pthread_mutex_lock(mutex_of(mutex))); }
+void chord_mutex_unlock(chord_mutex *mutex) { sure(pthread_mutex_unlock(mutex_of(mutex))); }
+void chord_cond_init(chord_cond *cond) { sure(pthread_cond_init(cond_of(cond), NULL)); }
+void chord_cond_free(chord_cond *cond) { sure(pthread_cond_destroy(cond_of(cond))); }
+void chord_cond_wait(chord_cond *cond, chord_mutex *mutex) { sure(pthread_cond_wait(cond_of(cond), mutex_of(mutex))); }
+void chord_cond_wake_all(chord_cond *cond) { sure(pthread_cond_broadcast(cond_of(cond))); }
+
+struct chord_thread {
+    pthread_t id;
+    void (*run)(void *ud);
+    void *ud;
+    char name[16];
+};
+
+static void *thread_main(void *p)
+{
+    chord_thread *thread = p;
+#if defined(__linux__)
+    pthread_setname_np(pthread_self(), thread->name);
+#endif
+    chord_float_enter();
+    thread->run(thread->ud);
+    return NULL;
+}
+
+/* Signals belong to the program's threads, but a fault must reach the thread that made it. */
+static void block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < CHORD_COUNT(faults); i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+static int create(chord_thread *thread)
+{
+    pthread_attr_t attr;
+    int rc = chord_fault_now() ? EAGAIN : pthread_attr_init(&attr);
+    if (rc != 0) return rc;
+    sigset_t before;
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    block_signals(&before);
+    rc = pthread_create(&thread->id, &attr, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
+                                chord_error *err)
+{
+    void *p;
+    *out = NULL;
+    CHORD_TRY(chord_alloc(heap, sizeof(chord_thread), "thread", &p, err));
+    chord_thread *thread = p;
+    thread->run = run;
+    thread->ud = ud;
+    chord_format(thread->name, sizeof thread->name, "%s", name);
+    /* The new thread may look at *out through ud, so it is set first. */
+    *out = thread;
+    int rc = create(thread);
+    if (rc == 0) return CHORD_OK;
+    *out = NULL;
+    chord_free(heap, thread);
+    return chord_fail_os(err, CHORD_NO_MEMORY, rc, "cannot start thread '%s'", name);
+}
+
+void chord_thread_join(chord_heap *heap, chord_thread *thread)
+{
+    if (thread == NULL) return;
+    sure(pthread_join(thread->id, NULL));
+    chord_free(heap, thread);
+}

@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make demo` answers a question, `make test` passes the tests.
+BUILD ?= build
+MODELS ?= smollm2
+MODEL ?= smollm2
+JOBS ?= $(shell nproc)
+export CHORD_MODELS ?= $(CURDIR)/models
+
+.PHONY: all setup demo test versus bench wasm format clean help
+
+all: setup ## build build/chord and build/libchord.a
+	@scripts/build $(BUILD)
+
+setup:
+	@scripts/setup
+
+demo: all ## fetch a small model and answer within less memory than it has (MODEL=name, file or URL)
+	@scripts/demo $(BUILD) "$(MODEL)"
+
+test: setup ## build and pass all tests (MODELS="smollm2 gemma3 qwen" for more real models)
+	@BUILD=$(BUILD) JOBS=$(JOBS) scripts/test $(MODELS)
+
+versus: all ## the same question to llama.cpp and to us, in the same memory, side by side
+	@scripts/versus $(BUILD)
+
+bench: all ## the table of docs/PERFORMANCE.md, measured here
+	@scripts/performance $(BUILD)
+
+wasm: setup ## the core for wasm32 and wasm64
+	@scripts/build-wasm
+
+format: ## clang-format all our C
+	@clang-format-22 -i $$(git ls-files '*.c' '*.h' | grep -v unicode_tables)
+
+clean:
+	rm -rf build build-*
+
+help:
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10

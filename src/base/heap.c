@@ -135,7 +135,7 @@ chord_status chord_alloc(chord_heap *heap, uint64_t bytes, const char *what, voi
         discharge(heap, total);
         return fail_system(bytes, what, err);
     }
-    if (!pages) memset(header, 0, total);
+    if (!pages) memset(header, 0, (size_t)total);
     header->total_bytes = total;
     header->mark = pages ? MARK_PAGES : MARK_BLOCK;
     note_block();

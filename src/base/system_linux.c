@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4096
-#define FILE_BYTES 16384 /* of a /proc or cgroup file, more is not looked at; callers' threads may have small stacks */
+#define LINE_BYTES 4096
+#define FILE_BYTES 8192 /* of meminfo, status and memory.stat, more is not looked at: what counts stands in front */
 #define KERNEL_STACK_BYTES 16384u
 
 /* ---- small files ------------------------------------------------------------------------------ */
@@ -73,28 +74,61 @@ static bool lists(const char *list, size_t len, const char *word)
     return false;
 }
 
-/* The process's path in a controller's hierarchy (controller NULL: v2), from /proc/self/cgroup: "ID:CONTROLLERS:PATH". */
-static bool own_path(const char *text, const char *controller, char *out, size_t cap)
+/* Files that may be long (a container host has thousands of mounts) are read line by line. */
+typedef struct line_reader {
+    int fd;
+    size_t at, len;
+    char bytes[1024];
+} line_reader;
+
+static int next_byte(line_reader *reader)
 {
-    while (*text != '\0') {
-        const char *end = strchr(text, '\n');
-        if (end == NULL) end = text + strlen(text);
-        const char *names = memchr(text, ':', (size_t)(end - text));
-        const char *path = names == NULL ? NULL : memchr(names + 1, ':', (size_t)(end - names - 1));
-        if (path != NULL) {
-            size_t len = (size_t)(path - names - 1);
-            if (controller == NULL ? len == 0 : lists(names + 1, len, controller)) {
-                chord_format(out, cap, "%.*s", (int)(end - path - 1), path + 1);
-                return true;
-            }
-        }
-        text = *end == '\0' ? end : end + 1;
+    if (reader->at == reader->len) {
+        ssize_t got = read(reader->fd, reader->bytes, sizeof reader->bytes);
+        if (got <= 0) return -1;
+        reader->at = 0;
+        reader->len = (size_t)got;
     }
-    return false;
+    return (unsigned char)reader->bytes[reader->at++];
+}
+
+/* The next line without its end; what does not fit is left out. False at the end of the file. */
+static bool next_line(line_reader *reader, char *out, size_t cap)
+{
+    size_t len = 0;
+    int c = next_byte(reader);
+    if (c < 0) return false;
+    for (; c >= 0 && c != '\n'; c = next_byte(reader))
+        if (len < cap - 1) out[len++] = (char)c;
+    out[len] = '\0';
+    return true;
+}
+
+/* A line of /proc/self/cgroup, "ID:CONTROLLERS:PATH": the path when it is the controller's (NULL: the v2 hierarchy's). */
+static const char *path_in_line(const char *line, const char *controller)
+{
+    const char *names = strchr(line, ':');
+    const char *path = names == NULL ? NULL : strchr(names + 1, ':');
+    if (path == NULL) return NULL;
+    size_t len = (size_t)(path - names - 1);
+    return (controller == NULL ? len == 0 : lists(names + 1, len, controller)) ? path + 1 : NULL;
+}
+
+/* The process's place in a controller's hierarchy. */
+static bool own_path(const char *root, const char *controller, char *out, size_t cap)
+{
+    char line[LINE_BYTES];
+    chord_format(line, sizeof line, "%s/proc/self/cgroup", root);
+    line_reader reader = {.fd = open(line, O_RDONLY | O_CLOEXEC)};
+    const char *path = NULL;
+    while (reader.fd >= 0 && path == NULL && next_line(&reader, line, sizeof line)) path = path_in_line(line, controller);
+    if (reader.fd >= 0) close(reader.fd);
+    if (path != NULL) chord_format(out, cap, "%s", path);
+    return path != NULL;
 }
 
 typedef struct mount_line {
-    char root[PATH_BYTES / 2], point[PATH_BYTES / 2];
+    char root[1024], point[1024];
     char type[32], options[512];
 } mount_line;
 
@@ -134,28 +168,25 @@ static void place(group_tree *tree, const char *root, const mount_line *mount, c
     tree->found = tree->top_len < sizeof tree->folder;
 }
 
+static bool is_tree(const mount_line *mount, const char *controller, bool v2)
+{
+    if (v2) return chord_text_equal(mount->type, "cgroup2");
+    return chord_text_equal(mount->type, "cgroup") && lists(mount->options, strlen(mount->options), controller);
+}
+
 static void find_tree(const char *root, const char *controller, bool v2, group_tree *out)
 {
-    char path[PATH_BYTES], own[PATH_BYTES], text[FILE_BYTES];
+    char own[PATH_BYTES], line[LINE_BYTES];
     *out = (group_tree){.v2 = v2};
-    chord_format(path, sizeof path, "%s/proc/self/cgroup", root);
-    if (!read_text(path, text, sizeof text) || !own_path(text, v2 ? NULL : controller, own, sizeof own)) return;
-    chord_format(path, sizeof path, "%s/proc/self/mountinfo", root);
-    if (!read_text(path, text, sizeof text)) return;
-    for (const char *line = text; *line != '\0';) {
+    if (!own_path(root, v2 ? NULL : controller, own, sizeof own)) return;
+    chord_format(line, sizeof line, "%s/proc/self/mountinfo", root);
+    line_reader reader = {.fd = open(line, O_RDONLY | O_CLOEXEC)};
+    while (reader.fd >= 0 && !out->found && next_line(&reader, line, sizeof line)) {
         mount_line mount;
         read_mount(line, &mount);
-        bool wanted = v2 ? chord_text_equal(mount.type, "cgroup2")
-                         : chord_text_equal(mount.type, "cgroup") &&
-                               lists(mount.options, strlen(mount.options), controller);
-        if (wanted) {
-            place(out, root, &mount, own);
-            return;
-        }
-        line = strchr(line, '\n');
-        if (line == NULL) return;
-        line++;
+        if (is_tree(&mount, controller, v2)) place(out, root, &mount, own);
     }
+    if (reader.fd >= 0) close(reader.fd);
 }
 
 /* The parent group; false above the mount point. */

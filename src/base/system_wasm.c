@@ -1,0 +1,247 @@
+/* system_wasm.c - the freestanding face: one thread, linear memory, the host's clock.
+ *
+ * All memory behind __heap_base is ours. Its first 64 bytes hold the list of free blocks, in order of address; blocks are
+ * multiples of 64 bytes and merge with their neighbours when freed. */
+#include "base/system_inner.h"
+
+#define UNIT 64u
+#define WASM_PAGE 65536u
+
+extern unsigned char __heap_base; /* where the linker's data and stack end */
+
+typedef struct free_block {
+    uintptr_t bytes;
+    struct free_block *next;
+} free_block;
+
+typedef struct linear_heap {
+    free_block *first;
+    uintptr_t written_end; /* memory from here on was never written, so it is still zero */
+} linear_heap;
+
+/* ---- the words C leaves to a library ---------------------------------------------------------- */
+
+#if defined(__wasm_bulk_memory__)
+/* These become one instruction each. */
+void *memcpy(void *restrict dst, const void *restrict src, size_t n) { return __builtin_memcpy(dst, src, n); }
+void *memmove(void *dst, const void *src, size_t n) { return __builtin_memmove(dst, src, n); }
+void *memset(void *dst, int value, size_t n) { return __builtin_memset(dst, value, n); }
+#else
+/* no_builtin: the compiler must not turn these loops into calls of themselves. */
+__attribute__((no_builtin)) void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+{
+    unsigned char *d = dst;
+    const unsigned char *s = src;
+    for (size_t i = 0; i < n; i++) d[i] = s[i];
+    return dst;
+}
+
+__attribute__((no_builtin)) void *memmove(void *dst, const void *src, size_t n)
+{
+    unsigned char *d = dst;
+    const unsigned char *s = src;
+    if ((uintptr_t)dst <= (uintptr_t)src)
+        for (size_t i = 0; i < n; i++) d[i] = s[i];
+    else
+        for (size_t i = n; i-- > 0;) d[i] = s[i];
+    return dst;
+}
+
+__attribute__((no_builtin)) void *memset(void *dst, int value, size_t n)
+{
+    unsigned char *d = dst;
+    for (size_t i = 0; i < n; i++) d[i] = (unsigned char)value;
+    return dst;
+}
+#endif
+
+__attribute__((no_builtin)) int memcmp(const void *a, const void *b, size_t n)
+{
+    const unsigned char *x = a, *y = b;
+    size_t i = 0;
+    while (i + 8 <= n && chord_load_u64(x + i) == chord_load_u64(y + i)) i += 8;
+    for (; i < n; i++)
+        if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
+__attribute__((no_builtin)) size_t strlen(const char *text)
+{
+    size_t n = 0;
+    while (text[n] != '\0') n++;
+    return n;
+}
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+static linear_heap *heap_state(void)
+{
+    return (linear_heap *)(((uintptr_t)&__heap_base + UNIT - 1) & ~(uintptr_t)(UNIT - 1));
+}
+
+static void note_written(linear_heap *heap, uintptr_t end)
+{
+    if (end > heap->written_end) heap->written_end = end;
+}
+
+static free_block *write_block(linear_heap *heap, uintptr_t at, uintptr_t bytes, free_block *next)
+{
+    free_block *block = (free_block *)at;
+    block->bytes = bytes;
+    block->next = next;
+    note_written(heap, at + sizeof *block);
+    return block;
+}
+
+static void give(uintptr_t at, uintptr_t bytes)
+{
+    linear_heap *heap = heap_state();
+    free_block *before = NULL, *after = heap->first;
+    while (after != NULL && (uintptr_t)after < at) {
+        before = after;
+        after = after->next;
+    }
+    if (after != NULL && at + bytes == (uintptr_t)after) {
+        bytes += after->bytes;
+        after = after->next;
+    }
+    if (before != NULL && (uintptr_t)before + before->bytes == at) {
+        before->bytes += bytes;
+        before->next = after;
+        return;
+    }
+    free_block *block = write_block(heap, at, bytes, after);
+    if (before != NULL) before->next = block;
+    else heap->first = block;
+}
+
+static uintptr_t take(uintptr_t bytes)
+{
+    linear_heap *heap = heap_state();
+    for (free_block **link = &heap->first; *link != NULL; link = &(*link)->next) {
+        free_block *block = *link;
+        if (block->bytes < bytes) continue;
+        uintptr_t at = (uintptr_t)block, rest = block->bytes - bytes;
+        *link = rest > 0 ? write_block(heap, at + bytes, rest, block->next) : block->next;
+        return at;
+    }
+    return 0;
+}
+
+/* The memory the module started with behind our state, once. */
+static void begin(linear_heap *heap)
+{
+    uintptr_t first = (uintptr_t)heap + UNIT;
+    uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    note_written(heap, first);
+    if (end > first) give(first, (end - first) & ~(uintptr_t)(UNIT - 1));
+}
+
+static bool grow(uintptr_t bytes)
+{
+    uintptr_t pages = (bytes + WASM_PAGE - 1) / WASM_PAGE;
+    uintptr_t before = (uintptr_t)__builtin_wasm_memory_grow(0, pages);
+    if (before == UINTPTR_MAX) return false;
+    uintptr_t room = pages * WASM_PAGE;
+#if !defined(__wasm64__)
+    if (before + pages == 65536) room -= WASM_PAGE; /* an end of 2^32 would wrap to 0 */
+#endif
+    give(before * WASM_PAGE, room);
+    return true;
+}
+
+static void *get(uint64_t bytes, bool zeroed)
+{
+    linear_heap *heap = heap_state();
+    if (heap->written_end == 0) begin(heap);
+    if (bytes > UINTPTR_MAX - 2 * WASM_PAGE) return NULL;
+    uintptr_t size = (uintptr_t)chord_align_up(bytes, UNIT), at = take(size);
+    if (at == 0 && (!grow(size) || (at = take(size)) == 0)) return NULL;
+    if (zeroed && heap->written_end > at) {
+        uintptr_t written = heap->written_end - at;
+        memset((void *)at, 0, written < size ? written : size);
+    }
+    note_written(heap, at + size);
+    return (void *)at;
+}
+
+void *chord_system_pages_get(uint64_t bytes, bool huge)
+{
+    (void)huge;
+    return get(bytes, true);
+}
+
+void chord_system_pages_free(void *pages, uint64_t bytes)
+{
+    give((uintptr_t)pages, (uintptr_t)chord_align_up(bytes, UNIT));
+}
+
+bool chord_system_pages_touch(void *pages, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += CHORD_PAGE_BYTES) ((volatile char *)pages)[at] = 0;
+    return true;
+}
+
+void chord_system_pages_lock(void *pages, uint64_t bytes)
+{
+    (void)pages;
+    (void)bytes;
+}
+
+void *chord_system_block_get(uint64_t bytes) { return get(bytes, false); }
+void chord_system_block_free(void *block, uint64_t bytes) { chord_system_pages_free(block, bytes); }
+
+void chord_system_error_text(int os_errno, char *out, size_t cap) { chord_format(out, cap, "error %d", os_errno); }
+
+/* ---- clock and threads ------------------------------------------------------------------------ */
+
+__attribute__((import_module("env"), import_name("chord_clock_ns"))) uint64_t chord_import_clock_ns(void);
+
+uint64_t chord_clock_ns(void) { return chord_import_clock_ns(); }
+int64_t chord_clock_unix_s(void) { return 0; }
+
+void chord_mutex_init(chord_mutex *mutex) { (void)mutex; }
+void chord_mutex_free(chord_mutex *mutex) { (void)mutex; }
+void chord_mutex_lock(chord_mutex *mutex) { (void)mutex; }
+void chord_mutex_unlock(chord_mutex *mutex) { (void)mutex; }
+void chord_cond_init(chord_cond *cond) { (void)cond; }
+void chord_cond_free(chord_cond *cond) { (void)cond; }
+
+void chord_cond_wait(chord_cond *cond, chord_mutex *mutex)
+{
+    (void)cond;
+    (void)mutex;
+    CHORD_ASSERT(false); /* nobody else runs: this wait would never end */
+}
+
+void chord_cond_wake_all(chord_cond *cond) { (void)cond; }
+
+chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
+                                chord_error *err)
+{
+    (void)heap;
+    (void)run;
+    (void)ud;
+    *out = NULL;
+    return chord_fail(err, CHORD_UNSUPPORTED, "cannot start thread '%s': this host has none", name);
+}
+
+void chord_thread_join(chord_heap *heap, chord_thread *thread)
+{
+    (void)heap;
+    (void)thread;
+}
+
+uint32_t chord_cpu_cores(void) { return 1; }
+
+/* ---- what there is ---------------------------------------------------------------------------- */
+
+uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * WASM_PAGE; }
+
+/* A module cannot ask how far its memory may grow: this is what its addresses reach, and allocation tells the truth. */
+uint64_t chord_memory_available_bytes(void)
+{
+    uint64_t reach = sizeof(void *) == 4 ? 4096 * CHORD_MIB : 16384 * CHORD_MIB, used = chord_process_bytes();
+    uint64_t bytes = reach > used ? reach - used : 0, spare = chord_max_u64(256 * CHORD_MIB, bytes / 10);
+    return bytes > spare ? bytes - spare : 0;
+}

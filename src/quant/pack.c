@@ -1,0 +1,168 @@
+/* pack.c - rows to panels and back. A packed panel is a sequence of block columns; in each, every field of the block stands for
+ * sixteen rows at once, first all rows' first dword, then all rows' second ... so that one vector load is the same dword of
+ * sixteen (or eight, or four) rows. f16 fields come first, as sixteen halves. Nothing changes but the order of the bytes,
+ * except that the 32 high bits of Q5_0 and Q5_1 are rearranged: bit 8 b + s of the dword belongs to element 4 s + b, so that
+ * (dword >> s) & 0x01010101 is the high bits of the four elements of step s.
+ *
+ * The vectors are the compiler's (16 bytes), so this is one source for every instruction set. */
+#include "quant/blocks.h"
+#include "quant/quant_inner.h"
+
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
+
+/* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen rows. */
+typedef struct field {
+    uint8_t unit;   /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged */
+    uint8_t count;  /* how many */
+    uint16_t from;  /* byte in the block */
+    uint16_t slot;  /* first slot */
+    uint16_t step;  /* slots from one to the next */
+} field;
+
+/* Q6_K: what one step of the kernel reads stands together: two dwords of low bits and the one of high bits for both. */
+static const field fields_q4_0[] = {{2, 1, 0, 0, 2}, {4, 4, 2, 2, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q4_1[] = {{2, 2, 0, 0, 2}, {4, 4, 4, 4, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q5_0[] = {{2, 1, 0, 0, 2}, {5, 1, 2, 2, 4}, {4, 4, 6, 6, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q5_1[] = {{2, 2, 0, 0, 2}, {5, 1, 4, 4, 4}, {4, 4, 8, 8, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q8_0[] = {{2, 1, 0, 0, 2}, {4, 8, 2, 2, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q2_k[] = {{2, 2, 80, 0, 2}, {4, 20, 0, 4, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q3_k[] = {{2, 1, 108, 0, 2}, {4, 3, 96, 2, 4}, {4, 24, 0, 14, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q4_k[] = {{2, 2, 0, 0, 2}, {4, 35, 4, 4, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q5_k[] = {{2, 2, 0, 0, 2}, {4, 43, 4, 4, 4}, {0, 0, 0, 0, 0}};
+static const field fields_q6_k[] = {{2, 1, 208, 0, 2},   {4, 4, 192, 2, 4},   {4, 8, 0, 18, 12},
+                                    {4, 8, 32, 22, 12},  {4, 8, 128, 26, 12}, {4, 8, 64, 114, 12},
+                                    {4, 8, 96, 118, 12}, {4, 8, 160, 122, 12}, {0, 0, 0, 0, 0}};
+
+static const field *fields_of(chord_type type)
+{
+    switch ((int)type) {
+    case CHORD_TYPE_Q4_0: return fields_q4_0;
+    case CHORD_TYPE_Q4_1: return fields_q4_1;
+    case CHORD_TYPE_Q5_0: return fields_q5_0;
+    case CHORD_TYPE_Q5_1: return fields_q5_1;
+    case CHORD_TYPE_Q8_0: return fields_q8_0;
+    case CHORD_TYPE_Q2_K: return fields_q2_k;
+    case CHORD_TYPE_Q3_K: return fields_q3_k;
+    case CHORD_TYPE_Q4_K: return fields_q4_k;
+    case CHORD_TYPE_Q5_K: return fields_q5_k;
+    case CHORD_TYPE_Q6_K: return fields_q6_k;
+    default: return NULL;
+    }
+}
+
+static inline u32x4 load4(const uint8_t *p)
+{
+    u32x4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store4(uint8_t *p, u32x4 v) { memcpy(p, &v, sizeof v); }
+
+/* Exchanges the bits under mask with those `shift` above. */
+static inline u32x4 swap_bits(u32x4 v, uint32_t mask, uint32_t shift)
+{
+    u32x4 changed = (v >> shift ^ v) & mask;
+    return v ^ changed ^ changed << shift;
+}
+
+/* Bit 4 s + b -> 8 b + s: the five bits of the position turn by two, which takes four exchanges (0 1, 0 2, 1 3, 2 4). */
+static inline u32x4 high_bits_to_steps(u32x4 v)
+{
+    v = swap_bits(v, 0x22222222u, 1);
+    v = swap_bits(v, 0x0a0a0a0au, 3);
+    v = swap_bits(v, 0x00cc00ccu, 6);
+    return swap_bits(v, 0x0000f0f0u, 12);
+}
+
+static inline u32x4 steps_to_high_bits(u32x4 v)
+{
+    v = swap_bits(v, 0x0000f0f0u, 12);
+    v = swap_bits(v, 0x00cc00ccu, 6);
+    v = swap_bits(v, 0x0a0a0a0au, 3);
+    return swap_bits(v, 0x22222222u, 1);
+}
+
+/* Four dwords of four rows each: four stores, `step` slots apart. */
+static inline void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
+{
+    u32x4 a = load4(rows[0] + offset), b = load4(rows[1] + offset);
+    u32x4 c = load4(rows[2] + offset), d = load4(rows[3] + offset);
+    u32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    store4(dst, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+    store4(dst + step_bytes, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store4(dst + 2 * step_bytes, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+    store4(dst + 3 * step_bytes, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+}
+
+static inline void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, bool high_bits)
+{
+    u32x4 v = {chord_load_u32(rows[0] + offset), chord_load_u32(rows[1] + offset), chord_load_u32(rows[2] + offset),
+               chord_load_u32(rows[3] + offset)};
+    store4(dst, high_bits ? high_bits_to_steps(v) : v);
+}
+
+/* One field of one block, four rows: lanes 4 quad .. 4 quad + 3. */
+static inline void pack_field(const field *f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
+{
+    uint64_t from = block + f->from;
+    if (f->unit == 2) {
+        for (uint32_t k = 0; k < f->count; k++)
+            for (uint32_t r = 0; r < 4; r++) memcpy(dst + 16 * (f->slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
+        return;
+    }
+    uint64_t step = 16ull * f->step;
+    uint8_t *out = dst + 16 * f->slot + 16 * quad;
+    if (f->count < 4) {
+        for (uint32_t k = 0; k < f->count; k++) gather_dword(rows, from + 4 * k, out + k * step, f->unit == 5);
+        return;
+    }
+    for (uint32_t k = 0; k + 4 <= f->count; k += 4) transpose_dwords(rows, from + 4 * k, out + k * step, step);
+    uint32_t last = f->count - 4u; /* the last four once more, where the count is no multiple of four */
+    if (f->count % 4 != 0) transpose_dwords(rows, from + 4 * last, out + last * step, step);
+}
+
+void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
+                      uint32_t blocks, uint8_t *dst)
+{
+    const field *fields = fields_of(type);
+    uint64_t block_bytes = chord_type_get(type)->block_bytes;
+    const uint8_t *lanes[CHORD_PANEL_ROWS];
+    for (uint32_t r = 0; r < CHORD_PANEL_ROWS; r++)
+        lanes[r] = src + (r < rows ? r : rows - 1) * row_bytes + first_block * block_bytes;
+    for (uint32_t b = 0; b < blocks; b++, dst += CHORD_PANEL_ROWS * block_bytes)
+        for (uint32_t quad = 0; quad < 4; quad++)
+            for (const field *f = fields; f->unit != 0; f++) pack_field(f, lanes + 4 * quad, b * block_bytes, dst, quad);
+}
+
+void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row)
+{
+    uint64_t block_bytes = chord_type_get(type)->block_bytes;
+    for (uint32_t b = 0; b < blocks; b++, row += block_bytes, panel += CHORD_PANEL_ROWS * block_bytes) {
+        for (const field *f = fields_of(type); f->unit != 0; f++) {
+            uint32_t size = f->unit == 2 ? 2 : 4;
+            for (uint32_t k = 0; k < f->count; k++) {
+                uint8_t *to = row + f->from + size * k;
+                memcpy(to, panel + 16 * (f->slot + f->step * k) + size * lane, size);
+                if (f->unit == 5) {
+                    u32x4 v = steps_to_high_bits((u32x4){chord_load_u32(to)});
+                    memcpy(to, &v, 4);
+                }
+            }
+        }
+    }
+}
+
+void chord_rows_pack(chord_type type, const uint8_t *src, uint8_t *dst, uint32_t n, uint32_t rows, void *scratch)
+{
+    const chord_type_info *info = chord_type_get(type);
+    uint32_t blocks = n / info->block_elems, whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS;
+    uint64_t row_bytes = (uint64_t)blocks * info->block_bytes, panel_bytes = CHORD_PANEL_ROWS * row_bytes;
+    for (uint32_t r = 0; r < whole; r += CHORD_PANEL_ROWS, src += panel_bytes, dst += panel_bytes) {
+        /* The copy also makes sixteen streams from memory one. */
+        memcpy(scratch, src, panel_bytes);
+        chord_pack_slice(type, scratch, row_bytes, CHORD_PANEL_ROWS, 0, blocks, dst);
+    }
+    if (src != dst) memmove(dst, src, (rows - whole) * row_bytes);
+}

@@ -1,0 +1,58 @@
+/* packed_avx2.c - AVX2 without VNNI: u8 x s8 pairs are summed in 16 bits (vpmaddubsw), several steps before one vpmaddwd widens.
+ *
+ * Why nothing saturates: a pair is at most 63 * 127 * 2 = 16002. Sums of pairs are added with wrap-around, so only the final value
+ * of a part must fit: nibbles 8 steps * 2 * 15 * 127 = 30480; with an offset the weights are signed, 5 bits 8 * 2 * 16 * 127 =
+ * 32512, 6 bits in groups of 16 4 * 2 * 32 * 127 = 32512; 5 bits without an offset in groups of 16, 4 * 2 * 31 * 127 = 31496. */
+#include "quant/blocks.h"
+#include "quant/quant_inner.h"
+
+#include <immintrin.h>
+
+#define CHORD_ISA avx2
+#define LANES 8
+#define TILE 4
+#define BYTE_PLANES 2
+#define SIGNED_BIAS 0
+
+typedef int8_t vb __attribute__((vector_size(32)));
+typedef uint32_t vu __attribute__((vector_size(32)));
+typedef int32_t vi __attribute__((vector_size(32)));
+typedef float vf __attribute__((vector_size(32)));
+typedef uint16_t part __attribute__((vector_size(32)));
+
+static inline part part_zero(void) { return (part){0}; }
+static inline part part_start(vb pairs, uint32_t shift) { return -((part)pairs << (uint16_t)shift); }
+static inline part part_step(part p, vb w, vb a) { return p + (part)_mm256_maddubs_epi16((__m256i)w, (__m256i)a); }
+static inline vi dot_pairs(vb a, vb b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
+static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)_mm256_set1_epi16(1)); }
+static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
+
+/* Bytes a and b of each dword, as the low bytes of its two words; 0x80: zero. */
+static inline vb pick(vb dwords, uint32_t order)
+{
+    const vu lanes = {0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c};
+    return (vb)_mm256_shuffle_epi8((__m256i)dwords, (__m256i)(lanes + order));
+}
+
+static inline vb scale_unsigned(vb dwords, uint32_t i) { return pick(dwords, 0x80008000u | i << 16 | i); }
+static inline vb scale_signed(vb dwords, uint32_t i)
+{
+    return (vb)_mm256_srai_epi16((__m256i)pick(dwords, 0x00800080u | i << 24 | i << 8), 8);
+}
+static inline vb scale_biased(vb dwords, uint32_t i)
+{
+    return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32);
+}
+static inline vb byte_pair(vb dwords, uint32_t i) { return pick(dwords, 0x80008000u | (2 * i + 1) << 16 | 2 * i); }
+
+/* |w| is at most 128 and unsigned; a takes its sign. 128 * 127 * 2 = 32512. */
+static inline vi signed_step(vi acc, vb w, vb a)
+{
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)w), _mm256_sign_epi8((__m256i)a, (__m256i)w));
+    return acc + dot_pairs((vb)pairs, (vb)_mm256_set1_epi16(1));
+}
+
+static inline vf load_f16(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+static inline vf to_float(vi v) { return _mm256_cvtepi32_ps((__m256i)v); }
+
+#include "quant/packed_body.h"

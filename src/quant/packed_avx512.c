@@ -1,0 +1,46 @@
+/* packed_avx512.c - AVX-512 with VNNI: sixteen rows are one vector and vpdpbusd sums four products a lane in 32 bits.
+ *
+ * CHORD_EMULATED: a test builds this file with a library that spells the intrinsics in plain C. */
+#include "quant/blocks.h"
+#include "quant/quant_inner.h"
+
+#ifndef CHORD_EMULATED
+#include <immintrin.h>
+#define CHORD_ISA avx512
+#endif
+#define LANES 16
+#define TILE 8
+#define BYTE_PLANES 1
+#define SIGNED_BIAS 128
+
+typedef int8_t vb __attribute__((vector_size(64)));
+typedef uint32_t vu __attribute__((vector_size(64)));
+typedef int32_t vi __attribute__((vector_size(64)));
+typedef float vf __attribute__((vector_size(64)));
+typedef vi part;
+
+static inline vi dot_pairs(vb a, vb b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+static inline part part_zero(void) { return (part){0}; }
+static inline part part_start(vb pairs, uint32_t shift)
+{
+    return dot_pairs(pairs, (vb)_mm512_set1_epi16((int16_t)-(1 << shift)));
+}
+static inline part part_step(part p, vb w, vb a) { return (part)_mm512_dpbusd_epi32((__m512i)p, (__m512i)w, (__m512i)a); }
+static inline vi part_total(part p) { return p; }
+static inline vi part_scaled(part p, vb scale) { return p * (vi)scale; }
+
+static inline vb scale_unsigned(vb dwords, uint32_t i) { return (vb)((vu)dwords >> 8 * i & 255u); }
+static inline vb scale_signed(vb dwords, uint32_t i) { return (vb)((vi)((vu)dwords << (24 - 8 * i)) >> 24); }
+static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((vi)scale_unsigned(dwords, i) - 32); }
+static inline vb byte_pair(vb dwords, uint32_t i)
+{
+    vu two = (vu)dwords >> 16 * i;
+    return (vb)((two & 255u) | (two & 0xff00u) << 8);
+}
+
+static inline vi signed_step(vi acc, vb w, vb a) { return part_step(acc, (vb)((vu)w ^ 0x80808080u), a); }
+
+static inline vf load_f16(const uint8_t *p) { return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
+
+#include "quant/packed_body.h"

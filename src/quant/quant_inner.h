@@ -1,0 +1,91 @@
+/* quant_inner.h - what the files of this room share: the specification's entry points, the layout of prepared activations, and the
+ * shape of a fast kernel. */
+#ifndef CHORD_QUANT_INNER_H
+#define CHORD_QUANT_INNER_H
+
+#include "quant/quant.h"
+
+/* ---- ref.c: the specification ------------------------------------------------------------------ */
+
+/* Quantises one activation block of `block` values; false: it holds a NaN or an infinity (q and d are then zeros). */
+bool chord_ref_quantize(const float *x, uint32_t block, int8_t *q, float *d);
+/* One row in the file's layout times one activation row. q and d for quantised formats, x for float formats. */
+float chord_ref_dot(chord_type type, const uint8_t *row, uint32_t n, const int8_t *q, const float *d);
+float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const float *x);
+
+/* ---- acts.c: prepared activations -------------------------------------------------------------- */
+
+/* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups of
+ * CHORD_GROUP tokens. */
+#define CHORD_FEW 4u
+#define CHORD_GROUP 8u
+
+/* Offsets into the memory of chord_acts. Token-major arrays: q, d and sums as quant.h says; and
+ *   pairs   dwords of two int16, one per 32 (Q8_32) or 16 (Q8_256) columns: the sums of the q whose column is 0 or 1, and 2 or 3,
+ *           modulo 4. A weight offset -2^s enters a 16-bit running sum as -(pairs << s).
+ *   sums32  int16 per 32 columns.
+ * Per group of CHORD_GROUP tokens, when there are more than CHORD_FEW, the same interleaved by token, a dword per token:
+ *   group_q [n / 4], group_pairs, group_d float [n / block],
+ *   group_mins32: Q8_32: float sums of 32 [n / 32]; Q8_256: int16 pairs of sums of 32 [n / 64]
+ *   group_mins16: Q8_256: int16 pairs of sums of 16 [n / 32] */
+typedef struct chord_acts_layout {
+    uint32_t block, pair_columns;
+    uint64_t q, d, sums, pairs, sums32, groups, bytes;
+    uint64_t group_pairs, group_d, group_mins32, group_mins16, group_bytes;
+} chord_acts_layout;
+chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t tokens_max);
+
+/* ---- pack.c ------------------------------------------------------------------------------------ */
+
+/* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows` repeat the last row. */
+void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
+                      uint32_t blocks, uint8_t *dst);
+/* One row of a packed panel back in the file's layout. */
+void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
+
+/* ---- fast kernels ------------------------------------------------------------------------------ */
+
+/* `blocks` blocks of a packed panel, from block `first_block` of the activation rows on. acc[t][lane] is added to, t counting
+ * from first_token. */
+typedef struct chord_panel_job {
+    const uint8_t *panel;
+    const chord_acts *x;
+    uint32_t first_block, blocks;
+    uint32_t first_token, tokens;
+    float *acc;
+    uint8_t *scratch; /* CHORD_UNPACKED_BYTES, for `many` */
+} chord_panel_job;
+
+typedef struct chord_panel_kernel {
+    chord_type type;
+    const char *isa;
+    uint32_t cpu;
+    void (*few)(const chord_panel_job *job);  /* 1 .. CHORD_FEW tokens */
+    void (*many)(const chord_panel_job *job); /* any number; first_token is a multiple of CHORD_GROUP; columns <= CHORD_CHUNK */
+} chord_panel_kernel;
+
+typedef struct chord_float_kernel {
+    chord_type type;
+    const char *isa;
+    uint32_t cpu;
+    void (*rows)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out, uint64_t out_stride);
+} chord_float_kernel;
+
+/* Columns unpacked at a time: 16 rows of them and the activations of a group stay in a 32 KiB first-level cache. */
+#define CHORD_CHUNK 1024u
+#define CHORD_TOKENS_AT_ONCE 512u
+#define CHORD_UNPACKED_BYTES (CHORD_CHUNK * 16u * 3u)
+
+/* The formats an instruction set has kernels for: X(format, name, isa, cpu). */
+#define CHORD_PANEL_FORMATS(X, isa, cpu)                                                               \
+    X(Q4_0, q4_0, isa, cpu) X(Q4_1, q4_1, isa, cpu) X(Q5_0, q5_0, isa, cpu) X(Q5_1, q5_1, isa, cpu)    \
+    X(Q8_0, q8_0, isa, cpu) X(Q2_K, q2_k, isa, cpu) X(Q3_K, q3_k, isa, cpu) X(Q4_K, q4_k, isa, cpu)    \
+    X(Q5_K, q5_k, isa, cpu) X(Q6_K, q6_k, isa, cpu)
+#define CHORD_FLOAT_FORMATS(X, isa, cpu) X(F32, f32, isa, cpu) X(F16, f16, isa, cpu) X(BF16, bf16, isa, cpu)
+
+/* All fast kernels, best first for each format; quant_kernels.inc is the list. */
+extern const chord_panel_kernel chord_panel_kernels[];
+extern const chord_float_kernel chord_float_kernels[];
+extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
+
+#endif

@@ -1,0 +1,161 @@
+/* quant_cases.h - weights and activations that kernels are compared on: random ones, and the extremes at which a 16-bit sum
+ * would saturate, a sign would be lost or a subnormal flushed. */
+#ifndef QUANT_CASES_H
+#define QUANT_CASES_H
+
+#include "check.h"
+#include "quant/blocks.h"
+#include "quant/quant_inner.h"
+
+#include <stdlib.h>
+
+static uint64_t random_state = 88172645463325252ull;
+static uint32_t random_u32(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 32);
+}
+
+/* Where a format's f16 factors lie in its block; count 0: it has none. */
+typedef struct format_case {
+    chord_type type;
+    uint32_t factors, first;
+} format_case;
+static const format_case format_cases[] = {
+    {CHORD_TYPE_Q4_0, 1, 0},  {CHORD_TYPE_Q4_1, 2, 0},   {CHORD_TYPE_Q5_0, 1, 0}, {CHORD_TYPE_Q5_1, 2, 0},
+    {CHORD_TYPE_Q8_0, 1, 0},  {CHORD_TYPE_Q2_K, 2, 80},  {CHORD_TYPE_Q3_K, 1, 108}, {CHORD_TYPE_Q4_K, 2, 0},
+    {CHORD_TYPE_Q5_K, 2, 0},  {CHORD_TYPE_Q6_K, 1, 208}, {CHORD_TYPE_F32, 0, 0},  {CHORD_TYPE_F16, 0, 0},
+    {CHORD_TYPE_BF16, 0, 0},
+};
+
+typedef enum weight_fill { W_RANDOM, W_FF, W_00, W_80, W_7F, W_SUBNORMAL, W_HUGE, W_FILLS } weight_fill;
+typedef enum act_fill { X_RANDOM, X_PLUS, X_MINUS, X_SIGNS, X_TINY, X_FILLS } act_fill;
+
+static uint16_t finite_f16(weight_fill fill)
+{
+    if (fill == W_HUGE) return (uint16_t)(0x7bff | (random_u32() & 0x8000));
+    if (fill == W_SUBNORMAL) return (uint16_t)(random_u32() & 0x83ff);
+    return (uint16_t)((random_u32() & 0x83ff) | (8 + random_u32() % 10) << 10);
+}
+
+static uint8_t *make_weights(const format_case *f, uint32_t n, uint32_t rows, weight_fill fill)
+{
+    const chord_type_info *info = chord_type_get((uint32_t)f->type);
+    uint64_t blocks = (uint64_t)n / info->block_elems * rows, bytes = blocks * info->block_bytes;
+    uint8_t *w = malloc(bytes + 2) ;
+    const uint8_t value[W_FILLS] = {0, 0xff, 0, 0x80, 0x7f, 0, 0};
+    for (uint64_t i = 0; i < bytes; i++)
+        w[i] = fill == W_RANDOM || fill >= W_SUBNORMAL ? (uint8_t)random_u32() : value[fill];
+    for (uint64_t b = 0; b < blocks; b++) {
+        uint32_t count = f->factors;
+        for (uint32_t k = 0; k < count; k++) {
+            uint16_t d = finite_f16(fill);
+            memcpy(w + b * info->block_bytes + f->first + 2 * k, &d, 2);
+        }
+        if (count == 0) { /* floats: small random values, so that sums stay finite */
+            float value32 = ((float)(random_u32() % 20001) - 10000.0f) / 4096.0f;
+            uint32_t bits;
+            memcpy(&bits, &value32, 4);
+            uint16_t half = f->type == CHORD_TYPE_F16 ? finite_f16(fill) : (uint16_t)(bits >> 16);
+            if (info->block_bytes == 4) memcpy(w + 4 * b, &bits, 4);
+            else memcpy(w + 2 * b, &half, 2);
+        }
+    }
+    return w;
+}
+
+static float *make_activations(uint32_t n, uint32_t tokens, act_fill fill)
+{
+    float *x = malloc((uint64_t)n * tokens * sizeof(float));
+    for (uint64_t i = 0; i < (uint64_t)n * tokens; i++) {
+        float r = ((float)(random_u32() % 20001) - 10000.0f) / 1000.0f;
+        switch (fill) {
+        case X_PLUS: x[i] = 3.0f; break;
+        case X_MINUS: x[i] = -3.0f; break;
+        case X_SIGNS: x[i] = random_u32() & 1 ? 1.5f : -1.5f; break;
+        case X_TINY: x[i] = r * 1e-38f; break;
+        default: x[i] = i / 32 % 7 == 3 ? 0.0f : r * r * r; break; /* blocks of zeros too */
+        }
+    }
+    return x;
+}
+
+typedef struct prepared {
+    chord_acts acts;
+    void *memory;
+} prepared;
+
+static void *aligned(uint64_t bytes)
+{
+    void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    memset(p, 0xa5, bytes); /* what a kernel must not depend on */
+    return p;
+}
+
+static prepared prepare(chord_act kind, const float *x, uint32_t n, uint32_t tokens, uint32_t tokens_max, uint32_t cpu)
+{
+    prepared p;
+    p.memory = aligned(chord_act_bytes(kind, n, tokens_max));
+    chord_acts_init(&p.acts, kind, n, tokens_max, p.memory);
+    p.acts.tokens = tokens;
+    for (uint32_t t = 0; t < tokens; t += 8) /* in shares, last first */
+        CHECK(chord_acts_fill(&p.acts, x, (tokens - 1) / 8 * 8 - t, tokens - t < tokens ? (tokens - 1) / 8 * 8 - t + 8 : tokens, cpu));
+    return p;
+}
+
+static uint32_t block_of(chord_type type) { return chord_type_get((uint32_t)type)->block_elems; }
+
+/* One kernel on one packed panel of 16 rows, called directly, against the specification. */
+static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, weight_fill fill, act_fill xfill)
+{
+    static const uint32_t counts[] = {1, 2, 3, 4, 5, 8, 9, 16, 33};
+    const format_case *f = format_cases;
+    while (f->type != kernel->type) f++;
+    const chord_type_info *info = chord_type_get((uint32_t)f->type);
+    uint32_t blocks = n / info->block_elems, row_bytes = blocks * info->block_bytes, most = 33;
+    uint8_t *w = make_weights(f, n, 16, fill), *panel = malloc(16ull * row_bytes);
+    float *x = make_activations(n, most, xfill), *want = malloc(most * 16 * 4), *acc = aligned(40 * 16 * 4);
+    uint8_t *scratch = aligned(CHORD_UNPACKED_BYTES);
+    chord_act kind = chord_format_get(f->type)->act;
+    chord_pack_slice(f->type, w, row_bytes, 16, 0, blocks, panel);
+    prepared all = prepare(kind, x, n, most, most, CHORD_CPU_ANY);
+    for (uint32_t t = 0; t < most; t++)
+        for (uint32_t r = 0; r < 16; r++)
+            want[16 * t + r] = chord_ref_dot(f->type, w + r * row_bytes, n, all.acts.q + (uint64_t)t * n,
+                                             all.acts.d + (uint64_t)t * blocks);
+    for (uint32_t k = 0; k < CHORD_COUNT(counts); k++) {
+        uint32_t tokens = counts[k], chunk = CHORD_CHUNK / info->block_elems;
+        prepared p = prepare(kind, x, n, tokens, most, ~0u);
+        memset(acc, 0, 40 * 16 * 4);
+        for (uint32_t b = 0; b < blocks; b += chunk) {
+            chord_panel_job job = {panel + (uint64_t)b * 16 * info->block_bytes, &p.acts, b,
+                                   blocks - b < chunk ? blocks - b : chunk, 0, tokens, acc, scratch};
+            (tokens <= CHORD_FEW ? kernel->few : kernel->many)(&job);
+        }
+        CHECK_SAY(memcmp(acc, want, tokens * 16 * 4) == 0, "%s %s n=%u tokens=%u weights %d activations %d", info->name,
+                  kernel->isa, n, tokens, (int)fill, (int)xfill);
+        free(p.memory);
+    }
+    free(all.memory);
+    free(w);
+    free(panel);
+    free(x);
+    free(want);
+    free(acc);
+    free(scratch);
+}
+
+static void check_panel_kernel_everywhere(const chord_panel_kernel *kernel)
+{
+    uint32_t block = block_of(kernel->type);
+    for (int fill = 0; fill < W_FILLS; fill++)
+        for (int xfill = 0; xfill < X_FILLS; xfill++)
+            check_panel_kernel(kernel, fill == W_RANDOM ? 5 * 256 : 3 * block, (weight_fill)fill, (act_fill)xfill);
+    check_panel_kernel(kernel, block, W_RANDOM, X_RANDOM);
+    check_panel_kernel(kernel, 1536, W_RANDOM, X_RANDOM);
+    check_panel_kernel(kernel, 2048, W_RANDOM, X_RANDOM);
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* Every fast kernel this CPU can run equals the specification to the last bit, whatever rows, columns and tokens stand beside. */
+#include "quant_cases.h"
+
+/* chord_rows_dot in all ways: in the file's layout and packed, for all heights and numbers of tokens. */
+static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_fill xfill, uint32_t cpu)
+{
+    static const uint32_t heights[] = {1, 15, 16, 17, 50}, counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33};
+    const uint32_t rows_max = 50, tokens_max = 33;
+    const chord_type_info *info = chord_type_get((uint32_t)f->type);
+    uint64_t row_bytes = (uint64_t)n / info->block_elems * info->block_bytes;
+    uint8_t *w = make_weights(f, n, rows_max, fill), *packed = malloc(row_bytes * rows_max);
+    float *x = make_activations(n, tokens_max, xfill);
+    float *want = malloc(rows_max * tokens_max * 4), *got = malloc(rows_max * tokens_max * 4);
+    void *scratch = aligned(chord_rows_scratch_bytes(n));
+    chord_act kind = chord_format_get(f->type)->act;
+    prepared all = prepare(kind, x, n, tokens_max, tokens_max, CHORD_CPU_ANY);
+    chord_rows whole = {f->type, w, n, rows_max, false};
+    chord_rows_dot(&whole, &all.acts, want, rows_max, scratch, CHORD_CPU_ANY);
+    for (uint32_t c = 0; c < CHORD_COUNT(counts); c++) {
+        prepared p = prepare(kind, x, n, counts[c], tokens_max, cpu);
+        for (uint32_t r = 0; r < CHORD_COUNT(heights); r++)
+            for (int way = 0; way < 3; way++) { /* the file's layout, packed, packed in place */
+                uint32_t rows = heights[r];
+                if (way != 0 && !chord_rows_packs(f->type, CHORD_CPU_AVX2)) continue;
+                if (way == 2) memcpy(packed, w, row_bytes * rows);
+                if (way != 0) chord_rows_pack(f->type, way == 1 ? w : packed, packed, n, rows, scratch);
+                chord_rows part = {f->type, way == 0 ? w : packed, n, rows, way != 0};
+                memset(got, 0xee, rows_max * tokens_max * 4);
+                chord_rows_dot(&part, &p.acts, got, rows_max, scratch, cpu);
+                bool equal = true;
+                for (uint32_t t = 0; t < counts[c]; t++)
+                    equal = equal && memcmp(got + t * rows_max, want + t * rows_max, rows * 4) == 0;
+                CHECK_SAY(equal, "%s cpu %s n=%u rows=%u tokens=%u way %d weights %d activations %d", info->name,
+                          chord_cpu_name(cpu), n, rows, counts[c], way, (int)fill, (int)xfill);
+                uint32_t after;
+                memcpy(&after, got + (counts[c] - 1) * rows_max + rows, 4);
+                if (rows < rows_max) CHECK(after == 0xeeeeeeeeu);
+            }
+        free(p.memory);
+    }
+    free(all.memory);
+    free(w);
+    free(packed);
+    free(x);
+    free(want);
+    free(got);
+    free(scratch);
+}
+
+/* All that chord_acts_fill writes is the same in its fast spelling. */
+static void check_activations(void)
+{
+    for (int kind = CHORD_ACT_Q8_32; kind <= CHORD_ACT_Q8_256; kind++)
+        for (int fill = 0; fill < X_FILLS; fill++) {
+            uint32_t n = 1536, tokens = 11;
+            float *x = make_activations(n, tokens, (act_fill)fill);
+            for (uint32_t i = 0; i < n; i++) x[i] = (float)(i % 256) - 127.5f; /* ties, and 127 itself */
+            x[255] = 127.0f, x[0] = -127.0f;
+            prepared a = prepare((chord_act)kind, x, n, tokens, tokens, CHORD_CPU_ANY);
+            prepared b = prepare((chord_act)kind, x, n, tokens, tokens, ~0u);
+            CHECK(memcmp(a.memory, b.memory, chord_act_bytes((chord_act)kind, n, tokens)) == 0);
+            for (uint32_t k = 0; k < tokens * n / 16; k++) {
+                int32_t sum = 0;
+                for (uint32_t i = 0; i < 16; i++) sum += a.acts.q[16 * k + i];
+                CHECK(sum == a.acts.sums[k]);
+            }
+            const float bad[] = {__builtin_nanf(""), __builtin_inff(), -__builtin_inff()};
+            for (uint32_t k = 0; k < 3; k++)
+                for (uint32_t cpu = 0; cpu < 2; cpu++) {
+                    x[n + 77] = bad[k];
+                    CHECK(chord_acts_fill(&b.acts, x, 0, 1, cpu));
+                    CHECK(!chord_acts_fill(&b.acts, x, 0, tokens, cpu));
+                }
+            free(x);
+            free(a.memory);
+            free(b.memory);
+        }
+    float x[2] = {1, __builtin_inff()};
+    chord_acts acts;
+    chord_acts_init(&acts, CHORD_ACT_F32, 2, 1, NULL);
+    acts.tokens = 1;
+    CHECK(!chord_acts_fill(&acts, x, 0, 1, 0));
+}
+
+static void check_packing(void)
+{
+    for (uint32_t i = 0; i < 10; i++) {
+        chord_type type = format_cases[i].type;
+        uint32_t bytes = chord_type_get((uint32_t)type)->block_bytes * 3;
+        uint8_t *w = make_weights(&format_cases[i], 3 * block_of(type), 16, W_RANDOM), *panel = malloc(16 * bytes), row[1024];
+        chord_pack_slice(type, w, bytes, 16, 0, 3, panel);
+        for (uint32_t r = 0; r < 16; r++) {
+            chord_unpack_row(type, panel, 3, r, row);
+            CHECK_SAY(memcmp(row, w + r * bytes, bytes) == 0, "%s row %u", chord_type_get((uint32_t)type)->name, r);
+        }
+        free(w);
+        free(panel);
+    }
+}
+
+int main(void)
+{
+    uint32_t cpu = chord_cpu_features(), masks[3] = {CHORD_CPU_ANY, CHORD_CPU_AVX2, CHORD_CPU_AVX2 | CHORD_CPU_AVX512};
+    check_packing();
+    check_activations();
+    for (uint32_t k = 0; k < chord_panel_kernel_count; k++)
+        if ((chord_panel_kernels[k].cpu & ~cpu) == 0) check_panel_kernel_everywhere(&chord_panel_kernels[k]);
+    for (uint32_t m = 0; m < 3; m++) {
+        if ((masks[m] & ~cpu) != 0) continue;
+        for (uint32_t i = 0; i < CHORD_COUNT(format_cases); i++) {
+            const format_case *f = &format_cases[i];
+            check_rows(f, f->factors == 0 ? 1000 : block_of(f->type) * 5, W_RANDOM, X_RANDOM, masks[m]);
+            if (masks[m] != CHORD_CPU_ANY) check_rows(f, 1536, W_RANDOM, X_SIGNS, masks[m]);
+            if (masks[m] != CHORD_CPU_ANY) check_rows(f, 512, W_SUBNORMAL, X_TINY, masks[m]);
+        }
+    }
+    return check_done();
+}

@@ -1,0 +1,349 @@
+/* vocab.c - read tokenizer.ggml.* into one block of memory, and find tokens and merges in it. */
+#include "text/vocab_inner.h"
+
+/* ---- what the file has ------------------------------------------------------------------------- */
+
+typedef struct vocab_source {
+    const chord_gguf_value *tokens, *types, *scores, *merges;
+    uint64_t text_bytes;
+    bool spm;
+    const chord_pretoken *pretoken;
+} vocab_source;
+
+chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err)
+{
+    const chord_gguf_value *v = chord_gguf_find(gguf, key);
+    out[0] = 0;
+    if (v == NULL) return CHORD_OK;
+    if (v->type != CHORD_GGUF_STRING)
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is of type %s, a string was expected", key,
+                          chord_gguf_type_name(v->type));
+    if (v->length >= cap) return CHORD_OK;
+    CHORD_TRY(chord_store_read(chord_gguf_store(gguf, 0), v->offset, out, (size_t)v->length, err));
+    out[v->length] = 0;
+    return CHORD_OK;
+}
+
+/* An array of metadata, of one of two element types; missing: NULL. */
+static chord_status find_array(const chord_gguf *gguf, const char *key, chord_gguf_type type, chord_gguf_type or_type,
+                               uint64_t count_min, const chord_gguf_value **out, chord_error *err)
+{
+    const chord_gguf_value *v = chord_gguf_find(gguf, key);
+    *out = v;
+    if (v == NULL) return CHORD_OK;
+    if (v->type != CHORD_GGUF_ARRAY || (v->elem_type != type && v->elem_type != or_type))
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' holds %s, an array of %s was expected", key,
+                          chord_gguf_type_name(v->type == CHORD_GGUF_ARRAY ? v->elem_type : v->type),
+                          chord_gguf_type_name(type));
+    if (v->count < count_min)
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %" PRIu64 " tokens", key, v->count,
+                          count_min);
+    if (v->count > CHORD_VOCAB_COUNT_MAX)
+        return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s' has %" PRIu64 " elements, the limit is %u", key, v->count,
+                          CHORD_VOCAB_COUNT_MAX);
+    return CHORD_OK;
+}
+
+static chord_status find_model(const chord_gguf *gguf, vocab_source *s, chord_error *err)
+{
+    char model[32], pre[64];
+    CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.model", model, sizeof model, err));
+    if (model[0] == 0) return chord_fail(err, CHORD_CORRUPT, "the file has no vocabulary: 'tokenizer.ggml.model' is missing");
+    s->spm = chord_text_equal(model, "llama");
+    if (s->spm) return CHORD_OK;
+    if (!chord_text_equal(model, "gpt2"))
+        return chord_fail(err, CHORD_UNSUPPORTED, "tokenizer '%s' is not one of 'gpt2', 'llama'", model);
+    CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.pre", pre, sizeof pre, err));
+    s->pretoken = chord_pretoken_find(pre[0] != 0 ? pre : "default");
+    if (s->pretoken == NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "pre-tokenizer '%s' (tokenizer.ggml.pre) is not known", pre);
+    return CHORD_OK;
+}
+
+static chord_status find_source(const chord_gguf *gguf, vocab_source *s, chord_error *err)
+{
+    *s = (vocab_source){0};
+    CHORD_TRY(find_model(gguf, s, err));
+    CHORD_TRY(find_array(gguf, "tokenizer.ggml.tokens", CHORD_GGUF_STRING, CHORD_GGUF_STRING, 1, &s->tokens, err));
+    if (s->tokens == NULL) return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' is missing");
+    uint64_t count = s->tokens->count;
+    if (s->tokens->length < 8 * count)
+        return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' has %" PRIu64 " bytes for %" PRIu64 " strings",
+                          s->tokens->length, count);
+    s->text_bytes = s->tokens->length - 8 * count; /* each string stands behind its 8-byte length */
+    if (s->text_bytes > CHORD_VOCAB_TEXT_BYTES_MAX)
+        return chord_fail(err, CHORD_UNSUPPORTED, "the tokens' texts have %" PRIu64 " bytes, the limit is %u", s->text_bytes,
+                          CHORD_VOCAB_TEXT_BYTES_MAX);
+    CHORD_TRY(find_array(gguf, "tokenizer.ggml.token_type", CHORD_GGUF_I32, CHORD_GGUF_I32, count, &s->types, err));
+    CHORD_TRY(find_array(gguf, "tokenizer.ggml.scores", CHORD_GGUF_F32, CHORD_GGUF_I32, count, &s->scores, err));
+    CHORD_TRY(find_array(gguf, "tokenizer.ggml.merges", CHORD_GGUF_STRING, CHORD_GGUF_STRING, 0, &s->merges, err));
+    if (!s->spm && s->merges == NULL)
+        return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.merges' is missing");
+    return CHORD_OK;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+static uint32_t slots_for(uint64_t count) { return (uint32_t)(count + count / 3 + 1); } /* three quarters full */
+
+/* Lays the parts out behind the struct, the ones that need alignment first; v NULL: only the size. */
+static uint64_t lay_out(const vocab_source *s, chord_vocab *v)
+{
+    uint64_t count = s->tokens->count, merges = s->spm ? 0 : s->merges->count, at = sizeof(chord_vocab);
+    uint32_t slots = slots_for(count), merge_slots = s->spm ? 0 : slots_for(merges);
+    char *base = (char *)v;
+    uint64_t start = at, slot = start + 4 * (count + 1), score = slot + 4ull * slots,
+             merge = score + (s->spm ? 4 * count : 0), merged = merge + sizeof(chord_pair) * merges,
+             merge_slot = merged + 4 * merges, attr = merge_slot + 4ull * merge_slots, text = attr + count,
+             end = text + s->text_bytes;
+    if (v == NULL) return end;
+    v->count = (uint32_t)count;
+    v->spm = s->spm;
+    v->pretoken = s->pretoken;
+    v->start = (uint32_t *)(base + start);
+    v->slots = (uint32_t *)(base + slot);
+    v->slot_count = slots;
+    v->scores = (float *)(base + score);
+    v->merges = (chord_pair *)(base + merge);
+    v->merged = (uint32_t *)(base + merged);
+    v->merge_slots = (uint32_t *)(base + merge_slot);
+    v->merge_slot_count = merge_slots;
+    v->attr = (uint8_t *)(base + attr);
+    v->text = base + text;
+    v->text_bytes = (uint32_t)s->text_bytes;
+    return end;
+}
+
+chord_status chord_vocab_estimate_bytes(const chord_gguf *gguf, uint64_t *out, chord_error *err)
+{
+    vocab_source source;
+    *out = 0;
+    CHORD_TRY(find_source(gguf, &source, err));
+    /* The block, what the heap adds, and the window that reads the arrays. */
+    *out = chord_align_up(lay_out(&source, NULL) + 4096, 65536) + 2 * 65536;
+    return CHORD_OK;
+}
+
+/* ---- finding ----------------------------------------------------------------------------------- */
+
+static uint64_t finish_hash(uint64_t hash)
+{
+    hash = (hash ^ hash >> 32) * 0x9E3779B97F4A7C15ull;
+    return hash ^ hash >> 29;
+}
+
+static uint32_t slot_of(uint64_t hash, uint32_t slot_count) { return (uint32_t)((hash >> 32) * slot_count >> 32); }
+
+/* The slot of the text that two parts make: where it is, or where it would go. */
+static uint32_t *text_slot(const chord_vocab *v, uint64_t hash, const char *first, size_t first_len, const char *second,
+                           size_t second_len)
+{
+    hash = finish_hash(hash);
+    uint32_t at = slot_of(hash, v->slot_count), tag = (uint32_t)hash & 0xFF;
+    for (;; at = at + 1 == v->slot_count ? 0 : at + 1) {
+        uint32_t slot = v->slots[at], id = (slot & 0xFFFFFF) - 1;
+        if (slot == 0) return &v->slots[at];
+        if (slot >> 24 != tag || chord_vocab_len(v, id) != first_len + second_len) continue;
+        const char *text = v->text + v->start[id];
+        if (memcmp(text, first, first_len) == 0 && memcmp(text + first_len, second, second_len) == 0) return &v->slots[at];
+    }
+}
+
+static int32_t find_parts(const chord_vocab *v, uint64_t hash, const char *first, size_t first_len, const char *second,
+                          size_t second_len)
+{
+    return (int32_t)(*text_slot(v, hash, first, first_len, second, second_len) & 0xFFFFFF) - 1;
+}
+
+int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash)
+{
+    return find_parts(v, hash, text, len, text, 0);
+}
+
+static uint64_t hash_text(const char *text, size_t len)
+{
+    uint64_t hash = CHORD_TEXT_HASH_START;
+    for (size_t i = 0; i < len; i++) hash = chord_text_hash_add(hash, text[i]);
+    return hash;
+}
+
+int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len)
+{
+    return len == 0 || len > v->token_bytes_max ? -1 : chord_vocab_find_hashed(v, text, len, hash_text(text, len));
+}
+
+static uint64_t hash_pair(chord_pair pair)
+{
+    return finish_hash(((uint64_t)pair.left << 32 | pair.right) * 0xD6E8FEB86659FD93ull);
+}
+
+static uint32_t *merge_slot(const chord_vocab *v, chord_pair pair)
+{
+    uint64_t hash = hash_pair(pair);
+    uint32_t at = slot_of(hash, v->merge_slot_count), tag = (uint32_t)hash & 0xFF;
+    for (;; at = at + 1 == v->merge_slot_count ? 0 : at + 1) {
+        uint32_t slot = v->merge_slots[at], rank = (slot & 0xFFFFFF) - 1;
+        if (slot == 0) return &v->merge_slots[at];
+        if (slot >> 24 == tag && v->merges[rank].left == pair.left && v->merges[rank].right == pair.right)
+            return &v->merge_slots[at];
+    }
+}
+
+uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right)
+{
+    uint32_t slot = *merge_slot(v, (chord_pair){left, right});
+    return slot == 0 ? CHORD_NO_PRIORITY : (slot & 0xFFFFFF) - 1;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static chord_status read_token(chord_vocab *v, uint32_t id, const char *text, size_t len, chord_error *err)
+{
+    if (len > CHORD_VOCAB_TOKEN_BYTES_MAX)
+        return chord_fail(err, CHORD_CORRUPT, "token %u has %zu bytes, the limit is %u", id, len, CHORD_VOCAB_TOKEN_BYTES_MAX);
+    if (len > v->text_bytes - v->start[id])
+        return chord_fail(err, CHORD_CORRUPT, "the tokens' texts grew while they were read, at token %u", id);
+    memcpy(v->text + v->start[id], text, len);
+    v->start[id + 1] = v->start[id] + (uint32_t)len;
+    if (len == 0) return CHORD_OK; /* known by its id alone */
+    uint64_t hash = hash_text(text, len);
+    uint32_t *slot = text_slot(v, hash, text, len, text, 0);
+    if (*slot != 0)
+        return chord_fail(err, CHORD_CORRUPT, "tokens %u and %u have the same text", (*slot & 0xFFFFFF) - 1, id);
+    *slot = (uint32_t)(finish_hash(hash) & 0xFF) << 24 | (id + 1);
+    if (len > v->token_bytes_max) v->token_bytes_max = (uint32_t)len;
+    return CHORD_OK;
+}
+
+static chord_status read_tokens(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
+{
+    for (uint32_t id = 0; id < v->count; id++) {
+        const char *text;
+        size_t len;
+        CHORD_TRY(chord_gguf_walk_text(walk, &text, &len, err));
+        CHORD_TRY(read_token(v, id, text, len, err));
+    }
+    return CHORD_OK;
+}
+
+static chord_status read_types(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
+{
+    /* Numbers of the format: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
+    static const uint8_t attr_of[7] = {0, CHORD_TOKEN_NORMAL, CHORD_TOKEN_UNKNOWN, CHORD_TOKEN_CONTROL, CHORD_TOKEN_USER,
+                                       0, CHORD_TOKEN_BYTE};
+    for (uint32_t id = 0; id < v->count; id++) {
+        double type;
+        CHORD_TRY(chord_gguf_walk_number(walk, &type, err));
+        v->attr[id] = type >= 0 && type < 7 ? attr_of[(int)type] : 0;
+    }
+    return CHORD_OK;
+}
+
+static chord_status read_scores(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
+{
+    for (uint32_t id = 0; id < v->count; id++) {
+        double score;
+        CHORD_TRY(chord_gguf_walk_number(walk, &score, err));
+        if (score != score) return chord_fail(err, CHORD_CORRUPT, "the score of token %u is not a number", id);
+        v->scores[id] = (float)score;
+    }
+    return CHORD_OK;
+}
+
+static chord_status read_merge(chord_vocab *v, uint32_t rank, const char *text, size_t len, chord_error *err)
+{
+    size_t space = 1; /* a first space belongs to the left part */
+    while (space < len && text[space] != ' ') space++;
+    if (space + 1 >= len) return chord_fail(err, CHORD_CORRUPT, "merge %u is not two parts with a space between", rank);
+    const char *second = text + space + 1;
+    size_t second_len = len - space - 1;
+    uint64_t hash = hash_text(text, space);
+    int32_t left = chord_vocab_find_hashed(v, text, space, hash), right = chord_vocab_find(v, second, second_len);
+    for (size_t i = 0; i < second_len; i++) hash = chord_text_hash_add(hash, second[i]);
+    int32_t whole = left < 0 || right < 0 ? -1 : find_parts(v, hash, text, space, second, second_len);
+    if (whole < 0)
+        return chord_fail(err, CHORD_CORRUPT, "merge %u: %s is not a token", rank,
+                          left < 0 ? "its left part" : right < 0 ? "its right part" : "what it makes");
+    chord_pair pair = {(uint32_t)left, (uint32_t)right};
+    v->merges[rank] = pair;
+    v->merged[rank] = (uint32_t)whole;
+    uint32_t *slot = merge_slot(v, pair);
+    if (*slot == 0) *slot = (uint32_t)(hash_pair(pair) & 0xFF) << 24 | (rank + 1); /* said twice: the first one counts */
+    return CHORD_OK;
+}
+
+static chord_status read_merges(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
+{
+    for (uint32_t rank = 0; rank < walk->value->count; rank++) {
+        const char *text;
+        size_t len;
+        CHORD_TRY(chord_gguf_walk_text(walk, &text, &len, err));
+        CHORD_TRY(read_merge(v, rank, text, len, err));
+        v->merge_count = rank + 1;
+    }
+    return CHORD_OK;
+}
+
+static chord_status read_array(chord_vocab *v, const chord_gguf *gguf, const chord_gguf_value *value,
+                               chord_status (*read)(chord_vocab *, chord_gguf_walk *, chord_error *), chord_error *err)
+{
+    chord_gguf_walk walk;
+    CHORD_TRY(chord_gguf_walk_open(gguf, value, &walk, err));
+    chord_status status = read(v, &walk, err);
+    chord_gguf_walk_close(&walk);
+    return status;
+}
+
+static void find_byte_tokens(chord_vocab *v)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        char plain = (char)byte, spelled[6] = {'<', '0', 'x', hex[byte >> 4], hex[byte & 15], '>'};
+        if (!v->spm) {
+            size_t len = chord_bpe_spell((uint8_t)byte, spelled);
+            v->byte_token[byte] = chord_vocab_find(v, spelled, len);
+            continue;
+        }
+        v->byte_token[byte] = chord_vocab_find(v, spelled, sizeof spelled);
+        if (v->byte_token[byte] < 0) v->byte_token[byte] = chord_vocab_find(v, &plain, 1);
+    }
+}
+
+static chord_status read_all(chord_vocab *v, const chord_gguf *gguf, const vocab_source *source, chord_error *err)
+{
+    CHORD_TRY(read_array(v, gguf, source->tokens, read_tokens, err));
+    memset(v->attr, CHORD_TOKEN_NORMAL, v->count);
+    if (source->types != NULL) CHORD_TRY(read_array(v, gguf, source->types, read_types, err));
+    if (source->spm && source->scores != NULL) CHORD_TRY(read_array(v, gguf, source->scores, read_scores, err));
+    if (!source->spm) CHORD_TRY(read_array(v, gguf, source->merges, read_merges, err));
+    find_byte_tokens(v);
+    return chord_vocab_assign_roles(v, gguf, err);
+}
+
+chord_status chord_vocab_open(chord_heap *heap, const chord_gguf *gguf, chord_vocab **out, chord_error *err)
+{
+    vocab_source source;
+    void *memory;
+    *out = NULL;
+    CHORD_TRY(find_source(gguf, &source, err));
+    CHORD_TRY(chord_alloc(heap, lay_out(&source, NULL), "the vocabulary", &memory, err));
+    chord_vocab *v = memory;
+    v->heap = heap;
+    lay_out(&source, v);
+    chord_status status = read_all(v, gguf, &source, err);
+    if (status == CHORD_OK) {
+        *out = v;
+        return CHORD_OK;
+    }
+    chord_free(heap, memory);
+    return status;
+}
+
+void chord_vocab_close(chord_vocab *vocab)
+{
+    if (vocab != NULL) chord_free(vocab->heap, vocab);
+}
+
+uint32_t chord_vocab_size(const chord_vocab *vocab) { return vocab->count; }
+int32_t chord_vocab_bos(const chord_vocab *vocab) { return vocab->bos; }
+int32_t chord_vocab_eos(const chord_vocab *vocab) { return vocab->eos; }

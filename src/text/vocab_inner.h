@@ -1,0 +1,144 @@
+/* vocab_inner.h - the vocabulary's private parts: one block of memory laid out at open, and the steps of encoding.
+ *
+ * Text goes: special tokens cut out (vocab_encode.c) -> pieces by the pre-tokenizer (pretoken.c, byte-level BPE only) ->
+ * symbols that merge by priority (merge.c) under the rules of bpe.c or spm.c -> ids. */
+#ifndef CHORD_VOCAB_INNER_H
+#define CHORD_VOCAB_INNER_H
+
+#include "text/text.h"
+
+/* Ids and merge ranks share a 32-bit slot with an 8-bit tag that spares most string comparisons. */
+#define CHORD_VOCAB_COUNT_MAX ((1u << 24) - 2)
+#define CHORD_VOCAB_TOKEN_BYTES_MAX 32768u      /* below the reading window, so that reading never grows it */
+#define CHORD_VOCAB_TEXT_BYTES_MAX (1u << 30)   /* positions are 32-bit, and escaping may triple a text */
+#define CHORD_VOCAB_ENDS_MAX 32
+#define CHORD_VOCAB_LENGTHS_MAX 64
+#define CHORD_NO_PRIORITY UINT32_MAX
+#define CHORD_SPACE_MARK "\xE2\x96\x81" /* U+2581 stands for a space in SentencePiece's tokens */
+
+/* What a token is, as bits: several can hold at once. */
+enum {
+    CHORD_TOKEN_UNKNOWN = 1, CHORD_TOKEN_CONTROL = 2, CHORD_TOKEN_USER = 4, CHORD_TOKEN_NORMAL = 8, CHORD_TOKEN_BYTE = 16,
+    CHORD_TOKEN_STRIP_RIGHT = 32 /* white space after it belongs to it */
+};
+#define CHORD_TOKEN_SPECIAL (CHORD_TOKEN_UNKNOWN | CHORD_TOKEN_CONTROL | CHORD_TOKEN_USER)
+
+typedef struct chord_pretoken chord_pretoken;
+typedef struct chord_pair {
+    uint32_t left, right;
+} chord_pair;
+
+struct chord_vocab {
+    chord_heap *heap;
+    uint32_t count;
+    bool spm;                        /* SentencePiece; else byte-level BPE */
+    const chord_pretoken *pretoken;  /* BPE only */
+    bool add_bos, add_eos, add_space_prefix, ignore_merges;
+    int32_t bos, eos, unknown;       /* -1: none */
+    int32_t ends[CHORD_VOCAB_ENDS_MAX];
+    uint32_t end_count;
+    int32_t byte_token[256];         /* -1: the vocabulary has none for this byte */
+
+    /* Token texts as the file has them, end to end: token i is text[start[i]] .. text[start[i + 1]]. */
+    char *text;
+    uint32_t *start;
+    uint8_t *attr;
+    uint32_t text_bytes, token_bytes_max;
+    uint32_t *slots, slot_count;     /* text -> id: tag << 24 | id + 1; 0: empty */
+
+    float *scores;                   /* SentencePiece only */
+    chord_pair *merges;              /* BPE only: by rank */
+    uint32_t *merged;                /* rank -> the token it makes */
+    uint32_t merge_count, *merge_slots, merge_slot_count;
+
+    /* Lengths that special tokens have, longest first, and for each first byte which of them may begin with it. */
+    uint32_t special_length[CHORD_VOCAB_LENGTHS_MAX], special_length_count;
+    uint64_t special_by_byte[256];
+};
+
+static inline uint32_t chord_vocab_len(const chord_vocab *v, uint32_t id) { return v->start[id + 1] - v->start[id]; }
+
+/* FNV-1a a byte at a time, so that the hashes of all prefixes of a text come on the way. */
+#define CHORD_TEXT_HASH_START 0xcbf29ce484222325ull
+static inline uint64_t chord_text_hash_add(uint64_t hash, char byte)
+{
+    return (hash ^ (uint8_t)byte) * 0x100000001b3ull;
+}
+int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash); /* -1: no such token */
+int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len);
+/* Rank of the merge of two tokens; CHORD_NO_PRIORITY: they do not merge. */
+uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right);
+
+/* Which tokens end generation, which are special by name, and which eat white space: vocab_roles.c. */
+chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, chord_error *err);
+/* A string of metadata into a small buffer, terminated; missing or longer: "". */
+chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err);
+
+/* ---- encoding ---------------------------------------------------------------------------------- */
+
+/* Where ids go: counts all, writes what fits. */
+typedef struct chord_id_sink {
+    int32_t *out;
+    size_t cap, count;
+} chord_id_sink;
+static inline void chord_id_put(chord_id_sink *sink, int32_t id)
+{
+    if (sink->count < sink->cap) sink->out[sink->count] = id;
+    sink->count++;
+}
+
+chord_status chord_bpe_encode(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink, chord_error *err);
+/* Byte-level tokens spell each byte as a code point of its own: writes it, at most 2 bytes; and back (-1: none). */
+size_t chord_bpe_spell(uint8_t byte, char *out);
+int32_t chord_bpe_byte_of(uint32_t code);
+chord_status chord_spm_encode(const chord_vocab *v, const char *text, size_t len, bool space_first, chord_id_sink *sink,
+                              chord_error *err);
+
+/* A list of symbols in which the neighbours of the best priority (lowest number, then leftmost) join until none can. */
+typedef struct chord_merger {
+    const chord_vocab *vocab;
+    const char *text;       /* SentencePiece: what the symbols are cut from */
+    uint32_t count, cap;    /* symbols */
+    uint32_t *value;        /* BPE: token id; SentencePiece: where the symbol starts (one more entry: the text's end) */
+    uint32_t *prev, *next;  /* neighbours; count: none */
+    uint32_t *priority;     /* of the pair that starts here */
+    uint64_t *queue;        /* priority << 32 | symbol, a binary heap */
+    uint32_t queue_count;
+    uint32_t (*priority_of)(const struct chord_merger *m, uint32_t left, uint32_t right);
+    void *memory;
+} chord_merger;
+/* Makes room for count symbols; what was there is lost. Free with chord_merger_free. */
+chord_status chord_merger_reserve(chord_merger *m, uint32_t count, chord_error *err);
+void chord_merger_free(chord_merger *m);
+/* value[0..count) is set: join. Afterwards symbols are walked from 0 by next. */
+void chord_merger_run(chord_merger *m);
+
+/* ---- pre-tokenizers ------------------------------------------------------------------------------ */
+
+/* A step cuts the next piece off text[at..end), at < end, and returns where it ends (> at). Text is canonical UTF-8. */
+typedef size_t chord_pretoken_step(const char *text, size_t at, size_t end);
+#define CHORD_PRETOKEN_STEPS_MAX 5
+struct chord_pretoken {
+    const char *names;                                     /* values of tokenizer.ggml.pre, with spaces between */
+    chord_pretoken_step *steps[CHORD_PRETOKEN_STEPS_MAX];  /* each cuts the pieces of the one before */
+    bool ignore_merges, add_bos, no_bos;
+};
+const chord_pretoken *chord_pretoken_find(const char *name); /* NULL: unknown */
+
+/* ---- Unicode ------------------------------------------------------------------------------------- */
+
+typedef enum chord_char_class {
+    CHORD_CHAR_OTHER, CHORD_CHAR_LETTER, CHORD_CHAR_NUMBER, CHORD_CHAR_MARK, CHORD_CHAR_PUNCTUATION, CHORD_CHAR_SYMBOL,
+    CHORD_CHAR_SPACE, CHORD_CHAR_NONE /* past the end */
+} chord_char_class;
+extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count;
+chord_char_class chord_char_class_of(uint32_t code);
+
+/* Decodes as the reference does: surrogates and overlong forms pass; anything else malformed is U+FFFD and one byte.
+ * at < end. Returns the bytes used. */
+size_t chord_lenient_decode(const char *text, size_t at, size_t end, uint32_t *code);
+/* Bytes that text takes once every code point is written in its shortest form; *same: it already is. */
+size_t chord_canonical_bytes(const char *text, size_t len, bool *same);
+void chord_canonical_write(const char *text, size_t len, char *out);
+
+#endif

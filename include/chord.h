@@ -98,9 +98,11 @@ typedef struct chord_model_options {
     bool no_prefetch;        /* read a tile only when it is needed */
     bool no_repack;          /* keep the file's layout: mapped pages stay shared between processes */
     bool no_vocabulary;      /* open without a tokenizer (token ids in, token ids out) */
+    bool no_weights;         /* tokenizer and template only: costs the vocabulary's memory; no session can be opened */
     chord_kv_type kv_type;
     chord_policy policy;
     chord_mode mode;
+    const chord_model *vocabulary_of; /* an open model of the same file whose tokenizer this one uses; close it after this one */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */

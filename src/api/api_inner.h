@@ -35,7 +35,8 @@ struct chord_model {
     chord_files files;
     chord_arena arena; /* template text */
     chord_vocab *vocab; /* NULL: opened without */
-    chord_network *net;
+    bool owns_vocab;
+    chord_network *net; /* NULL: opened without weights */
     const char *template_text;
     size_t template_len;
     uint32_t context_tokens, vocabulary;

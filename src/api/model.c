@@ -71,7 +71,7 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
                                 chord_error *err)
 {
     uint64_t vocab = 0;
-    if (!o->no_vocabulary) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
+    if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
     uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
     uint64_t context = o->context_tokens != 0 ? o->context_tokens : 4096;
     *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
@@ -108,30 +108,39 @@ static chord_status load_template(chord_model *m, chord_error *err)
                                &m->template_len, err);
 }
 
-static chord_status check_vocabulary(const chord_model *m, chord_error *err)
+static chord_status open_network(chord_model *m, const chord_model_options *o, chord_error *err)
 {
-    uint32_t entries = chord_vocab_size(m->vocab);
-    if (entries <= m->vocabulary) return CHORD_OK;
+    chord_network_config config;
+    chord_model_info info = {0};
+    if (o->no_weights) return CHORD_OK;
+    CHORD_TRY(network_config(m->runtime, &m->files, o, &config, err));
+    CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
+    chord_network_describe(m->net, &info);
+    m->context_tokens = info.context_tokens;
+    m->vocabulary = info.vocabulary;
+    return CHORD_OK;
+}
+
+static chord_status open_vocabulary(chord_model *m, const chord_model_options *o, chord_error *err)
+{
+    if (o->no_vocabulary) return CHORD_OK;
+    if (o->vocabulary_of != NULL) m->vocab = o->vocabulary_of->vocab;
+    else {
+        CHORD_TRY(chord_vocab_open(m->runtime->heap, m->files.gguf, &m->vocab, err));
+        m->owns_vocab = true;
+    }
+    uint32_t entries = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
+    if (m->net == NULL || entries <= m->vocabulary) return CHORD_OK;
     return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries, m->vocabulary);
 }
 
 static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o, chord_error *err)
 {
-    chord_runtime *r = m->runtime;
-    chord_network_config config;
-    chord_model_info info = {0};
-    CHORD_TRY(chord_files_open(r, source, &m->files, err));
-    CHORD_TRY(network_config(r, &m->files, o, &config, err));
-    CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
-    chord_network_describe(m->net, &info);
-    m->context_tokens = info.context_tokens;
-    m->vocabulary = info.vocabulary;
+    CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
+    CHORD_TRY(open_network(m, o, err));
     CHORD_TRY(load_template(m, err));
-    if (!o->no_vocabulary) {
-        CHORD_TRY(chord_vocab_open(r->heap, m->files.gguf, &m->vocab, err));
-        CHORD_TRY(check_vocabulary(m, err));
-    }
-    chord_runtime_measure(r);
+    CHORD_TRY(open_vocabulary(m, o, err));
+    chord_runtime_measure(m->runtime);
     return CHORD_OK;
 }
 
@@ -156,7 +165,7 @@ void chord_model_close(chord_model *m)
 {
     if (m == NULL) return;
     chord_network_close(m->net);
-    chord_vocab_close(m->vocab);
+    if (m->owns_vocab) chord_vocab_close(m->vocab);
     chord_arena_free(&m->arena);
     chord_files_close(&m->files);
     chord_free(m->runtime->heap, m);
@@ -165,6 +174,7 @@ void chord_model_close(chord_model *m)
 void chord_model_describe(const chord_model *m, chord_model_info *out)
 {
     *out = (chord_model_info){0};
-    chord_network_describe(m->net, out);
+    if (m->net != NULL) chord_network_describe(m->net, out);
+    else if (m->vocab != NULL) out->vocabulary = chord_vocab_size(m->vocab);
     out->has_chat_template = m->template_text != NULL;
 }

@@ -8,14 +8,6 @@
 #define THREAD_BYTES (192 * 1024ull)      /* stack touched and kernel structures, compute and reader threads alike */
 #define READER_THREADS 4u
 
-const char *chord_status_text(chord_status status)
-{
-#define TEXT(name, text) text,
-    static const char *const TEXTS[] = {CHORD_STATUS_MAP(TEXT)};
-#undef TEXT
-    return (uint32_t)status < CHORD_COUNT(TEXTS) ? TEXTS[status] : "unknown status";
-}
-
 const char *chord_stop_reason_text(chord_stop_reason reason)
 {
     static const char *const TEXTS[] = {"length", "end", "text", "context", "caller"};

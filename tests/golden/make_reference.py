@@ -55,13 +55,15 @@ def main():
         for prompt in PROMPTS:
             ids = post(port, "/tokenize", {"content": prompt, "add_special": True})["tokens"]
             answer = post(port, "/completion", {"prompt": ids, "n_predict": 48, "temperature": 0, "top_k": 1, "n_probs": 2,
-                                                "cache_prompt": False, "ignore_eos": True, "samplers": [], "seed": 1})
+                                                "cache_prompt": False, "ignore_eos": True, "post_sampling_probs": False})
             lines.append(f"prompt {len(ids)} " + " ".join(map(str, ids)))
             steps = answer["completion_probabilities"]
             lines.append(f"tokens {len(steps)}")
             for step in steps:
                 first, second = step["top_logprobs"][:2]
-                lines.append(f"{step['id']} {second['id']} {first['logprob'] - second['logprob']:.4f}")
+                gap = first["logprob"] - second["logprob"]
+                assert step["id"] == first["id"] or (step["id"] == second["id"] and gap < 0.01), "not greedy"
+                lines.append(f"{step['id']} {second['id']} {gap:.4f}")
     finally:
         server.terminate()
         server.wait()

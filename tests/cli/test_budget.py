@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""test_budget.py CHORD: a sweep of budgets on SmolLM2, each in a memory cgroup of exactly that size, without swap.
+
+Never killed, the same hash everywhere, peak within the budget; no --memory inside a cgroup works too; an impossible budget is refused at
+once and the budget that the refusal names works."""
+import json, os, pathlib, re, subprocess, sys, time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import cgroup
+
+MIB = 1 << 20
+PROMPT = "Water boils at 100 degrees Celsius because"
+chord = sys.argv[1]
+model = pathlib.Path(os.environ.get("CHORD_MODELS", "models")) / "smollm2.gguf"
+failures = []
+
+
+def check(condition, sentence):
+    if not condition:
+        failures.append(sentence)
+        print("not true:", sentence)
+
+
+def command(memory, *more):
+    limit = ["--memory", str(memory)] if memory else []
+    return [chord, "run", str(model), "--raw", "-p", PROMPT, "-n", "16", "--ctx", "256", "--json", *limit, *more]
+
+
+def smallest():
+    plan = json.loads(subprocess.run([chord, "plan", str(model), "--ctx", "256", "--memory", "1G", "--json"], check=True,
+                                     capture_output=True, text=True).stdout)
+    return plan["budget_bytes_min"]
+
+
+def run_at(limit, memory, *more):
+    if cgroup.available():
+        return cgroup.run(limit, command(memory, *more))
+    done = subprocess.run(command(memory or limit, *more), capture_output=True, text=True)
+    return cgroup.Result(done.returncode, done.stdout, done.stderr, 0, 0.0)
+
+
+def sweep():
+    least = smallest()
+    whole = model.stat().st_size
+    hashes = set()
+    for limit, memory, more in [(least, least, []), (least + 8 * MIB, least + 8 * MIB, []), (whole // 4 + least // 2, whole // 4 + least // 2, []),
+                                (whole // 2 + least // 2,) * 2 + ([],), (whole * 3 // 4,) * 2 + ([],), (whole, whole, []),
+                                (400 * MIB, 400 * MIB, []), (700 * MIB, None, []), (300 * MIB, None, []),
+                                (least, least, ["--threads", "1"]), (least, least, ["--policy", "lru"])]:
+        result = run_at(limit, memory, *more)
+        what = f"limit {limit / MIB:.1f} MiB, --memory {'not given' if memory is None else 'the same'} {' '.join(more)}"
+        check(result.code == 0, f"{what}: exit {result.code}: {result.err.strip()[-300:]}")
+        if result.code != 0:
+            continue
+        answer = json.loads(result.out)
+        stats = answer["stats"]
+        hashes.add(answer["logits_hash"])
+        check(stats["peak_bytes"] <= stats["budget_bytes"] <= limit,
+              f"{what}: peak {stats['peak_bytes']}, budget {stats['budget_bytes']}, limit {limit}")
+        print(f"{what}: peak {stats['peak_bytes'] / MIB:.1f} MiB (cgroup {result.peak_bytes / MIB:.1f}), hash {answer['logits_hash']}")
+    check(len(hashes) == 1, f"hashes differ: {hashes}")
+
+
+def refusal():
+    start = time.monotonic()
+    done = subprocess.run(command(12 * MIB), capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    check(done.returncode == 1 and "smallest" in done.stderr or "leaves nothing" in done.stderr, f"12 MiB: {done.returncode} {done.stderr}")
+    check(seconds < 0.5, f"the refusal took {seconds:.2f} s")
+    done = subprocess.run(command(smallest() - MIB), capture_output=True, text=True)
+    named = re.search(r"([0-9.]+) MiB is the smallest", done.stderr)
+    check(done.returncode == 1 and named is not None, f"one MiB too little: {done.returncode} {done.stderr}")
+
+
+if not model.exists():
+    print(f"no {model}: `scripts/get-model smollm2` brings it")
+    sys.exit(77)
+if not cgroup.available():
+    print("cannot make memory cgroups here (root is needed): only the process's own count of its memory is checked")
+    check(os.environ.get("CI") is None, "CI must be able to make memory cgroups")
+sweep()
+refusal()
+print(len(failures), "failures")
+sys.exit(bool(failures))

@@ -271,7 +271,8 @@ static size_t match_cjk_kana(const char *text, size_t at, size_t end)
 static size_t match_cjk_hangul(const char *text, size_t at, size_t end)
 {
     for (glyph g = glyph_at(text, at, end);; g = glyph_at(text, at, end)) {
-        if (!(g.code >= 0x800 && g.code <= 0x9FA5) && !(g.code >= 0xAC00 && g.code <= 0xD7FF)) return at;
+        bool within = (g.code >= 0x800 && g.code <= 0x9FA5) || (g.code >= 0xAC00 && g.code <= 0xD7FF);
+        if (!within || g.kind == CHORD_CHAR_SPACE) return at;
         at += g.bytes;
     }
 }

@@ -156,15 +156,20 @@ static chord_status decode_byte(const char *text, size_t len, chord_buffer *out,
     return chord_buffer_append(out, &byte, 1, err);
 }
 
+/* Text that spells no bytes throughout stands for itself. */
 static chord_status decode_byte_level(const char *text, size_t len, chord_buffer *out, chord_error *err)
 {
+    size_t before = out->len;
     for (size_t at = 0; at < len;) {
         uint32_t code;
-        size_t used = chord_lenient_decode(text, at, len, &code);
+        at += chord_lenient_decode(text, at, len, &code);
         int32_t byte = chord_bpe_byte_of(code);
         char one = (char)byte;
-        CHORD_TRY(byte >= 0 ? chord_buffer_append(out, &one, 1, err) : chord_buffer_append(out, text + at, used, err));
-        at += used;
+        if (byte < 0) {
+            out->len = before;
+            return chord_buffer_append(out, text, len, err);
+        }
+        CHORD_TRY(chord_buffer_append(out, &one, 1, err));
     }
     return CHORD_OK;
 }

@@ -1,0 +1,246 @@
+/* attention.c - who computes which partial, and in which order partials are folded (compute.h has the specification).
+ *
+ * A row is one query head of one token. Two ways with the same bits:
+ *  - whole rows: a worker takes up to UNIT_ROWS rows of one kv head through all their blocks and folds as it goes. Each block is widened to f32
+ *    once for all rows of the unit, or read as it is when the rows are few.
+ *  - split blocks: a few tokens against a long past, and kv heads that do not share out evenly. Workers compute partials of (kv head, block)
+ *    for a round of blocks; then each row's partials are folded in block order. */
+#include "compute/kv_inner.h"
+#include "compute/vector_ops.h"
+
+#define UNIT_ROWS 128u    /* most rows that share one widened block */
+#define UNIT_ROWS_MIN 16u
+#define DIRECT_ROWS 8u    /* up to so many rows read f16 blocks without widening them first */
+#define SPLIT_TOKENS 8u   /* most tokens for which blocks are split */
+#define SPLIT_SLOTS 32u   /* partials of one head held at a time */
+#define SHARE_WORK 100000u /* multiply-adds below which a second thread does not pay */
+
+typedef struct attention {
+    const chord_compute *c;
+    const chord_kv *kv;
+    const chord_attention_args *args;
+    const float *q;
+    float *out;
+    uint32_t group, rows;         /* query heads of one kv head; rows of one kv head: tokens * group */
+    uint64_t stride;              /* floats of a partial: sums, m, l, padded */
+    float *slots, *folded;        /* split: (block of the round, row of any kv head), (row of any kv head) */
+    float *workers;               /* worker_floats each */
+    uint64_t worker_floats;
+    uint32_t unit_rows, units, next;
+    uint64_t block_first, blocks; /* all blocks, or those of this round */
+} attention;
+
+typedef struct desk {             /* one worker's memory */
+    float *k, *v, *acc, *partial; /* widened block; UNIT_ROWS and CHORD_TILE_ROWS partials */
+} desk;
+
+static uint64_t partial_stride(uint32_t head_dim) { return chord_kv_dims_padded(head_dim) + 16u; }
+
+static uint64_t worker_floats(uint32_t head_dim)
+{
+    return (uint64_t)CHORD_KV_BLOCK * 2 * chord_kv_dims_padded(head_dim) + (UNIT_ROWS + CHORD_TILE_ROWS) * partial_stride(head_dim);
+}
+
+static uint64_t split_floats(uint32_t threads, uint32_t head_dim, uint32_t heads)
+{
+    return threads > 1 ? (uint64_t)(SPLIT_SLOTS + SPLIT_TOKENS) * heads * partial_stride(head_dim) : 0;
+}
+
+uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads)
+{
+    threads = threads > 0 ? threads : 1;
+    return (split_floats(threads, head_dim, heads) + threads * worker_floats(head_dim)) * sizeof(float);
+}
+
+static desk desk_of(const attention *a, uint32_t worker)
+{
+    uint64_t padded = chord_kv_dims_padded(a->kv->head_dim);
+    desk d = {.k = a->workers + worker * a->worker_floats};
+    d.v = d.k + CHORD_KV_BLOCK * padded;
+    d.acc = d.v + CHORD_KV_BLOCK * padded;
+    d.partial = d.acc + UNIT_ROWS * a->stride;
+    return d;
+}
+
+/* The positions that a row sees: its own and those before it, within the window. */
+static chord_share seen_by(const attention *a, uint32_t row)
+{
+    uint64_t end = (uint64_t)a->args->first + row / a->group + 1;
+    return (chord_share){.first = a->args->window && end > a->args->window ? end - a->args->window : 0, .end = end};
+}
+
+static bool sees(chord_share seen, uint64_t block)
+{
+    return seen.first < (block + 1) * CHORD_KV_BLOCK && seen.end > block * CHORD_KV_BLOCK;
+}
+
+static const float *query(const attention *a, uint32_t kv_head, uint32_t row)
+{
+    uint64_t token = row / a->group, head = (uint64_t)kv_head * a->group + row % a->group;
+    return a->q + (token * a->args->heads + head) * a->kv->head_dim;
+}
+
+static float *result(const attention *a, uint32_t kv_head, uint32_t row) { return a->out + (query(a, kv_head, row) - a->q); }
+
+/* K and V panels of a block, as they lie or widened. */
+static void open_block(const attention *a, const desk *d, uint32_t kv_head, uint64_t block, uint32_t rows, chord_attention_tile *tile)
+{
+    const chord_kv *kv = a->kv;
+    const uint8_t *memory = chord_kv_block(kv, kv_head, block), *v = memory + chord_kv_layout_of(kv->type, kv->head_dim).v;
+    tile->half = kv->type == CHORD_KV_F16 && rows <= DIRECT_ROWS;
+    tile->k = tile->half ? (const void *)memory : d->k;
+    tile->v = tile->half ? (const void *)v : d->v;
+    if (tile->half) return;
+    if (kv->type == CHORD_KV_Q8_0) {
+        a->c->ops->q8_to_f32(d->k, d->v, memory, kv->head_dim);
+        return;
+    }
+    a->c->ops->f16_to_f32(d->k, (const void *)memory, (uint64_t)CHORD_KV_BLOCK * kv->head_dim);
+    a->c->ops->f16_to_f32(d->v, (const void *)v, (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(kv->head_dim));
+}
+
+/* Fill the tile with rows from `row` on that see the block, and compute their partials. Returns the first row not looked at; the rows taken are
+ * the tile->rows before it. */
+static uint32_t attend_tile(const attention *a, chord_attention_tile *tile, uint32_t kv_head, uint64_t block, uint32_t row, uint32_t end)
+{
+    uint64_t start = block * CHORD_KV_BLOCK;
+    tile->rows = 0;
+    for (; row < end && tile->rows < CHORD_TILE_ROWS; row++) {
+        chord_share seen = seen_by(a, row);
+        if (!sees(seen, block)) {
+            if (tile->rows > 0) break;
+            continue;
+        }
+        uint32_t r = tile->rows++;
+        tile->q[r] = query(a, kv_head, row);
+        tile->low[r] = (uint32_t)(chord_max_u64(seen.first, start) - start);
+        tile->high[r] = (uint32_t)(chord_min_u64(seen.end, start + CHORD_KV_BLOCK) - start);
+    }
+    if (tile->rows > 0) a->c->ops->attend(tile);
+    return row;
+}
+
+static chord_attention_tile tile_of(const attention *a)
+{
+    return (chord_attention_tile){.head_dim = a->kv->head_dim, .scale = a->args->scale, .softcap = a->args->softcap,
+                                  .partial_stride = a->stride};
+}
+
+/* The first block that a row sees is taken as it is; those after it are folded in. */
+static void take_partial(const attention *a, float *acc, const float *partial, uint32_t row, uint64_t block)
+{
+    if (block == seen_by(a, row).first / CHORD_KV_BLOCK)
+        memcpy(acc, partial, a->stride * sizeof *acc);
+    else
+        a->c->ops->fold(acc, partial, a->kv->head_dim);
+}
+
+/* ---- whole rows ---- */
+
+static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uint32_t first, uint32_t end)
+{
+    chord_attention_tile tile = tile_of(a);
+    tile.partial = d->partial;
+    uint64_t block = seen_by(a, first).first / CHORD_KV_BLOCK, block_end = (seen_by(a, end - 1).end - 1) / CHORD_KV_BLOCK + 1;
+    for (; block < block_end; block++) {
+        open_block(a, d, kv_head, block, end - first, &tile);
+        for (uint32_t row = first; row < end;) {
+            row = attend_tile(a, &tile, kv_head, block, row, end);
+            for (uint32_t r = 0; r < tile.rows; r++) {
+                uint32_t taken = row - tile.rows + r;
+                take_partial(a, d->acc + (taken - first) * a->stride, d->partial + r * a->stride, taken, block);
+            }
+        }
+    }
+    for (uint32_t row = first; row < end; row++)
+        a->c->ops->finish(result(a, kv_head, row), d->acc + (row - first) * a->stride, a->kv->head_dim);
+}
+
+/* Units of late tokens, the long ones, come first. */
+static void take_units(void *ud, uint32_t worker, uint32_t workers)
+{
+    (void)workers;
+    attention *a = ud;
+    desk d = desk_of(a, worker);
+    for (;;) {
+        uint32_t taken = __atomic_fetch_add(&a->next, 1, __ATOMIC_RELAXED);
+        if (taken >= a->units) return;
+        uint32_t unit = a->units - 1 - taken, kv_head = unit % a->kv->kv_heads, first = unit / a->kv->kv_heads * a->unit_rows;
+        attend_rows(a, &d, kv_head, first, (uint32_t)chord_min_u64(first + a->unit_rows, a->rows));
+    }
+}
+
+/* ---- split blocks ---- */
+
+static float *slot(const attention *a, uint64_t block, uint32_t kv_head, uint32_t row)
+{
+    return a->slots + (((block - a->block_first) * a->kv->kv_heads + kv_head) * a->rows + row) * a->stride;
+}
+
+static void split_share(void *ud, uint32_t worker, uint32_t workers)
+{
+    const attention *a = ud;
+    desk d = desk_of(a, worker);
+    chord_share share = chord_share_of(a->blocks * a->kv->kv_heads, 1, worker, workers);
+    for (uint64_t i = share.first; i < share.end; i++) {
+        uint32_t kv_head = (uint32_t)(i / a->blocks);
+        uint64_t block = a->block_first + i % a->blocks;
+        chord_attention_tile tile = tile_of(a);
+        open_block(a, &d, kv_head, block, a->rows, &tile);
+        for (uint32_t row = 0; row < a->rows;) {
+            /* Slots of rows that do not see the block stay unused: the tile's partials go where its first row's does. */
+            while (row < a->rows && !sees(seen_by(a, row), block)) row++;
+            tile.partial = slot(a, block, kv_head, row);
+            row = attend_tile(a, &tile, kv_head, block, row, a->rows);
+        }
+    }
+}
+
+static void fold_share(void *ud, uint32_t worker, uint32_t workers)
+{
+    const attention *a = ud;
+    chord_share share = chord_share_of((uint64_t)a->rows * a->kv->kv_heads, 1, worker, workers);
+    for (uint64_t i = share.first; i < share.end; i++) {
+        uint32_t kv_head = (uint32_t)(i / a->rows), row = (uint32_t)(i % a->rows);
+        float *acc = a->folded + i * a->stride;
+        chord_share seen = seen_by(a, row);
+        for (uint64_t block = a->block_first; block < a->block_first + a->blocks; block++)
+            if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), row, block);
+        bool whole = seen.end <= (a->block_first + a->blocks) * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
+        if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->head_dim);
+    }
+}
+
+static void attend_split(attention *a)
+{
+    uint64_t block_end = a->block_first + a->blocks, round = SPLIT_SLOTS / a->args->tokens;
+    for (; a->block_first < block_end; a->block_first += a->blocks) {
+        a->blocks = chord_min_u64(round, block_end - a->block_first);
+        chord_pool_run(a->c->pool, split_share, a);
+        chord_pool_run(a->c->pool, fold_share, a);
+    }
+}
+
+void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv, const chord_attention_args *args, void *scratch)
+{
+    if (args->tokens == 0) return;
+    uint32_t threads = c->pool ? chord_pool_threads(c->pool) : 1;
+    attention a = {.c = c, .kv = kv, .args = args, .q = q, .out = out, .group = args->heads / kv->kv_heads,
+                   .stride = partial_stride(kv->head_dim), .slots = scratch, .worker_floats = worker_floats(kv->head_dim)};
+    a.rows = args->tokens * a.group;
+    a.folded = a.slots + (uint64_t)SPLIT_SLOTS * args->heads * a.stride;
+    a.workers = a.slots + split_floats(threads, kv->head_dim, args->heads);
+    a.block_first = seen_by(&a, 0).first / CHORD_KV_BLOCK;
+    a.blocks = (seen_by(&a, a.rows - 1).end - 1) / CHORD_KV_BLOCK + 1 - a.block_first;
+
+    bool alone = threads == 1 || a.blocks * CHORD_KV_BLOCK * 2 * kv->head_dim * args->heads * args->tokens < SHARE_WORK;
+    uint64_t slices = alone ? 1 : chord_ceil_div(4ull * threads, kv->kv_heads);
+    uint64_t rows = chord_align_up(chord_ceil_div(a.rows, slices), CHORD_TILE_ROWS);
+    a.unit_rows = (uint32_t)chord_min_u64(chord_max_u64(rows, UNIT_ROWS_MIN), UNIT_ROWS);
+    a.units = (uint32_t)chord_ceil_div(a.rows, a.unit_rows) * kv->kv_heads;
+    bool even = a.units >= 4 * threads || a.units % threads == 0;
+    if (!alone && !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1)
+        attend_split(&a);
+    else
+        chord_pool_run(alone ? NULL : c->pool, take_units, &a);
+}

@@ -1,0 +1,101 @@
+/* kv_cache.c - writing keys and values into the ring of blocks. */
+#include "compute/kv_inner.h"
+#include "compute/vector_ops.h"
+
+uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks)
+{
+    return chord_kv_layout_of(type, head_dim).bytes * kv_heads * blocks;
+}
+
+/* A position's place in the panels of a block. */
+static uint64_t k_at(uint32_t head_dim, uint32_t place, uint32_t d) { return ((uint64_t)place / 16 * head_dim + d) * 16 + place % 16; }
+static uint64_t v_at(uint32_t place, uint32_t d) { return ((uint64_t)d / 16 * CHORD_KV_BLOCK + place) * 16 + d % 16; }
+
+/* q = round-to-nearest-even(x / scale) with scale = f16(amax / 127), which is what is returned. Infinity and NaN make the scale
+ * infinite or NaN, so that they are seen again by whoever reads. */
+static uint16_t quantize_group(int8_t *q, const float *x, uint32_t n)
+{
+    uint32_t largest = 0; /* bits of |x| are ordered like |x|, NaN last */
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+    }
+    float amax;
+    memcpy(&amax, &largest, sizeof amax);
+    uint16_t half = chord_f32_to_f16(amax / 127.0f);
+    float scale = chord_f16_to_f32(half), inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        float shifted = x[i] * inverse + 12582912.0f; /* rounds to a whole number in the low bits */
+        int32_t whole;
+        memcpy(&whole, &shifted, sizeof whole);
+        whole -= 0x4b400000;
+        q[i] = (int8_t)(whole > 127 ? 127 : whole < -127 ? -127 : whole); /* a tiny scale may have been rounded down */
+    }
+    return half;
+}
+
+typedef struct write {
+    const chord_compute *c;
+    const chord_kv *kv;
+    const float *k, *v;
+    uint32_t first, tokens, block_first;
+    uint64_t blocks;
+} write;
+
+static void write_f16(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k, const float *v)
+{
+    uint32_t dims = w->kv->head_dim;
+    uint16_t *k_values = (uint16_t *)(void *)block, *v_values = (uint16_t *)(void *)(block + chord_kv_layout_of(CHORD_KV_F16, dims).v);
+    uint16_t halves[CHORD_KV_GROUP];
+    w->c->ops->f32_to_f16(halves, k, n);
+    for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = halves[i];
+    w->c->ops->f32_to_f16(halves, v, n);
+    for (uint32_t i = 0; i < n; i++) v_values[v_at(place, d + i)] = halves[i];
+}
+
+static void write_q8(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k, const float *v)
+{
+    uint32_t dims = w->kv->head_dim, group = d / CHORD_KV_GROUP;
+    chord_kv_layout at = chord_kv_layout_of(CHORD_KV_Q8_0, dims);
+    int8_t *k_values = (int8_t *)block, *v_values = (int8_t *)block + at.v, q[CHORD_KV_GROUP];
+    uint16_t *k_scales = (uint16_t *)(void *)(block + at.k_scales), *v_scales = (uint16_t *)(void *)(block + at.v_scales);
+    k_scales[group * CHORD_KV_BLOCK + place] = quantize_group(q, k, n);
+    for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = q[i];
+    v_scales[place * chord_kv_groups(dims) + group] = quantize_group(q, v, n);
+    for (uint32_t i = 0; i < n; i++) v_values[v_at(place, d + i)] = q[i];
+}
+
+/* The tokens of one chunk that fall into one block of one head. */
+static void write_block(const write *w, uint32_t head, uint32_t block)
+{
+    const chord_kv *kv = w->kv;
+    uint8_t *memory = chord_kv_block(kv, head, block);
+    uint64_t start = (uint64_t)block * CHORD_KV_BLOCK, end = chord_min_u64(start + CHORD_KV_BLOCK, (uint64_t)w->first + w->tokens);
+    for (uint64_t position = chord_max_u64(start, w->first); position < end; position++) {
+        uint64_t row = ((position - w->first) * kv->kv_heads + head) * kv->head_dim;
+        for (uint32_t d = 0; d < kv->head_dim; d += CHORD_KV_GROUP) {
+            uint32_t n = (uint32_t)chord_min_u64(CHORD_KV_GROUP, kv->head_dim - d);
+            (kv->type == CHORD_KV_Q8_0 ? write_q8 : write_f16)(w, memory, (uint32_t)(position - start), d, n, w->k + row + d, w->v + row + d);
+        }
+    }
+}
+
+static void write_share(void *ud, uint32_t worker, uint32_t workers)
+{
+    const write *w = ud;
+    chord_share share = chord_share_of(w->blocks * w->kv->kv_heads, 1, worker, workers);
+    for (uint64_t i = share.first; i < share.end; i++)
+        write_block(w, (uint32_t)(i / w->blocks), w->block_first + (uint32_t)(i % w->blocks));
+}
+
+void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k, const float *v)
+{
+    if (tokens == 0) return;
+    uint32_t block_first = first / CHORD_KV_BLOCK;
+    write w = {.c = c, .kv = kv, .k = k, .v = v, .first = first, .tokens = tokens, .block_first = block_first,
+               .blocks = ((uint64_t)first + tokens - 1) / CHORD_KV_BLOCK - block_first + 1};
+    bool small = (uint64_t)tokens * kv->kv_heads * kv->head_dim < 16384;
+    chord_pool_run(small ? NULL : c->pool, write_share, &w);
+}

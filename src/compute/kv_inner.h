@@ -1,0 +1,40 @@
+/* kv_inner.h - where a cached value lies.
+ *
+ * Memory is (kv head, slot of the ring, block). A block holds 64 positions of one kv head in panels of 16 lanes, read
+ * front to back by the kernels:
+ *   K values   (4 panels, head_dim, 16 positions)
+ *   V values   (panels of 16 dims, 64 positions, 16 dims); dims past head_dim are zero
+ *   q8_0 only: K scales (groups, 64 positions), V scales (64 positions, groups); f16, a group is 32 dims, the last one may be shorter */
+#ifndef CHORD_KV_INNER_H
+#define CHORD_KV_INNER_H
+
+#include "compute/compute.h"
+
+#define CHORD_KV_GROUP 32u
+
+static inline uint32_t chord_kv_dims_padded(uint32_t head_dim) { return (head_dim + 15) & ~15u; }
+static inline uint32_t chord_kv_groups(uint32_t head_dim) { return (head_dim + CHORD_KV_GROUP - 1) / CHORD_KV_GROUP; }
+static inline uint32_t chord_kv_value_bytes(chord_kv_type type) { return type == CHORD_KV_Q8_0 ? 1 : 2; }
+
+typedef struct chord_kv_layout {
+    uint64_t v, k_scales, v_scales, bytes; /* offsets in a block, its length */
+} chord_kv_layout;
+
+static inline chord_kv_layout chord_kv_layout_of(chord_kv_type type, uint32_t head_dim)
+{
+    uint64_t value = chord_kv_value_bytes(type);
+    uint64_t scales = type == CHORD_KV_Q8_0 ? (uint64_t)CHORD_KV_BLOCK * chord_kv_groups(head_dim) * sizeof(uint16_t) : 0;
+    chord_kv_layout l = {.v = CHORD_KV_BLOCK * value * head_dim};
+    l.k_scales = l.v + CHORD_KV_BLOCK * value * chord_kv_dims_padded(head_dim);
+    l.v_scales = l.k_scales + scales;
+    l.bytes = l.v_scales + scales;
+    return l;
+}
+
+static inline uint8_t *chord_kv_block(const chord_kv *kv, uint32_t head, uint64_t block)
+{
+    uint64_t bytes = chord_kv_layout_of(kv->type, kv->head_dim).bytes;
+    return kv->memory + (head * (uint64_t)kv->blocks + block % kv->blocks) * bytes;
+}
+
+#endif

@@ -64,6 +64,7 @@ typedef struct chord_runtime_options {
 
 chord_status chord_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err);
 void chord_runtime_close(chord_runtime *runtime);
+uint32_t chord_runtime_threads(const chord_runtime *runtime); /* that compute */
 
 /* What the running machine or container can give to this process: the least of MemAvailable and, for the
  * process's memory cgroup and each ancestor (v1 and v2), limit - usage + reclaimable file cache, less
@@ -98,7 +99,8 @@ typedef struct chord_model_options {
     bool no_prefetch;        /* read a tile only when it is needed */
     bool no_repack;          /* keep the file's layout: mapped pages stay shared between processes */
     bool no_vocabulary;      /* open without a tokenizer (token ids in, token ids out) */
-    bool no_weights;         /* tokenizer and template only: costs the vocabulary's memory; no session can be opened */
+    bool no_weights;         /* tokenizer and template only: costs the vocabulary's memory; no session can be opened, and
+                                chord_model_describe knows the architecture, the vocabulary and the contexts */
     chord_kv_type kv_type;
     chord_policy policy;
     chord_mode mode;

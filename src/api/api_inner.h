@@ -40,6 +40,8 @@ struct chord_model {
     const char *template_text;
     size_t template_len;
     uint32_t context_tokens, vocabulary;
+    const char *architecture;    /* without weights: what the network would else know */
+    uint32_t trained_tokens;
 };
 
 struct chord_session {

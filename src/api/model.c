@@ -103,16 +103,29 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
 
 static chord_status load_template(chord_model *m, chord_error *err)
 {
-    chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena, &m->template_text,
                                &m->template_len, err);
+}
+
+/* What chord_model_describe tells of a model without weights. */
+static chord_status read_contexts(chord_model *m, const chord_model_options *o, chord_error *err)
+{
+    char key[128];
+    size_t len;
+    CHORD_TRY(chord_gguf_get_text(m->files.gguf, "general.architecture", 64, &m->arena, &m->architecture, &len, err));
+    if (m->architecture == NULL) return chord_fail(err, CHORD_CORRUPT, "the file does not name its architecture");
+    chord_format(key, sizeof key, "%s.context_length", m->architecture);
+    CHORD_TRY(chord_gguf_get_u32(m->files.gguf, key, CHORD_CONTEXT_TOKENS_DEFAULT, &m->trained_tokens, err));
+    m->context_tokens = (uint32_t)chord_min_u64(m->trained_tokens, CHORD_CONTEXT_TOKENS_DEFAULT);
+    if (o->context_tokens != 0) m->context_tokens = o->context_tokens;
+    return CHORD_OK;
 }
 
 static chord_status open_network(chord_model *m, const chord_model_options *o, chord_error *err)
 {
     chord_network_config config;
     chord_model_info info = {0};
-    if (o->no_weights) return CHORD_OK;
+    if (o->no_weights) return read_contexts(m, o, err);
     CHORD_TRY(network_config(m->runtime, &m->files, o, &config, err));
     CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
     chord_network_describe(m->net, &info);
@@ -136,6 +149,7 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
 
 static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o, chord_error *err)
 {
+    chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
     CHORD_TRY(open_network(m, o, err));
     CHORD_TRY(load_template(m, err));
@@ -174,7 +188,13 @@ void chord_model_close(chord_model *m)
 void chord_model_describe(const chord_model *m, chord_model_info *out)
 {
     *out = (chord_model_info){0};
-    if (m->net != NULL) chord_network_describe(m->net, out);
-    else if (m->vocab != NULL) out->vocabulary = chord_vocab_size(m->vocab);
+    if (m->net != NULL) {
+        chord_network_describe(m->net, out);
+    } else {
+        out->architecture = m->architecture;
+        out->trained_context_tokens = m->trained_tokens;
+        out->context_tokens = m->context_tokens;
+        out->vocabulary = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
+    }
     out->has_chat_template = m->template_text != NULL;
 }

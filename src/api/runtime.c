@@ -97,3 +97,5 @@ void chord_runtime_close(chord_runtime *r)
     chord_free(heap, r);
     chord_heap_close(heap);
 }
+
+uint32_t chord_runtime_threads(const chord_runtime *r) { return chord_pool_threads(r->pool); }

@@ -3,7 +3,6 @@
 
 #define CHUNK_TOKENS_MAX 512u
 #define CHUNK_TOKENS_LEAST 8u
-#define CONTEXT_TOKENS_DEFAULT 4096u
 #define LOGIT_BYTES_MAX (4 * CHORD_MIB)
 #define TILE_RECORD_BYTES 128u /* what pager and lists keep for each tile */
 
@@ -18,7 +17,7 @@ static uint32_t context_of(const chord_network_config *config, const chord_bluep
 {
     uint32_t asked = options_of(config)->context_tokens;
     if (asked != 0) return asked;
-    return p->h.trained_tokens < CONTEXT_TOKENS_DEFAULT ? p->h.trained_tokens : CONTEXT_TOKENS_DEFAULT;
+    return p->h.trained_tokens < CHORD_CONTEXT_TOKENS_DEFAULT ? p->h.trained_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
 }
 
 static uint32_t sessions_of(const chord_network_config *config)

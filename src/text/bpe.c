@@ -58,7 +58,8 @@ static chord_status encode_piece(bpe_run *run, const char *piece, size_t len, ch
     return CHORD_OK;
 }
 
-static chord_status encode_pieces(bpe_run *run, uint32_t step, const char *text, size_t at, size_t end, chord_error *err)
+static chord_status encode_pieces(bpe_run *run, uint32_t step, const char *text, size_t at, size_t end,
+                                  chord_error *err)
 {
     const chord_pretoken *pretoken = run->merger.vocab->pretoken;
     if (step == CHORD_PRETOKEN_STEPS_MAX || pretoken->steps[step] == NULL)

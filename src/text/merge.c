@@ -1,8 +1,8 @@
 /* merge.c - join neighbouring symbols, the best pair first, in O(n log n).
  *
- * The queue holds (priority, symbol) as one number. An entry is stale when the pair that starts at the symbol has another
- * priority by now; an old entry that happens to be equal stands for the same moment of the same pair, so it may as well
- * serve. Every join takes one entry and adds at most two: 2 * count entries are always enough. */
+ * The queue holds (priority, symbol) as one number. An entry is stale when the pair that starts at the symbol has
+ * another priority by now; an old entry that happens to be equal comes at the same moment as the new one would, so it
+ * may as well serve. Every join takes one entry and adds at most two: 2 * count entries are always enough. */
 #include "text/vocab_inner.h"
 
 chord_status chord_merger_reserve(chord_merger *m, uint32_t count, chord_error *err)

@@ -1,8 +1,8 @@
 /* pretoken.c - where byte-level BPE may not merge across: the published split patterns, matched by hand.
  *
  * A pattern's alternatives are tried in order at each place, and white space is what chord_char_class says. Where the
- * reference runtime has its own matcher we do as that one does; its general matcher knows letters only as \p{L} (no case
- * beyond ASCII), and so do we. */
+ * reference runtime has its own matcher we do as that one does; its general matcher knows letters only as \p{L} (no
+ * case beyond ASCII), and so do we. */
 #include "text/vocab_inner.h"
 
 typedef struct glyph {
@@ -243,7 +243,11 @@ static size_t run_of_marks(const char *text, size_t at, size_t end, bool backtic
 }
 
 static size_t match_marks(const char *text, size_t at, size_t end) { return run_of_marks(text, at, end, false); }
-static size_t match_marks_backtick(const char *text, size_t at, size_t end) { return run_of_marks(text, at, end, true); }
+
+static size_t match_marks_backtick(const char *text, size_t at, size_t end)
+{
+    return run_of_marks(text, at, end, true);
+}
 
 static size_t match_break(const char *text, size_t at, size_t end)
 {
@@ -257,8 +261,15 @@ static size_t spaced_run(const char *text, size_t at, size_t end, int set)
     return stop > start ? stop : at;
 }
 
-static size_t match_spaced_letters(const char *text, size_t at, size_t end) { return spaced_run(text, at, end, LETTER); }
-static size_t match_spaced_marks(const char *text, size_t at, size_t end) { return spaced_run(text, at, end, PUNCTUATION); }
+static size_t match_spaced_letters(const char *text, size_t at, size_t end)
+{
+    return spaced_run(text, at, end, LETTER);
+}
+
+static size_t match_spaced_marks(const char *text, size_t at, size_t end)
+{
+    return spaced_run(text, at, end, PUNCTUATION);
+}
 
 static size_t match_cjk_kana(const char *text, size_t at, size_t end)
 {
@@ -320,8 +331,10 @@ static size_t step_lines(const char *text, size_t at, size_t end)
 
 static const chord_pretoken pretokens[] = {
     {.names = "default", .steps = {step_marks, step_gpt2, step_numbers, step_three_digits}},
-    {.names = "gpt-2 phi-2 gigachat a.x-4.0 mellum mpt olmo jais exaone4 trillion granite-docling", .steps = {step_gpt2}},
-    {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2", .steps = {step_number, step_gpt2}},
+    {.names = "gpt-2 phi-2 gigachat a.x-4.0 mellum mpt olmo jais exaone4 trillion granite-docling",
+     .steps = {step_gpt2}},
+    {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2",
+     .steps = {step_number, step_gpt2}},
     {.names = "falcon", .steps = {step_marks_backtick, step_gpt2, step_three_digits}},
     {.names = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2", .steps = {step_llama3},
      .ignore_merges = true, .add_bos = true},
@@ -336,7 +349,8 @@ static const chord_pretoken pretokens[] = {
     {.names = "seed-coder", .steps = {step_seed_coder}},
     {.names = "ufakzeka", .steps = {step_ufakzeka}},
     {.names = "minicpm5", .steps = {step_three_numbers, step_minicpm5}, .ignore_merges = true},
-    {.names = "deepseek-v3 hunyuan-dense joyai-llm hy_v4", .steps = {step_three_numbers, step_cjk_kana, step_deepseek3}},
+    {.names = "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
+     .steps = {step_three_numbers, step_cjk_kana, step_deepseek3}},
     {.names = "deepseek-coder",
      .steps = {step_break, step_spaced_letters, step_spaced_marks, step_cjk_hangul, step_number}},
     {.names = "gpt-4o llama4 kanana2 talkie minimax-m2", .steps = {step_gpt4o}},

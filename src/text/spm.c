@@ -62,7 +62,8 @@ static void put_symbol(const chord_vocab *v, const char *text, size_t len, chord
     }
 }
 
-static chord_status encode_escaped(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink, chord_error *err)
+static chord_status encode_escaped(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink,
+                                   chord_error *err)
 {
     chord_merger m = {.vocab = v, .text = text, .priority_of = token_priority};
     CHORD_TRY(chord_merger_reserve(&m, cut(text, len, NULL), err));

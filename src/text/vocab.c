@@ -36,11 +36,11 @@ static chord_status find_array(const chord_gguf *gguf, const char *key, chord_gg
                           chord_gguf_type_name(v->type == CHORD_GGUF_ARRAY ? v->elem_type : v->type),
                           chord_gguf_type_name(type));
     if (v->count < count_min)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %" PRIu64 " tokens", key, v->count,
-                          count_min);
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %" PRIu64 " tokens", key,
+                          v->count, count_min);
     if (v->count > CHORD_VOCAB_COUNT_MAX)
-        return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s' has %" PRIu64 " elements, the limit is %u", key, v->count,
-                          CHORD_VOCAB_COUNT_MAX);
+        return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s' has %" PRIu64 " elements, the limit is %u", key,
+                          v->count, CHORD_VOCAB_COUNT_MAX);
     return CHORD_OK;
 }
 
@@ -48,7 +48,8 @@ static chord_status find_model(const chord_gguf *gguf, vocab_source *s, chord_er
 {
     char model[32], pre[64];
     CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.model", model, sizeof model, err));
-    if (model[0] == 0) return chord_fail(err, CHORD_CORRUPT, "the file has no vocabulary: 'tokenizer.ggml.model' is missing");
+    if (model[0] == 0)
+        return chord_fail(err, CHORD_CORRUPT, "the file has no vocabulary: 'tokenizer.ggml.model' is missing");
     s->spm = chord_text_equal(model, "llama");
     if (s->spm) return CHORD_OK;
     if (!chord_text_equal(model, "gpt2"))
@@ -68,12 +69,12 @@ static chord_status find_source(const chord_gguf *gguf, vocab_source *s, chord_e
     if (s->tokens == NULL) return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' is missing");
     uint64_t count = s->tokens->count;
     if (s->tokens->length < 8 * count)
-        return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' has %" PRIu64 " bytes for %" PRIu64 " strings",
-                          s->tokens->length, count);
+        return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' has %" PRIu64 " bytes for %" PRIu64
+                          " strings", s->tokens->length, count);
     s->text_bytes = s->tokens->length - 8 * count; /* each string stands behind its 8-byte length */
     if (s->text_bytes > CHORD_VOCAB_TEXT_BYTES_MAX)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the tokens' texts have %" PRIu64 " bytes, the limit is %u", s->text_bytes,
-                          CHORD_VOCAB_TEXT_BYTES_MAX);
+        return chord_fail(err, CHORD_UNSUPPORTED, "the tokens' texts have %" PRIu64 " bytes, the limit is %u",
+                          s->text_bytes, CHORD_VOCAB_TEXT_BYTES_MAX);
     CHORD_TRY(find_array(gguf, "tokenizer.ggml.token_type", CHORD_GGUF_I32, CHORD_GGUF_I32, count, &s->types, err));
     CHORD_TRY(find_array(gguf, "tokenizer.ggml.scores", CHORD_GGUF_F32, CHORD_GGUF_I32, count, &s->scores, err));
     CHORD_TRY(find_array(gguf, "tokenizer.ggml.merges", CHORD_GGUF_STRING, CHORD_GGUF_STRING, 0, &s->merges, err));
@@ -145,7 +146,8 @@ static uint32_t *text_slot(const chord_vocab *v, uint64_t hash, const char *firs
         if (slot == 0) return &v->slots[at];
         if (slot >> 24 != tag || chord_vocab_len(v, id) != first_len + second_len) continue;
         const char *text = v->text + v->start[id];
-        if (memcmp(text, first, first_len) == 0 && memcmp(text + first_len, second, second_len) == 0) return &v->slots[at];
+        if (memcmp(text, first, first_len) == 0 && memcmp(text + first_len, second, second_len) == 0)
+            return &v->slots[at];
     }
 }
 
@@ -200,7 +202,8 @@ uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t ri
 static chord_status read_token(chord_vocab *v, uint32_t id, const char *text, size_t len, chord_error *err)
 {
     if (len > CHORD_VOCAB_TOKEN_BYTES_MAX)
-        return chord_fail(err, CHORD_CORRUPT, "token %u has %zu bytes, the limit is %u", id, len, CHORD_VOCAB_TOKEN_BYTES_MAX);
+        return chord_fail(err, CHORD_CORRUPT, "token %u has %zu bytes, the limit is %u", id, len,
+                          CHORD_VOCAB_TOKEN_BYTES_MAX);
     if (len > v->text_bytes - v->start[id])
         return chord_fail(err, CHORD_CORRUPT, "the tokens' texts grew while they were read, at token %u", id);
     memcpy(v->text + v->start[id], text, len);
@@ -229,8 +232,8 @@ static chord_status read_tokens(chord_vocab *v, chord_gguf_walk *walk, chord_err
 static chord_status read_types(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
 {
     /* Numbers of the format: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
-    static const uint8_t attr_of[7] = {0, CHORD_TOKEN_NORMAL, CHORD_TOKEN_UNKNOWN, CHORD_TOKEN_CONTROL, CHORD_TOKEN_USER,
-                                       0, CHORD_TOKEN_BYTE};
+    static const uint8_t attr_of[7] = {0, CHORD_TOKEN_NORMAL, CHORD_TOKEN_UNKNOWN, CHORD_TOKEN_CONTROL,
+                                       CHORD_TOKEN_USER, 0, CHORD_TOKEN_BYTE};
     for (uint32_t id = 0; id < v->count; id++) {
         double type;
         CHORD_TRY(chord_gguf_walk_number(walk, &type, err));
@@ -268,7 +271,8 @@ static chord_status read_merge(chord_vocab *v, uint32_t rank, const char *text, 
     v->merges[rank] = pair;
     v->merged[rank] = (uint32_t)whole;
     uint32_t *slot = merge_slot(v, pair);
-    if (*slot == 0) *slot = (uint32_t)(hash_pair(pair) & 0xFF) << 24 | (rank + 1); /* said twice: the first one counts */
+    /* Said twice: the first one counts. */
+    if (*slot == 0) *slot = (uint32_t)(hash_pair(pair) & 0xFF) << 24 | (rank + 1);
     return CHORD_OK;
 }
 

@@ -1,7 +1,7 @@
 /* vocab_encode.c - text to ids and ids to bytes.
  *
- * Special tokens are cut out of the text first: the longest everywhere, then the next shorter where there is still room.
- * What they cover is noted in bits, so that even a text full of them costs one pass for each length they have. */
+ * Special tokens are cut out of the text first: the longest everywhere, then the next shorter where there is room
+ * left. What they cover is noted in bits, so that even a text full of them costs one pass for each length they have. */
 #include "text/vocab_inner.h"
 
 /* A place where special tokens match. lengths is a set over special_length; token is the one that won it, -1: none. */
@@ -115,8 +115,8 @@ static chord_status encode_between(const specials *s, bool want_bos, chord_id_si
     return encode_plain(s, at, s->len, after_special, sink, err);
 }
 
-chord_status chord_vocab_encode(const chord_vocab *v, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
-                                size_t cap, size_t *need, chord_error *err)
+chord_status chord_vocab_encode(const chord_vocab *v, const char *text, size_t len, chord_tokenize_mode mode,
+                                int32_t *out, size_t cap, size_t *need, chord_error *err)
 {
     bool plain = mode == CHORD_TOKENIZE_PLAIN;
     chord_id_sink sink = {.out = out, .cap = cap};
@@ -191,7 +191,8 @@ chord_status chord_vocab_decode(const chord_vocab *v, int32_t token, bool specia
     uint8_t attr = v->attr[token];
     const char *text = v->text + v->start[token];
     size_t len = chord_vocab_len(v, (uint32_t)token);
-    if (attr & (CHORD_TOKEN_CONTROL | CHORD_TOKEN_UNKNOWN)) return special ? chord_buffer_append(out, text, len, err) : CHORD_OK;
+    if (attr & (CHORD_TOKEN_CONTROL | CHORD_TOKEN_UNKNOWN))
+        return special ? chord_buffer_append(out, text, len, err) : CHORD_OK;
     if (attr & CHORD_TOKEN_USER) return chord_buffer_append(out, text, len, err);
     if (attr & CHORD_TOKEN_BYTE) return decode_byte(text, len, out, err);
     if (!(attr & CHORD_TOKEN_NORMAL)) return CHORD_OK;

@@ -1,7 +1,7 @@
 /* vocab_inner.h - the vocabulary's private parts: one block of memory laid out at open, and the steps of encoding.
  *
- * Text goes: special tokens cut out (vocab_encode.c) -> pieces by the pre-tokenizer (pretoken.c, byte-level BPE only) ->
- * symbols that merge by priority (merge.c) under the rules of bpe.c or spm.c -> ids. */
+ * Text goes: special tokens cut out (vocab_encode.c) -> pieces by the pre-tokenizer (pretoken.c, byte-level BPE only)
+ * -> symbols that merge by priority (merge.c) under the rules of bpe.c or spm.c -> ids. */
 #ifndef CHORD_VOCAB_INNER_H
 #define CHORD_VOCAB_INNER_H
 
@@ -18,7 +18,11 @@
 
 /* What a token is, as bits: several can hold at once. */
 enum {
-    CHORD_TOKEN_UNKNOWN = 1, CHORD_TOKEN_CONTROL = 2, CHORD_TOKEN_USER = 4, CHORD_TOKEN_NORMAL = 8, CHORD_TOKEN_BYTE = 16,
+    CHORD_TOKEN_UNKNOWN = 1,
+    CHORD_TOKEN_CONTROL = 2,
+    CHORD_TOKEN_USER = 4,
+    CHORD_TOKEN_NORMAL = 8,
+    CHORD_TOKEN_BYTE = 16,
     CHORD_TOKEN_STRIP_RIGHT = 32 /* white space after it belongs to it */
 };
 #define CHORD_TOKEN_SPECIAL (CHORD_TOKEN_UNKNOWN | CHORD_TOKEN_CONTROL | CHORD_TOKEN_USER)
@@ -64,7 +68,8 @@ static inline uint64_t chord_text_hash_add(uint64_t hash, char byte)
 {
     return (hash ^ (uint8_t)byte) * 0x100000001b3ull;
 }
-int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash); /* -1: no such token */
+/* -1: no such token. */
+int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash);
 int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len);
 /* Rank of the merge of two tokens; CHORD_NO_PRIORITY: they do not merge. */
 uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right);
@@ -87,7 +92,8 @@ static inline void chord_id_put(chord_id_sink *sink, int32_t id)
     sink->count++;
 }
 
-chord_status chord_bpe_encode(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink, chord_error *err);
+chord_status chord_bpe_encode(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink,
+                              chord_error *err);
 /* Byte-level tokens spell each byte as a code point of its own: writes it, at most 2 bytes; and back (-1: none). */
 size_t chord_bpe_spell(uint8_t byte, char *out);
 int32_t chord_bpe_byte_of(uint32_t code);

@@ -1,15 +1,16 @@
-/* vocab_roles.c - which tokens begin and end a text, which end generation, which are special though the file does not say so.
+/* vocab_roles.c - which tokens begin a text, which end it or the generation, which are special.
  *
- * The files are often silent or wrong about these, so the reference runtime goes by well-known names; we take the same. */
+ * Files are often silent or wrong about these, so the reference runtime goes by well-known names; we take the same. */
 #include "text/vocab_inner.h"
 
 /* Tokens that end generation, whatever the file says about them. */
 static const char *const end_names[] = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>", "<|endoftext|>",
-    "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>",
-    "<|tool_response>", "<\xEF\xBD\x9C" "end\xE2\x96\x81" "of\xE2\x96\x81" "sentence\xEF\xBD\x9C>", "[e~["};
+    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
+    "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>",
+    "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>",
+    "<\xEF\xBD\x9C" "end\xE2\x96\x81" "of\xE2\x96\x81" "sentence\xEF\xBD\x9C>", "[e~["};
 
-/* Tokens for filling in the middle: by key, or else the first of these names that exists, which then is a control token. */
+/* Tokens for filling in the middle: by key, or else the first of these names that exists, then a control token. */
 #define FIM_NAMES_MAX 9
 static const struct {
     const char *key;
@@ -36,7 +37,8 @@ static const char *const fim_old_keys[] = {"tokenizer.ggml.prefix_token_id", "to
 static int32_t find_name(const chord_vocab *v, const char *name) { return chord_vocab_find(v, name, strlen(name)); }
 
 /* The id a key gives; missing or out of range: what *id was, or none when that is out of range too. */
-static chord_status read_id(const chord_vocab *v, const chord_gguf *gguf, const char *key, int32_t *id, chord_error *err)
+static chord_status read_id(const chord_vocab *v, const chord_gguf *gguf, const char *key, int32_t *id,
+                            chord_error *err)
 {
     uint32_t given;
     if (*id >= (int64_t)v->count) *id = -1;
@@ -182,7 +184,8 @@ chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, ch
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.bos_token_id", &v->bos, err));
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.eos_token_id", &v->eos, err));
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.unknown_token_id", &v->unknown, err));
-    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", v->spm || v->pretoken->add_bos, &v->add_bos, err));
+    bool bos = v->spm || v->pretoken->add_bos;
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", bos, &v->add_bos, err));
     CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_eos_token", false, &v->add_eos, err));
     CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", v->spm, &v->add_space_prefix, err));
     CHORD_TRY(assign_ends(v, gguf, err));

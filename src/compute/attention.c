@@ -1,16 +1,15 @@
 /* attention.c - who computes which partial, and in which order partials are folded (compute.h has the specification).
  *
  * A row is one query head of one token. Two ways with the same bits:
- *  - whole rows: a worker takes up to UNIT_ROWS rows of one kv head through all their blocks and folds as it goes. Each block is widened to f32
- *    once for all rows of the unit, or read as it is when the rows are few.
- *  - split blocks: a few tokens against a long past, and kv heads that do not share out evenly. Workers compute partials of (kv head, block)
- *    for a round of blocks; then each row's partials are folded in block order. */
+ *  - whole rows: a worker takes up to UNIT_ROWS rows of one kv head through all their blocks and folds as it goes. Each
+ *    block is widened to f32 once for all rows of the unit, or read as it is when the rows are few.
+ *  - split blocks: a few tokens against a long past, and kv heads that do not share out evenly. Workers compute
+ *    partials of (kv head, block) for a round of blocks; then each row's partials are folded in block order. */
 #include "compute/kv_inner.h"
 #include "compute/vector_ops.h"
 
 #define UNIT_ROWS 128u    /* most rows that share one widened block */
 #define UNIT_ROWS_MIN 16u
-#define DIRECT_ROWS 8u    /* up to so many rows read f16 blocks without widening them first */
 #define SPLIT_TOKENS 8u   /* most tokens for which blocks are split */
 #define SPLIT_SLOTS 32u   /* partials of one head held at a time */
 #define SHARE_WORK 100000u /* multiply-adds below which a second thread does not pay */
@@ -38,7 +37,8 @@ static uint64_t partial_stride(uint32_t head_dim) { return chord_kv_dims_padded(
 
 static uint64_t worker_floats(uint32_t head_dim)
 {
-    return (uint64_t)CHORD_KV_BLOCK * 2 * chord_kv_dims_padded(head_dim) + (UNIT_ROWS + CHORD_TILE_ROWS) * partial_stride(head_dim);
+    return (uint64_t)CHORD_KV_BLOCK * 2 * chord_kv_dims_padded(head_dim) +
+           (UNIT_ROWS + CHORD_TILE_ROWS) * partial_stride(head_dim);
 }
 
 static uint64_t split_floats(uint32_t threads, uint32_t head_dim, uint32_t heads)
@@ -80,14 +80,19 @@ static const float *query(const attention *a, uint32_t kv_head, uint32_t row)
     return a->q + (token * a->args->heads + head) * a->kv->head_dim;
 }
 
-static float *result(const attention *a, uint32_t kv_head, uint32_t row) { return a->out + (query(a, kv_head, row) - a->q); }
+static float *result(const attention *a, uint32_t kv_head, uint32_t row)
+{
+    return a->out + (query(a, kv_head, row) - a->q);
+}
 
 /* K and V panels of a block, as they lie or widened. */
-static void open_block(const attention *a, const desk *d, uint32_t kv_head, uint64_t block, uint32_t rows, chord_attention_tile *tile)
+static void open_block(const attention *a, const desk *d, uint32_t kv_head, uint64_t block, uint32_t rows,
+                       chord_attention_tile *tile)
 {
     const chord_kv *kv = a->kv;
-    const uint8_t *memory = chord_kv_block(kv, kv_head, block), *v = memory + chord_kv_layout_of(kv->type, kv->head_dim).v;
-    tile->half = kv->type == CHORD_KV_F16 && rows <= DIRECT_ROWS;
+    const uint8_t *memory = chord_kv_block(kv, kv_head, block);
+    const uint8_t *v = memory + chord_kv_layout_of(kv->type, kv->head_dim).v;
+    tile->half = kv->type == CHORD_KV_F16 && rows <= a->c->ops->direct_rows;
     tile->k = tile->half ? (const void *)memory : d->k;
     tile->v = tile->half ? (const void *)v : d->v;
     if (tile->half) return;
@@ -99,9 +104,10 @@ static void open_block(const attention *a, const desk *d, uint32_t kv_head, uint
     a->c->ops->f16_to_f32(d->v, (const void *)v, (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(kv->head_dim));
 }
 
-/* Fill the tile with rows from `row` on that see the block, and compute their partials. Returns the first row not looked at; the rows taken are
- * the tile->rows before it. */
-static uint32_t attend_tile(const attention *a, chord_attention_tile *tile, uint32_t kv_head, uint64_t block, uint32_t row, uint32_t end)
+/* Fill the tile with rows from `row` on that see the block, and compute their partials. Returns the first row not
+ * looked at; the rows taken are the tile->rows before it. */
+static uint32_t attend_tile(const attention *a, chord_attention_tile *tile, uint32_t kv_head, uint64_t block,
+                            uint32_t row, uint32_t end)
 {
     uint64_t start = block * CHORD_KV_BLOCK;
     tile->rows = 0;
@@ -141,7 +147,8 @@ static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uin
 {
     chord_attention_tile tile = tile_of(a);
     tile.partial = d->partial;
-    uint64_t block = seen_by(a, first).first / CHORD_KV_BLOCK, block_end = (seen_by(a, end - 1).end - 1) / CHORD_KV_BLOCK + 1;
+    uint64_t block = seen_by(a, first).first / CHORD_KV_BLOCK;
+    uint64_t block_end = (seen_by(a, end - 1).end - 1) / CHORD_KV_BLOCK + 1;
     for (; block < block_end; block++) {
         open_block(a, d, kv_head, block, end - first, &tile);
         for (uint32_t row = first; row < end;) {
@@ -165,7 +172,8 @@ static void take_units(void *ud, uint32_t worker, uint32_t workers)
     for (;;) {
         uint32_t taken = __atomic_fetch_add(&a->next, 1, __ATOMIC_RELAXED);
         if (taken >= a->units) return;
-        uint32_t unit = a->units - 1 - taken, kv_head = unit % a->kv->kv_heads, first = unit / a->kv->kv_heads * a->unit_rows;
+        uint32_t unit = a->units - 1 - taken, kv_head = unit % a->kv->kv_heads;
+        uint32_t first = unit / a->kv->kv_heads * a->unit_rows;
         attend_rows(a, &d, kv_head, first, (uint32_t)chord_min_u64(first + a->unit_rows, a->rows));
     }
 }
@@ -188,7 +196,7 @@ static void split_share(void *ud, uint32_t worker, uint32_t workers)
         chord_attention_tile tile = tile_of(a);
         open_block(a, &d, kv_head, block, a->rows, &tile);
         for (uint32_t row = 0; row < a->rows;) {
-            /* Slots of rows that do not see the block stay unused: the tile's partials go where its first row's does. */
+            /* Slots of rows that do not see the block stay unused: a tile's partials go where its first row's does. */
             while (row < a->rows && !sees(seen_by(a, row), block)) row++;
             tile.partial = slot(a, block, kv_head, row);
             row = attend_tile(a, &tile, kv_head, block, row, a->rows);
@@ -206,7 +214,8 @@ static void fold_share(void *ud, uint32_t worker, uint32_t workers)
         chord_share seen = seen_by(a, row);
         for (uint64_t block = a->block_first; block < a->block_first + a->blocks; block++)
             if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), row, block);
-        bool whole = seen.end <= (a->block_first + a->blocks) * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
+        bool whole =
+            seen.end <= (a->block_first + a->blocks) * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
         if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->head_dim);
     }
 }
@@ -221,12 +230,15 @@ static void attend_split(attention *a)
     }
 }
 
-void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv, const chord_attention_args *args, void *scratch)
+void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv,
+                     const chord_attention_args *args, void *scratch)
 {
     if (args->tokens == 0) return;
     uint32_t threads = c->pool ? chord_pool_threads(c->pool) : 1;
-    attention a = {.c = c, .kv = kv, .args = args, .q = q, .out = out, .group = args->heads / kv->kv_heads,
-                   .stride = partial_stride(kv->head_dim), .slots = scratch, .worker_floats = worker_floats(kv->head_dim)};
+    attention a = {.c = c, .kv = kv, .args = args, .q = q, .out = out, .slots = scratch};
+    a.group = args->heads / kv->kv_heads;
+    a.stride = partial_stride(kv->head_dim);
+    a.worker_floats = worker_floats(kv->head_dim);
     a.rows = args->tokens * a.group;
     a.folded = a.slots + (uint64_t)SPLIT_SLOTS * args->heads * a.stride;
     a.workers = a.slots + split_floats(threads, kv->head_dim, args->heads);

@@ -49,13 +49,18 @@ static void rmsnorm_rows(const job *j, uint64_t first, uint64_t end)
         j->ops->rmsnorm(j->out + r * j->width, j->x + r * j->width, j->y, (uint32_t)j->width, j->factor);
 }
 
-void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n, float eps)
+void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n,
+                   float eps)
 {
-    share_out(c, &(job){.run = rmsnorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight, .factor = eps},
-              SHARE_CHEAP);
+    job j = {.run = rmsnorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight};
+    j.factor = eps;
+    share_out(c, &j, SHARE_CHEAP);
 }
 
-static void add_values(const job *j, uint64_t first, uint64_t end) { j->ops->add(j->out + first, j->x + first, end - first); }
+static void add_values(const job *j, uint64_t first, uint64_t end)
+{
+    j->ops->add(j->out + first, j->x + first, end - first);
+}
 
 void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n)
 {
@@ -72,11 +77,15 @@ void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t 
     share_out(c, &(job){.run = add_rows, .count = rows, .width = n, .grain = 1, .out = x, .x = row}, SHARE_CHEAP);
 }
 
-static void scale_values(const job *j, uint64_t first, uint64_t end) { j->ops->scale(j->out + first, j->factor, end - first); }
+static void scale_values(const job *j, uint64_t first, uint64_t end)
+{
+    j->ops->scale(j->out + first, j->factor, end - first);
+}
 
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n)
 {
-    share_out(c, &(job){.run = scale_values, .count = n, .width = 1, .grain = 1024, .out = x, .factor = factor}, SHARE_CHEAP);
+    share_out(c, &(job){.run = scale_values, .count = n, .width = 1, .grain = 1024, .out = x, .factor = factor},
+              SHARE_CHEAP);
 }
 
 static void glu_values(const job *j, uint64_t first, uint64_t end)
@@ -86,14 +95,19 @@ static void glu_values(const job *j, uint64_t first, uint64_t end)
 
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n)
 {
-    share_out(c, &(job){.run = glu_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up, .kind = kind}, SHARE_DEAR);
+    share_out(c, &(job){.run = glu_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up, .kind = kind},
+              SHARE_DEAR);
 }
 
-static void softcap_values(const job *j, uint64_t first, uint64_t end) { j->ops->softcap(j->out + first, j->factor, end - first); }
+static void softcap_values(const job *j, uint64_t first, uint64_t end)
+{
+    j->ops->softcap(j->out + first, j->factor, end - first);
+}
 
 void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n)
 {
-    share_out(c, &(job){.run = softcap_values, .count = n, .width = 1, .grain = 256, .out = x, .factor = cap}, SHARE_DEAR);
+    share_out(c, &(job){.run = softcap_values, .count = n, .width = 1, .grain = 256, .out = x, .factor = cap},
+              SHARE_DEAR);
 }
 
 static void rope_heads(const job *j, uint64_t first, uint64_t end)
@@ -102,11 +116,15 @@ static void rope_heads(const job *j, uint64_t first, uint64_t end)
         j->ops->rope(j->out + i * j->head_dim, j->x + i / j->heads * j->dims, j->dims, j->neox);
 }
 
-void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads, uint32_t head_dim, uint32_t dims,
-                bool neox)
+void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads,
+                uint32_t head_dim, uint32_t dims, bool neox)
 {
-    share_out(c, &(job){.run = rope_heads, .count = (uint64_t)tokens * heads, .width = dims, .grain = 1, .out = x, .x = table,
-                        .heads = heads, .head_dim = head_dim, .dims = dims, .neox = neox}, SHARE_CHEAP);
+    job j = {.run = rope_heads, .count = (uint64_t)tokens * heads, .width = dims, .grain = 1, .out = x, .x = table};
+    j.heads = heads;
+    j.head_dim = head_dim;
+    j.dims = dims;
+    j.neox = neox;
+    share_out(c, &j, SHARE_CHEAP);
 }
 
 float chord_dot_f32(const float *x, const float *y, uint64_t n) { return chord_vector_ops_ref.dot(x, y, n); }

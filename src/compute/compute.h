@@ -1,5 +1,5 @@
-/* compute.h - tensor operations over threads. Every sum has one written order (see quant.h): no result depends on the number
- * of threads, the chunk of the prompt, or the instruction set.
+/* compute.h - tensor operations over threads. Every sum has one written order (see quant.h): no result depends on the
+ * number of threads, the chunk of the prompt, or the instruction set.
  *
  * Shapes are (rows, columns), row major, f32. */
 #ifndef CHORD_COMPUTE_H
@@ -15,12 +15,12 @@ typedef struct chord_compute {
 } chord_compute;
 void chord_compute_init(chord_compute *c, chord_pool *pool, uint32_t cpu);
 
-/* Our own elementary functions: the same bits from every compiler and instruction set. Source of the approach: Cephes-style range reduction.
- * NaN stays NaN (its bits may differ). */
+/* Our own elementary functions: the same bits from every compiler and instruction set. Source of the approach:
+ * Cephes-style range reduction. NaN stays NaN (its bits may differ). */
 float chord_expf(float x);  /* results below the smallest normal number (x < -87.3365) are 0; x > 88.7228 gives +inf */
 float chord_tanhf(float x);
 float chord_siluf(float x); /* x / (1 + exp(-x)); -0 below -88.72; minus infinity gives NaN */
-float chord_geluf(float x); /* tanh form, as gemma uses it, written x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) */
+float chord_geluf(float x); /* tanh form, written x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) */
 void chord_sincos(double angle, double *sine, double *cosine); /* |angle| < 8e8 */
 double chord_exp2(double x); /* below 2^-1022: 0 */
 double chord_log2(double x); /* x normal, > 0 */
@@ -32,39 +32,48 @@ float chord_dot_f32(const float *x, const float *y, uint64_t n);
 
 /* out = x / sqrt(mean(x^2) + eps) * weight, each row of n; out may be x. weight NULL: no weight. In f32 and this order:
  * sum = x . x by the rule of chord_dot_f32; inv = 1 / sqrt(sum / n + eps); out = (x * inv) * weight. */
-void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n, float eps);
+void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n,
+                   float eps);
 void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);            /* x += y */
 void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t rows, uint32_t n); /* bias */
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
 typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU } chord_glu;
-void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n); /* gate = f(gate) * up */
-void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);             /* cap * tanh(x / cap) */
+/* gate = f(gate) * up */
+void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n);
+/* x = cap * tanh(x / cap) */
+void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);
 bool chord_all_finite(const float *x, uint64_t n);
 /* First index of the largest value; n > 0. */
 uint32_t chord_argmax(const float *x, uint32_t n);
 
-/* Rotary embedding. table: (tokens, dims/2) pairs of (cos, sin) for positions first..; factors (dims/2) divides the frequency of each pair, NULL: 1.
- * scale: positions are multiplied by it (linear scaling: 1/factor). In double: angle = ((position * scale) * exp2(-2i / dims * log2(base))) / factor;
- * cosine and sine are rounded to f32 once. */
-void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale, const float *factors);
+/* Rotary embedding. table: (tokens, dims/2) pairs of (cos, sin) for positions first..; factors (dims/2) divides the
+ * frequency of each pair, NULL: 1. scale: positions are multiplied by it (linear scaling: 1/factor). In double:
+ * angle = ((position * scale) * exp2(-2i / dims * log2(base))) / factor; cosine and sine are rounded to f32 once. */
+void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale,
+                      const float *factors);
 /* x: (tokens, heads, head_dim), the first dims of each head are turned. neox: pairs (i, i + dims/2); else (2i, 2i+1).
  * (a, b) becomes (a cos - b sin, a sin + b cos). */
-void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads, uint32_t head_dim, uint32_t dims,
-                bool neox);
+void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads,
+                uint32_t head_dim, uint32_t dims, bool neox);
 
 /* ---- attention and its cache ----------------------------------------------------------------
- * Positions lie in blocks of 64 counted from absolute position 0; a cache holds `blocks` of them as a ring (block b lies at b % blocks), so a sliding
- * window needs no more than window + chunk. Inside a block K lies transposed (lane = position for scores) and V as it comes
- * (lane = dim for the weighted sum), both in panels of 16 lanes (kv_inner.h). Values are rounded to the cache's type when written:
+ * Positions lie in blocks of 64 counted from absolute position 0; a cache holds `blocks` of them as a ring (block b
+ * lies at b % blocks), so a sliding window needs no more than window + chunk. Inside a block K lies transposed (lane =
+ * position for scores) and V as it comes (lane = dim for the weighted sum), both in panels of 16 lanes (kv_inner.h).
+ * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim works; multiples of 16 waste
+ * nothing. Values are rounded to the cache's type when written:
  *   f16   to nearest even
- *   q8_0  each position and head in groups of 32 dims, the last group shorter when head_dim asks for it: scale = f16(amax / 127),
- *         q = round-to-nearest-even(x * (1 / scale)) within +-127; the value read is scale * q in f32. A NaN or an infinity makes its group NaN.
- * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim works; multiples of 16 waste nothing.
+ *   q8_0  each position and head in groups of 32 dims, the last group shorter when head_dim asks for it:
+ *         scale = f16(amax / 127), q = round-to-nearest-even(x * (1 / scale)) within +-127; the value read is
+ *         scale * q in f32. A NaN or an infinity makes its group NaN.
  *
  * One query head, one block (the specification; masked positions are skipped):
  *   s_j = (sum over d ascending of q_d * k_jd, multiply then add) * scale [, softcap]
- *   m = max s_j;  p_j = exp(s_j - m);  l = sum of p_j (16-lane rule over the 64 places, masked ones +0);  o_d = sum over j ascending of p_j * v_jd
- * Folding blocks first to last (the first that a query sees is taken as it is): M' = max(M, m); a = exp(M - M'); b = exp(m - M'); L = L * a + l * b; O_d = O_d * a + o_d * b. Result O_d / L. */
+ *   m = max s_j;  p_j = exp(s_j - m);  l = sum of p_j (16-lane rule over the 64 places, masked ones +0)
+ *   o_d = sum over j ascending of p_j * v_jd
+ * Folding blocks first to last; the first that a query sees is taken as it is, then
+ *   M' = max(M, m);  a = exp(M - M');  b = exp(m - M');  L = L * a + l * b;  O_d = O_d * a + o_d * b
+ * Result O_d / L. */
 #define CHORD_KV_BLOCK 64u
 typedef struct chord_kv {
     chord_kv_type type;
@@ -73,15 +82,18 @@ typedef struct chord_kv {
 } chord_kv;
 uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks);
 /* k, v: (tokens, kv_heads, head_dim) for positions first... */
-void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k, const float *v);
+void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k,
+                    const float *v);
 
 typedef struct chord_attention_args {
-    uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and what came before */
+    uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and the past */
     uint32_t window;               /* 0: all; else only the last `window` positions, itself included */
     float scale, softcap;          /* softcap 0: none */
 } chord_attention_args;
-/* out: (tokens, heads, head_dim); may be q. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool: 1), 64-byte aligned. */
-void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv, const chord_attention_args *args, void *scratch);
+/* out: (tokens, heads, head_dim); may be q. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
+ * 1), 64-byte aligned. */
+void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv,
+                     const chord_attention_args *args, void *scratch);
 uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads);
 
 #endif

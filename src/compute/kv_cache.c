@@ -2,17 +2,25 @@
 #include "compute/kv_inner.h"
 #include "compute/vector_ops.h"
 
+#define LANES 16u /* of a panel */
+
 uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks)
 {
     return chord_kv_layout_of(type, head_dim).bytes * kv_heads * blocks;
 }
 
-/* A position's place in the panels of a block. */
-static uint64_t k_at(uint32_t head_dim, uint32_t place, uint32_t d) { return ((uint64_t)place / 16 * head_dim + d) * 16 + place % 16; }
-static uint64_t v_at(uint32_t place, uint32_t d) { return ((uint64_t)d / 16 * CHORD_KV_BLOCK + place) * 16 + d % 16; }
+/* Index of a value in the panels of a block. */
+static uint64_t k_at(uint32_t head_dim, uint32_t place, uint32_t d)
+{
+    return ((uint64_t)(place / LANES) * head_dim + d) * LANES + place % LANES;
+}
+static uint64_t v_at(uint32_t place, uint32_t d)
+{
+    return ((uint64_t)(d / LANES) * CHORD_KV_BLOCK + place) * LANES + d % LANES;
+}
 
-/* q = round-to-nearest-even(x / scale) with scale = f16(amax / 127), which is what is returned. Infinity and NaN make the scale
- * infinite or NaN, so that they are seen again by whoever reads. */
+/* q = round-to-nearest-even(x * (1 / scale)); returns scale = f16(amax / 127). Infinity and NaN make the scale infinite
+ * or NaN, so that they are seen again by whoever reads. */
 static uint16_t quantize_group(int8_t *q, const float *x, uint32_t n)
 {
     uint32_t largest = 0; /* bits of |x| are ordered like |x|, NaN last */
@@ -44,10 +52,12 @@ typedef struct write {
     uint64_t blocks;
 } write;
 
-static void write_f16(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k, const float *v)
+static void write_f16(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k,
+                      const float *v)
 {
     uint32_t dims = w->kv->head_dim;
-    uint16_t *k_values = (uint16_t *)(void *)block, *v_values = (uint16_t *)(void *)(block + chord_kv_layout_of(CHORD_KV_F16, dims).v);
+    uint16_t *k_values = (uint16_t *)(void *)block;
+    uint16_t *v_values = (uint16_t *)(void *)(block + chord_kv_layout_of(CHORD_KV_F16, dims).v);
     uint16_t halves[CHORD_KV_GROUP];
     w->c->ops->f32_to_f16(halves, k, n);
     for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = halves[i];
@@ -55,12 +65,14 @@ static void write_f16(const write *w, uint8_t *block, uint32_t place, uint32_t d
     for (uint32_t i = 0; i < n; i++) v_values[v_at(place, d + i)] = halves[i];
 }
 
-static void write_q8(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k, const float *v)
+static void write_q8(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k,
+                     const float *v)
 {
     uint32_t dims = w->kv->head_dim, group = d / CHORD_KV_GROUP;
     chord_kv_layout at = chord_kv_layout_of(CHORD_KV_Q8_0, dims);
     int8_t *k_values = (int8_t *)block, *v_values = (int8_t *)block + at.v, q[CHORD_KV_GROUP];
-    uint16_t *k_scales = (uint16_t *)(void *)(block + at.k_scales), *v_scales = (uint16_t *)(void *)(block + at.v_scales);
+    uint16_t *k_scales = (uint16_t *)(void *)(block + at.k_scales);
+    uint16_t *v_scales = (uint16_t *)(void *)(block + at.v_scales);
     k_scales[group * CHORD_KV_BLOCK + place] = quantize_group(q, k, n);
     for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = q[i];
     v_scales[place * chord_kv_groups(dims) + group] = quantize_group(q, v, n);
@@ -72,12 +84,15 @@ static void write_block(const write *w, uint32_t head, uint32_t block)
 {
     const chord_kv *kv = w->kv;
     uint8_t *memory = chord_kv_block(kv, head, block);
-    uint64_t start = (uint64_t)block * CHORD_KV_BLOCK, end = chord_min_u64(start + CHORD_KV_BLOCK, (uint64_t)w->first + w->tokens);
+    uint64_t start = (uint64_t)block * CHORD_KV_BLOCK;
+    uint64_t end = chord_min_u64(start + CHORD_KV_BLOCK, (uint64_t)w->first + w->tokens);
     for (uint64_t position = chord_max_u64(start, w->first); position < end; position++) {
         uint64_t row = ((position - w->first) * kv->kv_heads + head) * kv->head_dim;
         for (uint32_t d = 0; d < kv->head_dim; d += CHORD_KV_GROUP) {
             uint32_t n = (uint32_t)chord_min_u64(CHORD_KV_GROUP, kv->head_dim - d);
-            (kv->type == CHORD_KV_Q8_0 ? write_q8 : write_f16)(w, memory, (uint32_t)(position - start), d, n, w->k + row + d, w->v + row + d);
+            void (*write_group)(const write *, uint8_t *, uint32_t, uint32_t, uint32_t, const float *, const float *) =
+                kv->type == CHORD_KV_Q8_0 ? write_q8 : write_f16;
+            write_group(w, memory, (uint32_t)(position - start), d, n, w->k + row + d, w->v + row + d);
         }
     }
 }
@@ -90,7 +105,8 @@ static void write_share(void *ud, uint32_t worker, uint32_t workers)
         write_block(w, (uint32_t)(i / w->blocks), w->block_first + (uint32_t)(i % w->blocks));
 }
 
-void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k, const float *v)
+void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k,
+                    const float *v)
 {
     if (tokens == 0) return;
     uint32_t block_first = first / CHORD_KV_BLOCK;

@@ -4,7 +4,8 @@
  * front to back by the kernels:
  *   K values   (4 panels, head_dim, 16 positions)
  *   V values   (panels of 16 dims, 64 positions, 16 dims); dims past head_dim are zero
- *   q8_0 only: K scales (groups, 64 positions), V scales (64 positions, groups); f16, a group is 32 dims, the last one may be shorter */
+ *   q8_0 only  K scales (groups, 64 positions), V scales (64 positions, groups), f16; a group is 32 dims, the last one
+ *              may be shorter */
 #ifndef CHORD_KV_INNER_H
 #define CHORD_KV_INNER_H
 
@@ -23,7 +24,7 @@ typedef struct chord_kv_layout {
 static inline chord_kv_layout chord_kv_layout_of(chord_kv_type type, uint32_t head_dim)
 {
     uint64_t value = chord_kv_value_bytes(type);
-    uint64_t scales = type == CHORD_KV_Q8_0 ? (uint64_t)CHORD_KV_BLOCK * chord_kv_groups(head_dim) * sizeof(uint16_t) : 0;
+    uint64_t scales = type == CHORD_KV_Q8_0 ? CHORD_KV_BLOCK * 2ull * chord_kv_groups(head_dim) : 0;
     chord_kv_layout l = {.v = CHORD_KV_BLOCK * value * head_dim};
     l.k_scales = l.v + CHORD_KV_BLOCK * value * chord_kv_dims_padded(head_dim);
     l.v_scales = l.k_scales + scales;

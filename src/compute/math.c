@@ -1,5 +1,5 @@
-/* math.c - elementary functions one value at a time: floats through the vector source, so that one lane and sixteen agree; doubles by
- * range reduction and Taylor series, for tables only. */
+/* math.c - elementary functions one value at a time: floats through the vector source, so that one lane and sixteen
+ * agree; doubles by range reduction and Taylor series, for tables only. */
 #include "compute/compute.h"
 #include "compute/vector_math.h"
 
@@ -38,9 +38,9 @@ static double reduce(double angle, uint32_t *quadrant)
 
 void chord_sincos(double angle, double *sine, double *cosine)
 {
-    static const double sine_terms[] = {1.0,           -1.0 / 6,          1.0 / 120,           -1.0 / 5040,          1.0 / 362880,
+    static const double sine_terms[] = {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880,
                                         -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
-    static const double cosine_terms[] = {1.0,           -1.0 / 2,          1.0 / 24,           -1.0 / 720,          1.0 / 40320,
+    static const double cosine_terms[] = {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320,
                                           -1.0 / 3628800, 1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000};
     uint32_t quadrant;
     double r = reduce(angle, &quadrant), z = r * r;
@@ -54,8 +54,9 @@ void chord_sincos(double angle, double *sine, double *cosine)
 /* 2^whole * 2^fraction; below 2^-1022 it is 0. */
 double chord_exp2(double x)
 {
-    static const double terms[] = {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
-                                   1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+    static const double terms[] = {
+        1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+        1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
     if (x != x) return x;
     if (x >= 1024.0) return __builtin_inf();
     if (x < -1022.0) return 0.0;
@@ -84,7 +85,8 @@ double chord_log2(double x)
     return (double)exponent + s * polynomial(terms, CHORD_COUNT(terms), s * s) * 0x1.71547652b82fep+1;
 }
 
-void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale, const float *factors)
+void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale,
+                      const float *factors)
 {
     uint32_t half = dims / 2;
     double log2_base = chord_log2((double)base);

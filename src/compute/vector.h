@@ -1,8 +1,9 @@
 /* vector.h - 16 floats side by side, in every compiler and on every machine.
  *
- * Compiler vector extensions lower this one source to AVX-512 (one register), AVX2 (two), SSE2, NEON and wasm (four). Operations are
- * lane by lane, so the lowering cannot change a bit. Vectors stay inside static inline functions: as arguments of real
- * functions their ABI depends on the target. Comparisons are done on sign bits, because gcc 12 takes vector comparisons apart. */
+ * Compiler vector extensions lower this one source to AVX-512 (one register), AVX2 (two), SSE2, NEON and wasm (four).
+ * Operations are lane by lane, so the lowering cannot change a bit. Vectors stay inside static inline functions: as
+ * arguments of real functions their ABI depends on the target. Comparisons are done on sign bits, because gcc 12 takes
+ * vector comparisons apart. */
 #ifndef CHORD_VECTOR_H
 #define CHORD_VECTOR_H
 

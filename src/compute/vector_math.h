@@ -1,11 +1,11 @@
-/* vector_math.h - elementary functions on 16 lanes: multiply, add, divide and integer operations only, in one written order, so that
- * every target gives the same bits. Errors over all inputs: tests/compute/test_math_all.c. */
+/* vector_math.h - elementary functions on 16 lanes: multiply, add, divide and integer operations only, in one written
+ * order, so that every target gives the same bits. Errors over all inputs: tests/compute/test_math_all.c. */
 #ifndef CHORD_VECTOR_MATH_H
 #define CHORD_VECTOR_MATH_H
 
 #include "compute/vector.h"
 
-/* exp(x) = 2^n * exp(r), |r| <= ln 2 / 2. The minimax polynomial's own error is 0.05 * 2^-24; rounding does the rest. */
+/* exp(x) = 2^n * exp(r), |r| <= ln 2 / 2. The minimax polynomial's own error is 0.05 * 2^-24, rounding does the rest. */
 CHORD_INLINE v16 v_exp(v16 x)
 {
     const float least = -87.33654f;   /* e^least is the smallest normal number: below it the result is 0 */
@@ -56,8 +56,8 @@ CHORD_INLINE v16 v_gelu(v16 x)
     return x / (1.0f + v_exp(-u2));
 }
 
-/* One half of f16: exponent and mantissa moved into place and scaled by 2^112 are exact, subnormals too; infinity and NaN get the
- * largest exponent back. */
+/* One half of f16: exponent and mantissa moved into place and scaled by 2^112 are exact, subnormals too; infinity and
+ * NaN get the largest exponent back. */
 CHORD_INLINE v16 v_from_half(v16i half)
 {
     v16i magnitude = half & 0x7fff;
@@ -66,7 +66,8 @@ CHORD_INLINE v16 v_from_half(v16i half)
     return (v16)((v16i)scaled | special | (v16i)((v16u)(half & 0x8000) << 16));
 }
 
-/* To the nearest f16, halfway to even; from 65520 on infinity; NaN keeps its upper bits. Branch-free where the compiler wants it. */
+/* To the nearest f16, halfway to even; from 65520 on infinity; NaN keeps its upper bits. Branch-free where the compiler
+ * wants it. */
 CHORD_INLINE uint16_t chord_half_of(float value)
 {
     uint32_t bits, a, half;

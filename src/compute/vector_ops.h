@@ -4,8 +4,8 @@
 
 #include "compute/compute.h"
 
-/* Query rows of one kv head against one block of 64 positions. A partial is head_dim sums padded to 16, then m, then l. */
-#define CHORD_TILE_ROWS 8u
+/* Query rows of one kv head against one block of 64 positions. A partial: head_dim sums padded to 16, then m, then l. */
+#define CHORD_TILE_ROWS 16u
 typedef struct chord_attention_tile {
     const float *q[CHORD_TILE_ROWS];                      /* head_dim values each */
     uint32_t low[CHORD_TILE_ROWS], high[CHORD_TILE_ROWS]; /* places [low, high) of the block are seen; low < high */
@@ -18,6 +18,7 @@ typedef struct chord_attention_tile {
 } chord_attention_tile;
 
 typedef struct chord_vector_ops {
+    uint32_t direct_rows; /* attend: up to so many rows read f16 panels faster than panels widened before */
     float (*dot)(const float *x, const float *y, uint64_t n);
     void (*rmsnorm)(float *out, const float *x, const float *weight, uint32_t n, float eps);
     void (*add)(float *x, const float *y, uint64_t n);

@@ -18,7 +18,10 @@ typedef struct spelling {
 static inline uint32_t spellings_here(spelling out[3])
 {
     uint32_t n = 0, cpu = chord_cpu_features();
-    const struct { const char *name; uint32_t cpu; } all[] = {{"ref", 0}, {"avx2", CHORD_CPU_AVX2}, {"avx512", CHORD_CPU_AVX512}};
+    const struct {
+        const char *name;
+        uint32_t cpu;
+    } all[] = {{"ref", 0}, {"avx2", CHORD_CPU_AVX2}, {"avx512", CHORD_CPU_AVX512}};
     for (uint32_t i = 0; i < 3; i++) {
         if ((cpu & all[i].cpu) != all[i].cpu) continue;
         chord_compute c;

@@ -1,6 +1,6 @@
-/* Attention and its cache. Three judges: a scalar transcription of compute.h's specification (same bits), soft-max attention in double
- * over the rounded values (within a bound), and every spelling, thread count, chunking and ring size against each other (same bits).
- * `--bench` prints times instead. */
+/* Attention and its cache. Three judges: a scalar transcription of compute.h's specification (same bits), soft-max
+ * attention in double over the rounded values (within a bound), and every spelling, thread count, chunking and ring
+ * size against each other (same bits). `--bench` prints times instead. */
 #include "compute_test.h"
 
 static spelling spellings[3];
@@ -34,7 +34,8 @@ static void round_q8(float *out, const float *x, uint64_t rows, uint32_t dim)
             float amax = 0;
             for (uint32_t i = 0; i < n; i++) amax = fmaxf(amax, fabsf(in[i]));
             float scale = (float)(_Float16)(amax / 127.0f), inverse = scale > 0 ? 1.0f / scale : 0;
-            for (uint32_t i = 0; i < n; i++) out[row * dim + d + i] = scale * fminf(127, fmaxf(-127, nearbyintf(in[i] * inverse)));
+            for (uint32_t i = 0; i < n; i++)
+                out[row * dim + d + i] = scale * fminf(127, fmaxf(-127, nearbyintf(in[i] * inverse)));
         }
 }
 
@@ -42,8 +43,11 @@ static inputs make_inputs(const shape *s, uint64_t seed)
 {
     rng r = {seed};
     uint64_t kv_count = (uint64_t)s->tokens * s->kv_heads * s->dim;
-    inputs in = {.q = random_floats(&r, (uint64_t)s->tokens * s->heads * s->dim, 3), .k = random_floats(&r, kv_count, 3),
-                 .v = random_floats(&r, kv_count, 2), .kr = malloc(4 * kv_count), .vr = malloc(4 * kv_count)};
+    inputs in = {.q = random_floats(&r, (uint64_t)s->tokens * s->heads * s->dim, 3),
+                 .k = random_floats(&r, kv_count, 3),
+                 .v = random_floats(&r, kv_count, 2),
+                 .kr = malloc(4 * kv_count),
+                 .vr = malloc(4 * kv_count)};
     memset(in.k + 2 * s->dim, 0, 4ull * s->dim); /* a group of zeros */
     if (s->type == CHORD_KV_F16) {
         round_f16(in.kr, in.k, kv_count);
@@ -65,7 +69,8 @@ typedef struct state {
     float m, l, o[256];
 } state;
 
-static state block_partial(const shape *s, const inputs *in, const float *q, uint32_t kv_head, uint32_t start, uint32_t low, uint32_t high)
+static state block_partial(const shape *s, const inputs *in, const float *q, uint32_t kv_head, uint32_t start,
+                           uint32_t low, uint32_t high)
 {
     state st = {.m = -INFINITY};
     float score[64], p[64] = {0}, lanes[16] = {0};
@@ -96,7 +101,8 @@ static void specified(const shape *s, const inputs *in, float *out)
             uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
             state all = {0};
             for (uint32_t block = first / 64; block <= t / 64; block++) {
-                uint32_t start = block * 64, low = first > start ? first - start : 0, high = t + 1 - start < 64 ? t + 1 - start : 64;
+                uint32_t start = block * 64, low = first > start ? first - start : 0;
+                uint32_t high = t + 1 - start < 64 ? t + 1 - start : 64;
                 state st = block_partial(s, in, in->q + at, h / (s->heads / s->kv_heads), start, low, high);
                 if (block == first / 64) {
                     all = st;
@@ -119,7 +125,8 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
     for (uint32_t t = 0; t < s->tokens; t++)
         for (uint32_t h = 0; h < s->heads; h++) {
             const float *q = in->q + ((uint64_t)t * s->heads + h) * s->dim;
-            uint32_t kv_head = h / (s->heads / s->kv_heads), first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
+            uint32_t kv_head = h / (s->heads / s->kv_heads);
+            uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
             double sum = 0;
             for (uint32_t j = first; j <= t; j++) {
                 double score = 0;
@@ -131,7 +138,8 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
             }
             for (uint32_t d = 0; d < s->dim; d++) {
                 double o = 0;
-                for (uint32_t j = first; j <= t; j++) o += p[j] * (double)in->vr[((uint64_t)j * s->kv_heads + kv_head) * s->dim + d];
+                for (uint32_t j = first; j <= t; j++)
+                    o += p[j] * (double)in->vr[((uint64_t)j * s->kv_heads + kv_head) * s->dim + d];
                 worst = fmax(worst, fabs(o / sum - (double)out[((uint64_t)t * s->heads + h) * s->dim + d]));
             }
         }
@@ -141,13 +149,14 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
 
 /* ---- the library, in chunks ---- */
 
-static void run_chunked(const shape *s, const inputs *in, const chord_compute *c, uint32_t threads, const uint32_t *chunks, bool small_ring,
-                        float *out)
+static void run_chunked(const shape *s, const inputs *in, const chord_compute *c, uint32_t threads,
+                        const uint32_t *chunks, bool small_ring, float *out)
 {
     uint32_t largest = 0;
     for (uint32_t i = 0; chunks[i]; i++) largest = chunks[i] > largest ? chunks[i] : largest;
     uint64_t kept = small_ring ? (uint64_t)s->window + largest : s->tokens;
-    chord_kv kv = {.type = s->type, .kv_heads = s->kv_heads, .head_dim = s->dim, .blocks = (uint32_t)(kept + 62) / 64 + 1};
+    chord_kv kv = {
+        .type = s->type, .kv_heads = s->kv_heads, .head_dim = s->dim, .blocks = (uint32_t)(kept + 62) / 64 + 1};
     uint64_t bytes = chord_kv_bytes(s->type, s->kv_heads, s->dim, kv.blocks);
     uint64_t scratch_bytes = chord_attention_scratch_bytes(threads, s->dim, s->heads);
     kv.memory = aligned_alloc(64, chord_align_up(bytes, 64));
@@ -159,7 +168,11 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
     for (uint32_t done = 0, i = 0; done < s->tokens; i = chunks[i + 1] ? i + 1 : 0) {
         uint32_t count = chunks[i] < s->tokens - done ? chunks[i] : s->tokens - done;
         chord_kv_write(c, &kv, done, count, in->k + done * kv_row, in->v + done * kv_row);
-        chord_attention_args args = {.first = done, .tokens = count, .heads = s->heads, .window = s->window, .scale = scale_of(s),
+        chord_attention_args args = {.first = done,
+                                     .tokens = count,
+                                     .heads = s->heads,
+                                     .window = s->window,
+                                     .scale = scale_of(s),
                                      .softcap = s->softcap};
         chord_attention(c, out + done * q_row, out + done * q_row, &kv, &args, scratch);
         done += count;
@@ -180,18 +193,21 @@ static void test_shape(const shape *s, uint64_t seed)
         for (uint32_t threads = 1; threads <= 3; threads++)
             for (size_t k = 0; k < CHORD_COUNT(chunkings); k++)
                 for (int ring = 0; ring <= (s->window > 0); ring++) {
+                    if (threads == 3 && chunkings[k][0] == 1)
+                        continue; /* as with 2, only slower where there are 2 cores */
                     chord_compute c;
                     chord_compute_init(&c, pools[threads], spellings[i].cpu);
                     run_chunked(s, &in, &c, threads, chunkings[k], ring, got);
-                    CHECK_SAY(memcmp(got, want, bytes) == 0, "type %d heads %u/%u dim %u window %u: %s, %u threads, chunking %zu, ring %d",
-                              s->type, s->heads, s->kv_heads, s->dim, s->window, spellings[i].name, threads, k, ring);
+                    CHECK_SAY(memcmp(got, want, bytes) == 0,
+                              "type %d heads %u/%u dim %u window %u: %s, %u threads, chunking %zu, ring %d", s->type,
+                              s->heads, s->kv_heads, s->dim, s->window, spellings[i].name, threads, k, ring);
                 }
-    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f: error %.2g\n", s->type, s->heads, s->kv_heads, s->dim,
-           s->tokens, s->window, (double)s->softcap, error);
+    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f: error %.2g\n", s->type, s->heads,
+           s->kv_heads, s->dim, s->tokens, s->window, (double)s->softcap, error);
     free_inputs(&in), free(want), free(got);
 }
 
-/* Positions far beyond 32 bits' comfort and a value that cannot be held must not pass silently. */
+/* A value that cannot be held must not pass silently. */
 static void test_edges(void)
 {
     chord_compute c;
@@ -213,7 +229,8 @@ static void test_edges(void)
 
 /* ---- times ---- */
 
-static double best_ns(const chord_compute *c, const chord_kv *kv, const chord_attention_args *args, const float *q, float *out, void *scratch)
+static double best_ns(const chord_compute *c, const chord_kv *kv, const chord_attention_args *args, const float *q,
+                      float *out, void *scratch)
 {
     double best = 1e30, total = 0;
     for (int i = 0; i < 200 && total < 3e8; i++) {
@@ -228,19 +245,27 @@ static double best_ns(const chord_compute *c, const chord_kv *kv, const chord_at
 
 static void bench(void)
 {
-    const struct { uint32_t heads, kv_heads, dim, past, tokens; } cases[] = {
-        {12, 2, 128, 512, 1}, {12, 2, 128, 4096, 1}, {9, 3, 64, 4096, 1}, {32, 32, 128, 4096, 1}, {12, 2, 128, 0, 512}, {9, 3, 64, 1024, 512}};
+    const struct {
+        uint32_t heads, kv_heads, dim, past, tokens;
+    } cases[] = {{12, 2, 128, 512, 1},   {12, 2, 128, 4096, 1}, {9, 3, 64, 4096, 1},
+                 {32, 32, 128, 4096, 1}, {12, 2, 128, 0, 512},  {9, 3, 64, 1024, 512}};
     rng r = {9};
     for (size_t k = 0; k < CHORD_COUNT(cases); k++)
         for (int type = 0; type < 2; type++) {
             uint32_t length = cases[k].past + cases[k].tokens;
-            chord_kv kv = {.type = type ? CHORD_KV_Q8_0 : CHORD_KV_F16, .kv_heads = cases[k].kv_heads, .head_dim = cases[k].dim,
+            chord_kv kv = {.type = type ? CHORD_KV_Q8_0 : CHORD_KV_F16,
+                           .kv_heads = cases[k].kv_heads,
+                           .head_dim = cases[k].dim,
                            .blocks = length / 64 + 1};
-            kv.memory = calloc(1, chord_kv_bytes(kv.type, kv.kv_heads, kv.head_dim, kv.blocks));
-            uint64_t kv_count = (uint64_t)length * kv.kv_heads * kv.head_dim, count = (uint64_t)cases[k].tokens * cases[k].heads * kv.head_dim;
+            kv.memory =
+                aligned_alloc(64, chord_align_up(chord_kv_bytes(kv.type, kv.kv_heads, kv.head_dim, kv.blocks), 64));
+            uint64_t kv_count = (uint64_t)length * kv.kv_heads * kv.head_dim;
+            uint64_t count = (uint64_t)cases[k].tokens * cases[k].heads * kv.head_dim;
             float *kx = random_floats(&r, kv_count, 1), *q = random_floats(&r, count, 1), *out = malloc(4 * count);
-            void *scratch = malloc(chord_attention_scratch_bytes(2, kv.head_dim, cases[k].heads));
-            chord_attention_args args = {.first = cases[k].past, .tokens = cases[k].tokens, .heads = cases[k].heads, .scale = 0.1f};
+            void *scratch =
+                aligned_alloc(64, chord_align_up(chord_attention_scratch_bytes(2, kv.head_dim, cases[k].heads), 64));
+            chord_attention_args args = {
+                .first = cases[k].past, .tokens = cases[k].tokens, .heads = cases[k].heads, .scale = 0.1f};
             for (uint32_t s = 0; s < spelling_count; s++)
                 for (uint32_t threads = 1; threads <= 2; threads++) {
                     chord_compute c;
@@ -249,10 +274,12 @@ static void bench(void)
                     chord_kv_write(&c, &kv, 0, length, kx, kx);
                     double write_ns = (double)(chord_clock_ns() - start_ns) / (double)(2 * kv_count);
                     double ns = best_ns(&c, &kv, &args, q, out, scratch);
-                    double pairs = (double)cases[k].heads * cases[k].tokens * (cases[k].past + (cases[k].tokens + 1) / 2.0);
-                    printf("%-6s %u threads %s %2u/%2u heads of %3u, past %4u, %3u tokens: %8.1f us, %.2f GMAC/s; write %.2f ns\n",
-                           spellings[s].name, threads, type ? "q8_0" : "f16 ", cases[k].heads, kv.kv_heads, kv.head_dim, cases[k].past,
-                           cases[k].tokens, ns * 1e-3, pairs * 2 * kv.head_dim / ns, write_ns);
+                    double pairs =
+                        (double)cases[k].heads * cases[k].tokens * (cases[k].past + (cases[k].tokens + 1) / 2.0);
+                    printf("%-6s %u threads %s %2u/%2u heads of %3u, past %4u, %3u tokens: %8.1f us, %.2f GMAC/s; "
+                           "write %.2f ns\n",
+                           spellings[s].name, threads, type ? "q8_0" : "f16 ", cases[k].heads, kv.kv_heads, kv.head_dim,
+                           cases[k].past, cases[k].tokens, ns * 1e-3, pairs * 2 * kv.head_dim / ns, write_ns);
                 }
             free(kv.memory), free(kx), free(q), free(out), free(scratch);
         }
@@ -269,10 +296,12 @@ int main(int argc, char **argv)
         bench();
     } else {
         const shape shapes[] = {
-            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},     {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},     {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},
-            {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},  {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},    {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
-            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},    {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},    {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0},
-            {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},  {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0},  {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},    {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},
+            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},  {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},
+            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},   {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
+            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},   {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},
+            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0}, {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},
+            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0}, {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
         };
         for (size_t i = 0; i < CHORD_COUNT(shapes); i++) test_shape(&shapes[i], i + 100);
         test_edges();

@@ -8,8 +8,8 @@ static void test_f16_to_f32(void)
         _Float16 compiler;
         memcpy(&compiler, &half, sizeof half);
         float want = (float)compiler, got = chord_f16_to_f32(half);
-        CHECK_SAY(bits_of(got) == bits_of(want) || (isnan(got) && isnan(want) && !signbit(got) == !signbit(want)), "0x%04x: %a is not %a",
-                  h, got, want);
+        CHECK_SAY(bits_of(got) == bits_of(want) || (isnan(got) && isnan(want) && !signbit(got) == !signbit(want)),
+                  "0x%04x: %a is not %a", h, got, want);
         if (!isnan(want)) CHECK(chord_f32_to_f16(got) == half);
     }
 }
@@ -50,7 +50,7 @@ static void test_f16_spellings(void)
     static uint16_t halves[COUNT], want_half[COUNT], got_half[COUNT];
     static float values[COUNT], want[COUNT], got[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
-        halves[i] = (i & 0x7fff) > 0x7c00 ? (uint16_t)(i | 0x200) : (uint16_t)i; /* quiet NaNs: no other is ever written */
+        halves[i] = (uint16_t)((i & 0x7fff) > 0x7c00 ? i | 0x200 : i); /* quiet NaNs: no other is ever written */
         values[i] = float_of((uint32_t)rng_u64(&r));
         want[i] = chord_f16_to_f32(halves[i]);
         want_half[i] = chord_f32_to_f16(values[i]);
@@ -98,18 +98,22 @@ static void test_exp2_log2(void)
     }
     printf("exp2: largest relative error %.3g; log2: %.3g\n", worst_exp, worst_log);
     CHECK(worst_exp < 5e-16 && worst_log < 5e-16);
-    CHECK(chord_exp2(0) == 1 && chord_exp2(10) == 1024 && chord_exp2(-3) == 0.125 && chord_log2(8) == 3 && chord_log2(1) == 0);
+    CHECK(chord_exp2(0) == 1 && chord_exp2(10) == 1024 && chord_exp2(-3) == 0.125 && chord_log2(8) == 3 &&
+          chord_log2(1) == 0);
     CHECK(isinf(chord_exp2(1024)) && chord_exp2(-1100) == 0 && isnan(chord_exp2(NAN)));
 }
 
 static void test_special_values(void)
 {
     CHECK(chord_expf(0.0f) == 1.0f && chord_expf(-0.0f) == 1.0f);
-    CHECK(chord_expf(INFINITY) == INFINITY && chord_expf(-INFINITY) == 0.0f && isnan(chord_expf(NAN)) && isnan(chord_expf(-NAN)));
-    CHECK(chord_expf(88.72f) < INFINITY && chord_expf(88.73f) == INFINITY && chord_expf(-87.33f) > 0 && chord_expf(-87.34f) == 0);
+    CHECK(chord_expf(INFINITY) == INFINITY && chord_expf(-INFINITY) == 0.0f && isnan(chord_expf(NAN)) &&
+          isnan(chord_expf(-NAN)));
+    CHECK(chord_expf(88.72f) < INFINITY && chord_expf(88.73f) == INFINITY && chord_expf(-87.33f) > 0 &&
+          chord_expf(-87.34f) == 0);
     CHECK(chord_tanhf(INFINITY) == 1.0f && chord_tanhf(-INFINITY) == -1.0f && isnan(chord_tanhf(NAN)));
     CHECK(bits_of(chord_tanhf(-0.0f)) == bits_of(-0.0f));
-    CHECK(chord_siluf(0.0f) == 0 && chord_siluf(INFINITY) == INFINITY && isnan(chord_siluf(NAN)) && chord_siluf(-1e30f) == 0);
+    CHECK(chord_siluf(0.0f) == 0 && chord_siluf(INFINITY) == INFINITY && isnan(chord_siluf(NAN)) &&
+          chord_siluf(-1e30f) == 0);
     CHECK(chord_geluf(0.0f) == 0 && chord_geluf(1e30f) == 1e30f && chord_geluf(-1e30f) == 0 && isnan(chord_geluf(NAN)));
 }
 

@@ -1,5 +1,6 @@
-/* exp over all 2^32 inputs, tanh, silu and gelu over every seventh: the largest error against double, and one hash of all results, the
- * same for every spelling, compiler and machine. An argument n takes every n-th input instead (and leaves the hashes alone). */
+/* exp over all 2^32 inputs, tanh, silu and gelu over every seventh: the largest error against double, and one hash of
+ * all results, the same for every spelling, compiler and machine. An argument n takes every n-th input instead (and
+ * leaves the hashes alone). */
 #include "compute_test.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -13,7 +14,10 @@
 enum { CHUNK = 65536 };
 
 static double exact_exp(double x) { return exp(x); }
-static double exact_tanh(double x) { return fabs(x) < 0x1p-12 ? x - x * x * x / 3 : fabs(x) > 20 ? copysign(1, x) : tanh(x); }
+static double exact_tanh(double x)
+{
+    return fabs(x) < 0x1p-12 ? x - x * x * x / 3 : fabs(x) > 20 ? copysign(1, x) : tanh(x);
+}
 static double exact_silu(double x) { return x > 40 ? x : fabs(x) < 0x1p-30 ? x / 2 : x / (1 + exp(-x)); }
 static double exact_gelu(double x)
 {
@@ -22,12 +26,22 @@ static double exact_gelu(double x)
 }
 
 static void run_exp(const chord_vector_ops *ops, float *x, const float *ones) { (void)ones; ops->exp(x, CHUNK); }
-static void run_tanh(const chord_vector_ops *ops, float *x, const float *ones) { (void)ones; ops->softcap(x, 1.0f, CHUNK); }
-static void run_silu(const chord_vector_ops *ops, float *x, const float *ones) { ops->glu_mul(CHORD_GLU_SILU, x, ones, CHUNK); }
-static void run_gelu(const chord_vector_ops *ops, float *x, const float *ones) { ops->glu_mul(CHORD_GLU_GELU, x, ones, CHUNK); }
+static void run_tanh(const chord_vector_ops *ops, float *x, const float *ones)
+{
+    (void)ones;
+    ops->softcap(x, 1.0f, CHUNK);
+}
+static void run_silu(const chord_vector_ops *ops, float *x, const float *ones)
+{
+    ops->glu_mul(CHORD_GLU_SILU, x, ones, CHUNK);
+}
+static void run_gelu(const chord_vector_ops *ops, float *x, const float *ones)
+{
+    ops->glu_mul(CHORD_GLU_GELU, x, ones, CHUNK);
+}
 
-/* Inside [low, high] the error is counted in units of the last place, outside in absolute terms (the results are 0, infinite, or almost
- * nothing). For |x| < tiny the result must be 1. */
+/* Inside [low, high] the error is counted in units of the last place, outside in absolute terms (the results are 0,
+ * infinite, or almost nothing). For |x| < tiny the result must be 1. */
 typedef struct function {
     const char *name;
     void (*run)(const chord_vector_ops *ops, float *x, const float *ones);
@@ -99,7 +113,8 @@ static void run_chunks(void *ud, uint32_t worker, uint32_t workers)
 static void test_function(const function *f, uint64_t step, chord_pool *pool)
 {
     spelling spellings[3];
-    work w = {.f = f, .spellings = spellings, .spelling_count = spellings_here(spellings), .step = step ? step : f->step};
+    work w = {
+        .f = f, .spellings = spellings, .spelling_count = spellings_here(spellings), .step = step ? step : f->step};
     w.chunks = (1ull << 32) / w.step / CHUNK;
     uint64_t start_ns = chord_clock_ns(), hash = 0, different = 0, broken = 0;
     chord_pool_run(pool, run_chunks, &w);
@@ -109,9 +124,10 @@ static void test_function(const function *f, uint64_t step, chord_pool *pool)
         if (w.of[i].ulps > w.of[u].ulps) u = i;
         if (w.of[i].absolute > w.of[a].absolute) a = i;
     }
-    printf("%s: %.3f ulp at %.9g, elsewhere %.3g at %.9g; hash %016llx, %u spellings, every %llu, %.1f s\n", f->name, w.of[u].ulps,
-           (double)w.of[u].ulps_at, w.of[a].absolute, (double)w.of[a].absolute_at, (unsigned long long)hash, w.spelling_count,
-           (unsigned long long)w.step, (double)(chord_clock_ns() - start_ns) * 1e-9);
+    printf("%s: %.3f ulp at %.9g, elsewhere %.3g at %.9g; hash %016llx, %u spellings, every %llu, %.1f s\n", f->name,
+           w.of[u].ulps, (double)w.of[u].ulps_at, w.of[a].absolute, (double)w.of[a].absolute_at,
+           (unsigned long long)hash, w.spelling_count, (unsigned long long)w.step,
+           (double)(chord_clock_ns() - start_ns) * 1e-9);
     CHECK(broken == 0 && different == 0);
     CHECK_SAY(w.of[u].ulps <= f->ulps_max && w.of[a].absolute <= f->absolute_max, "%s", f->name);
     if (!step) CHECK_SAY(hash == f->hash, "%s: hash %016llx", f->name, (unsigned long long)hash);
@@ -126,7 +142,8 @@ int main(int argc, char **argv)
     chord_error err;
     chord_heap *heap;
     chord_pool *pool;
-    if (chord_heap_open(1ull << 30, &heap, &err) || chord_pool_open(heap, chord_cpu_cores() < 64 ? chord_cpu_cores() : 64, &pool, &err)) {
+    if (chord_heap_open(1ull << 30, &heap, &err) ||
+        chord_pool_open(heap, chord_cpu_cores() < 64 ? chord_cpu_cores() : 64, &pool, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -1,5 +1,5 @@
-/* Norms, activations, sums and rotary embedding: against double within a bound, and the same bits from every spelling and thread count.
- * `--bench` prints nanoseconds per element instead. */
+/* Norms, activations, sums and rotary embedding: against double within a bound, and the same bits from every spelling
+ * and thread count. `--bench` prints nanoseconds per element instead. */
 #include "compute_test.h"
 
 static spelling spellings[3];
@@ -9,12 +9,15 @@ static chord_pool *pools[4]; /* by threads; 1: none */
 /* Sizes with and without a tail, some large enough to be shared out. */
 static const uint32_t sizes[] = {1, 7, 16, 31, 64, 100, 1536, 8960, 200001};
 
-static void check_same(const char *what, uint32_t n, const float *got, const float *want, uint64_t count, const spelling *s, uint32_t threads)
+static void check_same(const char *what, uint32_t n, const float *got, const float *want, uint64_t count,
+                       const spelling *s, uint32_t threads)
 {
-    CHECK_SAY(memcmp(got, want, count * sizeof *got) == 0, "%s of %u differs: %s, %u threads", what, n, s->name, threads);
+    CHECK_SAY(memcmp(got, want, count * sizeof *got) == 0, "%s of %u differs: %s, %u threads", what, n, s->name,
+              threads);
 }
 
-/* Runs the statement for every spelling and thread count, on a fresh copy `x` of input (count values), compares all with `want`. */
+/* Runs the statement for every spelling and thread count, on a fresh copy `x` of input (count values), compares all
+ * with `want`. */
 #define FOR_EACH_WAY(what, n, input, want, count, statement)                                                       \
     for (uint32_t s_ = 0; s_ < spelling_count; s_++)                                                               \
         for (uint32_t threads_ = 1; threads_ <= 3; threads_++) {                                                   \
@@ -49,8 +52,10 @@ static void test_rmsnorm(void)
     for (size_t k = 0; k + 1 < CHORD_COUNT(sizes); k++)
         for (int weighted = 0; weighted < 2; weighted++) {
             uint32_t n = sizes[k], rows = 13;
-            float *input = random_floats(&r, (uint64_t)rows * n, 3), *w = random_floats(&r, n, 2), *want = malloc(4ull * rows * n);
-            FOR_EACH_WAY("rmsnorm", n, input, want, (uint64_t)rows * n, chord_rmsnorm(&c, x, x, weighted ? w : NULL, rows, n, 1e-6f));
+            float *input = random_floats(&r, (uint64_t)rows * n, 3), *w = random_floats(&r, n, 2),
+                  *want = malloc(4ull * rows * n);
+            FOR_EACH_WAY("rmsnorm", n, input, want, (uint64_t)rows * n,
+                         chord_rmsnorm(&c, x, x, weighted ? w : NULL, rows, n, 1e-6f));
             double worst = 0;
             for (uint32_t row = 0; row < rows; row++) {
                 double sum = 0;
@@ -68,7 +73,8 @@ static void test_rmsnorm(void)
 
 static double exact_glu(chord_glu kind, double x)
 {
-    return kind == CHORD_GLU_SILU ? x / (1 + exp(-x)) : 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    return kind == CHORD_GLU_SILU ? x / (1 + exp(-x))
+                                  : 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
 }
 
 static void test_activations(void)
@@ -109,22 +115,31 @@ static void test_sums(void)
 static void test_rope(void)
 {
     rng r = {14};
-    const struct { uint32_t first, head_dim, dims; float base, scale; bool neox, factors; } cases[] = {
-        {0, 64, 64, 10000, 1, true, false},      {5, 128, 128, 1000000, 1, false, false}, {1000000, 128, 128, 500000, 1, true, true},
-        {131000, 80, 32, 10000, 0.125f, true, false}, {77, 100, 100, 10000, 1, false, false}, {3, 256, 64, 1e6f, 0.5f, false, true},
+    const struct {
+        uint32_t first, head_dim, dims;
+        float base, scale;
+        bool neox, factors;
+    } cases[] = {
+        {0, 64, 64, 10000, 1, true, false},         {5, 128, 128, 1000000, 1, false, false},
+        {1000000, 128, 128, 500000, 1, true, true}, {131000, 80, 32, 10000, 0.125f, true, false},
+        {77, 100, 100, 10000, 1, false, false},     {3, 256, 64, 1e6f, 0.5f, false, true},
     };
     for (size_t k = 0; k < CHORD_COUNT(cases); k++) {
         uint32_t tokens = 37, heads = 5, dim = cases[k].head_dim, dims = cases[k].dims, half = dims / 2;
         uint64_t count = (uint64_t)tokens * heads * dim;
-        float *input = random_floats(&r, count, 2), *want = malloc(4 * count), *table = malloc(8ull * tokens * half), factors[128];
+        float *input = random_floats(&r, count, 2), *want = malloc(4 * count), *table = malloc(8ull * tokens * half),
+              factors[128];
         for (uint32_t i = 0; i < half; i++) factors[i] = 1.0f + (float)i * 0.25f;
-        chord_rope_table(table, cases[k].first, tokens, dims, cases[k].base, cases[k].scale, cases[k].factors ? factors : NULL);
-        FOR_EACH_WAY("rope", dim, input, want, count, chord_rope(&c, x, table, tokens, heads, dim, dims, cases[k].neox));
+        chord_rope_table(table, cases[k].first, tokens, dims, cases[k].base, cases[k].scale,
+                         cases[k].factors ? factors : NULL);
+        FOR_EACH_WAY("rope", dim, input, want, count,
+                     chord_rope(&c, x, table, tokens, heads, dim, dims, cases[k].neox));
         double worst = 0;
         for (uint32_t t = 0; t < tokens; t++)
             for (uint32_t i = 0; i < half; i++) {
                 double position = (double)(cases[k].first + t) * (double)cases[k].scale;
-                double angle = position * pow((double)cases[k].base, -2.0 * i / dims) / (cases[k].factors ? (double)factors[i] : 1);
+                double angle = position * pow((double)cases[k].base, -2.0 * i / dims) /
+                               (cases[k].factors ? (double)factors[i] : 1);
                 uint32_t a = cases[k].neox ? i : 2 * i, b = cases[k].neox ? i + half : 2 * i + 1;
                 for (uint32_t h = 0; h < heads; h++) {
                     uint64_t at = ((uint64_t)t * heads + h) * dim;
@@ -171,16 +186,16 @@ static void bench(void)
     uint16_t *halves = malloc(2ull * N);
     for (uint32_t s = 0; s < spelling_count; s++) {
         const chord_vector_ops *o = spellings[s].ops;
-#define MEASURE(what, statement)                                                                                      \
-    {                                                                                                              \
-        double best = 1e9;                                                                                         \
-        for (int k = 0; k < (int)times; k++) {                                                                          \
-            memcpy(z, x, 4ull * N);                                                                                   \
-            uint64_t start_ns = chord_clock_ns();                                                                  \
-            statement;                                                                                             \
-            best = fmin(best, (double)(chord_clock_ns() - start_ns));                                              \
-        }                                                                                                          \
-        printf("%-7s %-10s %.3f ns per element\n", spellings[s].name, what, best / N);                             \
+#define MEASURE(what, statement)                                                                                       \
+    {                                                                                                                  \
+        double best = 1e9;                                                                                             \
+        for (int k = 0; k < (int)times; k++) {                                                                         \
+            memcpy(z, x, 4ull * N);                                                                                    \
+            uint64_t start_ns = chord_clock_ns();                                                                      \
+            statement;                                                                                                 \
+            best = fmin(best, (double)(chord_clock_ns() - start_ns));                                                  \
+        }                                                                                                              \
+        printf("%-7s %-10s %.3f ns per element\n", spellings[s].name, what, best / N);                                 \
     }
         MEASURE("exp", o->exp(z, N));
         MEASURE("silu*up", o->glu_mul(CHORD_GLU_SILU, z, y, N));

@@ -285,7 +285,7 @@ void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_ten
 chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got, chord_error *err);
 
 /* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed at which all threads
- * together read memory. Takes about a second; needs 64 MiB of the budget. */
+ * together read memory. Takes about a second and up to 64 MiB of the budget; with less to spare it tries less. */
 typedef struct chord_probe {
     double disk_bytes_per_s, memory_bytes_per_s;
     uint32_t read_bytes, depth; /* that gave disk_bytes_per_s */

@@ -39,7 +39,7 @@ struct chord_model {
     chord_network *net; /* NULL: opened without weights */
     const char *template_text;
     size_t template_len;
-    uint32_t context_tokens, vocabulary;
+    uint32_t context_tokens, chunk_tokens, vocabulary;
     const char *architecture;    /* without weights: what the network would else know */
     uint32_t trained_tokens;
 };

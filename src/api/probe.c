@@ -94,10 +94,13 @@ static chord_status measure_disk(chord_runtime *r, chord_store *store, chord_pro
 {
     static const struct { uint32_t mib, depth; } ROUNDS[] = {{1, 1}, {4, 1}, {1, 4}, {4, 4}, {1, 8}, {4, 8}};
     disk_round round = {.store = store, .slot_bytes = (size_t)chord_align_up(chord_store_slot_bytes(store, READ_BYTES_MAX), 4096)};
-    CHORD_TRY(chord_region_open(r->heap, READERS_MAX * round.slot_bytes, "the probe's slots", true, false, &round.slots, err));
+    uint64_t free_bytes = chord_heap_ceiling_bytes(r->heap) - chord_heap_used_bytes(r->heap);
+    uint32_t readers = (uint32_t)chord_max_u64(1, chord_min_u64(READERS_MAX, free_bytes * 3 / 4 / round.slot_bytes));
+    CHORD_TRY(chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots, err));
     chord_status status = CHORD_OK;
     for (uint32_t i = 0; i < CHORD_COUNT(ROUNDS) && status == CHORD_OK; i++)
-        status = measure_disk_at(r, &round, (size_t)(ROUNDS[i].mib * CHORD_MIB), ROUNDS[i].depth, out, err);
+        if (ROUNDS[i].depth <= readers)
+            status = measure_disk_at(r, &round, (size_t)(ROUNDS[i].mib * CHORD_MIB), ROUNDS[i].depth, out, err);
     chord_region_close(r->heap, &round.slots);
     return status;
 }

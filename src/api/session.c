@@ -90,7 +90,7 @@ static chord_status forward(chord_session *s, chord_forward_args *args, const ch
         if (s->counted.passes++ % 16 == 0) chord_runtime_measure(s->model->runtime);
     } else {
         s->counted.prefill_ns += spent;
-        s->counted.passes++;
+        s->counted.passes += chord_ceil_div(args->count, s->model->chunk_tokens);
         chord_runtime_measure(s->model->runtime);
     }
     return status;

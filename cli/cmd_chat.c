@@ -1,0 +1,317 @@
+/* cmd_chat.c - a conversation: what was said is kept as messages, and rendered anew for each answer; the session keeps the common part. */
+#include "interrupt.h"
+#include "line_edit.h"
+#include "open.h"
+#include "report.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct message {
+    const char *role;
+    char *text;
+    size_t len;
+} message;
+
+typedef struct chat {
+    const cli_args *args;
+    cli_open open;
+    line_editor *editor;
+    char *template_text, *system;
+    message *messages; /* without the system message; in raw mode: the pieces of one text */
+    size_t count, cap;
+    json_out answer;
+    uint64_t seed, turns;
+    uint32_t context_tokens;
+    bool to_terminal;
+} chat;
+
+/* ---- messages ------------------------------------------------------------------------------------------ */
+
+static void add_message(chat *c, const char *role, const char *text, size_t len)
+{
+    if (c->count == c->cap) c->messages = cli_alloc(c->messages, (c->cap = c->cap * 2 + 8) * sizeof *c->messages);
+    message *m = &c->messages[c->count++];
+    *m = (message){.role = role, .text = cli_alloc(NULL, len + 1), .len = len};
+    memcpy(m->text, text, len);
+    m->text[len] = '\0';
+}
+
+static void drop_messages(chat *c, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) free(c->messages[i].text);
+    memmove(c->messages + first, c->messages + first + count, (c->count - first - count) * sizeof *c->messages);
+    c->count -= count;
+}
+
+static void put_message(json_out *j, const char *role, const char *text, size_t len)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "role", role);
+    json_text_n(j, "content", text, len);
+    json_close(j, '}');
+}
+
+/* The conversation as the model wants to read it. */
+static int render(chat *c, char **text, size_t *len)
+{
+    chord_error err;
+    json_out j = {0};
+    if (c->args->raw) {
+        for (size_t i = 0; i < c->count; i++) json_append(&j, c->messages[i].text, c->messages[i].len);
+        *text = j.data;
+        *len = j.len;
+        return CLI_OK;
+    }
+    json_open(&j, NULL, '[');
+    if (c->system != NULL) put_message(&j, "system", c->system, strlen(c->system));
+    for (size_t i = 0; i < c->count; i++) put_message(&j, c->messages[i].role, c->messages[i].text, c->messages[i].len);
+    json_close(&j, ']');
+    chord_status status = cli_render(c->open.model, c->template_text, j.data, j.len, true, text, len, &err);
+    json_free(&j);
+    return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
+}
+
+/* Ids of the conversation; the oldest exchanges are left out when it has outgrown the context. */
+static int conversation(chat *c, int32_t **ids, size_t *count)
+{
+    size_t dropped = 0;
+    for (;;) {
+        char *text;
+        size_t len;
+        int code = render(c, &text, &len);
+        if (code != CLI_OK) return code;
+        code = cli_tokens(c->open.model, text, len, c->args->raw ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_SPECIAL, ids, count);
+        free(text);
+        if (code != CLI_OK) return code;
+        if (*count < c->context_tokens) break;
+        free(*ids);
+        *ids = NULL;
+        if (c->count < 3) return cli_fail("this has %zu tokens, the context holds %u (--ctx)", *count, c->context_tokens);
+        drop_messages(c, 0, 2);
+        dropped += 2;
+    }
+    if (dropped > 0) cli_note("the context of %u tokens is full: the oldest %zu messages are forgotten", c->context_tokens, dropped);
+    return CLI_OK;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------- */
+
+static bool take_piece(void *ud, const chord_piece *piece)
+{
+    chat *c = ud;
+    c->open.live.tokens++;
+    if (piece->len == 0) return true;
+    cli_live_clear(&c->open.live);
+    c->open.live.on = c->open.live.on && !c->to_terminal;
+    json_append(&c->answer, piece->text, piece->len);
+    fwrite(piece->text, 1, piece->len, stdout);
+    return fflush(stdout) == 0;
+}
+
+static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_generate_result *result, chord_error *err)
+{
+    c->open.live.tokens = count;
+    chord_status status = chord_session_sync(c->open.session, ids, count, NULL, err);
+    c->open.live.tokens = 0;
+    if (status != CHORD_OK) return status;
+    chord_generate_options options = {.max_tokens = c->args->predict > 0 ? (uint32_t)c->args->predict : 0,
+                                      .sampling = cli_sampling(c->args), .stops = c->args->stops, .stop_count = c->args->stop_count};
+    options.sampling.seed = c->seed + c->turns++;
+    return chord_session_generate(c->open.session, &options, take_piece, c, result, err);
+}
+
+static int answer(chat *c, const int32_t *ids, size_t count)
+{
+    chord_error err;
+    chord_generate_result result = {0};
+    chord_status status;
+    c->answer.len = 0;
+    chord_session_stats_reset(c->open.session);
+    cli_live_start(&c->open.live);
+    cli_interrupt_watch(c->open.session);
+    do status = evaluate(c, ids, count, &result, &err);
+    while (status == CHORD_CANCELLED && !cli_interrupted()); /* a Ctrl-C that came when the answer before was just complete */
+    cli_interrupt_watch(NULL);
+    cli_live_clear(&c->open.live);
+    bool stopped = status == CHORD_CANCELLED;
+    if (stopped) status = CHORD_OK;
+    if (c->answer.len > 0) putchar('\n');
+    if (status == CHORD_OK && stopped) cli_note("stopped");
+    if (status == CHORD_OK && !stopped && result.stop_reason == CHORD_STOP_CONTEXT)
+        cli_note("the context of %u tokens is full", c->context_tokens);
+    int code = cli_finish_output();
+    return status == CHORD_OK ? code : cli_fail_with(&err);
+}
+
+/* One exchange. What failed, or was stopped before a word came, is as if it had not been said. */
+static int say(chat *c, const char *line)
+{
+    int32_t *ids = NULL;
+    size_t count;
+    add_message(c, "user", line, strlen(line));
+    int code = conversation(c, &ids, &count);
+    if (code == CLI_OK) code = answer(c, ids, count);
+    free(ids);
+    if (code == CLI_OK && c->answer.len > 0) add_message(c, "assistant", c->answer.data, c->answer.len);
+    else drop_messages(c, c->count - 1, 1);
+    return code;
+}
+
+/* ---- what begins with a slash ---------------------------------------------------------------------------------- */
+
+static void print_stats(chat *c)
+{
+    cli_report report;
+    cli_rates rates;
+    chord_stats stats, prompt = {0};
+    chord_model_info info;
+    chord_session_stats(c->open.session, &stats);
+    chord_model_describe(c->open.model, &info);
+    cli_rates_load(c->args->model, chord_runtime_threads(c->open.runtime), &rates);
+    prompt.prefill_ns = stats.prefill_ns;
+    prompt.passes = stats.output_tokens > 0 && stats.passes >= stats.output_tokens ? stats.passes - stats.output_tokens + 1 : stats.passes;
+    cli_report_make(&prompt, &stats, &info.plan, &rates, &report);
+    cli_report_print(&report);
+    fprintf(stderr, "%zu messages; of the last prompt %" PRIu64 " tokens were known and %" PRIu64 " new\n", c->count, stats.reused_tokens,
+            stats.prompt_tokens);
+}
+
+static void set_system(chat *c, const char *text)
+{
+    free(c->system);
+    c->system = NULL;
+    if (*text == '\0') {
+        cli_note("there is no system message any more");
+        return;
+    }
+    c->system = memcpy(cli_alloc(NULL, strlen(text) + 1), text, strlen(text) + 1);
+}
+
+static const char HELP[] = "/reset          forget what was said\n"
+                           "/system TEXT    the system message from now on; without TEXT: none\n"
+                           "/stats          speed, memory and bytes of the last answer\n"
+                           "/exit           leave (also Ctrl-D)\n"
+                           "Ctrl-C stops an answer. A line that ends in \\ goes on in the next. A line beginning with // is said with one /.\n";
+
+/* true: leave. */
+static bool obey(chat *c, const char *line)
+{
+    if (strcmp(line, "/exit") == 0 || strcmp(line, "/quit") == 0) return true;
+    if (strcmp(line, "/help") == 0) fputs(HELP, stderr);
+    else if (strcmp(line, "/stats") == 0) print_stats(c);
+    else if (strcmp(line, "/reset") == 0) drop_messages(c, 0, c->count);
+    else if (strcmp(line, "/system") == 0 || strncmp(line, "/system ", 8) == 0) {
+        if (c->args->raw) cli_fail("--raw knows no system message");
+        else set_system(c, line[7] != '\0' ? line + 8 : "");
+    } else cli_fail("there is no command '%s'; /help lists them", line);
+    return false;
+}
+
+/* ---- the conversation --------------------------------------------------------------------------------------------- */
+
+static int converse(chat *c)
+{
+    const char *line;
+    bool warned = false;
+    int code = CLI_OK;
+    for (;;) {
+        line_result result = line_editor_read(c->editor, "> ", &line);
+        if (result == LINE_END) return c->to_terminal ? CLI_OK : code;
+        if (result == LINE_FAILED) return CLI_FAILED;
+        if (result == LINE_INTERRUPT) {
+            if (warned) return CLI_INTERRUPTED;
+            fputs("(Ctrl-C again or Ctrl-D leaves)\n", stderr);
+            warned = true;
+            continue;
+        }
+        warned = false;
+        if (line[strspn(line, " \t\n")] == '\0') continue;
+        if (line[0] != '/') code = say(c, line);
+        else if (line[1] == '/') code = say(c, line + 1);
+        else if (obey(c, line)) return c->to_terminal ? CLI_OK : code;
+        if (ferror(stdout)) return CLI_FAILED;
+    }
+}
+
+static int check_template(const chat *c)
+{
+    chord_model_info info;
+    chord_model_describe(c->open.text, &info);
+    if (c->args->raw || c->template_text != NULL || info.has_chat_template) return CLI_OK;
+    return cli_fail("%s has no chat template: give it one with --template-file, or use --raw to have it continue plain text", c->args->model);
+}
+
+static int open_chat(chat *c)
+{
+    size_t len;
+    chord_model_info info;
+    int code = CLI_OK;
+    if (c->args->template_file != NULL) code = cli_read_file(c->args->template_file, &c->template_text, &len);
+    if (c->args->system != NULL) set_system(c, c->args->system);
+    if (code == CLI_OK) code = cli_open_runtime(c->args, &c->open);
+    if (code == CLI_OK) code = cli_open_text(&c->open);
+    if (code == CLI_OK) code = check_template(c);
+    if (code == CLI_OK) code = cli_open_session(&c->open, c->args->context);
+    if (code != CLI_OK) return code;
+    chord_model_describe(c->open.model, &info);
+    c->context_tokens = info.context_tokens;
+    return CLI_OK;
+}
+
+static int run(const cli_args *args)
+{
+    static char history[PATH_MAX];
+    bool keep = !args->no_history && cli_state_path("XDG_STATE_HOME", ".local/state", "history", history, sizeof history);
+    if (args->model == NULL) return cli_usage(&cli_chat, "which model? give the path of a GGUF file");
+    if (args->raw && (args->system != NULL || args->template_file != NULL))
+        return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
+    chat c = {.args = args, .to_terminal = isatty(STDOUT_FILENO) != 0, .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
+    c.editor = line_editor_open(keep ? history : NULL);
+    cli_interrupt_before_exit(line_editor_restore);
+    int code = open_chat(&c);
+    if (code == CLI_OK && c.to_terminal) fputs("/help lists what can be done besides talking\n", stderr);
+    if (code == CLI_OK) code = converse(&c);
+    cli_close(&c.open);
+    drop_messages(&c, 0, c.count);
+    free(c.messages);
+    free(c.system);
+    free(c.template_text);
+    json_free(&c.answer);
+    cli_interrupt_before_exit(NULL);
+    line_editor_close(c.editor);
+    return code;
+}
+
+static void defaults(cli_args *args)
+{
+    args->temperature = 0.7f;
+    args->top_p = 0.95f;
+    args->predict = -1;
+}
+
+static const cli_option OPTIONS[] = {
+    {"--system", NULL, CLI_TEXT, CLI_FIELD(system), "TEXT", "the system message", 0, 0},
+    {"--template-file", NULL, CLI_TEXT, CLI_FIELD(template_file), "F", "a chat template (Jinja) in place of the model's", 0, 0},
+    {"--raw", NULL, CLI_FLAG, CLI_FIELD(raw), NULL, "no template: the model continues one growing text", 0, 0},
+    {"--predict", "-n --n-predict", CLI_I64, CLI_FIELD(predict), "N", "at most N tokens for each answer (default -1: until it ends)", -1,
+     1 << 24},
+    {"--no-history", NULL, CLI_FLAG, CLI_FIELD(no_history), NULL, "keep no file of the lines typed", 0, 0},
+    CLI_OPTIONS_MACHINE,
+    CLI_OPTIONS_MODEL("room for the conversation, in tokens (default: what the model was trained for, at most 4096)"),
+    CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)", "draw from the likeliest tokens with mass P (default 0.95)"),
+    CLI_OPTION_MODEL,
+};
+
+const cli_command cli_chat = {
+    .name = "chat", .summary = "talk with a model", .usage = "MODEL [options]",
+    .text = "An interactive conversation in the model's chat template. Ctrl-C stops an answer and keeps the conversation; Ctrl-D leaves. "
+            "Lines can be edited and are remembered; /help lists the commands. When stdin is no terminal, each of its lines is said in turn.",
+    .examples = "  chord chat model.gguf --memory 1G\n"
+                "  chord chat model.gguf --system \"Answer in French.\" --temp 0\n",
+    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .defaults = defaults, .run = run,
+};

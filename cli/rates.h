@@ -1,0 +1,22 @@
+/* rates.h - what this machine was seen to do, kept in $XDG_CACHE_HOME/wasm-chord/rates.json (or below ~/.cache). */
+#ifndef CLI_RATES_H
+#define CLI_RATES_H
+
+#include "cli.h"
+
+/* 0: not known. */
+typedef struct cli_rates {
+    double disk_bytes_per_s;    /* reads from the model's file system, measured by `bench --probe` */
+    double memory_bytes_per_s;  /* all threads reading memory, measured by `bench --probe` */
+    double weights_bytes_per_s; /* weights computed with when nothing has to be waited for: seen while decoding */
+    bool weights_of_model;      /* seen with this model, not only with some model */
+} cli_rates;
+
+void cli_rates_load(const char *model, uint32_t threads, cli_rates *out);
+/* Keep what is not 0. A place that cannot be written is no failure. */
+void cli_rates_save(const char *model, uint32_t threads, const cli_rates *rates);
+
+/* $VARIABLE/wasm-chord/name, or ~/fallback/wasm-chord/name; makes the folders. false: no such place. */
+bool cli_state_path(const char *variable, const char *fallback, const char *name, char *out, size_t cap);
+
+#endif

@@ -101,13 +101,13 @@ static void sum_token(const chord_acts *acts, const chord_acts_layout *l, uint32
         sums[2 * k + 1] = (int16_t)(b01 + b23);
         sums32[k] = (int16_t)(sums[2 * k] + sums[2 * k + 1]);
         if (l->pair_columns == 32) {
-            pairs[2 * k] = (int16_t)(a01 + b01);
-            pairs[2 * k + 1] = (int16_t)(a23 + b23);
+            pairs[2 * k] = (int16_t)(-8 * (a01 + b01));
+            pairs[2 * k + 1] = (int16_t)(-8 * (a23 + b23));
         } else {
-            pairs[4 * k] = a01;
-            pairs[4 * k + 1] = a23;
-            pairs[4 * k + 2] = b01;
-            pairs[4 * k + 3] = b23;
+            pairs[4 * k] = (int16_t)(-32 * a01);
+            pairs[4 * k + 1] = (int16_t)(-32 * a23);
+            pairs[4 * k + 2] = (int16_t)(-32 * b01);
+            pairs[4 * k + 3] = (int16_t)(-32 * b23);
         }
     }
 }

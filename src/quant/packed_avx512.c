@@ -12,6 +12,7 @@
 #define TILE 8
 #define BYTE_PLANES 1
 #define SIGNED_BIAS 128
+#define STEP_LOOP
 
 typedef int8_t vb __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
@@ -21,11 +22,13 @@ typedef vi part;
 
 static inline vi dot_pairs(vb a, vb b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 static inline part part_zero(void) { return (part){0}; }
-static inline part part_start(vb pairs, uint32_t shift)
+static inline part part_start(vb pairs, int32_t up)
 {
-    return dot_pairs(pairs, (vb)_mm512_set1_epi16((int16_t)-(1 << shift)));
+    vi sum = dot_pairs(pairs, (vb)_mm512_set1_epi16(up >= 0 ? (int16_t)(1 << up) : 1));
+    return up >= 0 ? sum : sum >> -up; /* exact: sums of multiples */
 }
 static inline part part_step(part p, vb w, vb a) { return (part)_mm512_dpbusd_epi32((__m512i)p, (__m512i)w, (__m512i)a); }
+static inline void part_steps(part p[1], const vb w[1], vb a) { p[0] = part_step(p[0], w[0], a); }
 static inline vi part_total(part p) { return p; }
 static inline vi part_scaled(part p, vb scale) { return p * (vi)scale; }
 

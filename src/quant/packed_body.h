@@ -4,8 +4,9 @@
  *   LANES          rows in a vector (a divisor of 16)
  *   vb             bytes, LANES * 4;   vi, vu  int32 and uint32, LANES;   vf  float, LANES
  *   part           the running sum of a group of up to 32 (weights to 15), or 16 (weights to 63 with an offset) products a lane
- *   part_start(pairs, s)   minus 2^s times the sum of the activations, from a dword of chord_acts' pairs; part_zero()
+ *   part_start(pairs, up)  a dword of chord_acts' pairs, times 2^up (up may be negative, the result is whole); part_zero()
  *   part_step(p, w, a)     adds four products a lane: unsigned weights w, signed activations a
+ *   part_steps(p, w, a)    the same for the vectors of all 16 rows;   STEP_LOOP  what to tell the compiler of the loop around it
  *   part_total(p)          the sum, int32
  *   part_scaled(p, scale)  the sum times the lane's scale, a vb made by scale_unsigned, scale_signed or scale_biased(dwords, i): byte
  *                          i of each dword as it is, as int8, or less 32
@@ -20,6 +21,13 @@
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(x) PASTE(x, CHORD_ISA)
+
+#define FEW_LOOP
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 #define HALVES (16 / LANES)
 #define VECTOR (4 * LANES) /* bytes */
@@ -59,6 +67,14 @@ INLINE vb bits_at(vb v, uint32_t from, uint32_t mask, uint32_t up)
 }
 INLINE vb join(vb a, vb b) { return (vb)((vu)a | (vu)b); }
 
+/* A panel is one linear stream, yet the processor's own prefetching fell short by a fifth on it; this distance was the best of 0.5 to
+ * 4 KiB. Past the end of the panel lies the next one, and past that a prefetch does no harm. */
+#define PREFETCH 2048
+INLINE void prefetch(const uint8_t *p, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
 /* ---- formats ----------------------------------------------------------------------------------- */
 
 /* What a format is to the kernels; each field is a constant where the kernel is built. */
@@ -95,38 +111,33 @@ INLINE void weights_32(traits f, const uint8_t *block, uint32_t i, uint32_t half
     }
 }
 
-/* K-quants: run s (0..3) of 32 columns within the 128 of `part128`, columns 4 i .. 4 i + 3 of each. */
-INLINE void weights_256(traits f, const uint8_t *block, uint32_t part128, uint32_t i, uint32_t half, vb w[4])
+/* K-quants: 128 columns are four runs of 32, and dwords hold weights of several runs. Columns 4 i .. 4 i + 3 of the two runs of
+ * `pair` (0, 1) within the 128 of `part128`; RUN says which two these are. */
+#define RUN(f, pair, k) ((f).type == CHORD_TYPE_Q6_K ? (pair) + 2 * (k) : 2 * (pair) + (k))
+INLINE void weights_256(traits f, const uint8_t *block, uint32_t part128, uint32_t pair, uint32_t i, uint32_t half, vb w[2])
 {
     const uint8_t *p = block + f.header + VECTOR * half;
     if (f.type == CHORD_TYPE_Q6_K) {
         p += 192 * (8 * part128 + i);
-        vb a = load_bytes(p), b = load_bytes(p + 64), bits = load_bytes(p + 128);
-        w[0] = join(low_nibbles(a), bits_at(bits, 0, 0x03030303u, 4));
-        w[1] = join(low_nibbles(b), bits_at(bits, 2, 0x03030303u, 4));
-        w[2] = join(high_nibbles(a), bits_at(bits, 4, 0x03030303u, 4));
-        w[3] = join(high_nibbles(b), bits_at(bits, 6, 0x03030303u, 4));
+        vb low = load_bytes(p + 64 * pair), bits = load_bytes(p + 128);
+        w[0] = join(low_nibbles(low), bits_at(bits, 2 * pair, 0x03030303u, 4));
+        w[1] = join(high_nibbles(low), bits_at(bits, 2 * pair + 4, 0x03030303u, 4));
         return;
     }
     if (f.type == CHORD_TYPE_Q2_K || f.type == CHORD_TYPE_Q3_K) {
-        uint32_t high_slots = f.type == CHORD_TYPE_Q3_K ? 512 : 0;
-        vb v = load_bytes(p + high_slots + 64 * (8 * part128 + i));
-        for (uint32_t s = 0; s < 4; s++) w[s] = bits_at(v, 2 * s, 0x03030303u, 0);
-        if (f.type == CHORD_TYPE_Q3_K) {
-            vb bits = load_bytes(p + 64 * i);
-            for (uint32_t s = 0; s < 4; s++) w[s] = join(w[s], bits_at(bits, 4 * part128 + s, 0x01010101u, 2));
-        }
-        return;
+        vb low = load_bytes(p + (f.type == CHORD_TYPE_Q3_K ? 512 : 0) + 64 * (8 * part128 + i));
+        w[0] = bits_at(low, 4 * pair, 0x03030303u, 0);
+        w[1] = bits_at(low, 4 * pair + 2, 0x03030303u, 0);
+    } else {
+        vb low = load_bytes(p + (f.type == CHORD_TYPE_Q5_K ? 512 : 0) + 64 * (16 * part128 + 8 * pair + i));
+        w[0] = low_nibbles(low);
+        w[1] = high_nibbles(low);
     }
-    uint32_t high_slots = f.type == CHORD_TYPE_Q5_K ? 512 : 0;
-    for (uint32_t s = 0; s < 4; s += 2) {
-        vb v = load_bytes(p + high_slots + 64 * (16 * part128 + 4 * s + i));
-        w[s] = low_nibbles(v);
-        w[s + 1] = high_nibbles(v);
-    }
-    if (f.type == CHORD_TYPE_Q5_K) {
+    if (f.type == CHORD_TYPE_Q3_K || f.type == CHORD_TYPE_Q5_K) {
         vb bits = load_bytes(p + 64 * i);
-        for (uint32_t s = 0; s < 4; s++) w[s] = join(w[s], bits_at(bits, 4 * part128 + s, 0x01010101u, 4));
+        uint32_t up = f.type == CHORD_TYPE_Q3_K ? 2 : 4;
+        w[0] = join(w[0], bits_at(bits, 4 * part128 + 2 * pair, 0x01010101u, up));
+        w[1] = join(w[1], bits_at(bits, 4 * part128 + 2 * pair + 1, 0x01010101u, up));
     }
 }
 
@@ -179,7 +190,7 @@ INLINE vb group_scale(traits f, const subscales *s, uint32_t g)
 
 INLINE part start_part(traits f, const void *pairs)
 {
-    return f.offset < 0 ? part_zero() : part_start(spread(pairs), (uint32_t)f.offset);
+    return f.offset < 0 ? part_zero() : part_start(spread(pairs), f.offset - CHORD_PAIR_SHIFT(f.header < 200 ? 32 : 16));
 }
 
 /* ---- few: 1 .. CHORD_FEW tokens straight from the panel ------------------------------------------- */
@@ -218,6 +229,7 @@ INLINE void few_32(traits f, const chord_panel_job *job, uint32_t m)
     const uint8_t *block = job->panel;
     for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
         part low[CHORD_FEW][HALVES], high[CHORD_FEW][HALVES];
+        prefetch(block + PREFETCH, 16 * f.block_bytes);
         for (uint32_t t = 0; t < m; t++)
             for (uint32_t h = 0; h < HALVES; h++) {
                 low[t][h] = start_part(f, x.pairs[t] + 4 * b);
@@ -259,6 +271,7 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job, uint32_t m)
     const uint8_t *block = job->panel;
     for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
         vi isum[CHORD_FEW][HALVES];
+        prefetch(block + PREFETCH, 16 * f.block_bytes);
         for (uint32_t t = 0; t < m; t++)
             for (uint32_t h = 0; h < HALVES; h++) isum[t][h] = (vi){0} - SIGNED_BIAS * x.sums32[t][b];
         for (uint32_t i = 0; i < 8; i++)
@@ -275,58 +288,75 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job, uint32_t m)
         for (uint32_t h = 0; h < HALVES; h++) store_floats(job->acc + 16 * t + LANES * h, acc[t][h]);
 }
 
-/* One vector of rows of one block column of a K-quant, m tokens. */
-INLINE void few_256_block(traits f, const uint8_t *block, uint32_t b, uint32_t h, const columns *x, uint32_t m, vf acc[CHORD_FEW])
+/* The sums for the minimums of one block column. */
+INLINE void few_mins(traits f, const subscales scales[HALVES], uint32_t b, const columns *x, uint32_t m, vi msum[CHORD_FEW][HALVES])
 {
-    subscales scales = load_subscales(f, block, h);
-    vi isum[CHORD_FEW], msum[CHORD_FEW];
-    for (uint32_t t = 0; t < m; t++) {
-        isum[t] = msum[t] = (vi){0};
-        if (f.min == MIN_32)
-            for (uint32_t p = 0; p < 4; p++)
-                msum[t] += dot_pairs(byte_pair(scales.min[p / 2], p % 2), spread(x->sums32[t] + 8 * b + 2 * p));
-        if (f.min == MIN_16)
-            for (uint32_t p = 0; p < 8; p++)
-                msum[t] += dot_pairs(byte_pair(scales.min[p / 2], p % 2), spread(x->sums[t] + 16 * b + 2 * p));
-    }
-    uint32_t steps = f.group / 4;
-    for (uint32_t run = 0; run < 64 / f.group; run++) { /* four groups at a time, one in each run of 32 of 128 columns */
-        uint32_t part128 = run / (32 / f.group), i0 = run % (32 / f.group) * steps;
-        part parts[CHORD_FEW][4];
+    for (uint32_t t = 0; t < m; t++)
+        for (uint32_t h = 0; h < HALVES; h++) {
+            msum[t][h] = (vi){0};
+            for (uint32_t p = 0; p < (f.min == MIN_16 ? 8 : 4); p++) {
+                const int16_t *sums = f.min == MIN_16 ? x->sums[t] + 16 * b : x->sums32[t] + 8 * b;
+                msum[t][h] += dot_pairs(byte_pair(scales[h].min[p / 2], p % 2), spread(sums + 2 * p));
+            }
+        }
+}
+
+/* Two groups of columns (one in each run of the pair) from column 4 i0 of the run on, for vectors of rows [first, end). */
+INLINE void few_groups(traits f, const uint8_t *block, uint32_t b, uint32_t place, uint32_t first, uint32_t end,
+                       const subscales scales[HALVES], const columns *x, uint32_t m, vi isum[CHORD_FEW][HALVES])
+{
+    uint32_t steps = f.group / 4, i0 = place % (32 / f.group) * steps;
+    uint32_t pair = place / (32 / f.group) % 2, part128 = place / (32 / f.group) / 2;
+    part parts[CHORD_FEW][HALVES][2];
+    for (uint32_t t = 0; t < m; t++)
+        for (uint32_t k = 0; k < 2; k++)
+            for (uint32_t h = first; h < end; h++)
+                parts[t][h][k] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
+    FEW_LOOP
+    for (uint32_t i = i0; i < i0 + steps; i++) {
+        vb w[HALVES][2];
+        for (uint32_t h = first; h < end; h++) weights_256(f, block, part128, pair, i, h, w[h]);
         for (uint32_t t = 0; t < m; t++)
-            for (uint32_t s = 0; s < 4; s++)
-                parts[t][s] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * s + i0 / 4));
-        for (uint32_t i = i0; i < i0 + steps; i++) {
-            vb w[4];
-            weights_256(f, block, part128, i, h, w);
-            for (uint32_t t = 0; t < m; t++)
-                for (uint32_t s = 0; s < 4; s++)
-                    parts[t][s] = part_step(parts[t][s], w[s], spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * s + 4 * i));
-        }
-        for (uint32_t s = 0; s < 4; s++) {
-            vb scale = group_scale(f, &scales, (128 * part128 + 32 * s + 4 * i0) / f.group);
-            for (uint32_t t = 0; t < m; t++) isum[t] += part_scaled(parts[t][s], scale);
-        }
+            for (uint32_t k = 0; k < 2; k++) {
+                vb a = spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * RUN(f, pair, k) + 4 * i);
+                for (uint32_t h = first; h < end; h++) parts[t][h][k] = part_step(parts[t][h][k], w[h][k], a);
+            }
     }
-    vf d = load_f16(block + 2 * LANES * h), min = d;
-    if (f.min != NO_MIN) min = load_f16(block + 32 + 2 * LANES * h);
-    for (uint32_t t = 0; t < m; t++) {
-        acc[t] = acc[t] + (d * x->d[t][b]) * to_float(isum[t]);
-        if (f.min != NO_MIN) acc[t] = acc[t] - (min * x->d[t][b]) * to_float(msum[t]);
-    }
+    for (uint32_t h = first; h < end; h++)
+        for (uint32_t k = 0; k < 2; k++) {
+            vb scale = group_scale(f, &scales[h], (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group);
+            for (uint32_t t = 0; t < m; t++) isum[t][h] += part_scaled(parts[t][h][k], scale);
+        }
 }
 
 INLINE void few_256(traits f, const chord_panel_job *job, uint32_t m)
 {
     columns x = columns_of(job, m);
     const uint8_t *block = job->panel;
-    vf acc[HALVES][CHORD_FEW];
-    for (uint32_t h = 0; h < HALVES; h++)
-        for (uint32_t t = 0; t < m; t++) acc[h][t] = load_floats(job->acc + 16 * t + LANES * h);
-    for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes)
-        for (uint32_t h = 0; h < HALVES; h++) few_256_block(f, block, b, h, &x, m, acc[h]);
-    for (uint32_t h = 0; h < HALVES; h++)
-        for (uint32_t t = 0; t < m; t++) store_floats(job->acc + 16 * t + LANES * h, acc[h][t]);
+    uint32_t at_once = m <= 2 ? HALVES : 1; /* vectors of rows, as many as the registers hold */
+    for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
+        subscales scales[HALVES];
+        vi isum[CHORD_FEW][HALVES], msum[CHORD_FEW][HALVES];
+        for (uint32_t h = 0; h < HALVES; h++) {
+            scales[h] = load_subscales(f, block, h);
+            for (uint32_t t = 0; t < m; t++) isum[t][h] = (vi){0};
+        }
+        if (f.min != NO_MIN) few_mins(f, scales, b, &x, m, msum);
+        for (uint32_t place = 0; place < 128 / f.group; place++) {
+            prefetch(block + PREFETCH + place * (16 * f.block_bytes / (128 / f.group)), 16 * f.block_bytes / (128 / f.group));
+            for (uint32_t h = 0; h < HALVES; h += at_once) few_groups(f, block, b, place, h, h + at_once, scales, &x, m, isum);
+        }
+        for (uint32_t h = 0; h < HALVES; h++) {
+            vf d = load_f16(block + 2 * LANES * h), min = d;
+            if (f.min != NO_MIN) min = load_f16(block + 32 + 2 * LANES * h);
+            for (uint32_t t = 0; t < m; t++) {
+                float *to = job->acc + 16 * t + LANES * h;
+                vf acc = load_floats(to) + (d * x.d[t][b]) * to_float(isum[t][h]);
+                if (f.min != NO_MIN) acc = acc - (min * x.d[t][b]) * to_float(msum[t][h]);
+                store_floats(to, acc);
+            }
+        }
+    }
 }
 
 /* ---- many: unpack a chunk of columns once, multiply it by group after group of tokens ------------- */
@@ -378,12 +408,13 @@ INLINE void unpack_256(traits f, const uint8_t *block, uint32_t blocks, const un
     uint32_t groups = CHORD_K / f.group, pairs = f.min == MIN_16 ? 8 : 4;
     for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes)
         for (uint32_t h = 0; h < HALVES; h++) {
-            for (uint32_t part128 = 0; part128 < 2; part128++)
+            for (uint32_t place = 0; place < 4; place++)
                 for (uint32_t i = 0; i < 8; i++) {
-                    vb w[4];
-                    weights_256(f, block, part128, i, h, w);
-                    for (uint32_t s = 0; s < 4; s++)
-                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * s + i) + VECTOR * h, w[s]);
+                    uint32_t part128 = place / 2;
+                    vb w[2];
+                    weights_256(f, block, part128, place % 2, i, h, w);
+                    for (uint32_t k = 0; k < 2; k++)
+                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * RUN(f, place % 2, k) + i) + VECTOR * h, w[k]);
                 }
             subscales scales = load_subscales(f, block, h);
             for (uint32_t g = 0; g < groups; g++)
@@ -414,14 +445,12 @@ INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const grou
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = start_part(f, x->pairs + 4 * (CHORD_GROUP * b + t));
+            STEP_LOOP
             for (uint32_t i = 0; i < steps; i++) {
                 uint32_t step = 8 * b + steps * g + i;
                 vb w[HALVES];
                 for (uint32_t h = 0; h < HALVES; h++) w[h] = load_bytes(u->weights + 64 * step + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++) {
-                    vb a = spread(x->q + 4 * (CHORD_GROUP * step + t));
-                    for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = part_step(parts[t][h], w[h], a);
-                }
+                for (uint32_t t = 0; t < TILE; t++) part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
             }
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
@@ -453,14 +482,13 @@ INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at 
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
-                    parts[t][h] = plane == 0 ? part_zero() : part_start(spread(x->pairs + 4 * (CHORD_GROUP * b + t)), 3);
-            for (uint32_t step = 8 * b; step < 8 * b + 8; step++) {
+                    parts[t][h] = plane == 0 ? part_zero() : part_start(spread(x->pairs + 4 * (CHORD_GROUP * b + t)), 0);
+            STEP_LOOP
+            for (uint32_t i = 0; i < 8; i++) {
+                uint32_t step = 8 * b + i;
                 vb w[HALVES];
                 for (uint32_t h = 0; h < HALVES; h++) w[h] = load_bytes(u->weights + 64 * (2 * step + plane) + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++) {
-                    vb a = spread(x->q + 4 * (CHORD_GROUP * step + t));
-                    for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = part_step(parts[t][h], w[h], a);
-                }
+                for (uint32_t t = 0; t < TILE; t++) part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
             }
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
@@ -476,9 +504,38 @@ INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at 
         for (uint32_t h = 0; h < HALVES; h++) store_floats(out + 16 * t + LANES * h, acc[t][h]);
 }
 
+/* The float part of a super-block, minimums included. */
+INLINE void finish_256(traits f, const unpacked *u, uint32_t b, const group_at *x, vi isum[TILE][HALVES], float *out)
+{
+    uint32_t pairs = f.min == MIN_16 ? 8 : 4;
+    const uint8_t *sums = f.min == MIN_16 ? x->mins16 : x->mins32;
+    for (uint32_t h = 0; h < HALVES; h++) {
+        vf d = load_floats(u->d + 16 * b + LANES * h), min = d;
+        vi msum[TILE];
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++) msum[t] = (vi){0};
+        if (f.min != NO_MIN) {
+            min = load_floats(u->min + 16 * b + LANES * h);
+            for (uint32_t p = 0; p < pairs; p++) {
+                vb mins = load_bytes(u->mins + 64 * (pairs * b + p) + VECTOR * h);
+                UNROLL
+                for (uint32_t t = 0; t < TILE; t++)
+                    msum[t] += dot_pairs(mins, spread(sums + 4 * (CHORD_GROUP * (pairs * b + p) + t)));
+            }
+        }
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++) {
+            float *to = out + 16 * t + LANES * h, dx = x->d[CHORD_GROUP * b + t];
+            vf acc = load_floats(to) + (d * dx) * to_float(isum[t][h]);
+            if (f.min != NO_MIN) acc = acc - (min * dx) * to_float(msum[t]);
+            store_floats(to, acc);
+        }
+    }
+}
+
 INLINE void multiply_256(traits f, const unpacked *u, uint32_t blocks, const group_at *x, float *out)
 {
-    uint32_t groups = CHORD_K / f.group, steps = f.group / 4, pairs = f.min == MIN_16 ? 8 : 4;
+    uint32_t groups = CHORD_K / f.group, steps = f.group / 4;
     for (uint32_t b = 0; b < blocks; b++) {
         vi isum[TILE][HALVES];
         for (uint32_t t = 0; t < TILE; t++)
@@ -488,35 +545,19 @@ INLINE void multiply_256(traits f, const unpacked *u, uint32_t blocks, const gro
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
                     parts[t][h] = start_part(f, x->pairs + 4 * (CHORD_GROUP * (16 * b + g) + t)); /* offsets: groups of 16 */
+            STEP_LOOP
             for (uint32_t i = 0; i < steps; i++) {
                 uint32_t step = 64 * b + steps * g + i;
                 vb w[HALVES];
                 for (uint32_t h = 0; h < HALVES; h++) w[h] = load_bytes(u->weights + 64 * step + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++) {
-                    vb a = spread(x->q + 4 * (CHORD_GROUP * step + t));
-                    for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = part_step(parts[t][h], w[h], a);
-                }
+                for (uint32_t t = 0; t < TILE; t++) part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
             }
             for (uint32_t h = 0; h < HALVES; h++) {
                 vb scale = load_bytes(u->scales + 64 * (groups * b + g) + VECTOR * h);
                 for (uint32_t t = 0; t < TILE; t++) isum[t][h] += part_scaled(parts[t][h], scale);
             }
         }
-        for (uint32_t h = 0; h < HALVES; h++) {
-            vf d = load_floats(u->d + 16 * b + LANES * h);
-            for (uint32_t t = 0; t < TILE; t++) {
-                float *to = out + 16 * t + LANES * h, dx = x->d[CHORD_GROUP * b + t];
-                vf acc = load_floats(to) + (d * dx) * to_float(isum[t][h]);
-                if (f.min != NO_MIN) {
-                    vi msum = {0};
-                    for (uint32_t p = 0; p < pairs; p++)
-                        msum += dot_pairs(load_bytes(u->mins + 64 * (pairs * b + p) + VECTOR * h),
-                                          spread((f.min == MIN_16 ? x->mins16 : x->mins32) + 4 * (CHORD_GROUP * (pairs * b + p) + t)));
-                    acc = acc - (load_floats(u->min + 16 * b + LANES * h) * dx) * to_float(msum);
-                }
-                store_floats(to, acc);
-            }
-        }
+        finish_256(f, u, b, x, isum, out);
     }
 }
 
@@ -525,7 +566,7 @@ INLINE void many(traits f, const chord_panel_job *job)
     const chord_acts *x = job->x;
     chord_acts_layout l = chord_acts_layout_of(x->kind, x->n, x->tokens_max);
     unpacked u = unpacked_at(job->scratch);
-    if (l.block == 32) unpack_32(f, job->panel, job->blocks, &u);
+    if (f.header < 200) unpack_32(f, job->panel, job->blocks, &u);
     else unpack_256(f, job->panel, job->blocks, &u);
     uint64_t column = (uint64_t)job->first_block * l.block, lanes = CHORD_GROUP * 4ull;
     for (uint32_t t = 0; t < job->tokens; t += TILE) {
@@ -535,11 +576,11 @@ INLINE void many(traits f, const chord_panel_job *job)
             .q = group + column / 4 * lanes,
             .pairs = group + l.group_pairs + column / l.pair_columns * lanes,
             .d = (const float *)(const void *)(group + l.group_d + job->first_block * lanes),
-            .mins32 = group + l.group_mins32 + column / (l.block == 32 ? 32 : 64) * lanes,
+            .mins32 = group + l.group_mins32 + column / (f.header < 200 ? 32 : 64) * lanes,
             .mins16 = group + l.group_mins16 + column / 32 * lanes,
         };
         if (f.type == CHORD_TYPE_Q8_0 && BYTE_PLANES == 2) multiply_nibbles(&u, job->blocks, &at, job->acc + 16 * t);
-        else if (l.block == 32) multiply_32(f, &u, job->blocks, &at, job->acc + 16 * t);
+        else if (f.header < 200) multiply_32(f, &u, job->blocks, &at, job->acc + 16 * t);
         else multiply_256(f, &u, job->blocks, &at, job->acc + 16 * t);
     }
 }

@@ -22,7 +22,7 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
 
 /* Offsets into the memory of chord_acts. Token-major arrays: q, d and sums as quant.h says; and
  *   pairs   dwords of two int16, one per 32 (Q8_32) or 16 (Q8_256) columns: the sums of the q whose column is 0 or 1, and 2 or 3,
- *           modulo 4. A weight offset -2^s enters a 16-bit running sum as -(pairs << s).
+ *           modulo 4, times -2^3 or -2^5: what weights stored with an offset of 8 or 32 start their running sum with.
  *   sums32  int16 per 32 columns.
  * Per group of CHORD_GROUP tokens, when there are more than CHORD_FEW, the same interleaved by token, a dword per token:
  *   group_q [n / 4], group_pairs, group_d float [n / block],
@@ -33,6 +33,7 @@ typedef struct chord_acts_layout {
     uint64_t q, d, sums, pairs, sums32, groups, bytes;
     uint64_t group_pairs, group_d, group_mins32, group_mins16, group_bytes;
 } chord_acts_layout;
+#define CHORD_PAIR_SHIFT(columns) ((columns) == 32 ? 3 : 5)
 chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t tokens_max);
 
 /* ---- pack.c ------------------------------------------------------------------------------------ */
@@ -72,7 +73,7 @@ typedef struct chord_float_kernel {
 } chord_float_kernel;
 
 /* Columns unpacked at a time: 16 rows of them and the activations of a group stay in a 32 KiB first-level cache. */
-#define CHORD_CHUNK 1024u
+#define CHORD_CHUNK 2048u
 #define CHORD_TOKENS_AT_ONCE 512u
 #define CHORD_UNPACKED_BYTES (CHORD_CHUNK * 16u * 3u)
 

@@ -8,6 +8,8 @@
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
 /* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen rows. */
@@ -19,55 +21,54 @@ typedef struct field {
     uint16_t step;  /* slots from one to the next */
 } field;
 
-/* Q6_K: what one step of the kernel reads stands together: two dwords of low bits and the one of high bits for both. */
-static const field fields_q4_0[] = {{2, 1, 0, 0, 2}, {4, 4, 2, 2, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q4_1[] = {{2, 2, 0, 0, 2}, {4, 4, 4, 4, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q5_0[] = {{2, 1, 0, 0, 2}, {5, 1, 2, 2, 4}, {4, 4, 6, 6, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q5_1[] = {{2, 2, 0, 0, 2}, {5, 1, 4, 4, 4}, {4, 4, 8, 8, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q8_0[] = {{2, 1, 0, 0, 2}, {4, 8, 2, 2, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q2_k[] = {{2, 2, 80, 0, 2}, {4, 20, 0, 4, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q3_k[] = {{2, 1, 108, 0, 2}, {4, 3, 96, 2, 4}, {4, 24, 0, 14, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q4_k[] = {{2, 2, 0, 0, 2}, {4, 35, 4, 4, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q5_k[] = {{2, 2, 0, 0, 2}, {4, 43, 4, 4, 4}, {0, 0, 0, 0, 0}};
-static const field fields_q6_k[] = {{2, 1, 208, 0, 2},   {4, 4, 192, 2, 4},   {4, 8, 0, 18, 12},
-                                    {4, 8, 32, 22, 12},  {4, 8, 128, 26, 12}, {4, 8, 64, 114, 12},
-                                    {4, 8, 96, 118, 12}, {4, 8, 160, 122, 12}, {0, 0, 0, 0, 0}};
+/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, two dwords of low bits and the one of high
+ * bits for both. */
+#define FIELDS_Q4_0(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
+#define FIELDS_Q4_1(X) X(2, 2, 0, 0, 2) X(4, 4, 4, 4, 4)
+#define FIELDS_Q5_0(X) X(2, 1, 0, 0, 2) X(5, 1, 2, 2, 4) X(4, 4, 6, 6, 4)
+#define FIELDS_Q5_1(X) X(2, 2, 0, 0, 2) X(5, 1, 4, 4, 4) X(4, 4, 8, 8, 4)
+#define FIELDS_Q8_0(X) X(2, 1, 0, 0, 2) X(4, 8, 2, 2, 4)
+#define FIELDS_Q2_K(X) X(2, 2, 80, 0, 2) X(4, 20, 0, 4, 4)
+#define FIELDS_Q3_K(X) X(2, 1, 108, 0, 2) X(4, 3, 96, 2, 4) X(4, 24, 0, 14, 4)
+#define FIELDS_Q4_K(X) X(2, 2, 0, 0, 2) X(4, 35, 4, 4, 4)
+#define FIELDS_Q5_K(X) X(2, 2, 0, 0, 2) X(4, 43, 4, 4, 4)
+#define FIELDS_Q6_K(X)                                                                                 \
+    X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(4, 8, 0, 18, 12) X(4, 8, 32, 22, 12)                       \
+    X(4, 8, 128, 26, 12) X(4, 8, 64, 114, 12) X(4, 8, 96, 118, 12) X(4, 8, 160, 122, 12)
 
+/* The fields as a table, ended by a unit of 0. */
 static const field *fields_of(chord_type type)
 {
+#define FIELD_ROW(...) {__VA_ARGS__},
+#define FIELD_TABLE(format, name, isa, cpu)                                                            \
+    static const field fields_##name[] = {FIELDS_##format(FIELD_ROW){0, 0, 0, 0, 0}};
+#define FIELD_CASE(format, name, isa, cpu)                                                             \
+    case CHORD_TYPE_##format: return fields_##name;
+    CHORD_PANEL_FORMATS(FIELD_TABLE, , )
     switch ((int)type) {
-    case CHORD_TYPE_Q4_0: return fields_q4_0;
-    case CHORD_TYPE_Q4_1: return fields_q4_1;
-    case CHORD_TYPE_Q5_0: return fields_q5_0;
-    case CHORD_TYPE_Q5_1: return fields_q5_1;
-    case CHORD_TYPE_Q8_0: return fields_q8_0;
-    case CHORD_TYPE_Q2_K: return fields_q2_k;
-    case CHORD_TYPE_Q3_K: return fields_q3_k;
-    case CHORD_TYPE_Q4_K: return fields_q4_k;
-    case CHORD_TYPE_Q5_K: return fields_q5_k;
-    case CHORD_TYPE_Q6_K: return fields_q6_k;
+        CHORD_PANEL_FORMATS(FIELD_CASE, , )
     default: return NULL;
     }
 }
 
-static inline u32x4 load4(const uint8_t *p)
+INLINE u32x4 load4(const uint8_t *p)
 {
     u32x4 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-static inline void store4(uint8_t *p, u32x4 v) { memcpy(p, &v, sizeof v); }
+INLINE void store4(uint8_t *p, u32x4 v) { memcpy(p, &v, sizeof v); }
 
 /* Exchanges the bits under mask with those `shift` above. */
-static inline u32x4 swap_bits(u32x4 v, uint32_t mask, uint32_t shift)
+INLINE u32x4 swap_bits(u32x4 v, uint32_t mask, uint32_t shift)
 {
     u32x4 changed = (v >> shift ^ v) & mask;
     return v ^ changed ^ changed << shift;
 }
 
 /* Bit 4 s + b -> 8 b + s: the five bits of the position turn by two, which takes four exchanges (0 1, 0 2, 1 3, 2 4). */
-static inline u32x4 high_bits_to_steps(u32x4 v)
+INLINE u32x4 high_bits_to_steps(u32x4 v)
 {
     v = swap_bits(v, 0x22222222u, 1);
     v = swap_bits(v, 0x0a0a0a0au, 3);
@@ -75,7 +76,7 @@ static inline u32x4 high_bits_to_steps(u32x4 v)
     return swap_bits(v, 0x0000f0f0u, 12);
 }
 
-static inline u32x4 steps_to_high_bits(u32x4 v)
+INLINE u32x4 steps_to_high_bits(u32x4 v)
 {
     v = swap_bits(v, 0x0000f0f0u, 12);
     v = swap_bits(v, 0x00cc00ccu, 6);
@@ -84,7 +85,7 @@ static inline u32x4 steps_to_high_bits(u32x4 v)
 }
 
 /* Four dwords of four rows each: four stores, `step` slots apart. */
-static inline void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
+INLINE void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
 {
     u32x4 a = load4(rows[0] + offset), b = load4(rows[1] + offset);
     u32x4 c = load4(rows[2] + offset), d = load4(rows[3] + offset);
@@ -96,7 +97,7 @@ static inline void transpose_dwords(const uint8_t *const rows[4], uint64_t offse
     store4(dst + 3 * step_bytes, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
 }
 
-static inline void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, bool high_bits)
+INLINE void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, bool high_bits)
 {
     u32x4 v = {chord_load_u32(rows[0] + offset), chord_load_u32(rows[1] + offset), chord_load_u32(rows[2] + offset),
                chord_load_u32(rows[3] + offset)};
@@ -104,36 +105,51 @@ static inline void gather_dword(const uint8_t *const rows[4], uint64_t offset, u
 }
 
 /* One field of one block, four rows: lanes 4 quad .. 4 quad + 3. */
-static inline void pack_field(const field *f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
+INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
 {
-    uint64_t from = block + f->from;
-    if (f->unit == 2) {
-        for (uint32_t k = 0; k < f->count; k++)
-            for (uint32_t r = 0; r < 4; r++) memcpy(dst + 16 * (f->slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
+    uint64_t from = block + f.from;
+    if (f.unit == 2) {
+        for (uint32_t k = 0; k < f.count; k++)
+            for (uint32_t r = 0; r < 4; r++) memcpy(dst + 16 * (f.slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
         return;
     }
-    uint64_t step = 16ull * f->step;
-    uint8_t *out = dst + 16 * f->slot + 16 * quad;
-    if (f->count < 4) {
-        for (uint32_t k = 0; k < f->count; k++) gather_dword(rows, from + 4 * k, out + k * step, f->unit == 5);
+    uint64_t step = 16ull * f.step;
+    uint8_t *out = dst + 16 * f.slot + 16 * quad;
+    if (f.count < 4) {
+        for (uint32_t k = 0; k < f.count; k++) gather_dword(rows, from + 4 * k, out + k * step, f.unit == 5);
         return;
     }
-    for (uint32_t k = 0; k + 4 <= f->count; k += 4) transpose_dwords(rows, from + 4 * k, out + k * step, step);
-    uint32_t last = f->count - 4u; /* the last four once more, where the count is no multiple of four */
-    if (f->count % 4 != 0) transpose_dwords(rows, from + 4 * last, out + last * step, step);
+    for (uint32_t k = 0; k + 4 <= f.count; k += 4) transpose_dwords(rows, from + 4 * k, out + k * step, step);
+    uint32_t last = f.count - 4u; /* the last four once more, where the count is no multiple of four */
+    if (f.count % 4 != 0) transpose_dwords(rows, from + 4 * last, out + last * step, step);
 }
+
+/* One function for each format, its fields known to the compiler. */
+#define PACK_FIELD(...) pack_field((field){__VA_ARGS__}, lanes + 4 * quad, from, dst, quad);
+#define PACK_BLOCKS(format, name, isa, cpu)                                                            \
+    static void pack_##name(const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst)             \
+    {                                                                                                  \
+        for (uint32_t b = 0; b < blocks; b++, dst += 16 * sizeof(chord_block_##name))                  \
+            for (uint32_t quad = 0; quad < 4; quad++) {                                                \
+                uint64_t from = b * sizeof(chord_block_##name);                                        \
+                FIELDS_##format(PACK_FIELD)                                                            \
+            }                                                                                          \
+    }
+CHORD_PANEL_FORMATS(PACK_BLOCKS, , )
 
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst)
 {
-    const field *fields = fields_of(type);
     uint64_t block_bytes = chord_type_get(type)->block_bytes;
     const uint8_t *lanes[CHORD_PANEL_ROWS];
     for (uint32_t r = 0; r < CHORD_PANEL_ROWS; r++)
         lanes[r] = src + (r < rows ? r : rows - 1) * row_bytes + first_block * block_bytes;
-    for (uint32_t b = 0; b < blocks; b++, dst += CHORD_PANEL_ROWS * block_bytes)
-        for (uint32_t quad = 0; quad < 4; quad++)
-            for (const field *f = fields; f->unit != 0; f++) pack_field(f, lanes + 4 * quad, b * block_bytes, dst, quad);
+    switch ((int)type) {
+#define PACK_CASE(format, name, isa, cpu)                                                              \
+    case CHORD_TYPE_##format: pack_##name(lanes, blocks, dst); break;
+        CHORD_PANEL_FORMATS(PACK_CASE, , )
+    default: break;
+    }
 }
 
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row)

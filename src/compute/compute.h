@@ -86,7 +86,7 @@ void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, 
                     const float *v);
 
 typedef struct chord_attention_args {
-    uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and the past */
+    uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and before */
     uint32_t window;               /* 0: all; else only the last `window` positions, itself included */
     float scale, softcap;          /* softcap 0: none */
 } chord_attention_args;

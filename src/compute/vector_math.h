@@ -5,7 +5,7 @@
 
 #include "compute/vector.h"
 
-/* exp(x) = 2^n * exp(r), |r| <= ln 2 / 2. The minimax polynomial's own error is 0.05 * 2^-24, rounding does the rest. */
+/* exp(x) = 2^n * exp(r), |r| <= ln 2 / 2. The minimax polynomial's own error is 0.05 * 2^-24; rounding adds to it. */
 CHORD_INLINE v16 v_exp(v16 x)
 {
     const float least = -87.33654f;   /* e^least is the smallest normal number: below it the result is 0 */

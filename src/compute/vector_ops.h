@@ -4,7 +4,7 @@
 
 #include "compute/compute.h"
 
-/* Query rows of one kv head against one block of 64 positions. A partial: head_dim sums padded to 16, then m, then l. */
+/* Query rows of one kv head against one block of positions. A partial: head_dim sums padded to 16, then m, then l. */
 #define CHORD_TILE_ROWS 16u
 typedef struct chord_attention_tile {
     const float *q[CHORD_TILE_ROWS];                      /* head_dim values each */

@@ -60,6 +60,11 @@ static void test_rmsnorm(void)
             for (uint32_t row = 0; row < rows; row++) {
                 double sum = 0;
                 for (uint32_t i = 0; i < n; i++) sum += (double)input[row * n + i] * (double)input[row * n + i];
+                float inv = 1.0f / sqrtf(chord_dot_f32(input + row * n, input + row * n, n) / (float)n + 1e-6f);
+                for (uint32_t i = 0; i < n; i++) {
+                    float scaled = input[row * n + i] * inv;
+                    CHECK(want[row * n + i] == (weighted ? scaled * w[i] : scaled));
+                }
                 double inverse = 1 / sqrt(sum / n + (double)1e-6f);
                 for (uint32_t i = 0; i < n; i++) {
                     double exact = (double)input[row * n + i] * inverse * (weighted ? (double)w[i] : 1);

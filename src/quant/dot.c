@@ -73,6 +73,11 @@ typedef struct walk {
     uint8_t *slice, *unpacked;
 } walk;
 
+/* Bytes ahead of a packed panel's reader. The panel is one linear stream, yet the processor's own prefetching fell short of memory's
+ * speed by a fifth; this distance was the best of 0.5 to 4 KiB. Sixteen rows that are still to be packed are read as sixteen streams:
+ * of those the next panel is prefetched, linearly. Past the end of the rows a prefetch does no harm. */
+#define PREFETCH 2048
+
 /* Tokens [first, first + tokens) times one panel, into acc. */
 static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 {
@@ -86,6 +91,7 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
         job.first_block = b;
         job.blocks = (uint32_t)chord_min_u64(chunk, blocks - b);
         job.panel = at->panel + (uint64_t)b * 16 * info->block_bytes;
+        job.ahead = job.panel + (at->packed ? PREFETCH : 16ull * blocks * info->block_bytes);
         if (!at->packed) {
             chord_pack_slice(at->w->type, at->panel, (uint64_t)blocks * info->block_bytes, at->rows, b, job.blocks, at->slice);
             job.panel = at->slice;

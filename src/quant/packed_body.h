@@ -67,9 +67,6 @@ INLINE vb bits_at(vb v, uint32_t from, uint32_t mask, uint32_t up)
 }
 INLINE vb join(vb a, vb b) { return (vb)((vu)a | (vu)b); }
 
-/* A panel is one linear stream, yet the processor's own prefetching fell short by a fifth on it; this distance was the best of 0.5 to
- * 4 KiB. Past the end of the panel lies the next one, and past that a prefetch does no harm. */
-#define PREFETCH 2048
 INLINE void prefetch(const uint8_t *p, uint32_t bytes)
 {
     for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
@@ -229,7 +226,7 @@ INLINE void few_32(traits f, const chord_panel_job *job, uint32_t m)
     const uint8_t *block = job->panel;
     for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
         part low[CHORD_FEW][HALVES], high[CHORD_FEW][HALVES];
-        prefetch(block + PREFETCH, 16 * f.block_bytes);
+        prefetch(job->ahead + 16 * f.block_bytes * b, 16 * f.block_bytes);
         for (uint32_t t = 0; t < m; t++)
             for (uint32_t h = 0; h < HALVES; h++) {
                 low[t][h] = start_part(f, x.pairs[t] + 4 * b);
@@ -271,7 +268,7 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job, uint32_t m)
     const uint8_t *block = job->panel;
     for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
         vi isum[CHORD_FEW][HALVES];
-        prefetch(block + PREFETCH, 16 * f.block_bytes);
+        prefetch(job->ahead + 16 * f.block_bytes * b, 16 * f.block_bytes);
         for (uint32_t t = 0; t < m; t++)
             for (uint32_t h = 0; h < HALVES; h++) isum[t][h] = (vi){0} - SIGNED_BIAS * x.sums32[t][b];
         for (uint32_t i = 0; i < 8; i++)
@@ -342,8 +339,10 @@ INLINE void few_256(traits f, const chord_panel_job *job, uint32_t m)
             for (uint32_t t = 0; t < m; t++) isum[t][h] = (vi){0};
         }
         if (f.min != NO_MIN) few_mins(f, scales, b, &x, m, msum);
+        const uint8_t *ahead = job->ahead + 16 * f.block_bytes * b;
+        uint32_t share = 16 * f.block_bytes / (128 / f.group);
         for (uint32_t place = 0; place < 128 / f.group; place++) {
-            prefetch(block + PREFETCH + place * (16 * f.block_bytes / (128 / f.group)), 16 * f.block_bytes / (128 / f.group));
+            prefetch(ahead + place * share, share);
             for (uint32_t h = 0; h < HALVES; h += at_once) few_groups(f, block, b, place, h, h + at_once, scales, &x, m, isum);
         }
         for (uint32_t h = 0; h < HALVES; h++) {

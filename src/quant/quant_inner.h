@@ -50,6 +50,7 @@ void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, ui
  * from first_token. */
 typedef struct chord_panel_job {
     const uint8_t *panel;
+    const uint8_t *ahead; /* `few` prefetches as many bytes from here as it reads */
     const chord_acts *x;
     uint32_t first_block, blocks;
     uint32_t first_token, tokens;

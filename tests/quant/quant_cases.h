@@ -130,8 +130,9 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
         prepared p = prepare(kind, x, n, tokens, most, ~0u);
         memset(acc, 0, 40 * 16 * 4);
         for (uint32_t b = 0; b < blocks; b += chunk) {
-            chord_panel_job job = {panel + (uint64_t)b * 16 * info->block_bytes, &p.acts, b,
-                                   blocks - b < chunk ? blocks - b : chunk, 0, tokens, acc, scratch};
+            const uint8_t *slice = panel + (uint64_t)b * 16 * info->block_bytes;
+            uint32_t left = blocks - b;
+            chord_panel_job job = {slice, slice, &p.acts, b, left < chunk ? left : chunk, 0, tokens, acc, scratch};
             (tokens <= CHORD_FEW ? kernel->few : kernel->many)(&job);
         }
         CHECK_SAY(memcmp(acc, want, tokens * 16 * 4) == 0, "%s %s n=%u tokens=%u weights %d activations %d", info->name,

@@ -79,9 +79,9 @@ static void print_memory(const chord_plan *plan)
     char size[32];
     printf("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
     snprintf(remark, sizeof remark, "%u of %u tiles%s", plan->tiles_pinned, plan->tiles, plan->mapped ? ", mapped from the file" : "");
-    print_row("weights that stay", plan->resident_bytes, remark);
+    if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);
-    if (!plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
+    if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
     snprintf(remark, sizeof remark, "%u tokens", plan->context_tokens);
     print_row("KV cache", plan->kv_bytes, remark);
     snprintf(remark, sizeof remark, "prompts in chunks of %u tokens", plan->chunk_tokens);
@@ -96,7 +96,7 @@ static void print_table(const cli_args *args, const chord_plan *plan, const pred
            cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(plan);
     if (plan->mapped) printf("\nNothing streams: everything fits.\n");
-    else printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
+    else if (plan->fits) printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
     printf("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
     if (plan->context_tokens_max > 0) printf(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
     printf("\n");

@@ -128,8 +128,8 @@ static bool parse_f64(const char *text, double *out)
 static bool parse_size(const char *text, uint64_t *out)
 {
     char *end;
-    if (strspn(text, "0123456789.") == 0) return false;
     double value = strtod(text, &end), unit = 1;
+    if (end == text || end != text + strspn(text, "0123456789.")) return false; /* strtod also takes signs, exponents, hex */
     static const char LETTERS[] = "KMGT";
     char letter = *end >= 'a' && *end <= 'z' ? (char)(*end - 32) : *end;
     const char *at = letter != '\0' ? strchr(LETTERS, letter) : NULL;

@@ -78,7 +78,7 @@ static void compare(const char *name, const char *path, uint64_t model_bytes)
         {"50 %, 3 threads", model_bytes / 2 + smallest / 2, 3, 0, NULL, 0, 0, false},
         {"50 %, lru", model_bytes / 2 + smallest / 2, 2, 0, NULL, CHORD_POLICY_LRU, 0, false},
         {"25 %", model_bytes / 4 + smallest / 2, 1, 0, NULL, 0, 0, false},
-        {"smallest", smallest, 2, 0, NULL, 0, 0, false},
+        {"smallest", smallest + (1ull << 20), 2, 0, NULL, 0, 0, false}, /* this process has grown since the plan was made */
         {"no cache", all, 2, 0, NULL, CHORD_POLICY_NONE, CHORD_MODE_PAGED, false},
         {"one token at a time", all, 2, 1, NULL, 0, 0, false},
         {"chunks of 7", all, 2, 7, NULL, 0, 0, false},

@@ -4,7 +4,9 @@
 Starts LLAMA_BIN/llama-server on a free loopback port, asks for 48 greedy tokens after each of our prompts with the two
 best log-probabilities of every step, and writes tests/golden/reference_NAME.txt, which C reads with fscanf:
     prompt <n> <ids...>
-    tokens <n> then n lines "<id> <second id> <gap>" (gap: difference of the two best logits)
+    tokens <n> then n lines "<id> <second id> <gap>"
+gap is the difference of the two best logits, the least that the reference's own ways of computing give (MODES): they part
+from each other by more than a logit now and then, and where they do, the reference has no clear opinion.
 """
 import json, pathlib, socket, subprocess, sys, time, urllib.request
 
@@ -18,6 +20,8 @@ PROMPTS = [
     "#include <stdio.h>\n\nint main(void)\n{\n",
     "In 1969, the first humans landed on the Moon. The mission was called",
 ]
+
+MODES = [["-fa", "on"], ["-fa", "off"], ["-fa", "off", "-ctk", "f32", "-ctv", "f32"], ["--no-repack"]]
 
 
 def post(port, path, body):
@@ -40,35 +44,61 @@ def wait_until_ready(port, server):
     sys.exit("the server did not become ready")
 
 
+class Server:
+    """llama-server on a free loopback port, ended when the block is left."""
+
+    def __init__(self, binaries, model, options):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process = subprocess.Popen([binaries / "llama-server", "-m", model, "-c", "1024", "-t", "2", "--host", "127.0.0.1",
+                                         "--port", str(self.port), "-np", "1", "--no-webui", *options],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        wait_until_ready(self.port, self.process)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def complete(self, ids, n, cache):
+        answer = post(self.port, "/completion", {"prompt": ids, "n_predict": n, "temperature": 0, "top_k": 1, "n_probs": 2,
+                                                 "cache_prompt": cache, "ignore_eos": True})
+        return answer["completion_probabilities"]
+
+
+def margin(step, expected):
+    """(second id, gap) of one step; no gap where another token than the expected one was best."""
+    first, second = step["top_logprobs"][:2]
+    if first["id"] != expected:
+        return first["id"], 0.0
+    return second["id"], first["logprob"] - second["logprob"]
+
+
 def main():
     if len(sys.argv) != 4:
         sys.exit(__doc__)
     binaries, model, name = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([binaries / "llama-server", "-m", model, "-c", "1024", "-t", "2", "--host", "127.0.0.1", "--port",
-                               str(port), "-np", "1", "--no-webui"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_ready(port, server)
-        lines = []
+    cases = []
+    with Server(binaries, model, []) as server:
         for prompt in PROMPTS:
-            ids = post(port, "/tokenize", {"content": prompt, "add_special": True})["tokens"]
-            answer = post(port, "/completion", {"prompt": ids, "n_predict": 48, "temperature": 0, "top_k": 1, "n_probs": 2,
-                                                "cache_prompt": False, "ignore_eos": True, "post_sampling_probs": False})
-            lines.append(f"prompt {len(ids)} " + " ".join(map(str, ids)))
-            steps = answer["completion_probabilities"]
-            lines.append(f"tokens {len(steps)}")
-            for step in steps:
-                first, second = step["top_logprobs"][:2]
-                gap = first["logprob"] - second["logprob"]
-                if step["id"] != first["id"]:  # the best token was an end token, which ignore_eos forbids: no margin is known
-                    assert step["id"] == second["id"], f"not greedy: {step}"
-                    second, gap = first, 0.0
-                lines.append(f"{step['id']} {second['id']} {gap:.4f}")
-    finally:
-        server.terminate()
-        server.wait()
+            ids = post(server.port, "/tokenize", {"content": prompt, "add_special": True})["tokens"]
+            steps = server.complete(ids, 48, False)
+            cases.append((ids, [[step["id"], *margin(step, step["id"])] for step in steps]))
+    for mode in MODES:
+        with Server(binaries, model, mode) as server:
+            for ids, steps in cases:
+                past = list(ids)
+                for step in steps:
+                    gap = margin(server.complete(past, 1, True)[0], step[0])[1]
+                    step[2] = min(step[2], gap)
+                    past.append(step[0])
+    lines = []
+    for ids, steps in cases:
+        lines += [f"prompt {len(ids)} " + " ".join(map(str, ids)), f"tokens {len(steps)}"]
+        lines += [f"{token} {second} {gap:.4f}" for token, second, gap in steps]
     out = pathlib.Path(__file__).with_name(f"reference_{name}.txt")
     out.write_text("\n".join(lines) + "\n")
     print(out, len(lines), "lines")

@@ -13,7 +13,7 @@ typedef struct gguf_builder {
     uint64_t tensors, values, data_bytes;
 } gguf_builder;
 
-static void gb_put(gguf_builder *b, const void *data, size_t n)
+static inline void gb_put(gguf_builder *b, const void *data, size_t n)
 {
     if (b->len + n > b->cap) {
         b->cap = (b->len + n) * 2 + 256;
@@ -22,15 +22,15 @@ static void gb_put(gguf_builder *b, const void *data, size_t n)
     memcpy(b->bytes + b->len, data, n);
     b->len += n;
 }
-static void gb_u32(gguf_builder *b, uint32_t v) { gb_put(b, &v, 4); }
-static void gb_u64(gguf_builder *b, uint64_t v) { gb_put(b, &v, 8); }
-static void gb_text(gguf_builder *b, const char *text)
+static inline void gb_u32(gguf_builder *b, uint32_t v) { gb_put(b, &v, 4); }
+static inline void gb_u64(gguf_builder *b, uint64_t v) { gb_put(b, &v, 8); }
+static inline void gb_text(gguf_builder *b, const char *text)
 {
     gb_u64(b, strlen(text));
     gb_put(b, text, strlen(text));
 }
 
-static void gb_start(gguf_builder *b, uint32_t version)
+static inline void gb_start(gguf_builder *b, uint32_t version)
 {
     memset(b, 0, sizeof *b);
     gb_put(b, "GGUF", 4);
@@ -39,24 +39,24 @@ static void gb_start(gguf_builder *b, uint32_t version)
     gb_u64(b, 0);
     gb_u64(b, 0);
 }
-static void gb_key(gguf_builder *b, const char *key, uint32_t type)
+static inline void gb_key(gguf_builder *b, const char *key, uint32_t type)
 {
     gb_text(b, key);
     gb_u32(b, type);
     b->values++;
 }
-static void gb_value_u32(gguf_builder *b, const char *key, uint32_t v) { gb_key(b, key, 4); gb_u32(b, v); }
-static void gb_value_f32(gguf_builder *b, const char *key, float v) { gb_key(b, key, 6); gb_put(b, &v, 4); }
-static void gb_value_bool(gguf_builder *b, const char *key, uint8_t v) { gb_key(b, key, 7); gb_put(b, &v, 1); }
-static void gb_value_text(gguf_builder *b, const char *key, const char *v) { gb_key(b, key, 8); gb_text(b, v); }
-static void gb_array(gguf_builder *b, const char *key, uint32_t elem_type, uint64_t count)
+static inline void gb_value_u32(gguf_builder *b, const char *key, uint32_t v) { gb_key(b, key, 4); gb_u32(b, v); }
+static inline void gb_value_f32(gguf_builder *b, const char *key, float v) { gb_key(b, key, 6); gb_put(b, &v, 4); }
+static inline void gb_value_bool(gguf_builder *b, const char *key, uint8_t v) { gb_key(b, key, 7); gb_put(b, &v, 1); }
+static inline void gb_value_text(gguf_builder *b, const char *key, const char *v) { gb_key(b, key, 8); gb_text(b, v); }
+static inline void gb_array(gguf_builder *b, const char *key, uint32_t elem_type, uint64_t count)
 {
     gb_key(b, key, 9);
     gb_u32(b, elem_type);
     gb_u64(b, count);
 }
 /* All tensors after all values. bytes: the tensor's data, appended by gb_finish as zeros unless filled by the test. */
-static void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows, uint64_t bytes)
+static inline void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows, uint64_t bytes)
 {
     gb_text(b, name);
     gb_u32(b, 2);
@@ -68,7 +68,7 @@ static void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t
     b->tensors++;
 }
 /* Returns the offset where tensor data begins. */
-static size_t gb_finish(gguf_builder *b)
+static inline size_t gb_finish(gguf_builder *b)
 {
     memcpy(b->bytes + b->counts, &b->tensors, 8);
     memcpy(b->bytes + b->counts + 8, &b->values, 8);
@@ -78,6 +78,6 @@ static size_t gb_finish(gguf_builder *b)
     for (uint64_t done = 0; done < b->data_bytes; done += 32) gb_put(b, zeros, 32);
     return data;
 }
-static void gb_free(gguf_builder *b) { free(b->bytes); }
+static inline void gb_free(gguf_builder *b) { free(b->bytes); }
 
 #endif

@@ -1,7 +1,7 @@
 /* sample.c - the chain from logits to a token.
  *
  * Candidates lie in one array. The best come in order at its front, and only as many as somebody asks for: a
- * vocabulary of a quarter million is sorted as a whole only where the distribution is so flat that the draw needs it. */
+ * vocabulary of a quarter million is sorted as a whole only where the distribution is so flat that it must be. */
 #include "sample/sample_inner.h"
 
 typedef struct candidate {

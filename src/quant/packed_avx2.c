@@ -31,9 +31,8 @@ static inline part part_start(vb pairs, int32_t up)
 {
     return up >= 0 ? (part)pairs << (uint16_t)up : (part)_mm256_srai_epi16((__m256i)pairs, -up);
 }
-static inline part part_step(part p, vb w, vb a) { return p + (part)_mm256_maddubs_epi16((__m256i)w, (__m256i)a); }
 
-/* The same activations for both vectors of rows. Multiplications before additions: alternating, the additions take turns on the two
+/* Both vectors of rows. Multiplications before additions: alternating, the additions take turns on the two
  * pipes that multiply, 8 % slower on Zen 3. The empty statement keeps the compiler from alternating them. */
 static inline void part_steps(part p[2], const vb w[2], vb a)
 {

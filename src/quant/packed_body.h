@@ -5,8 +5,8 @@
  *   vb             bytes, LANES * 4;   vi, vu  int32 and uint32, LANES;   vf  float, LANES
  *   part           the running sum of a group of up to 32 (weights to 15), or 16 (weights to 63 with an offset) products a lane
  *   part_start(pairs, up)  a dword of chord_acts' pairs, times 2^up (up may be negative, the result is whole); part_zero()
- *   part_step(p, w, a)     adds four products a lane: unsigned weights w, signed activations a
- *   part_steps(p, w, a)    the same for the vectors of all 16 rows;   STEP_LOOP  what to tell the compiler of the loop around it
+ *   part_steps(p, w, a)    adds four products a lane, for the HALVES vectors of all 16 rows: unsigned weights w, signed activations a;
+ *                          STEP_LOOP   what to tell the compiler of the loop around it
  *   part_total(p)          the sum, int32
  *   part_scaled(p, scale)  the sum times the lane's scale, a vb made by scale_unsigned, scale_signed or scale_biased(dwords, i): byte
  *                          i of each dword as it is, as int8, or less 32
@@ -22,7 +22,6 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(x) PASTE(x, CHORD_ISA)
 
-#define FEW_LOOP
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -236,12 +235,8 @@ INLINE void few_32(traits f, const chord_panel_job *job, uint32_t m)
             vb w[2][HALVES];
             for (uint32_t h = 0; h < HALVES; h++) weights_32(f, block, i, h, &w[0][h], &w[1][h]);
             for (uint32_t t = 0; t < m; t++) {
-                vb a = spread(x.q[t] + 32 * b + 4 * i), a2 = spread(x.q[t] + 32 * b + 16 + 4 * i);
-                for (uint32_t h = 0; h < HALVES; h++) {
-                    low[t][h] = part_step(low[t][h], w[0][h], a);
-                    if (f.group == 32) low[t][h] = part_step(low[t][h], w[1][h], a2);
-                    else high[t][h] = part_step(high[t][h], w[1][h], a2);
-                }
+                part_steps(low[t], w[0], spread(x.q[t] + 32 * b + 4 * i));
+                part_steps(f.group == 32 ? low[t] : high[t], w[1], spread(x.q[t] + 32 * b + 16 + 4 * i));
             }
         }
         for (uint32_t h = 0; h < HALVES; h++) {
@@ -298,31 +293,33 @@ INLINE void few_mins(traits f, const subscales scales[HALVES], uint32_t b, const
         }
 }
 
-/* Two groups of columns (one in each run of the pair) from column 4 i0 of the run on, for vectors of rows [first, end). */
+/* Groups [first, end) of the two (one in each run of the pair) at `place` in a super-block, all 16 rows. */
 INLINE void few_groups(traits f, const uint8_t *block, uint32_t b, uint32_t place, uint32_t first, uint32_t end,
                        const subscales scales[HALVES], const columns *x, uint32_t m, vi isum[CHORD_FEW][HALVES])
 {
     uint32_t steps = f.group / 4, i0 = place % (32 / f.group) * steps;
     uint32_t pair = place / (32 / f.group) % 2, part128 = place / (32 / f.group) / 2;
-    part parts[CHORD_FEW][HALVES][2];
-    for (uint32_t t = 0; t < m; t++)
-        for (uint32_t k = 0; k < 2; k++)
-            for (uint32_t h = first; h < end; h++)
-                parts[t][h][k] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
-    FEW_LOOP
-    for (uint32_t i = i0; i < i0 + steps; i++) {
-        vb w[HALVES][2];
-        for (uint32_t h = first; h < end; h++) weights_256(f, block, part128, pair, i, h, w[h]);
+    part parts[2][CHORD_FEW][HALVES];
+    for (uint32_t k = first; k < end; k++)
         for (uint32_t t = 0; t < m; t++)
-            for (uint32_t k = 0; k < 2; k++) {
-                vb a = spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * RUN(f, pair, k) + 4 * i);
-                for (uint32_t h = first; h < end; h++) parts[t][h][k] = part_step(parts[t][h][k], w[h][k], a);
-            }
+            for (uint32_t h = 0; h < HALVES; h++)
+                parts[k][t][h] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
+    for (uint32_t i = i0; i < i0 + steps; i++) {
+        vb w[2][HALVES];
+        for (uint32_t h = 0; h < HALVES; h++) {
+            vb both[2];
+            weights_256(f, block, part128, pair, i, h, both);
+            w[0][h] = both[0];
+            w[1][h] = both[1];
+        }
+        for (uint32_t k = first; k < end; k++)
+            for (uint32_t t = 0; t < m; t++)
+                part_steps(parts[k][t], w[k], spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * RUN(f, pair, k) + 4 * i));
     }
-    for (uint32_t h = first; h < end; h++)
-        for (uint32_t k = 0; k < 2; k++) {
+    for (uint32_t k = first; k < end; k++)
+        for (uint32_t h = 0; h < HALVES; h++) {
             vb scale = group_scale(f, &scales[h], (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group);
-            for (uint32_t t = 0; t < m; t++) isum[t][h] += part_scaled(parts[t][h][k], scale);
+            for (uint32_t t = 0; t < m; t++) isum[t][h] += part_scaled(parts[k][t][h], scale);
         }
 }
 
@@ -330,7 +327,7 @@ INLINE void few_256(traits f, const chord_panel_job *job, uint32_t m)
 {
     columns x = columns_of(job, m);
     const uint8_t *block = job->panel;
-    uint32_t at_once = m <= 2 ? HALVES : 1; /* vectors of rows, as many as the registers hold */
+    uint32_t at_once = m * HALVES <= 4 ? 2 : 1; /* groups, as many as the registers hold */
     for (uint32_t b = 0; b < job->blocks; b++, block += 16 * f.block_bytes) {
         subscales scales[HALVES];
         vi isum[CHORD_FEW][HALVES], msum[CHORD_FEW][HALVES];
@@ -341,9 +338,12 @@ INLINE void few_256(traits f, const chord_panel_job *job, uint32_t m)
         if (f.min != NO_MIN) few_mins(f, scales, b, &x, m, msum);
         const uint8_t *ahead = job->ahead + 16 * f.block_bytes * b;
         uint32_t share = 16 * f.block_bytes / (128 / f.group);
+        UNROLL
         for (uint32_t place = 0; place < 128 / f.group; place++) {
             prefetch(ahead + place * share, share);
-            for (uint32_t h = 0; h < HALVES; h += at_once) few_groups(f, block, b, place, h, h + at_once, scales, &x, m, isum);
+            UNROLL
+            for (uint32_t k = 0; k < 2; k += at_once)
+                few_groups(f, block, b, place, k, k + at_once, scales, &x, m, isum);
         }
         for (uint32_t h = 0; h < HALVES; h++) {
             vf d = load_f16(block + 2 * LANES * h), min = d;

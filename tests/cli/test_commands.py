@@ -116,5 +116,5 @@ check(bench["probe_before"]["disk_bytes_per_s"] > 1e6 and bench["probe_before"][
 check(bench["tests"][1]["roofline_percent"] is not None, "the roofline is known after a probe")
 table = run("bench", smollm2, "-p", 8, "-n", 4, "-r", 1, "--memory", "300M")
 check("| " in table.stdout and "pp8" in table.stdout and "tg4" in table.stdout, table.stdout)
-check(run_json("plan", smollm2, "--memory", "100M", "--threads", 2)["rates"]["disk_source"] == "measured", "plan remembers the probe")
+check(run_json("plan", smollm2, "--memory", "100M", "--ctx", 256, "--threads", 2)["rates"]["disk_source"] == "measured", "plan remembers the probe")
 done()

@@ -9,18 +9,24 @@
 /* ---- vocabulary ------------------------------------------------------------------------------ */
 
 typedef struct chord_vocab chord_vocab;
-/* Reads tokenizer.ggml.*: byte-level BPE ("gpt2", by its tokenizer.ggml.pre) and SentencePiece ("llama"). Another model or an unknown pre-tokenizer
- * is CHORD_UNSUPPORTED by name. Memory is drawn from heap once, at open; encoding takes scratch from it and gives it back. */
+/* Reads tokenizer.ggml.*: byte-level BPE ("gpt2", by its tokenizer.ggml.pre) and SentencePiece ("llama"). Another model or
+ * an unknown pre-tokenizer is CHORD_UNSUPPORTED by name. Memory is drawn from heap once, at open; encoding takes scratch
+ * from it and gives it back: 40 bytes for each byte of the longest piece (BPE), for each character (SentencePiece). */
 chord_status chord_vocab_open(chord_heap *heap, const chord_gguf *gguf, chord_vocab **out, chord_error *err);
 void chord_vocab_close(chord_vocab *vocab);
 /* What open would take from the heap, without building it (from the directory's counts; an upper bound). */
 chord_status chord_vocab_estimate_bytes(const chord_gguf *gguf, uint64_t *out, chord_error *err);
 
 uint32_t chord_vocab_size(const chord_vocab *vocab);
-/* Ids must be what the reference runtime's llama-tokenize prints. Invalid UTF-8 is encoded byte by byte, never refused. */
+/* The ids that the reference runtime's tokenizer gives. PLAIN: text alone, though user-defined tokens are always found.
+ * SPECIAL: special tokens inside text too, BOS and EOS where the vocabulary asks for them; a text that begins with BOS gets
+ * no second one. RAW: the same without EOS. Text is never refused for its bytes: where it is not UTF-8, each bad byte is
+ * U+FFFD (BPE) or its own byte token (SentencePiece). */
 chord_status chord_vocab_encode(const chord_vocab *vocab, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
                                 size_t cap, size_t *need, chord_error *err);
-/* A token's bytes (may be part of a character); control tokens give nothing unless special. Appends to out. CHORD_INVALID: id out of range. */
+/* A token's bytes (may be part of a character); control tokens give nothing unless special. Appends to out. The space that
+ * SentencePiece puts before a text stands in its first token: leaving it out is the caller's matter. CHORD_INVALID: id out
+ * of range. */
 chord_status chord_vocab_decode(const chord_vocab *vocab, int32_t token, bool special, chord_buffer *out, chord_error *err);
 int32_t chord_vocab_bos(const chord_vocab *vocab); /* -1: none */
 int32_t chord_vocab_eos(const chord_vocab *vocab);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_vocab.py LLAMA_TOKENIZE MODELS_DIR: ids of the texts in vocab_corpus.txt as llama.cpp's llama-tokenize prints them.
+"""make_vocab.py LLAMA_TOKENIZE MODELS_DIR: ids of the texts in vocab_corpus.txt as llama-tokenize prints them.
 
 Writes vocab_NAME.txt beside it for each model: for each text a line "ids without special tokens | ids with them".
 Texts are in quotes with \\n \\t \\r \\" \\\\ and \\xHH for bytes."""

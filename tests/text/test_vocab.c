@@ -191,6 +191,20 @@ static void test_bpe_begin_and_end(void)
     close_all(&o);
 }
 
+/* Without keys the defaults hold, and names tell the rest. */
+static void test_ends_by_name(void)
+{
+    opened o;
+    start_bpe("gpt-2");
+    put_bpe_tokens(0);
+    put_merges();
+    CHECK_OK(try_open(&o));
+    CHECK(chord_vocab_bos(o.vocab) == 11 && chord_vocab_eos(o.vocab) == 11 && chord_vocab_is_end(o.vocab, 11));
+    CHECK(chord_vocab_is_end(o.vocab, 264) && !chord_vocab_is_end(o.vocab, 263) && !chord_vocab_is_end(o.vocab, 267));
+    IDS(o.vocab, "he<|im_end|><s>", SPECIAL, "256 264 60 115 62"); /* it has become a control token, <s> has not */
+    close_all(&o);
+}
+
 /* Where each pre-tokenizer cuts, seen through a vocabulary that joins what is not cut. */
 static void test_pretokens(void)
 {
@@ -465,6 +479,7 @@ int main(void)
     CHECK_OK(chord_heap_open(256 * CHORD_MIB, &heap, &err));
     test_bpe();
     test_bpe_begin_and_end();
+    test_ends_by_name();
     test_pretokens();
     test_long_piece();
     test_spm();

@@ -1,0 +1,19 @@
+/* jinja_case.h - tables of upper, lower and title case; see scripts/make-case. */
+#ifndef CHORD_JINJA_CASE_H
+#define CHORD_JINJA_CASE_H
+
+#include "base/base.h"
+
+typedef struct chord_case_range { /* every stride-th code from first to last maps to itself + delta */
+    uint32_t first, last, stride;
+    int32_t delta;
+} chord_case_range;
+typedef struct chord_case_long {
+    uint32_t code, to[3]; /* zeros fill it up */
+} chord_case_long;
+
+extern const chord_case_range chord_upper_ranges[], chord_lower_ranges[];
+extern const chord_case_long chord_upper_long[], chord_title_long[];
+extern const size_t chord_upper_ranges_count, chord_lower_ranges_count, chord_upper_long_count, chord_title_long_count;
+
+#endif

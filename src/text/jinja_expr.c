@@ -1,0 +1,510 @@
+/* jinja_expr.c - expressions to tree. Operators that bind to the left become one node with all their operands, so that a
+ * long chain is a loop and not a deep recursion. */
+#include "text/jinja_inner.h"
+
+static chord_status parse_or(chord_parser *p, chord_node **out);
+static chord_status parse_unary(chord_parser *p, bool with_filter, chord_node **out);
+
+/* ---- literals ------------------------------------------------------------------------------------ */
+
+static chord_status make_const(chord_parser *p, uint32_t at, chord_value value, chord_node **out)
+{
+    CHORD_TRY(chord_parse_node(p, CHORD_N_CONST, at, out));
+    (*out)->value = value;
+    return CHORD_OK;
+}
+
+static chord_status parse_name(chord_parser *p, bool with_namespace, chord_node **out)
+{
+    static const struct {
+        const char *word;
+        chord_value value;
+    } constants[] = {
+        {"true", {.kind = CHORD_V_BOOL, .boolean = true}},  {"True", {.kind = CHORD_V_BOOL, .boolean = true}},
+        {"false", {.kind = CHORD_V_BOOL}},                  {"False", {.kind = CHORD_V_BOOL}},
+        {"none", {.kind = CHORD_V_NONE}},                   {"None", {.kind = CHORD_V_NONE}},
+    };
+    uint32_t at = p->now.at;
+    for (size_t i = 0; i < CHORD_COUNT(constants); i++) {
+        if (!chord_parse_at(p, constants[i].word)) continue;
+        CHORD_TRY(chord_parse_next(p));
+        return make_const(p, at, constants[i].value, out);
+    }
+    CHORD_TRY(chord_parse_node(p, CHORD_N_NAME, at, out));
+    CHORD_TRY(chord_parse_expect_name(p, &(*out)->name));
+    if (!with_namespace || p->now.kind != CHORD_T_DOT) return CHORD_OK;
+    const chord_name *attribute;
+    CHORD_TRY(chord_parse_next(p));
+    CHORD_TRY(chord_parse_expect_name(p, &attribute));
+    (*out)->kind = CHORD_N_NSREF;
+    (*out)->value = chord_text(attribute->text, attribute->len);
+    return CHORD_OK;
+}
+
+/* Strings side by side are one. */
+static chord_status parse_strings(chord_parser *p, chord_node **out)
+{
+    CHORD_TRY(make_const(p, p->now.at, chord_text(p->now.text, p->now.len), out));
+    CHORD_TRY(chord_parse_next(p));
+    while (p->now.kind == CHORD_T_TEXT) {
+        chord_value more = chord_text(p->now.text, p->now.len);
+        CHORD_TRY(chord_value_concat(p->vm, (*out)->value, more, &(*out)->value));
+        CHORD_TRY(chord_parse_next(p));
+    }
+    return CHORD_OK;
+}
+
+static chord_status parse_list(chord_parser *p, chord_node **out)
+{
+    CHORD_TRY(chord_parse_node(p, CHORD_N_LIST, p->now.at, out));
+    CHORD_TRY(chord_parse_next(p));
+    while (p->now.kind != CHORD_T_RBRACKET) {
+        chord_node *item;
+        if ((*out)->list.count > 0) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
+        if (p->now.kind == CHORD_T_RBRACKET) break;
+        CHORD_TRY(chord_parse_expression(p, true, &item));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, item));
+    }
+    return chord_parse_next(p);
+}
+
+static chord_status parse_dict(chord_parser *p, chord_node **out)
+{
+    CHORD_TRY(chord_parse_node(p, CHORD_N_DICT, p->now.at, out));
+    CHORD_TRY(chord_parse_next(p));
+    while (p->now.kind != CHORD_T_RBRACE) {
+        chord_node *key, *value;
+        if ((*out)->list.count > 0) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
+        if (p->now.kind == CHORD_T_RBRACE) break;
+        CHORD_TRY(chord_parse_expression(p, true, &key));
+        CHORD_TRY(chord_parse_expect(p, CHORD_T_COLON));
+        CHORD_TRY(chord_parse_expression(p, true, &value));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, key));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, value));
+    }
+    return chord_parse_next(p);
+}
+
+static chord_status parse_primary(chord_parser *p, bool with_namespace, chord_node **out)
+{
+    chord_token token = p->now;
+    switch (token.kind) {
+    case CHORD_T_NAME: return parse_name(p, with_namespace, out);
+    case CHORD_T_TEXT: return parse_strings(p, out);
+    case CHORD_T_INT:
+        CHORD_TRY(make_const(p, token.at, chord_int(token.integer), out));
+        return chord_parse_next(p);
+    case CHORD_T_FLOAT:
+        CHORD_TRY(make_const(p, token.at, chord_float(token.number), out));
+        return chord_parse_next(p);
+    case CHORD_T_LPAREN:
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(chord_parse_tuple(p, (chord_tuple_rule){.conditional = true, .parentheses = true}, out));
+        return chord_parse_expect(p, CHORD_T_RPAREN);
+    case CHORD_T_LBRACKET: return parse_list(p, out);
+    case CHORD_T_LBRACE: return parse_dict(p, out);
+    default: return chord_parse_fail(p, token.at, "unexpected '%s'", chord_token_text(token.kind));
+    }
+}
+
+static bool tuple_ends(const chord_parser *p, const chord_tuple_rule *rule)
+{
+    return p->now.kind == CHORD_T_VARIABLE_END || p->now.kind == CHORD_T_BLOCK_END || p->now.kind == CHORD_T_RPAREN ||
+           (rule->end != NULL && chord_parse_at(p, rule->end));
+}
+
+chord_status chord_parse_tuple(chord_parser *p, chord_tuple_rule rule, chord_node **out)
+{
+    chord_nodes items = {0};
+    bool tuple = false;
+    uint32_t at = p->now.at;
+    while (!tuple_ends(p, &rule)) {
+        chord_node *item;
+        if (rule.simplified) CHORD_TRY(parse_primary(p, rule.with_namespace, &item));
+        else CHORD_TRY(chord_parse_expression(p, rule.conditional, &item));
+        CHORD_TRY(chord_nodes_add(p->vm, &items, item));
+        if (p->now.kind != CHORD_T_COMMA) break;
+        tuple = true;
+        CHORD_TRY(chord_parse_next(p));
+    }
+    if (!tuple && items.count == 1) {
+        *out = items.items[0];
+        return CHORD_OK;
+    }
+    if (!tuple && !rule.parentheses)
+        return chord_parse_fail(p, p->now.at, "expected an expression, got '%s'", chord_token_text(p->now.kind));
+    CHORD_TRY(chord_parse_node(p, CHORD_N_TUPLE, at, out));
+    (*out)->list = items;
+    return CHORD_OK;
+}
+
+/* ---- what follows a value -------------------------------------------------------------------------- */
+
+static bool at_item_end(const chord_parser *p) { return p->now.kind == CHORD_T_RBRACKET || p->now.kind == CHORD_T_COMMA; }
+
+/* "a", "a:b", "::c" between brackets. */
+static chord_status parse_subscript_item(chord_parser *p, chord_node **out)
+{
+    uint32_t at = p->now.at;
+    chord_node *start = NULL;
+    if (p->now.kind != CHORD_T_COLON) {
+        CHORD_TRY(chord_parse_expression(p, true, &start));
+        if (p->now.kind != CHORD_T_COLON) {
+            *out = start;
+            return CHORD_OK;
+        }
+    }
+    CHORD_TRY(chord_parse_node(p, CHORD_N_SLICE, at, out));
+    (*out)->a = start;
+    CHORD_TRY(chord_parse_next(p));
+    if (p->now.kind != CHORD_T_COLON && !at_item_end(p)) CHORD_TRY(chord_parse_expression(p, true, &(*out)->b));
+    if (p->now.kind != CHORD_T_COLON) return CHORD_OK;
+    CHORD_TRY(chord_parse_next(p));
+    return at_item_end(p) ? CHORD_OK : chord_parse_expression(p, true, &(*out)->c);
+}
+
+static chord_status parse_subscript(chord_parser *p, chord_node *object, chord_node **out)
+{
+    chord_nodes items = {0};
+    uint32_t at = p->now.at;
+    CHORD_TRY(chord_parse_next(p));
+    while (p->now.kind != CHORD_T_RBRACKET) {
+        chord_node *item;
+        if (items.count > 0) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
+        CHORD_TRY(parse_subscript_item(p, &item));
+        CHORD_TRY(chord_nodes_add(p->vm, &items, item));
+    }
+    CHORD_TRY(chord_parse_next(p));
+    CHORD_TRY(chord_parse_node(p, CHORD_N_ITEM, at, out));
+    (*out)->a = object;
+    if (items.count == 1) {
+        (*out)->b = items.items[0];
+        return CHORD_OK;
+    }
+    for (uint32_t i = 0; i < items.count; i++)
+        if (items.items[i]->kind == CHORD_N_SLICE) return chord_parse_fail(p, items.items[i]->at, "a slice in a tuple");
+    CHORD_TRY(chord_parse_node(p, CHORD_N_TUPLE, at, &(*out)->b));
+    (*out)->b->list = items;
+    return CHORD_OK;
+}
+
+static chord_status parse_attribute(chord_parser *p, chord_node *object, chord_node **out)
+{
+    uint32_t at = p->now.at;
+    CHORD_TRY(chord_parse_next(p));
+    if (p->now.kind == CHORD_T_INT) {
+        CHORD_TRY(chord_parse_node(p, CHORD_N_ITEM, at, out));
+        CHORD_TRY(make_const(p, p->now.at, chord_int(p->now.integer), &(*out)->b));
+        (*out)->a = object;
+        return chord_parse_next(p);
+    }
+    const chord_name *name;
+    CHORD_TRY(chord_parse_node(p, CHORD_N_ATTR, at, out));
+    CHORD_TRY(chord_parse_expect_name(p, &name));
+    (*out)->a = object;
+    (*out)->value = chord_text(name->text, name->len);
+    return CHORD_OK;
+}
+
+static chord_status parse_argument(chord_parser *p, chord_node *call)
+{
+    uint32_t at = p->now.at;
+    const chord_token *look;
+    chord_node *argument, *value;
+    if (p->now.kind == CHORD_T_MUL || p->now.kind == CHORD_T_POW) {
+        chord_node **star = p->now.kind == CHORD_T_MUL ? &call->star : &call->star_star;
+        if (*star != NULL || call->star_star != NULL) return chord_parse_fail(p, at, "invalid syntax in a call");
+        CHORD_TRY(chord_parse_next(p));
+        return chord_parse_expression(p, true, star);
+    }
+    CHORD_TRY(chord_parse_look(p, &look));
+    if (p->now.kind != CHORD_T_NAME || look->kind != CHORD_T_ASSIGN) {
+        if (call->named.count > 0 || call->star != NULL || call->star_star != NULL)
+            return chord_parse_fail(p, at, "an argument by position follows one by name");
+        CHORD_TRY(chord_parse_expression(p, true, &argument));
+        return chord_nodes_add(p->vm, &call->list, argument);
+    }
+    if (call->star_star != NULL) return chord_parse_fail(p, at, "invalid syntax in a call");
+    CHORD_TRY(chord_parse_node(p, CHORD_N_NAME, at, &argument));
+    CHORD_TRY(chord_parse_expect_name(p, &argument->name));
+    CHORD_TRY(chord_parse_next(p));
+    for (uint32_t i = 0; i < call->named.count; i++)
+        if (call->named.items[i]->name == argument->name) return chord_parse_fail(p, at, "the same argument twice");
+    CHORD_TRY(chord_parse_expression(p, true, &value));
+    argument->a = value;
+    return chord_nodes_add(p->vm, &call->named, argument);
+}
+
+/* "(a, *b, c=1, **d)" into call. */
+static chord_status parse_arguments(chord_parser *p, chord_node *call)
+{
+    bool first = true;
+    CHORD_TRY(chord_parse_expect(p, CHORD_T_LPAREN));
+    for (; p->now.kind != CHORD_T_RPAREN; first = false) {
+        if (!first) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
+        if (p->now.kind == CHORD_T_RPAREN) break;
+        CHORD_TRY(parse_argument(p, call));
+    }
+    return chord_parse_next(p);
+}
+
+static chord_status parse_call(chord_parser *p, chord_node *callee, chord_node **out)
+{
+    CHORD_TRY(chord_parse_node(p, CHORD_N_CALL, p->now.at, out));
+    (*out)->a = callee;
+    return parse_arguments(p, *out);
+}
+
+/* A filter's or test's name; dots may be part of it. */
+static chord_status parse_dotted_name(chord_parser *p, const chord_name **out)
+{
+    char text[128];
+    size_t n = 0;
+    const chord_name *part;
+    CHORD_TRY(chord_parse_expect_name(p, out));
+    if (p->now.kind != CHORD_T_DOT) return CHORD_OK;
+    n = chord_format(text, sizeof text, "%s", (*out)->text);
+    while (p->now.kind == CHORD_T_DOT) {
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(chord_parse_expect_name(p, &part));
+        if (n >= sizeof text) return chord_parse_fail(p, p->now.at, "a name of more than %zu bytes", sizeof text);
+        n += chord_format(text + n, sizeof text - n, ".%s", part->text);
+    }
+    if (n >= sizeof text) return chord_parse_fail(p, p->now.at, "a name of more than %zu bytes", sizeof text);
+    return chord_jinja_intern(p->vm, text, n, out);
+}
+
+chord_status chord_parse_filters(chord_parser *p, chord_node *input, bool inline_first, chord_node **out)
+{
+    *out = input;
+    for (; inline_first || p->now.kind == CHORD_T_PIPE; inline_first = false) {
+        if (!inline_first) CHORD_TRY(chord_parse_next(p));
+        chord_node *filter;
+        CHORD_TRY(chord_parse_node(p, CHORD_N_FILTER, p->now.at, &filter));
+        CHORD_TRY(parse_dotted_name(p, &filter->name));
+        if (p->now.kind == CHORD_T_LPAREN) CHORD_TRY(parse_arguments(p, filter));
+        filter->builtin = chord_filter_find(filter->name->text, filter->name->len);
+        filter->a = *out;
+        *out = filter;
+    }
+    return CHORD_OK;
+}
+
+static chord_status parse_postfix(chord_parser *p, chord_node **node)
+{
+    for (;;) {
+        if (p->now.kind == CHORD_T_DOT) CHORD_TRY(parse_attribute(p, *node, node));
+        else if (p->now.kind == CHORD_T_LBRACKET) CHORD_TRY(parse_subscript(p, *node, node));
+        else if (p->now.kind == CHORD_T_LPAREN) CHORD_TRY(parse_call(p, *node, node));
+        else return CHORD_OK;
+    }
+}
+
+static bool at_test_argument(const chord_parser *p)
+{
+    switch (p->now.kind) {
+    case CHORD_T_NAME: return !chord_parse_at(p, "else") && !chord_parse_at(p, "or") && !chord_parse_at(p, "and");
+    case CHORD_T_TEXT:
+    case CHORD_T_INT:
+    case CHORD_T_FLOAT:
+    case CHORD_T_LBRACKET:
+    case CHORD_T_LBRACE: return true;
+    default: return false;
+    }
+}
+
+static chord_status parse_test(chord_parser *p, chord_node *input, chord_node **out)
+{
+    CHORD_TRY(chord_parse_node(p, CHORD_N_TEST, p->now.at, out));
+    chord_node *test = *out;
+    test->a = input;
+    CHORD_TRY(chord_parse_next(p));
+    CHORD_TRY(chord_parse_skip(p, "not", &test->flag));
+    CHORD_TRY(parse_dotted_name(p, &test->name));
+    test->builtin = chord_builtin_find(chord_tests, test->name->text, test->name->len);
+    if (p->now.kind == CHORD_T_LPAREN) return parse_arguments(p, test);
+    if (!at_test_argument(p)) return CHORD_OK;
+    if (chord_parse_at(p, "is")) return chord_parse_fail(p, p->now.at, "tests with 'is' cannot be chained");
+    chord_node *argument;
+    CHORD_TRY(parse_primary(p, false, &argument));
+    CHORD_TRY(parse_postfix(p, &argument));
+    return chord_nodes_add(p->vm, &test->list, argument);
+}
+
+static chord_status parse_filter_expression(chord_parser *p, chord_node **node)
+{
+    for (;;) {
+        if (p->now.kind == CHORD_T_PIPE) CHORD_TRY(chord_parse_filters(p, *node, false, node));
+        else if (chord_parse_at(p, "is")) CHORD_TRY(parse_test(p, *node, node));
+        else if (p->now.kind == CHORD_T_LPAREN) CHORD_TRY(parse_call(p, *node, node));
+        else return CHORD_OK;
+    }
+}
+
+/* ---- operators ----------------------------------------------------------------------------------------- */
+
+static chord_status parse_unary(chord_parser *p, bool with_filter, chord_node **out)
+{
+    chord_token_kind kind = p->now.kind;
+    if (kind == CHORD_T_SUB || kind == CHORD_T_ADD) {
+        CHORD_TRY(chord_parse_node(p, kind == CHORD_T_SUB ? CHORD_N_NEG : CHORD_N_POS, p->now.at, out));
+        CHORD_TRY(chord_parse_enter(p));
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(parse_unary(p, false, &(*out)->a));
+        p->depth--;
+    } else {
+        CHORD_TRY(parse_primary(p, false, out));
+    }
+    CHORD_TRY(parse_postfix(p, out));
+    return with_filter ? parse_filter_expression(p, out) : CHORD_OK;
+}
+
+/* Levels of binary operators, loosest first; each token belongs to one. */
+enum { LEVEL_ADD, LEVEL_CONCAT, LEVEL_MUL, LEVEL_POW, LEVEL_UNARY };
+
+static int level_of(chord_token_kind kind)
+{
+    switch (kind) {
+    case CHORD_T_ADD:
+    case CHORD_T_SUB: return LEVEL_ADD;
+    case CHORD_T_TILDE: return LEVEL_CONCAT;
+    case CHORD_T_MUL:
+    case CHORD_T_DIV:
+    case CHORD_T_FLOORDIV:
+    case CHORD_T_MOD: return LEVEL_MUL;
+    case CHORD_T_POW: return LEVEL_POW;
+    default: return LEVEL_UNARY;
+    }
+}
+
+/* Appends an operator to a chain; the array is full at powers of two. */
+static chord_status add_operator(chord_parser *p, chord_node *node, uint32_t n, chord_token_kind op)
+{
+    uint8_t *ops = (uint8_t *)node->ops;
+    if ((n & (n - 1)) == 0) {
+        CHORD_TRY(chord_jinja_get(p->vm, n == 0 ? 1 : n * 2, &ops));
+        if (n > 0) memcpy(ops, node->ops, n);
+        node->ops = ops;
+    }
+    ops[n] = (uint8_t)op;
+    return CHORD_OK;
+}
+
+static chord_status make_chain(chord_parser *p, chord_node_kind kind, chord_node **out)
+{
+    chord_node *first = *out;
+    CHORD_TRY(chord_parse_node(p, kind, first->at, out));
+    return chord_nodes_add(p->vm, &(*out)->list, first);
+}
+
+static chord_status parse_math(chord_parser *p, int level, chord_node **out)
+{
+    if (level == LEVEL_UNARY) return parse_unary(p, true, out);
+    CHORD_TRY(parse_math(p, level + 1, out));
+    if (level_of(p->now.kind) != level) return CHORD_OK;
+    chord_node *chain = *out, *operand;
+    CHORD_TRY(make_chain(p, level == LEVEL_CONCAT ? CHORD_N_CONCAT : CHORD_N_ARITH, &chain));
+    *out = chain;
+    for (uint32_t n = 0; level_of(p->now.kind) == level; n++) {
+        CHORD_TRY(add_operator(p, chain, n, p->now.kind));
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(parse_math(p, level + 1, &operand));
+        CHORD_TRY(chord_nodes_add(p->vm, &chain->list, operand));
+    }
+    return CHORD_OK;
+}
+
+/* The comparison the parser stands at, EOF for none; its tokens are taken. */
+static chord_status take_comparison(chord_parser *p, chord_token_kind *op)
+{
+    *op = CHORD_T_EOF;
+    if (p->now.kind >= CHORD_T_EQ && p->now.kind <= CHORD_T_LE) {
+        *op = p->now.kind;
+    } else if (chord_parse_at(p, "in")) {
+        *op = CHORD_T_IN;
+    } else if (chord_parse_at(p, "not")) {
+        const chord_token *look;
+        CHORD_TRY(chord_parse_look(p, &look));
+        if (look->kind != CHORD_T_NAME || look->len != 2 || memcmp(look->text, "in", 2) != 0) return CHORD_OK;
+        *op = CHORD_T_NOT_IN;
+        CHORD_TRY(chord_parse_next(p));
+    } else {
+        return CHORD_OK;
+    }
+    return chord_parse_next(p);
+}
+
+static chord_status parse_compare(chord_parser *p, chord_node **out)
+{
+    chord_token_kind op;
+    CHORD_TRY(parse_math(p, LEVEL_ADD, out));
+    CHORD_TRY(take_comparison(p, &op));
+    if (op == CHORD_T_EOF) return CHORD_OK;
+    CHORD_TRY(make_chain(p, CHORD_N_COMPARE, out));
+    for (uint32_t n = 0; op != CHORD_T_EOF; n++) {
+        chord_node *operand;
+        CHORD_TRY(add_operator(p, *out, n, op));
+        CHORD_TRY(parse_math(p, LEVEL_ADD, &operand));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, operand));
+        CHORD_TRY(take_comparison(p, &op));
+    }
+    return CHORD_OK;
+}
+
+static chord_status parse_not(chord_parser *p, chord_node **out)
+{
+    if (!chord_parse_at(p, "not")) return parse_compare(p, out);
+    CHORD_TRY(chord_parse_node(p, CHORD_N_NOT, p->now.at, out));
+    CHORD_TRY(chord_parse_enter(p));
+    CHORD_TRY(chord_parse_next(p));
+    CHORD_TRY(parse_not(p, &(*out)->a));
+    p->depth--;
+    return CHORD_OK;
+}
+
+static chord_status parse_and(chord_parser *p, chord_node **out)
+{
+    CHORD_TRY(parse_not(p, out));
+    if (!chord_parse_at(p, "and")) return CHORD_OK;
+    CHORD_TRY(make_chain(p, CHORD_N_AND, out));
+    while (chord_parse_at(p, "and")) {
+        chord_node *operand;
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(parse_not(p, &operand));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, operand));
+    }
+    return CHORD_OK;
+}
+
+static chord_status parse_or(chord_parser *p, chord_node **out)
+{
+    CHORD_TRY(parse_and(p, out));
+    if (!chord_parse_at(p, "or")) return CHORD_OK;
+    CHORD_TRY(make_chain(p, CHORD_N_OR, out));
+    while (chord_parse_at(p, "or")) {
+        chord_node *operand;
+        CHORD_TRY(chord_parse_next(p));
+        CHORD_TRY(parse_and(p, &operand));
+        CHORD_TRY(chord_nodes_add(p->vm, &(*out)->list, operand));
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_parse_expression(chord_parser *p, bool conditional, chord_node **out)
+{
+    bool more;
+    CHORD_TRY(chord_parse_enter(p));
+    CHORD_TRY(parse_or(p, out));
+    while (conditional) {
+        chord_node *then = *out;
+        CHORD_TRY(chord_parse_skip(p, "if", &more));
+        if (!more) break;
+        CHORD_TRY(chord_parse_node(p, CHORD_N_COND, then->at, out));
+        (*out)->b = then;
+        CHORD_TRY(parse_or(p, &(*out)->a));
+        CHORD_TRY(chord_parse_skip(p, "else", &more));
+        if (more) CHORD_TRY(chord_parse_expression(p, true, &(*out)->c));
+    }
+    p->depth--;
+    return CHORD_OK;
+}

@@ -1,0 +1,532 @@
+/* jinja_format.c - "%s" % x, "{}".format(x), dates, and text to numbers. */
+#include "text/jinja_inner.h"
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* ---- text to numbers -------------------------------------------------------------------------------------------- */
+
+static int digit_value(char c)
+{
+    if (is_digit(c)) return c - '0';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 10;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 10 : 99;
+}
+
+/* "0x", "0o", "0b" in front of digits of that base; base 0 takes it from there. */
+static size_t base_prefix(const char *text, size_t len, int64_t *base)
+{
+    char letter = len > 2 && text[0] == '0' ? (char)(text[1] | 0x20) : '\0';
+    int64_t named = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
+    bool fits = named != 0 && (*base == 0 || *base == named);
+    if (*base == 0) *base = named != 0 ? named : 10;
+    return fits ? 2 : 0;
+}
+
+chord_status chord_parse_int(chord_jinja *vm, chord_value text, int64_t base, int64_t *out, bool *ok)
+{
+    chord_value v = chord_text_strip(text, (chord_value){0}, true, true);
+    bool minus = v.len > 0 && v.text[0] == '-', digit_before = false;
+    size_t at = v.len > 0 && (minus || v.text[0] == '+');
+    int64_t value = 0;
+    *ok = false;
+    if (base != 0 && (base < 2 || base > 36)) return chord_jinja_fail(vm, CHORD_INVALID, "a base must be 0 or 2 to 36");
+    size_t prefix = base_prefix(v.text + at, v.len - at, &base);
+    at += prefix;
+    if (prefix > 0 && at < v.len && v.text[at] == '_') at++;
+    for (; at < v.len; at++) {
+        if (v.text[at] == '_' && digit_before) {
+            digit_before = false;
+            continue;
+        }
+        int digit = digit_value(v.text[at]);
+        if (digit >= base) return CHORD_OK;
+        digit_before = true;
+        if (__builtin_mul_overflow(value, base, &value) || __builtin_sub_overflow(value, digit, &value))
+            return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "integers beyond 64 bits are not supported");
+    }
+    *ok = digit_before;
+    if (*ok && !minus && __builtin_sub_overflow((int64_t)0, value, &value))
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "integers beyond 64 bits are not supported");
+    *out = value;
+    return CHORD_OK;
+}
+
+static bool word_is(const char *text, size_t len, const char *word)
+{
+    if (len != strlen(word)) return false;
+    for (size_t i = 0; i < len; i++)
+        if ((text[i] | 0x20) != word[i]) return false;
+    return true;
+}
+
+bool chord_parse_float(chord_value text, double *out)
+{
+    chord_value v = chord_text_strip(text, (chord_value){0}, true, true);
+    char plain[512];
+    size_t n = 0, sign = v.len > 0 && (v.text[0] == '-' || v.text[0] == '+');
+    bool minus = sign && v.text[0] == '-';
+    if (word_is(v.text + sign, v.len - sign, "inf") || word_is(v.text + sign, v.len - sign, "infinity")) {
+        *out = minus ? -__builtin_inf() : __builtin_inf();
+        return true;
+    }
+    if (word_is(v.text + sign, v.len - sign, "nan")) {
+        *out = __builtin_nan("");
+        return true;
+    }
+    for (size_t i = 0; i < v.len; i++) {
+        bool joins = v.text[i] == '_' && i > 0 && i + 1 < v.len && is_digit(v.text[i - 1]) && is_digit(v.text[i + 1]);
+        if (joins) continue;
+        if (n == sizeof plain - 1) return false;
+        if (n > sign && plain[n - 1] == '0' && n - 1 == sign && is_digit(v.text[i])) n--; /* leading zeros */
+        plain[n++] = v.text[i];
+    }
+    /* "1." and "1.e5" are numbers to Python, but not to JSON's grammar. */
+    size_t dot = chord_text_find(chord_text(plain, n), chord_literal("."), 0);
+    if (dot != SIZE_MAX && dot > sign && (dot + 1 == n || (plain[dot + 1] | 0x20) == 'e')) {
+        memmove(plain + dot, plain + dot + 1, n - dot - 1);
+        n--;
+    }
+    return n > 0 && chord_text_to_f64(plain, n, out) == n;
+}
+
+/* ---- one field ------------------------------------------------------------------------------------------------------ */
+
+/* A conversion in either language: [[fill]align][sign][#][0][width][,][.precision][type]. */
+typedef struct field {
+    chord_value fill;
+    char align; /* '<', '>', '^', '=' or 0 */
+    char sign;  /* '+', ' ' or 0 */
+    bool alternate, group;
+    int64_t width, precision; /* -1: not given */
+    char type;                /* 0: by the value */
+} field;
+
+static chord_status put_times(chord_jinja *vm, chord_value fill, int64_t n)
+{
+    for (; n > 0; n--) CHORD_TRY(chord_put(vm, fill.text, fill.len));
+    return CHORD_OK;
+}
+
+/* sign and body, padded. A field wider than what is left of the output fails in the buffer. */
+static chord_status put_padded(chord_jinja *vm, const field *f, chord_value sign, chord_value body, char align)
+{
+    int64_t have = (int64_t)(chord_text_count(sign.text, sign.len) + chord_text_count(body.text, body.len));
+    int64_t room = f->width > have ? f->width - have : 0;
+    if (f->align != 0) align = f->align;
+    int64_t left = align == '>' ? room : align == '^' ? room / 2 : 0;
+    int64_t right = align == '=' ? 0 : room - left;
+    CHORD_TRY(chord_jinja_spend(vm, (uint64_t)room));
+    CHORD_TRY(put_times(vm, f->fill, left));
+    CHORD_TRY(chord_put(vm, sign.text, sign.len));
+    if (align == '=') CHORD_TRY(put_times(vm, f->fill, room));
+    CHORD_TRY(chord_put(vm, body.text, body.len));
+    return put_times(vm, f->fill, right);
+}
+
+/* Digits with a comma between thousands. */
+static size_t group_digits(const char *digits, size_t n, char *out)
+{
+    size_t whole = 0, to = 0;
+    while (whole < n && is_digit(digits[whole])) whole++;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && i < whole && (whole - i) % 3 == 0) out[to++] = ',';
+        out[to++] = digits[i];
+    }
+    return to;
+}
+
+static chord_value sign_of(const field *f, bool minus)
+{
+    return chord_literal(minus ? "-" : f->sign == '+' ? "+" : f->sign == ' ' ? " " : "");
+}
+
+static size_t write_radix(uint64_t value, uint32_t radix, bool capital, char out[72])
+{
+    const char *digits = capital ? "0123456789ABCDEF" : "0123456789abcdef";
+    size_t at = 72;
+    for (; value > 0 || at == 72; value /= radix) out[--at] = digits[value % radix];
+    memmove(out, out + at, 72 - at);
+    return 72 - at;
+}
+
+static chord_status put_integer(chord_jinja *vm, const field *f, int64_t value)
+{
+    char digits[72], grouped[100], sign[8];
+    bool minus = value < 0, capital = f->type == 'X';
+    uint64_t magnitude = minus ? 0 - (uint64_t)value : (uint64_t)value;
+    uint32_t radix = f->type == 'x' || capital ? 16 : f->type == 'o' ? 8 : f->type == 'b' ? 2 : 10;
+    size_t n = write_radix(magnitude, radix, capital, digits);
+    chord_value body = chord_text(digits, n), lead = sign_of(f, minus);
+    if (f->group) body = chord_text(grouped, group_digits(digits, n, grouped));
+    if (f->alternate && radix != 10) {
+        size_t used = chord_format(sign, sizeof sign, "%s0%c", lead.text, f->type);
+        lead = chord_text(sign, used);
+    }
+    return put_padded(vm, f, lead, body, '>');
+}
+
+static chord_status put_float(chord_jinja *vm, const field *f, double value)
+{
+    char digits[420], grouped[560];
+    bool minus = __builtin_signbit(value) && value == value, percent = f->type == '%';
+    double magnitude = minus ? -value : value;
+    int64_t places = f->precision < 0 ? 6 : f->precision;
+    size_t n;
+    if (f->type == 'e' || f->type == 'E' || f->type == 'g' || f->type == 'G' || f->type == 'n')
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the conversion '%c' is not supported", f->type);
+    if (places > 60) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "more than 60 places of a number are not supported");
+    if (percent) magnitude *= 100;
+    if (magnitude != magnitude || magnitude - magnitude != 0) n = chord_format(digits, sizeof digits, magnitude == magnitude ? "inf" : "nan");
+    else if (f->type == 0 && f->precision < 0) n = chord_f64_to_text(magnitude, digits);
+    else if (f->type == 0) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "a precision without a conversion is not supported");
+    else n = chord_format(digits, sizeof digits, "%.*f", (int)places, magnitude);
+    if (percent) digits[n++] = '%';
+    chord_value body = chord_text(digits, n);
+    if (f->group) body = chord_text(grouped, group_digits(digits, n, grouped));
+    return put_padded(vm, f, sign_of(f, minus), body, '>');
+}
+
+static chord_status put_text(chord_jinja *vm, const field *f, chord_value text)
+{
+    if (f->precision >= 0) text.len = chord_text_offset(text.text, text.len, (size_t)f->precision);
+    return put_padded(vm, f, chord_literal(""), text, '<');
+}
+
+static chord_status read_number(chord_jinja *vm, chord_value format, size_t *at, int64_t *out)
+{
+    if (*at >= format.len || !is_digit(format.text[*at])) return CHORD_OK;
+    for (*out = 0; *at < format.len && is_digit(format.text[*at]); (*at)++) {
+        *out = *out * 10 + (format.text[*at] - '0');
+        if (*out > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX) return chord_jinja_fail(vm, CHORD_INVALID, "a field is too wide");
+    }
+    return CHORD_OK;
+}
+
+/* ---- "%s" % args --------------------------------------------------------------------------------------------------- */
+
+typedef struct percent {
+    chord_value format, args;
+    size_t at, used; /* of the format; of the arguments, when they are a tuple or one value */
+    bool markup;
+} percent;
+
+static chord_status next_argument(chord_jinja *vm, percent *p, chord_value *out)
+{
+    size_t count = p->args.kind == CHORD_V_TUPLE ? p->args.len : 1;
+    if (p->used >= count) return chord_jinja_fail(vm, CHORD_INVALID, "not enough arguments for the format string");
+    *out = p->args.kind == CHORD_V_TUPLE ? p->args.items[p->used] : p->args;
+    p->used++;
+    return CHORD_OK;
+}
+
+/* "(name)": the argument of that name; *named: there was one. */
+static chord_status named_argument(chord_jinja *vm, percent *p, chord_value *out, bool *named)
+{
+    const chord_value *found;
+    *named = p->at < p->format.len && p->format.text[p->at] == '(';
+    if (!*named) return CHORD_OK;
+    size_t from = ++p->at, open = 1;
+    for (; p->at < p->format.len; p->at++) {
+        if (p->format.text[p->at] == '(') open++;
+        if (p->format.text[p->at] == ')' && --open == 0) break;
+    }
+    if (p->at >= p->format.len) return chord_jinja_fail(vm, CHORD_INVALID, "incomplete key in a format string");
+    if (p->args.kind != CHORD_V_DICT) return chord_jinja_fail(vm, CHORD_INVALID, "the format requires a mapping");
+    chord_value key = chord_text_part(p->format, from, p->at++);
+    key.sub = 0;
+    CHORD_TRY(chord_dict_find(vm, p->args.dict, key, &found));
+    if (found == NULL) return chord_jinja_fail(vm, CHORD_INVALID, "no value '%.*s' for the format", key.len < 64 ? (int)key.len : 64, key.text);
+    *out = *found;
+    p->used = 1;
+    return CHORD_OK;
+}
+
+static chord_status star_or_number(chord_jinja *vm, percent *p, int64_t *out)
+{
+    chord_value v;
+    if (p->at >= p->format.len || p->format.text[p->at] != '*') return read_number(vm, p->format, &p->at, out);
+    p->at++;
+    CHORD_TRY(next_argument(vm, p, &v));
+    if (!chord_is_integer(v) || chord_integer_of(v) > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX || chord_integer_of(v) < -(int64_t)CHORD_TEMPLATE_OUTPUT_MAX)
+        return chord_jinja_fail(vm, CHORD_INVALID, "* wants a small integer");
+    *out = chord_integer_of(v);
+    return CHORD_OK;
+}
+
+static chord_status read_percent_flags(chord_jinja *vm, percent *p, field *f)
+{
+    for (; p->at < p->format.len; p->at++) {
+        char c = p->format.text[p->at];
+        if (c == '-') f->align = '<';
+        else if (c == '+') f->sign = '+';
+        else if (c == ' ') f->sign = f->sign == 0 ? ' ' : f->sign;
+        else if (c == '#') f->alternate = true;
+        else if (c == '0') f->fill = chord_literal("0");
+        else break;
+    }
+    CHORD_TRY(star_or_number(vm, p, &f->width));
+    if (f->width < -1) {
+        f->align = '<';
+        f->width = -f->width;
+    }
+    if (p->at < p->format.len && p->format.text[p->at] == '.') {
+        p->at++;
+        f->precision = 0;
+        CHORD_TRY(star_or_number(vm, p, &f->precision));
+    }
+    while (p->at < p->format.len && (p->format.text[p->at] == 'l' || p->format.text[p->at] == 'h' || p->format.text[p->at] == 'L')) p->at++;
+    if (p->at >= p->format.len) return chord_jinja_fail(vm, CHORD_INVALID, "incomplete format");
+    f->type = p->format.text[p->at++];
+    return CHORD_OK;
+}
+
+static chord_status put_character(chord_jinja *vm, const field *f, chord_value v)
+{
+    char bytes[4];
+    if (v.kind == CHORD_V_TEXT && chord_text_count(v.text, v.len) == 1) return put_padded(vm, f, chord_literal(""), v, '>');
+    if (!chord_is_integer(v) || chord_integer_of(v) < 0 || chord_integer_of(v) > 0x10FFFF)
+        return chord_jinja_fail(vm, CHORD_INVALID, "%%c wants a character or its number");
+    size_t n = chord_utf8_encode((uint32_t)chord_integer_of(v), bytes);
+    return put_padded(vm, f, chord_literal(""), chord_text(bytes, n), '>');
+}
+
+static chord_status put_percent_text(chord_jinja *vm, percent *p, field *f, chord_value v)
+{
+    size_t start = vm->work.len;
+    if (p->markup) CHORD_TRY(chord_put_escaped(vm, v));
+    else if (f->type == 'r') CHORD_TRY(chord_put_repr(vm, v));
+    else CHORD_TRY(chord_put_str(vm, v));
+    if (f->precision < 0 && f->width <= 0) return CHORD_OK;
+    chord_value text;
+    CHORD_TRY(chord_build_end(vm, start, &text));
+    if (f->fill.text[0] == '0') f->fill = chord_literal(" ");
+    if (f->align == 0) f->align = '>';
+    return put_text(vm, f, text);
+}
+
+static chord_status put_percent(chord_jinja *vm, percent *p, field *f, chord_value v)
+{
+    if (v.kind == CHORD_V_UNDEFINED && f->type != 's' && f->type != 'r') return chord_undefined_fail(vm, v);
+    if (f->fill.text[0] == '0' && f->align == 0) f->align = '=';
+    if (f->align == '<') f->fill = chord_literal(" ");
+    switch (f->type) {
+    case 's':
+    case 'r': return put_percent_text(vm, p, f, v);
+    case 'c': return put_character(vm, f, v);
+    case 'd':
+    case 'i':
+    case 'u': {
+        int64_t whole;
+        if (!chord_is_number(v)) break;
+        if (v.kind == CHORD_V_FLOAT) CHORD_TRY(chord_float_to_int(vm, v.number, &whole));
+        else whole = chord_integer_of(v);
+        return put_integer(vm, f, whole);
+    }
+    case 'x':
+    case 'X':
+    case 'o':
+        if (!chord_is_integer(v)) break;
+        return put_integer(vm, f, chord_integer_of(v));
+    case 'f':
+    case 'F':
+    case 'e':
+    case 'E':
+    case 'g':
+    case 'G':
+        if (!chord_is_number(v)) break;
+        return put_float(vm, f, chord_number_of(v));
+    case 'a': return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the conversion '%%a' is not supported");
+    default: return chord_jinja_fail(vm, CHORD_INVALID, "unknown conversion in a format string");
+    }
+    return chord_jinja_fail(vm, CHORD_INVALID, "%%%c: a number is required, not '%s'", f->type, chord_type_name(v));
+}
+
+chord_status chord_percent_format(chord_jinja *vm, chord_value format, chord_value args, chord_value *out)
+{
+    percent p = {.format = format, .args = args, .markup = format.sub == CHORD_SUB_MARKUP};
+    size_t start = vm->work.len, plain = 0;
+    while (p.at < format.len) {
+        if (format.text[p.at] != '%') {
+            p.at++;
+            continue;
+        }
+        CHORD_TRY(chord_put(vm, format.text + plain, p.at++ - plain));
+        field f = {.fill = chord_literal(" "), .width = -1, .precision = -1};
+        chord_value v;
+        bool named;
+        CHORD_TRY(named_argument(vm, &p, &v, &named));
+        CHORD_TRY(read_percent_flags(vm, &p, &f));
+        plain = p.at;
+        if (f.type == '%') {
+            CHORD_TRY(chord_put(vm, "%", 1));
+            continue;
+        }
+        if (!named) CHORD_TRY(next_argument(vm, &p, &v));
+        CHORD_TRY(put_percent(vm, &p, &f, v));
+    }
+    CHORD_TRY(chord_put(vm, format.text + plain, format.len - plain));
+    bool may_remain = args.kind == CHORD_V_DICT || args.kind == CHORD_V_LIST || args.kind == CHORD_V_UNDEFINED;
+    if (args.kind == CHORD_V_TUPLE ? p.used < args.len : p.used == 0 && !may_remain)
+        return chord_jinja_fail(vm, CHORD_INVALID, "not all arguments were used by the format string");
+    CHORD_TRY(chord_build_end(vm, start, out));
+    out->sub = p.markup ? CHORD_SUB_MARKUP : 0;
+    return CHORD_OK;
+}
+
+/* ---- "{}".format(...) ------------------------------------------------------------------------------------------------ */
+
+typedef struct braces {
+    const chord_call *call;
+    int64_t next; /* the next "{}"; -1 after "{0}" */
+    bool markup;
+} braces;
+
+static chord_status read_spec(chord_jinja *vm, chord_value spec, field *f)
+{
+    size_t at = 0, fill = chord_text_offset(spec.text, spec.len, 1);
+    *f = (field){.fill = chord_literal(" "), .width = -1, .precision = -1};
+    if (spec.len > fill && (spec.text[fill] == '<' || spec.text[fill] == '>' || spec.text[fill] == '^' || spec.text[fill] == '=')) {
+        f->fill = chord_text_part(spec, 0, fill);
+        f->align = spec.text[fill];
+        at = fill + 1;
+    } else if (spec.len > 0 && (spec.text[0] == '<' || spec.text[0] == '>' || spec.text[0] == '^' || spec.text[0] == '=')) {
+        f->align = spec.text[0];
+        at = 1;
+    }
+    if (at < spec.len && (spec.text[at] == '+' || spec.text[at] == '-' || spec.text[at] == ' ')) f->sign = spec.text[at++];
+    if (at < spec.len && spec.text[at] == '#') f->alternate = at++ < spec.len;
+    if (at < spec.len && spec.text[at] == '0') {
+        if (f->align == 0) {
+            f->fill = chord_literal("0");
+            f->align = '=';
+        }
+        at++;
+    }
+    CHORD_TRY(read_number(vm, spec, &at, &f->width));
+    if (at < spec.len && spec.text[at] == ',') f->group = at++ < spec.len;
+    if (at < spec.len && spec.text[at] == '.') {
+        at++;
+        CHORD_TRY(read_number(vm, spec, &at, &f->precision));
+        if (f->precision < 0) return chord_jinja_fail(vm, CHORD_INVALID, "a format lacks its precision");
+    }
+    if (at < spec.len) f->type = spec.text[at++];
+    if (at < spec.len) return chord_jinja_fail(vm, CHORD_INVALID, "invalid format specifier '%.*s'", spec.len < 64 ? (int)spec.len : 64, spec.text);
+    return CHORD_OK;
+}
+
+static chord_status put_with_spec(chord_jinja *vm, chord_value v, chord_value spec)
+{
+    field f;
+    if (spec.len == 0) return chord_put_str(vm, v);
+    CHORD_TRY(read_spec(vm, spec, &f));
+    if (f.type == 'n' || f.type == 'c') return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the format type '%c' is not supported", f.type);
+    bool whole = f.type == 'd' || f.type == 'x' || f.type == 'X' || f.type == 'o' || f.type == 'b';
+    bool real = f.type == 'f' || f.type == 'F' || f.type == 'e' || f.type == 'E' || f.type == 'g' || f.type == 'G' || f.type == '%';
+    if (v.kind == CHORD_V_TEXT && (f.type == 0 || f.type == 's') && f.align != '=' && f.sign == 0) return put_text(vm, &f, v);
+    if (v.kind == CHORD_V_TEXT && f.type == 0 && f.align == '=' && f.sign == 0) { /* "{:05}" of a string fills behind it */
+        f.align = '<';
+        return put_text(vm, &f, v);
+    }
+    if (chord_is_integer(v) && (whole || f.type == 0) && f.precision < 0) return put_integer(vm, &f, chord_integer_of(v));
+    if (chord_is_number(v) && (real || (f.type == 0 && v.kind == CHORD_V_FLOAT))) return put_float(vm, &f, chord_number_of(v));
+    if (v.kind == CHORD_V_UNDEFINED) return chord_jinja_fail(vm, CHORD_INVALID, "an undefined value takes no format");
+    return chord_jinja_fail(vm, CHORD_INVALID, "the format '%.*s' does not fit a value of type '%s'",
+                            spec.len < 64 ? (int)spec.len : 64, spec.text, chord_type_name(v));
+}
+
+/* "0.name[key]" of a field. */
+static chord_status get_field(chord_jinja *vm, braces *b, chord_value path, chord_value *out)
+{
+    size_t end = 0;
+    while (end < path.len && path.text[end] != '.' && path.text[end] != '[') end++;
+    chord_value first = chord_text(path.text, end);
+    uint64_t index = 0;
+    bool numbered = chord_text_to_u64(first.text, first.len, &index);
+    if (numbered || first.len == 0) {
+        if (!numbered && b->next < 0) return chord_jinja_fail(vm, CHORD_INVALID, "numbered and plain fields in one format");
+        if (numbered && b->next > 0) return chord_jinja_fail(vm, CHORD_INVALID, "plain and numbered fields in one format");
+        if (!numbered) index = (uint64_t)b->next++;
+        else b->next = -1;
+        if (index >= b->call->count) return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument %" PRIu64, index);
+        *out = b->call->items[index];
+    } else {
+        size_t i = 0;
+        while (i < b->call->named_count && (b->call->names[i].len != first.len || memcmp(b->call->names[i].text, first.text, first.len) != 0)) i++;
+        if (i == b->call->named_count)
+            return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument '%.*s'", first.len < 64 ? (int)first.len : 64, first.text);
+        *out = b->call->named[i];
+    }
+    while (end < path.len) {
+        bool item = path.text[end] == '[';
+        size_t from = ++end;
+        while (end < path.len && (item ? path.text[end] != ']' : path.text[end] != '.' && path.text[end] != '[')) end++;
+        chord_value key = chord_text(path.text + from, end - from);
+        if (key.len == 0 || (item && end == path.len)) return chord_jinja_fail(vm, CHORD_INVALID, "an incomplete field in a format");
+        if (item && chord_text_to_u64(key.text, key.len, &index) && index < INT32_MAX) key = chord_int((int64_t)index);
+        if (item) CHORD_TRY(chord_value_item(vm, *out, key, out));
+        else CHORD_TRY(chord_value_member(vm, *out, key, out));
+        end += item;
+    }
+    return CHORD_OK;
+}
+
+static chord_status put_field(chord_jinja *vm, braces *b, chord_value text)
+{
+    chord_value v, path = text, spec = chord_literal("");
+    char conversion = '\0';
+    size_t at = 0, brackets = 0;
+    for (; at < text.len && (brackets > 0 || (text.text[at] != ':' && text.text[at] != '!')); at++) {
+        if (text.text[at] == '[') brackets++;
+        if (text.text[at] == ']' && brackets > 0) brackets--;
+    }
+    path.len = at;
+    if (at < text.len && text.text[at] == '!') {
+        if (at + 1 < text.len) conversion = text.text[at + 1];
+        at += 2;
+        if (at > text.len || (at < text.len && text.text[at] != ':') || (conversion != 'r' && conversion != 's'))
+            return chord_jinja_fail(vm, CHORD_INVALID, "an unknown conversion in a format");
+    }
+    if (at < text.len) spec = chord_text(text.text + at + 1, text.len - at - 1);
+    if (chord_text_find(spec, chord_literal("{"), 0) != SIZE_MAX)
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "fields inside of a format specifier are not supported");
+    CHORD_TRY(get_field(vm, b, path, &v));
+    size_t start = vm->work.len;
+    if (conversion == 'r') {
+        CHORD_TRY(chord_put_repr(vm, v));
+        CHORD_TRY(chord_build_end(vm, start, &v));
+    } else if (conversion == 's') {
+        CHORD_TRY(chord_value_str(vm, v, &v));
+    }
+    if (!b->markup || (v.kind == CHORD_V_TEXT && v.sub == CHORD_SUB_MARKUP)) return put_with_spec(vm, v, spec);
+    CHORD_TRY(put_with_spec(vm, v, spec));
+    CHORD_TRY(chord_build_end(vm, start, &v));
+    return chord_put_escaped(vm, v);
+}
+
+chord_status chord_brace_format(chord_jinja *vm, chord_value format, const chord_call *call, chord_value *out)
+{
+    braces b = {.call = call, .markup = format.sub == CHORD_SUB_MARKUP};
+    size_t start = vm->work.len;
+    for (size_t at = 0; at < format.len; at++) {
+        char c = format.text[at];
+        bool twice = at + 1 < format.len && format.text[at + 1] == c;
+        if (c != '{' && c != '}') {
+            CHORD_TRY(chord_put(vm, &format.text[at], 1));
+        } else if (twice) {
+            CHORD_TRY(chord_put(vm, &format.text[at++], 1));
+        } else if (c == '}') {
+            return chord_jinja_fail(vm, CHORD_INVALID, "a single '}' in a format");
+        } else {
+            size_t from = ++at, open = 1;
+            for (; at < format.len; at++) {
+                if (format.text[at] == '{') open++;
+                if (format.text[at] == '}' && --open == 0) break;
+            }
+            if (at >= format.len) return chord_jinja_fail(vm, CHORD_INVALID, "a '{' without its '}' in a format");
+            CHORD_TRY(put_field(vm, &b, chord_text(format.text + from, at - from)));
+        }
+    }
+    CHORD_TRY(chord_build_end(vm, start, out));
+    out->sub = b.markup ? CHORD_SUB_MARKUP : 0;
+    return CHORD_OK;
+}

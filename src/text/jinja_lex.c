@@ -1,0 +1,391 @@
+/* jinja_lex.c - template source to tokens, with Jinja's rules for white space around tags (trim_blocks, lstrip_blocks).
+ * The source has been normalised: line ends are '\n', it is valid UTF-8, and one line end at its end is gone. */
+#include "text/jinja_inner.h"
+#include "text/vocab_inner.h"
+
+enum { STATE_ROOT, STATE_BLOCK, STATE_VARIABLE };
+
+static const char *const token_texts[] = {
+    [CHORD_T_EOF] = "end of template", [CHORD_T_DATA] = "template text", [CHORD_T_VARIABLE_BEGIN] = "{{",
+    [CHORD_T_VARIABLE_END] = "}}", [CHORD_T_BLOCK_BEGIN] = "{%", [CHORD_T_BLOCK_END] = "%}", [CHORD_T_NAME] = "a name",
+    [CHORD_T_TEXT] = "a string", [CHORD_T_INT] = "an integer", [CHORD_T_FLOAT] = "a number", [CHORD_T_ADD] = "+",
+    [CHORD_T_SUB] = "-", [CHORD_T_MUL] = "*", [CHORD_T_DIV] = "/", [CHORD_T_FLOORDIV] = "//", [CHORD_T_MOD] = "%",
+    [CHORD_T_POW] = "**", [CHORD_T_TILDE] = "~", [CHORD_T_LBRACKET] = "[", [CHORD_T_RBRACKET] = "]", [CHORD_T_LPAREN] = "(",
+    [CHORD_T_RPAREN] = ")", [CHORD_T_LBRACE] = "{", [CHORD_T_RBRACE] = "}", [CHORD_T_EQ] = "==", [CHORD_T_NE] = "!=",
+    [CHORD_T_GT] = ">", [CHORD_T_GE] = ">=", [CHORD_T_LT] = "<", [CHORD_T_LE] = "<=", [CHORD_T_ASSIGN] = "=",
+    [CHORD_T_DOT] = ".", [CHORD_T_COLON] = ":", [CHORD_T_PIPE] = "|", [CHORD_T_COMMA] = ",", [CHORD_T_SEMICOLON] = ";",
+    [CHORD_T_IN] = "in", [CHORD_T_NOT_IN] = "not in",
+};
+
+const char *chord_token_text(chord_token_kind kind) { return token_texts[kind]; }
+
+/* ---- small steps ------------------------------------------------------------------------------- */
+
+static const char *source(const chord_lexer *x) { return x->vm->source; }
+static size_t end_of(const chord_lexer *x) { return x->vm->source_len; }
+
+static chord_status fail_at(chord_lexer *x, size_t at, const char *what)
+{
+    x->vm->at = (uint32_t)at;
+    return chord_jinja_fail(x->vm, CHORD_CORRUPT, "%s", what);
+}
+
+static bool looking_at(const chord_lexer *x, size_t at, const char *word)
+{
+    size_t n = strlen(word);
+    return n <= end_of(x) - at && memcmp(source(x) + at, word, n) == 0;
+}
+
+static size_t space_end(const chord_lexer *x, size_t at)
+{
+    while (at < end_of(x)) {
+        uint32_t code;
+        size_t used = chord_utf8_decode(source(x) + at, end_of(x) - at, &code);
+        if (!chord_is_space(code)) break;
+        at += used;
+    }
+    return at;
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Bytes of the name's next character; 0 when it cannot be part of a name. */
+static size_t word_char(const chord_lexer *x, size_t at)
+{
+    uint32_t code;
+    size_t used = chord_utf8_decode(source(x) + at, end_of(x) - at, &code);
+    if (code == '_') return used;
+    chord_char_class class = chord_char_class_of(code);
+    return class == CHORD_CHAR_LETTER || class == CHORD_CHAR_NUMBER || (class == CHORD_CHAR_MARK && code >= 0x80) ? used : 0;
+}
+
+/* Goes past what has been read; the last character decides whether the next tag may begin a line. */
+static void move_to(chord_lexer *x, size_t at)
+{
+    if (at > x->at) x->line_starting = source(x)[at - 1] == '\n';
+    x->at = at;
+}
+
+/* The end of a tag that begins at `at` with its closing word: takes one line end, or all white space after '-'. */
+static bool tag_end(const chord_lexer *x, size_t at, const char *word, bool trim, size_t *end)
+{
+    char sign = at < end_of(x) ? source(x)[at] : '\0';
+    if (sign == '-' && looking_at(x, at + 1, word)) {
+        *end = space_end(x, at + 1 + strlen(word));
+        return true;
+    }
+    bool keep = sign == '+' && trim && looking_at(x, at + 1, word);
+    if (!keep && !looking_at(x, at, word)) return false;
+    *end = at + keep + strlen(word);
+    if (!keep && trim && *end < end_of(x) && source(x)[*end] == '\n') (*end)++;
+    return true;
+}
+
+/* ---- template text --------------------------------------------------------------------------------- */
+
+/* Text from..to in front of a tag: '-' strips it; a tag alone on its line takes the spaces before it. */
+static size_t text_end(const chord_lexer *x, size_t from, size_t to, char sign, bool lstrip)
+{
+    if (sign == '-') return from + chord_text_strip(chord_text(source(x) + from, to - from), (chord_value){0}, false, true).len;
+    if (sign == '+' || !lstrip) return to;
+    size_t line = to;
+    while (line > from && source(x)[line - 1] != '\n') line--;
+    if (line == from && !x->line_starting) return to;
+    return space_end(x, line) >= to ? line : to;
+}
+
+static void give_data(const chord_lexer *x, size_t from, size_t to, chord_token *out)
+{
+    *out = (chord_token){.kind = CHORD_T_DATA, .at = (uint32_t)from, .text = source(x) + from, .len = to - from};
+}
+
+static chord_status skip_comment(chord_lexer *x, size_t begin, size_t at)
+{
+    for (; at < end_of(x); at++) {
+        size_t end;
+        if (source(x)[at] != '#' && source(x)[at] != '-' && source(x)[at] != '+') continue;
+        if (!tag_end(x, at, "#}", true, &end)) continue;
+        move_to(x, end);
+        return CHORD_OK;
+    }
+    return fail_at(x, begin, "a comment without its end");
+}
+
+/* "{%- raw %}" at `at`, whose sign has been passed: where its text begins. */
+static bool raw_begin(const chord_lexer *x, size_t at, size_t *end)
+{
+    at = space_end(x, at);
+    return looking_at(x, at, "raw") && tag_end(x, space_end(x, at + 3), "%}", false, end);
+}
+
+static chord_status read_raw(chord_lexer *x, size_t begin, chord_token *out)
+{
+    size_t from = x->at;
+    for (size_t at = from; at < end_of(x); at++) {
+        if (source(x)[at] != '{' || !looking_at(x, at, "{%")) continue;
+        size_t word = at + 2, end;
+        char sign = word < end_of(x) ? source(x)[word] : '\0';
+        if (sign == '-' || sign == '+') word++;
+        word = space_end(x, word);
+        if (!looking_at(x, word, "endraw") || !tag_end(x, space_end(x, word + 6), "%}", true, &end)) continue;
+        give_data(x, from, text_end(x, from, at, sign, true), out);
+        move_to(x, end);
+        return CHORD_OK;
+    }
+    return fail_at(x, begin, "a raw block without its end");
+}
+
+/* Up to the next tag. *more: nothing came of it (a comment), read on. */
+static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
+{
+    size_t from = x->at, tag = from;
+    *more = false;
+    while (tag < end_of(x) &&
+           !(source(x)[tag] == '{' && tag + 1 < end_of(x) &&
+             (source(x)[tag + 1] == '{' || source(x)[tag + 1] == '%' || source(x)[tag + 1] == '#')))
+        tag++;
+    if (tag >= end_of(x)) {
+        give_data(x, from, tag, out);
+        if (tag == from) out->kind = CHORD_T_EOF;
+        move_to(x, tag);
+        return CHORD_OK;
+    }
+    char what = source(x)[tag + 1], sign = tag + 2 < end_of(x) ? source(x)[tag + 2] : '\0';
+    size_t text_to = text_end(x, from, tag, sign, what != '{'), at = tag + 2 + (sign == '-' || sign == '+'), raw_from;
+    if (text_to > from) { /* the tag itself comes with the next call, which must strip nothing more */
+        give_data(x, from, text_to, out);
+        x->at = tag;
+        return CHORD_OK;
+    }
+    move_to(x, at);
+    if (what == '#') {
+        *more = true;
+        return skip_comment(x, tag, at);
+    }
+    if (what == '%' && raw_begin(x, at, &raw_from)) {
+        move_to(x, raw_from);
+        return read_raw(x, tag, out);
+    }
+    x->state = what == '{' ? STATE_VARIABLE : STATE_BLOCK;
+    *out = (chord_token){.kind = what == '{' ? CHORD_T_VARIABLE_BEGIN : CHORD_T_BLOCK_BEGIN, .at = (uint32_t)tag};
+    return CHORD_OK;
+}
+
+/* ---- strings ------------------------------------------------------------------------------------------ */
+
+static bool hex_value(const char *text, size_t digits, uint32_t *out)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < digits; i++) {
+        char c = text[i];
+        uint32_t digit;
+        if (is_digit(c)) digit = (uint32_t)(c - '0');
+        else if (c >= 'a' && c <= 'f') digit = (uint32_t)(c - 'a') + 10;
+        else if (c >= 'A' && c <= 'F') digit = (uint32_t)(c - 'A') + 10;
+        else return false;
+        value = value << 4 | digit;
+    }
+    *out = value;
+    return true;
+}
+
+/* Python's "unicode-escape" for one backslash at text[0]; *used counts it. Unknown escapes stay as they are. */
+static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, size_t *n, size_t *used)
+{
+    static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+    const char *text = source(x) + at;
+    char c = text[1];
+    *used = 2;
+    if (c == '\n') return CHORD_OK;
+    for (size_t i = 0; i < sizeof from - 1; i++)
+        if (c == from[i]) {
+            out[(*n)++] = to[i];
+            return CHORD_OK;
+        }
+    uint32_t code = 0;
+    size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    if (digits > 0) {
+        if (end - at - 2 < digits || !hex_value(text + 2, digits, &code)) return fail_at(x, at, "a truncated escape in a string");
+        *used += digits;
+        if (code > 0x10FFFF) return fail_at(x, at, "an escape beyond U+10FFFF");
+        if (code >= 0xD800 && code < 0xE000) {
+            x->vm->at = (uint32_t)at;
+            return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "half of a surrogate pair as an escape is not supported");
+        }
+    } else if (c >= '0' && c <= '7') {
+        *used = 1;
+        while (*used < 4 && at + *used < end && text[*used] >= '0' && text[*used] <= '7')
+            code = code << 3 | (uint32_t)(text[(*used)++] - '0');
+    } else if (c == 'N') {
+        x->vm->at = (uint32_t)at;
+        return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "characters by name (\\N) are not supported");
+    } else {
+        out[(*n)++] = '\\';
+        *used = 1;
+        return CHORD_OK;
+    }
+    *n += chord_utf8_encode(code, out + *n);
+    return CHORD_OK;
+}
+
+static chord_status read_string(chord_lexer *x, chord_token *out)
+{
+    size_t begin = x->at, at = begin + 1, n = 0;
+    char quote = source(x)[begin];
+    while (at < end_of(x) && source(x)[at] != quote) at += source(x)[at] == '\\' ? 2 : 1;
+    if (at >= end_of(x)) return fail_at(x, begin, "a string without its closing quote");
+    size_t end = at;
+    char *text;
+    CHORD_TRY(chord_jinja_get(x->vm, end - begin, &text)); /* no escape grows */
+    for (at = begin + 1; at < end;) {
+        size_t used = 1;
+        if (source(x)[at] == '\\') CHORD_TRY(unescape(x, at, end, text, &n, &used));
+        else text[n++] = source(x)[at];
+        at += used;
+    }
+    *out = (chord_token){.kind = CHORD_T_TEXT, .at = (uint32_t)begin, .text = text, .len = n};
+    move_to(x, end + 1);
+    return CHORD_OK;
+}
+
+/* ---- numbers -------------------------------------------------------------------------------------------- */
+
+/* digits, possibly with single underscores between them; returns their end (at: none). */
+static size_t digits_end(const chord_lexer *x, size_t at)
+{
+    const char *s = source(x);
+    size_t end = at;
+    while (end < end_of(x) &&
+           (is_digit(s[end]) || (s[end] == '_' && end > at && is_digit(s[end - 1]) && end + 1 < end_of(x) && is_digit(s[end + 1]))))
+        end++;
+    return end;
+}
+
+/* Jinja's float: a fraction, an exponent or both. Returns its end, or 0 when it is not one. */
+static size_t float_end(const chord_lexer *x)
+{
+    const char *s = source(x);
+    size_t end = digits_end(x, x->at), whole = end;
+    if (x->at > 0 && s[x->at - 1] == '.') return 0;
+    if (end < end_of(x) && s[end] == '.' && digits_end(x, end + 1) > end + 1) end = digits_end(x, end + 1);
+    if (end < end_of(x) && (s[end] == 'e' || s[end] == 'E')) {
+        size_t exponent = end + 1;
+        if (exponent < end_of(x) && (s[exponent] == '+' || s[exponent] == '-')) exponent++;
+        if (digits_end(x, exponent) > exponent) return digits_end(x, exponent);
+    }
+    return end > whole ? end : 0;
+}
+
+static chord_status read_float(chord_lexer *x, size_t end, chord_token *out)
+{
+    char *text;
+    size_t n = 0;
+    CHORD_TRY(chord_jinja_get(x->vm, end - x->at, &text));
+    for (size_t i = x->at; i < end; i++)
+        if (source(x)[i] != '_') text[n++] = source(x)[i];
+    *out = (chord_token){.kind = CHORD_T_FLOAT, .at = (uint32_t)x->at};
+    if (!chord_parse_float(chord_text(text, n), &out->number)) return fail_at(x, x->at, "not a number");
+    move_to(x, end);
+    return CHORD_OK;
+}
+
+static int digit_of(char c)
+{
+    if (is_digit(c)) return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+}
+
+static chord_status read_integer(chord_lexer *x, chord_token *out)
+{
+    const char *s = source(x);
+    size_t begin = x->at, at = begin;
+    int base = 10;
+    if (s[at] == '0' && at + 2 < end_of(x)) { /* a base needs a digit of its own, perhaps after an underscore */
+        char c = (char)(s[at + 1] | 0x20);
+        int wanted = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
+        size_t first = at + 2 + (s[at + 2] == '_');
+        if (wanted != 10 && first < end_of(x) && digit_of(s[first]) < wanted) {
+            base = wanted;
+            at = first;
+        }
+    }
+    bool zero = base == 10 && s[at] == '0'; /* a decimal that begins with 0 is all zeros */
+    uint64_t value = 0;
+    for (; at < end_of(x); at++) {
+        if (s[at] == '_' && at > begin && s[at - 1] != '_' && at + 1 < end_of(x) && digit_of(s[at + 1]) < (zero ? 1 : base)) continue;
+        int digit = digit_of(s[at]);
+        if (digit >= (zero ? 1 : base)) break;
+        if (value > ((uint64_t)INT64_MAX - (uint64_t)digit) / (uint64_t)base) {
+            x->vm->at = (uint32_t)begin;
+            return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "integers beyond 64 bits are not supported");
+        }
+        value = value * (uint64_t)base + (uint64_t)digit;
+    }
+    *out = (chord_token){.kind = CHORD_T_INT, .at = (uint32_t)begin, .integer = (int64_t)value};
+    move_to(x, at);
+    return CHORD_OK;
+}
+
+/* ---- inside a tag --------------------------------------------------------------------------------------- */
+
+static chord_status balance(chord_lexer *x, chord_token_kind kind)
+{
+    static const char closers[] = {[CHORD_T_LPAREN] = CHORD_T_RPAREN, [CHORD_T_LBRACE] = CHORD_T_RBRACE,
+                                   [CHORD_T_LBRACKET] = CHORD_T_RBRACKET};
+    if (kind == CHORD_T_LPAREN || kind == CHORD_T_LBRACE || kind == CHORD_T_LBRACKET) {
+        if (x->open_count == sizeof x->open) return fail_at(x, x->at, "brackets are nested too deep");
+        x->open[x->open_count++] = closers[kind];
+    } else if (kind == CHORD_T_RPAREN || kind == CHORD_T_RBRACE || kind == CHORD_T_RBRACKET) {
+        if (x->open_count == 0 || x->open[--x->open_count] != (char)kind)
+            return fail_at(x, x->at, "a closing bracket without its partner");
+    }
+    return CHORD_OK;
+}
+
+static chord_status read_operator(chord_lexer *x, chord_token *out)
+{
+    chord_token_kind best = CHORD_T_EOF;
+    for (chord_token_kind kind = CHORD_T_ADD; kind <= CHORD_T_SEMICOLON; kind++)
+        if (looking_at(x, x->at, token_texts[kind]) && (best == CHORD_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
+            best = kind;
+    if (best == CHORD_T_EOF) return fail_at(x, x->at, "an unexpected character in a tag");
+    CHORD_TRY(balance(x, best));
+    *out = (chord_token){.kind = best, .at = (uint32_t)x->at};
+    move_to(x, x->at + strlen(token_texts[best]));
+    return CHORD_OK;
+}
+
+static chord_status read_inside(chord_lexer *x, chord_token *out)
+{
+    size_t end, begin = x->at;
+    bool block = x->state == STATE_BLOCK;
+    if (x->open_count == 0 && tag_end(x, begin, block ? "%}" : "}}", block, &end)) {
+        *out = (chord_token){.kind = block ? CHORD_T_BLOCK_END : CHORD_T_VARIABLE_END, .at = (uint32_t)begin};
+        x->state = STATE_ROOT;
+        move_to(x, end);
+        return CHORD_OK;
+    }
+    char c = source(x)[begin];
+    if (is_digit(c)) {
+        end = float_end(x);
+        return end > 0 ? read_float(x, end, out) : read_integer(x, out);
+    }
+    if (c == '"' || c == '\'') return read_string(x, out);
+    for (end = begin; end < end_of(x) && word_char(x, end) > 0;) end += word_char(x, end);
+    if (end == begin) return read_operator(x, out);
+    *out = (chord_token){.kind = CHORD_T_NAME, .at = (uint32_t)begin, .text = source(x) + begin, .len = end - begin};
+    move_to(x, end);
+    return CHORD_OK;
+}
+
+chord_status chord_lexer_next(chord_lexer *x, chord_token *out)
+{
+    bool more = true;
+    while (more && x->state == STATE_ROOT) CHORD_TRY(read_root(x, out, &more));
+    if (!more) return CHORD_OK;
+    move_to(x, space_end(x, x->at));
+    if (x->at < end_of(x)) return read_inside(x, out);
+    *out = (chord_token){.kind = CHORD_T_EOF, .at = (uint32_t)x->at};
+    return CHORD_OK;
+}

@@ -1,0 +1,528 @@
+/* jinja_methods.c - methods of strings, dictionaries, lists, loops and cyclers. */
+#include "text/jinja_inner.h"
+#include "text/vocab_inner.h"
+
+#define METHOD(name) static chord_status name(chord_jinja *vm, chord_value v, const chord_call *call, chord_value *out)
+
+static chord_status want_text(chord_jinja *vm, const char *who, chord_value v)
+{
+    if (v.kind == CHORD_V_TEXT) return CHORD_OK;
+    return chord_jinja_fail(vm, CHORD_INVALID, "%s(): '%s' is not a string", who, chord_type_name(v));
+}
+
+static chord_status want_integer(chord_jinja *vm, const char *who, chord_value v, int64_t missing, int64_t *out)
+{
+    *out = missing;
+    if (!chord_given(v)) return CHORD_OK;
+    if (!chord_is_integer(v)) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): '%s' is not an integer", who, chord_type_name(v));
+    *out = chord_integer_of(v);
+    return CHORD_OK;
+}
+
+static void keep_sub(chord_value v, chord_value *out) { out->sub = v.sub; }
+
+/* ---- case and white space -------------------------------------------------------------------------------------- */
+
+static chord_status change_case(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_case how, chord_value *out)
+{
+    CHORD_TRY(chord_call_bind(vm, call, who, "", out));
+    return chord_text_case(vm, v, how, out);
+}
+
+METHOD(text_upper) { return change_case(vm, v, call, "upper", CHORD_CASE_UPPER, out); }
+METHOD(text_lower) { return change_case(vm, v, call, "lower", CHORD_CASE_LOWER, out); }
+METHOD(text_title) { return change_case(vm, v, call, "title", CHORD_CASE_TITLE, out); }
+METHOD(text_swapcase) { return change_case(vm, v, call, "swapcase", CHORD_CASE_SWAP, out); }
+METHOD(text_capitalize) { return change_case(vm, v, call, "capitalize", CHORD_CASE_CAPITALIZE, out); }
+
+static chord_status strip(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool left, bool right, chord_value *out)
+{
+    chord_value chars;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/chars", &chars));
+    if (chord_given(chars) && chars.kind != CHORD_V_NONE) CHORD_TRY(want_text(vm, who, chars));
+    *out = chord_text_strip(v, chars, left, right);
+    return chord_jinja_spend(vm, v.len / 64);
+}
+
+METHOD(text_strip) { return strip(vm, v, call, "strip", true, true, out); }
+METHOD(text_lstrip) { return strip(vm, v, call, "lstrip", true, false, out); }
+METHOD(text_rstrip) { return strip(vm, v, call, "rstrip", false, true, out); }
+
+static chord_status pad(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_value *out)
+{
+    chord_value args[2], fill = chord_literal(" "), side;
+    int64_t width, have, one = 1, left = 0;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/width! fillchar", args));
+    CHORD_TRY(want_integer(vm, who, args[0], 0, &width));
+    if (chord_given(args[1])) {
+        fill = args[1];
+        CHORD_TRY(want_text(vm, who, fill));
+        CHORD_TRY(chord_value_length(vm, fill, &one));
+    }
+    if (one != 1) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): the fill must be one character", who);
+    CHORD_TRY(chord_value_length(vm, v, &have));
+    int64_t room = width > have ? width - have : 0;
+    if (who[0] == 'r') left = room;
+    if (who[0] == 'c') left = room / 2 + (room & width & 1);
+    CHORD_TRY(chord_value_repeat(vm, fill, left, &side));
+    CHORD_TRY(chord_value_concat(vm, side, v, out));
+    CHORD_TRY(chord_value_repeat(vm, fill, room - left, &side));
+    CHORD_TRY(chord_value_concat(vm, *out, side, out));
+    keep_sub(v, out);
+    return CHORD_OK;
+}
+
+METHOD(text_center) { return pad(vm, v, call, "center", out); }
+METHOD(text_ljust) { return pad(vm, v, call, "ljust", out); }
+METHOD(text_rjust) { return pad(vm, v, call, "rjust", out); }
+
+METHOD(text_zfill)
+{
+    chord_value width, zeros;
+    int64_t n, have;
+    CHORD_TRY(chord_call_bind(vm, call, "zfill", "/width!", &width));
+    CHORD_TRY(want_integer(vm, "zfill", width, 0, &n));
+    CHORD_TRY(chord_value_length(vm, v, &have));
+    bool sign = v.len > 0 && (v.text[0] == '+' || v.text[0] == '-');
+    CHORD_TRY(chord_value_repeat(vm, chord_literal("0"), n - have, &zeros));
+    CHORD_TRY(chord_value_concat(vm, chord_text_part(v, 0, sign), zeros, out));
+    CHORD_TRY(chord_value_concat(vm, *out, chord_text_part(v, sign, v.len), out));
+    keep_sub(v, out);
+    return CHORD_OK;
+}
+
+/* ---- searching ---------------------------------------------------------------------------------------------------- */
+
+/* Bytes of [start, end) given in characters, with Python's rules for negative numbers. False: start lies beyond the end. */
+static chord_status window(chord_jinja *vm, const char *who, chord_value v, const chord_value bounds[2], size_t *from, size_t *to,
+                           bool *inside)
+{
+    int64_t count, start, end;
+    CHORD_TRY(chord_value_length(vm, v, &count));
+    for (size_t i = 0; i < 2; i++) {
+        chord_value bound = bounds[i].kind == CHORD_V_NONE ? (chord_value){0} : bounds[i];
+        int64_t n;
+        CHORD_TRY(want_integer(vm, who, bound, i == 0 ? 0 : count, &n));
+        if (n < 0) n = n + count < 0 ? 0 : n + count;
+        if (i == 0) start = n;
+        else end = n < count ? n : count;
+    }
+    *inside = start <= end;
+    *from = chord_text_offset(v.text, v.len, *inside ? (size_t)start : 0);
+    *to = chord_text_offset(v.text, v.len, (size_t)end);
+    return CHORD_OK;
+}
+
+static chord_status find(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, bool must, chord_value *out)
+{
+    chord_value args[3];
+    size_t from, to, found = SIZE_MAX;
+    bool inside;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/sub! start end", args));
+    CHORD_TRY(want_text(vm, who, args[0]));
+    CHORD_TRY(window(vm, who, v, args + 1, &from, &to, &inside));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    chord_value part = chord_text_part(v, from, inside ? to : from);
+    if (inside) found = last ? chord_text_find_last(part, args[0], part.len) : chord_text_find(part, args[0], 0);
+    if (found == SIZE_MAX && must) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): substring not found", who);
+    *out = chord_int(found == SIZE_MAX ? -1 : (int64_t)chord_text_count(v.text, from + found));
+    return CHORD_OK;
+}
+
+METHOD(text_find) { return find(vm, v, call, "find", false, false, out); }
+METHOD(text_rfind) { return find(vm, v, call, "rfind", true, false, out); }
+METHOD(text_index) { return find(vm, v, call, "index", false, true, out); }
+METHOD(text_rindex) { return find(vm, v, call, "rindex", true, true, out); }
+
+METHOD(text_count)
+{
+    chord_value args[3];
+    size_t from, to;
+    bool inside;
+    int64_t n = 0;
+    CHORD_TRY(chord_call_bind(vm, call, "count", "/sub! start end", args));
+    CHORD_TRY(want_text(vm, "count", args[0]));
+    CHORD_TRY(window(vm, "count", v, args + 1, &from, &to, &inside));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    chord_value part = chord_text_part(v, from, inside ? to : from);
+    if (inside && args[0].len == 0) n = (int64_t)chord_text_count(part.text, part.len) + 1;
+    for (size_t at = 0; inside && args[0].len > 0; n++) {
+        at = chord_text_find(part, args[0], at);
+        if (at == SIZE_MAX) break;
+        at += args[0].len;
+    }
+    *out = chord_int(n);
+    return CHORD_OK;
+}
+
+static bool has_end(chord_value v, chord_value part, bool start)
+{
+    return part.len <= v.len && memcmp(start ? v.text : v.text + v.len - part.len, part.text, part.len) == 0;
+}
+
+static chord_status match_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start, chord_value *out)
+{
+    chord_value args[3];
+    size_t from, to;
+    bool inside, found = false;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/prefix! start end", args));
+    CHORD_TRY(window(vm, who, v, args + 1, &from, &to, &inside));
+    chord_value part = chord_text_part(v, from, inside ? to : from), *options = &args[0];
+    size_t count = 1;
+    if (args[0].kind == CHORD_V_TUPLE) {
+        options = (chord_value *)args[0].items;
+        count = args[0].len;
+    }
+    for (size_t i = 0; i < count; i++) {
+        CHORD_TRY(want_text(vm, who, options[i]));
+        found |= inside && has_end(part, options[i], start);
+    }
+    *out = chord_bool(found);
+    return CHORD_OK;
+}
+
+METHOD(text_startswith) { return match_end(vm, v, call, "startswith", true, out); }
+METHOD(text_endswith) { return match_end(vm, v, call, "endswith", false, out); }
+
+static chord_status cut_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start, chord_value *out)
+{
+    chord_value part;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/affix!", &part));
+    CHORD_TRY(want_text(vm, who, part));
+    bool cut = has_end(v, part, start);
+    *out = chord_text_part(v, cut && start ? part.len : 0, cut && !start ? v.len - part.len : v.len);
+    return CHORD_OK;
+}
+
+METHOD(text_removeprefix) { return cut_end(vm, v, call, "removeprefix", true, out); }
+METHOD(text_removesuffix) { return cut_end(vm, v, call, "removesuffix", false, out); }
+
+/* ---- splitting and joining -------------------------------------------------------------------------------------- */
+
+static void turn(chord_values *list)
+{
+    for (size_t i = 0; i < list->count / 2; i++) {
+        chord_value other = list->items[list->count - 1 - i];
+        list->items[list->count - 1 - i] = list->items[i];
+        list->items[i] = other;
+    }
+}
+
+static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int64_t times, bool last, chord_values *list)
+{
+    size_t from = 0, to = v.len;
+    for (; times != 0; times--) {
+        chord_value rest = chord_text_part(v, 0, to);
+        size_t at = last ? chord_text_find_last(rest, by, to) : chord_text_find(rest, by, from);
+        if (at == SIZE_MAX) break;
+        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
+        if (last) to = at;
+        else from = at + by.len;
+    }
+    return chord_values_add(vm, list, chord_text_part(v, from, to));
+}
+
+/* Words between white space; the last part keeps the white space inside it. */
+static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, bool last, chord_values *list)
+{
+    chord_value rest = chord_text_strip(v, (chord_value){0}, true, true);
+    while (rest.len > 0 && times-- != 0) {
+        size_t at = 0, word = 0;
+        bool found = false;
+        for (size_t i = 0; i < rest.len && !(found && !last);) {
+            uint32_t code;
+            size_t used = chord_utf8_decode(rest.text + i, rest.len - i, &code);
+            if (chord_is_space(code)) {
+                found = true;
+                at = i;
+                word = i + used;
+            }
+            i += used;
+        }
+        if (!found) break;
+        CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
+        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(rest, word, rest.len) : chord_text_part(rest, 0, at)));
+        rest = last ? chord_text_strip(chord_text_part(rest, 0, at), (chord_value){0}, false, true)
+                    : chord_text_strip(chord_text_part(rest, at, rest.len), (chord_value){0}, true, false);
+    }
+    return rest.len > 0 ? chord_values_add(vm, list, rest) : CHORD_OK;
+}
+
+static chord_status split(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, chord_value *out)
+{
+    chord_value args[2];
+    chord_values list = {0};
+    int64_t times;
+    CHORD_TRY(chord_call_bind(vm, call, who, "sep maxsplit", args));
+    CHORD_TRY(want_integer(vm, who, args[1], -1, &times));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    if (!chord_given(args[0]) || args[0].kind == CHORD_V_NONE) {
+        CHORD_TRY(split_words(vm, v, times, last, &list));
+    } else {
+        CHORD_TRY(want_text(vm, who, args[0]));
+        if (args[0].len == 0) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): empty separator", who);
+        CHORD_TRY(split_by(vm, v, args[0], times, last, &list));
+    }
+    if (last) turn(&list);
+    *out = chord_items(CHORD_V_LIST, list.items, list.count);
+    return CHORD_OK;
+}
+
+METHOD(text_split) { return split(vm, v, call, "split", false, out); }
+METHOD(text_rsplit) { return split(vm, v, call, "rsplit", true, out); }
+
+METHOD(text_splitlines)
+{
+    chord_value keep;
+    chord_values list = {0};
+    CHORD_TRY(chord_call_bind(vm, call, "splitlines", "keepends", &keep));
+    CHORD_TRY(chord_text_split_lines(vm, v, chord_value_true(vm, keep), &list));
+    *out = chord_items(CHORD_V_LIST, list.items, list.count);
+    return CHORD_OK;
+}
+
+static chord_status partition(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, chord_value *out)
+{
+    chord_value by, *parts;
+    CHORD_TRY(chord_call_bind(vm, call, who, "/sep!", &by));
+    CHORD_TRY(want_text(vm, who, by));
+    if (by.len == 0) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): empty separator", who);
+    size_t at = last ? chord_text_find_last(v, by, v.len) : chord_text_find(v, by, 0);
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    CHORD_TRY(chord_jinja_get(vm, 3 * sizeof *parts, &parts));
+    bool found = at != SIZE_MAX;
+    size_t cut = found ? at : last ? 0 : v.len, rest = found ? at + by.len : cut;
+    parts[0] = chord_text_part(v, 0, cut);
+    parts[1] = chord_text_part(v, cut, rest);
+    parts[2] = chord_text_part(v, rest, v.len);
+    *out = chord_items(CHORD_V_TUPLE, parts, 3);
+    return CHORD_OK;
+}
+
+METHOD(text_partition) { return partition(vm, v, call, "partition", false, out); }
+METHOD(text_rpartition) { return partition(vm, v, call, "rpartition", true, out); }
+
+METHOD(text_join)
+{
+    chord_value list;
+    CHORD_TRY(chord_call_bind(vm, call, "join", "/iterable!", &list));
+    return chord_text_join(vm, v, list, true, out);
+}
+
+METHOD(text_replace)
+{
+    chord_value args[3];
+    int64_t times;
+    CHORD_TRY(chord_call_bind(vm, call, "replace", "/old! new! count", args));
+    CHORD_TRY(want_text(vm, "replace", args[0]));
+    CHORD_TRY(want_text(vm, "replace", args[1]));
+    CHORD_TRY(want_integer(vm, "replace", args[2], -1, &times));
+    if (v.sub == CHORD_SUB_MARKUP) CHORD_TRY(chord_value_escape(vm, args[1], &args[1]));
+    return chord_text_replace(vm, v, args[0], args[1], times, out);
+}
+
+METHOD(text_format) { return chord_brace_format(vm, v, call, out); }
+
+/* ---- questions about all characters ------------------------------------------------------------------------------- */
+
+static bool is_letter(uint32_t code) { return chord_char_class_of(code) == CHORD_CHAR_LETTER; }
+static bool is_number(uint32_t code) { return chord_char_class_of(code) == CHORD_CHAR_NUMBER; }
+static bool is_letter_or_number(uint32_t code) { return is_letter(code) || is_number(code); }
+static bool is_ascii(uint32_t code) { return code < 0x80; }
+
+static chord_status ask(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool (*question)(uint32_t),
+                        bool empty, chord_value *out)
+{
+    bool all = v.len > 0 || empty;
+    CHORD_TRY(chord_call_bind(vm, call, who, "", out));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    for (size_t at = 0; all && at < v.len;) {
+        uint32_t code;
+        at += chord_utf8_decode(v.text + at, v.len - at, &code);
+        all = question(code);
+    }
+    *out = chord_bool(all);
+    return CHORD_OK;
+}
+
+METHOD(text_isalpha) { return ask(vm, v, call, "isalpha", is_letter, false, out); }
+METHOD(text_isdigit) { return ask(vm, v, call, "isdigit", is_number, false, out); }
+METHOD(text_isalnum) { return ask(vm, v, call, "isalnum", is_letter_or_number, false, out); }
+METHOD(text_isspace) { return ask(vm, v, call, "isspace", chord_is_space, false, out); }
+METHOD(text_isascii) { return ask(vm, v, call, "isascii", is_ascii, true, out); }
+METHOD(text_isprintable) { return ask(vm, v, call, "isprintable", chord_is_printable, true, out); }
+METHOD(text_isupper) { return chord_filter_by_name(vm, chord_literal("upper"), true, v, call, out); }
+METHOD(text_islower) { return chord_filter_by_name(vm, chord_literal("lower"), true, v, call, out); }
+
+const chord_builtin chord_text_methods[] = {
+    {"capitalize", text_capitalize},
+    {"center", text_center},
+    {"count", text_count},
+    {"endswith", text_endswith},
+    {"find", text_find},
+    {"format", text_format},
+    {"index", text_index},
+    {"isalnum", text_isalnum},
+    {"isalpha", text_isalpha},
+    {"isascii", text_isascii},
+    {"isdecimal", text_isdigit},
+    {"isdigit", text_isdigit},
+    {"islower", text_islower},
+    {"isnumeric", text_isdigit},
+    {"isprintable", text_isprintable},
+    {"isspace", text_isspace},
+    {"isupper", text_isupper},
+    {"join", text_join},
+    {"ljust", text_ljust},
+    {"lower", text_lower},
+    {"lstrip", text_lstrip},
+    {"partition", text_partition},
+    {"removeprefix", text_removeprefix},
+    {"removesuffix", text_removesuffix},
+    {"replace", text_replace},
+    {"rfind", text_rfind},
+    {"rindex", text_rindex},
+    {"rjust", text_rjust},
+    {"rpartition", text_rpartition},
+    {"rsplit", text_rsplit},
+    {"rstrip", text_rstrip},
+    {"split", text_split},
+    {"splitlines", text_splitlines},
+    {"startswith", text_startswith},
+    {"strip", text_strip},
+    {"swapcase", text_swapcase},
+    {"title", text_title},
+    {"upper", text_upper},
+    {"zfill", text_zfill},
+    {"casefold", NULL},
+    {"encode", NULL},
+    {"expandtabs", NULL},
+    {"format_map", NULL},
+    {"isidentifier", NULL},
+    {"istitle", NULL},
+    {"maketrans", NULL},
+    {"translate", NULL},
+    {NULL, NULL},
+};
+
+/* ---- dictionaries and lists --------------------------------------------------------------------------------------- */
+
+static chord_status view(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_view_kind kind, chord_value *out)
+{
+    CHORD_TRY(chord_call_bind(vm, call, who, "", out));
+    *out = (chord_value){.kind = CHORD_V_VIEW, .sub = (uint8_t)kind, .dict = v.dict};
+    return CHORD_OK;
+}
+
+METHOD(dict_keys) { return view(vm, v, call, "keys", CHORD_VIEW_KEYS, out); }
+METHOD(dict_values) { return view(vm, v, call, "values", CHORD_VIEW_VALUES, out); }
+METHOD(dict_items) { return view(vm, v, call, "items", CHORD_VIEW_ITEMS, out); }
+
+METHOD(dict_get)
+{
+    chord_value args[2];
+    const chord_value *found;
+    CHORD_TRY(chord_call_bind(vm, call, "get", "/key! default", args));
+    CHORD_TRY(chord_dict_find(vm, v.dict, args[0], &found));
+    *out = found != NULL ? *found : chord_given(args[1]) ? args[1] : chord_none();
+    return CHORD_OK;
+}
+
+METHOD(any_copy)
+{
+    CHORD_TRY(chord_call_bind(vm, call, "copy", "", out));
+    *out = v;
+    if (v.kind != CHORD_V_DICT) return CHORD_OK;
+    return chord_dict_of(vm, &(chord_call){.items = &v, .count = 1}, "copy", &out->dict);
+}
+
+METHOD(list_count)
+{
+    chord_value sought, item;
+    chord_cursor cursor;
+    int64_t n = 0;
+    bool got, same;
+    CHORD_TRY(chord_call_bind(vm, call, "count", "/value!", &sought));
+    CHORD_TRY(chord_cursor_open(vm, v, &cursor));
+    for (;;) {
+        CHORD_TRY(chord_cursor_next(vm, &cursor, &item, &got));
+        if (!got) break;
+        CHORD_TRY(chord_value_equal(vm, item, sought, &same));
+        n += same;
+    }
+    *out = chord_int(n);
+    return CHORD_OK;
+}
+
+METHOD(list_index)
+{
+    chord_value args[3], item;
+    chord_cursor cursor;
+    int64_t count, bounds[2];
+    bool got, same = false;
+    CHORD_TRY(chord_call_bind(vm, call, "index", "/value! start stop", args));
+    CHORD_TRY(chord_value_length(vm, v, &count));
+    for (int i = 0; i < 2; i++) {
+        CHORD_TRY(want_integer(vm, "index", args[i + 1], i == 0 ? 0 : count, &bounds[i]));
+        if (bounds[i] < 0) bounds[i] = bounds[i] + count < 0 ? 0 : bounds[i] + count;
+    }
+    CHORD_TRY(chord_cursor_open(vm, v, &cursor));
+    for (int64_t i = 0; i < bounds[1]; i++) {
+        CHORD_TRY(chord_cursor_next(vm, &cursor, &item, &got));
+        if (!got) break;
+        if (i >= bounds[0]) CHORD_TRY(chord_value_equal(vm, item, args[0], &same));
+        if (!same) continue;
+        *out = chord_int(i);
+        return CHORD_OK;
+    }
+    return chord_jinja_fail(vm, CHORD_INVALID, "index(): the value is not in the %s", chord_type_name(v));
+}
+
+const chord_builtin chord_dict_methods[] = {
+    {"copy", any_copy}, {"get", dict_get}, {"items", dict_items}, {"keys", dict_keys}, {"values", dict_values},
+    {"fromkeys", NULL}, {NULL, NULL},
+};
+const chord_builtin chord_list_methods[] = {
+    {"copy", any_copy}, {"count", list_count}, {"index", list_index}, {NULL, NULL},
+};
+
+/* ---- loops and cyclers ----------------------------------------------------------------------------------------------- */
+
+METHOD(loop_cycle)
+{
+    if (call->count == 0 || call->named_count > 0) return chord_jinja_fail(vm, CHORD_INVALID, "loop.cycle() needs items");
+    *out = call->items[(uint64_t)v.loop->index0 % call->count];
+    return CHORD_OK;
+}
+
+METHOD(loop_changed)
+{
+    chord_value *items, now;
+    bool same = false;
+    if (call->named_count > 0) return chord_jinja_fail(vm, CHORD_INVALID, "loop.changed() takes no keywords");
+    CHORD_TRY(chord_value_copy(vm, call->items, call->count, &items));
+    now = chord_items(CHORD_V_TUPLE, items, call->count);
+    if (chord_given(v.loop->changed)) CHORD_TRY(chord_value_equal(vm, v.loop->changed, now, &same));
+    v.loop->changed = now;
+    *out = chord_bool(!same);
+    return CHORD_OK;
+}
+
+METHOD(cycler_next)
+{
+    CHORD_TRY(chord_call_bind(vm, call, "next", "", out));
+    *out = v.cycler->items[v.cycler->at];
+    v.cycler->at = (v.cycler->at + 1) % v.cycler->count;
+    return CHORD_OK;
+}
+
+METHOD(cycler_reset)
+{
+    CHORD_TRY(chord_call_bind(vm, call, "reset", "", out));
+    v.cycler->at = 0;
+    *out = chord_none();
+    return CHORD_OK;
+}
+
+const chord_builtin chord_loop_methods[] = {{"cycle", loop_cycle}, {"changed", loop_changed}, {NULL, NULL}};
+const chord_builtin chord_cycler_methods[] = {{"next", cycler_next}, {"reset", cycler_reset}, {NULL, NULL}};

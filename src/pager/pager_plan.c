@@ -1,0 +1,139 @@
+/* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is. */
+#include "pager/pager_inner.h"
+
+#define READERS_DEFAULT 4u
+
+uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
+{
+    const chord_tile *t = &config->tiles[tile];
+    /* A plan may be made before the stores are known. */
+    if (config->stores == NULL) return chord_align_up(t->bytes, 4096) + 2 * 4096;
+    return chord_store_slot_bytes(config->stores[t->shard], t->bytes);
+}
+
+typedef struct sums {
+    uint64_t slot_bytes, tile_bytes; /* of all tiles */
+    uint64_t largest;                /* slot */
+} sums;
+
+static sums sum_up(const chord_pager_config *config)
+{
+    sums s = {0};
+    for (uint32_t i = 0; i < config->tile_count; i++) {
+        uint64_t bytes = pager_slot_bytes(config, i);
+        s.slot_bytes += bytes;
+        s.tile_bytes += config->tiles[i].bytes;
+        s.largest = chord_max_u64(s.largest, bytes);
+    }
+    return s;
+}
+
+/* Walks the tiles, and pins a tile when the pinned bytes have fallen half a tile behind their even share of the way so far; besides, the
+ * first tiles that fit into rest_bytes. Gives the bytes that are left of memory_bytes. */
+static uint64_t spread_pins(const chord_pager_config *config, const sums *all, uint64_t memory_bytes, uint64_t rest_bytes,
+                            uint8_t *pins, chord_pager_plan *plan)
+{
+    double share = (double)memory_bytes / (double)all->slot_bytes;
+    uint64_t passed = 0, spread = 0, pinned = 0, streamed = all->tile_bytes;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->tile_count; i++) {
+        uint64_t bytes = pager_slot_bytes(config, i);
+        passed += bytes;
+        bool due = (double)spread + (double)bytes / 2 <= share * (double)passed && spread + bytes <= memory_bytes;
+        bool extra = !due && bytes <= rest_bytes;
+        if (due) spread += bytes;
+        if (extra) rest_bytes -= bytes;
+        if (pins != NULL) pins[i] = due || extra;
+        if (!due && !extra) continue;
+        pinned += bytes;
+        streamed -= config->tiles[i].bytes;
+        count++;
+    }
+    plan->pinned_bytes = pinned;
+    plan->pinned_tiles = count;
+    plan->streamed_bytes_per_pass = streamed;
+    return memory_bytes - pinned;
+}
+
+/* Four reads in flight beside what an operation holds, when that is a small part of the memory. */
+static uint32_t ring_slots(const chord_pager_config *config, uint64_t slot_bytes)
+{
+    uint32_t least = config->hold_max + 2, most = least + READERS_DEFAULT;
+    uint64_t eighth = config->memory_bytes / 8 / slot_bytes;
+    return eighth <= least ? least : eighth >= most ? most : (uint32_t)eighth;
+}
+
+static void lay_out_plan(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)
+{
+    chord_pager_plan *plan = &out->plan;
+    if (config->memory_bytes >= all->slot_bytes) {
+        if (pins != NULL) memset(pins, 1, config->tile_count);
+        plan->pinned_bytes = all->slot_bytes;
+        plan->pinned_tiles = config->tile_count;
+        return;
+    }
+    plan->ring_slots = ring_slots(config, all->largest);
+    plan->ring_bytes = plan->ring_slots * all->largest;
+    uint64_t left = config->memory_bytes - plan->ring_bytes;
+    uint64_t rest = spread_pins(config, all, left, 0, NULL, plan);
+    spread_pins(config, all, left, rest, pins, plan);
+}
+
+static void lay_out_lru(const chord_pager_config *config, const sums *all, pager_layout *out)
+{
+    uint64_t slots = chord_min_u64(config->memory_bytes / all->largest, config->tile_count + 2ull * config->hold_max);
+    out->plan.ring_slots = (uint32_t)slots;
+    out->plan.ring_bytes = slots * all->largest;
+    out->plan.streamed_bytes_per_pass = slots < config->tile_count ? all->tile_bytes : 0;
+}
+
+static void lay_out_none(const chord_pager_config *config, const sums *all, pager_layout *out)
+{
+    out->plan.ring_slots = config->hold_max + 2;
+    out->plan.ring_bytes = out->plan.ring_slots * all->largest;
+    out->plan.streamed_bytes_per_pass = all->tile_bytes;
+}
+
+static chord_status check_config(const chord_pager_config *config, chord_error *err)
+{
+    if (config->hold_max == 0 || config->hold_max > PAGER_HOLD_LIMIT)
+        return chord_fail(err, CHORD_INVALID, "an operation may hold 1 to %u tiles, not %u", PAGER_HOLD_LIMIT, config->hold_max);
+    for (uint32_t i = 0; i < config->tile_count; i++) {
+        if (config->tiles[i].shard < config->shards && config->tiles[i].bytes > 0) continue;
+        return chord_fail(err, CHORD_INVALID, "tile %u has %u bytes in shard %u of %u", i, config->tiles[i].bytes,
+                          config->tiles[i].shard, config->shards);
+    }
+    return CHORD_OK;
+}
+
+chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, pager_layout *out, chord_error *err)
+{
+    *out = (pager_layout){0};
+    CHORD_TRY(check_config(config, err));
+    sums all = sum_up(config);
+    if (config->mapped || config->tile_count == 0) {
+        out->plan.pinned_bytes = all.tile_bytes;
+        out->plan.pinned_tiles = config->tile_count;
+        return CHORD_OK;
+    }
+    out->slot_bytes = all.largest;
+    uint64_t ring_min = (config->hold_max + 2) * all.largest;
+    /* Few tiles may take less than the ring would. */
+    out->plan.memory_bytes_min = config->policy == CHORD_POLICY_PLAN ? chord_min_u64(ring_min, all.slot_bytes) : ring_min;
+    if (config->memory_bytes < out->plan.memory_bytes_min)
+        return chord_fail(err, CHORD_BUDGET,
+                          "%" PRIu64 " bytes are left for weights, at least %" PRIu64 " are needed (%u tiles of %" PRIu64 ")",
+                          config->memory_bytes, out->plan.memory_bytes_min, config->hold_max + 2, all.largest);
+    if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
+    else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);
+    else lay_out_none(config, &all, out);
+    return CHORD_OK;
+}
+
+chord_status chord_pager_plan_make(const chord_pager_config *config, chord_pager_plan *out, chord_error *err)
+{
+    pager_layout layout;
+    chord_status status = pager_lay_out(config, NULL, &layout, err);
+    *out = layout.plan;
+    return status;
+}

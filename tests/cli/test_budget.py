@@ -63,13 +63,17 @@ def sweep():
 
 def refusal():
     start = time.monotonic()
-    done = subprocess.run(command(12 * MIB), capture_output=True, text=True)
+    done = subprocess.run(command(8 * MIB), capture_output=True, text=True)
     seconds = time.monotonic() - start
-    check(done.returncode == 1 and "smallest" in done.stderr or "leaves nothing" in done.stderr, f"12 MiB: {done.returncode} {done.stderr}")
+    check(done.returncode == 1 and "smallest" in done.stderr or "leaves nothing" in done.stderr, f"8 MiB: {done.returncode} {done.stderr}")
     check(seconds < 0.5, f"the refusal took {seconds:.2f} s")
-    done = subprocess.run(command(smallest() - MIB), capture_output=True, text=True)
+    done = subprocess.run(command(15 * MIB), capture_output=True, text=True)
     named = re.search(r"([0-9.]+) MiB is the smallest", done.stderr)
-    check(done.returncode == 1 and named is not None, f"one MiB too little: {done.returncode} {done.stderr}")
+    check(done.returncode == 1 and named is not None, f"15 MiB: {done.returncode} {done.stderr}")
+    if named:
+        limit = int(float(named.group(1)) * MIB) + 1
+        result = run_at(limit, limit)
+        check(result.code == 0, f"the {named.group(1)} MiB that a refusal named: exit {result.code}: {result.err.strip()[-300:]}")
 
 
 if not model.exists():

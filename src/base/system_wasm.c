@@ -115,14 +115,16 @@ static void give(uintptr_t at, uintptr_t bytes)
     else heap->first = block;
 }
 
-static uintptr_t take(uintptr_t bytes)
+static uintptr_t take(uintptr_t bytes, uintptr_t align)
 {
     linear_heap *heap = heap_state();
     for (free_block **link = &heap->first; *link != NULL; link = &(*link)->next) {
         free_block *block = *link;
-        if (block->bytes < bytes) continue;
-        uintptr_t at = (uintptr_t)block, rest = block->bytes - bytes;
-        *link = rest > 0 ? write_block(heap, at + bytes, rest, block->next) : block->next;
+        uintptr_t before = -(uintptr_t)block & (align - 1), at = (uintptr_t)block + before;
+        if (block->bytes < before || block->bytes - before < bytes) continue;
+        uintptr_t rest = block->bytes - before - bytes;
+        free_block *after = rest > 0 ? write_block(heap, at + bytes, rest, block->next) : block->next;
+        *link = before > 0 ? write_block(heap, (uintptr_t)block, before, after) : after;
         return at;
     }
     return 0;
@@ -150,13 +152,13 @@ static bool grow(uintptr_t bytes)
     return true;
 }
 
-static void *get(uint64_t bytes, bool zeroed)
+static void *get(uint64_t bytes, uintptr_t align, bool zeroed)
 {
     linear_heap *heap = heap_state();
     if (heap->written_end == 0) begin(heap);
     if (bytes > UINTPTR_MAX - 2 * WASM_PAGE) return NULL;
-    uintptr_t size = (uintptr_t)chord_align_up(bytes, UNIT), at = take(size);
-    if (at == 0 && (!grow(size) || (at = take(size)) == 0)) return NULL;
+    uintptr_t size = (uintptr_t)chord_align_up(bytes, UNIT), at = take(size, align);
+    if (at == 0 && (!grow(size) || (at = take(size, align)) == 0)) return NULL;
     if (zeroed && heap->written_end > at) {
         uintptr_t written = heap->written_end - at;
         memset((void *)at, 0, written < size ? written : size);
@@ -168,7 +170,7 @@ static void *get(uint64_t bytes, bool zeroed)
 void *chord_system_pages_get(uint64_t bytes, bool huge)
 {
     (void)huge;
-    return get(bytes, true);
+    return get(bytes, CHORD_PAGE_BYTES, true);
 }
 
 void chord_system_pages_free(void *pages, uint64_t bytes)
@@ -188,7 +190,7 @@ void chord_system_pages_lock(void *pages, uint64_t bytes)
     (void)bytes;
 }
 
-void *chord_system_block_get(uint64_t bytes) { return get(bytes, false); }
+void *chord_system_block_get(uint64_t bytes) { return get(bytes, UNIT, false); }
 void chord_system_block_free(void *block, uint64_t bytes) { chord_system_pages_free(block, bytes); }
 
 void chord_system_error_text(int os_errno, char *out, size_t cap) { chord_format(out, cap, "error %d", os_errno); }

@@ -429,17 +429,36 @@ INLINE void unpack_256(traits f, const uint8_t *block, uint32_t blocks, const un
 /* TILE tokens of a group at a time: TILE * HALVES running sums. */
 typedef struct group_at {
     const uint8_t *q, *pairs, *mins32, *mins16;
+    const uint8_t *ahead; /* this tile's share of the next group's q */
     const float *d;
 } group_at;
 
+/* The float part of a block of 32. The sums stay in memory: the registers are needed for the parts. */
+INLINE void finish_32(traits f, const unpacked *u, uint32_t b, const group_at *x, vi isum[TILE][HALVES], float *out)
+{
+    vf d[HALVES], min[HALVES];
+    for (uint32_t h = 0; h < HALVES; h++) {
+        d[h] = load_floats(u->d + 16 * b + LANES * h);
+        min[h] = f.min == MIN_FACTOR ? load_floats(u->min + 16 * b + LANES * h) : d[h];
+    }
+    UNROLL
+    for (uint32_t t = 0; t < TILE; t++) {
+        float dx = x->d[CHORD_GROUP * b + t];
+        for (uint32_t h = 0; h < HALVES; h++) {
+            float *to = out + 16 * t + LANES * h;
+            vf acc = load_floats(to) + (d[h] * dx) * to_float(isum[t][h]);
+            if (f.min == MIN_FACTOR) acc = acc + (min[h] * dx) * chord_load_f32(x->mins32 + 4 * (CHORD_GROUP * b + t));
+            store_floats(to, acc);
+        }
+    }
+}
+
 INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const group_at *x, float *out)
 {
-    vf acc[TILE][HALVES];
-    for (uint32_t t = 0; t < TILE; t++)
-        for (uint32_t h = 0; h < HALVES; h++) acc[t][h] = load_floats(out + 16 * t + LANES * h);
     uint32_t steps = f.group / 4;
     for (uint32_t b = 0; b < blocks; b++) {
         vi isum[TILE][HALVES];
+        prefetch(x->ahead + 32 * TILE * b, 32 * TILE);
         for (uint32_t g = 0; g < 32 / f.group; g++) {
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
@@ -455,28 +474,16 @@ INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const grou
                 for (uint32_t h = 0; h < HALVES; h++)
                     isum[t][h] = g == 0 ? part_total(parts[t][h]) : isum[t][h] + part_total(parts[t][h]);
         }
-        for (uint32_t h = 0; h < HALVES; h++) {
-            vf d = load_floats(u->d + 16 * b + LANES * h), min = d;
-            if (f.min == MIN_FACTOR) min = load_floats(u->min + 16 * b + LANES * h);
-            for (uint32_t t = 0; t < TILE; t++) {
-                float dx = x->d[CHORD_GROUP * b + t];
-                acc[t][h] = acc[t][h] + (d * dx) * to_float(isum[t][h]);
-                if (f.min == MIN_FACTOR) acc[t][h] = acc[t][h] + (min * dx) * chord_load_f32(x->mins32 + 4 * (CHORD_GROUP * b + t));
-            }
-        }
+        finish_32(f, u, b, x, isum, out);
     }
-    for (uint32_t t = 0; t < TILE; t++)
-        for (uint32_t h = 0; h < HALVES; h++) store_floats(out + 16 * t + LANES * h, acc[t][h]);
 }
 
 /* Signed bytes plus 128, as 16 * high + low: the offset is high's, 2^3. */
 INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at *x, float *out)
 {
-    vf acc[TILE][HALVES];
-    for (uint32_t t = 0; t < TILE; t++)
-        for (uint32_t h = 0; h < HALVES; h++) acc[t][h] = load_floats(out + 16 * t + LANES * h);
     for (uint32_t b = 0; b < blocks; b++) {
         vi isum[TILE][HALVES];
+        prefetch(x->ahead + 32 * TILE * b, 32 * TILE);
         for (uint32_t plane = 0; plane < 2; plane++) {
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
@@ -493,14 +500,8 @@ INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at 
                 for (uint32_t h = 0; h < HALVES; h++)
                     isum[t][h] = plane == 0 ? part_total(parts[t][h]) : isum[t][h] + 16 * part_total(parts[t][h]);
         }
-        for (uint32_t h = 0; h < HALVES; h++) {
-            vf d = load_floats(u->d + 16 * b + LANES * h);
-            for (uint32_t t = 0; t < TILE; t++)
-                acc[t][h] = acc[t][h] + (d * x->d[CHORD_GROUP * b + t]) * to_float(isum[t][h]);
-        }
+        finish_32(TRAITS_Q8_0, u, b, x, isum, out);
     }
-    for (uint32_t t = 0; t < TILE; t++)
-        for (uint32_t h = 0; h < HALVES; h++) store_floats(out + 16 * t + LANES * h, acc[t][h]);
 }
 
 /* The float part of a super-block, minimums included. */
@@ -540,6 +541,7 @@ INLINE void multiply_256(traits f, const unpacked *u, uint32_t blocks, const gro
         for (uint32_t t = 0; t < TILE; t++)
             for (uint32_t h = 0; h < HALVES; h++) isum[t][h] = (vi){0};
         for (uint32_t g = 0; g < groups; g++) {
+            prefetch(x->ahead + (CHORD_K * b + f.group * g) * TILE, f.group * TILE);
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
@@ -573,6 +575,7 @@ INLINE void many(traits f, const chord_panel_job *job)
         const uint8_t *group = (const uint8_t *)x->panels + l.groups + token / CHORD_GROUP * l.group_bytes + 4 * lane;
         group_at at = {
             .q = group + column / 4 * lanes,
+            .ahead = group + l.group_bytes - 4 * lane + column / 4 * lanes + lane / TILE * (job->blocks * l.block * TILE),
             .pairs = group + l.group_pairs + column / l.pair_columns * lanes,
             .d = (const float *)(const void *)(group + l.group_d + job->first_block * lanes),
             .mins32 = group + l.group_mins32 + column / (f.header < 200 ? 32 : 64) * lanes,

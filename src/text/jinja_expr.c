@@ -107,10 +107,9 @@ static chord_status parse_primary(chord_parser *p, bool with_namespace, chord_no
     }
 }
 
-static bool tuple_ends(const chord_parser *p, const chord_tuple_rule *rule)
+static bool at_tuple_end(const chord_parser *p)
 {
-    return p->now.kind == CHORD_T_VARIABLE_END || p->now.kind == CHORD_T_BLOCK_END || p->now.kind == CHORD_T_RPAREN ||
-           (rule->end != NULL && chord_parse_at(p, rule->end));
+    return p->now.kind == CHORD_T_VARIABLE_END || p->now.kind == CHORD_T_BLOCK_END || p->now.kind == CHORD_T_RPAREN;
 }
 
 chord_status chord_parse_tuple(chord_parser *p, chord_tuple_rule rule, chord_node **out)
@@ -118,7 +117,7 @@ chord_status chord_parse_tuple(chord_parser *p, chord_tuple_rule rule, chord_nod
     chord_nodes items = {0};
     bool tuple = false;
     uint32_t at = p->now.at;
-    while (!tuple_ends(p, &rule)) {
+    while (!at_tuple_end(p)) {
         chord_node *item;
         if (rule.simplified) CHORD_TRY(parse_primary(p, rule.with_namespace, &item));
         else CHORD_TRY(chord_parse_expression(p, rule.conditional, &item));

@@ -285,7 +285,6 @@ chord_status chord_nodes_add(chord_jinja *vm, chord_nodes *nodes, chord_node *no
 chord_status chord_parse_expression(chord_parser *p, bool conditional, chord_node **out);
 typedef struct chord_tuple_rule {
     bool simplified, conditional, parentheses, with_namespace;
-    const char *end; /* a name that ends it, too */
 } chord_tuple_rule;
 chord_status chord_parse_tuple(chord_parser *p, chord_tuple_rule rule, chord_node **out);
 chord_status chord_parse_filters(chord_parser *p, chord_node *input, bool inline_first, chord_node **out);

@@ -108,6 +108,7 @@ static chord_status skip_comment(chord_lexer *x, size_t begin, size_t at)
         move_to(x, end);
         return CHORD_OK;
     }
+    if (at == x->at) return CHORD_OK; /* Jinja lets a template end right behind "{#" */
     return fail_at(x, begin, "a comment without its end");
 }
 
@@ -130,6 +131,10 @@ static chord_status read_raw(chord_lexer *x, size_t begin, chord_token *out)
         if (!looking_at(x, word, "endraw") || !tag_end(x, space_end(x, word + 6), "%}", true, &end)) continue;
         give_data(x, from, text_end(x, from, at, sign, true), out);
         move_to(x, end);
+        return CHORD_OK;
+    }
+    if (from == end_of(x)) { /* nor does it miss the end of a raw block that has no text */
+        *out = (chord_token){.kind = CHORD_T_EOF, .at = (uint32_t)from};
         return CHORD_OK;
     }
     return fail_at(x, begin, "a raw block without its end");

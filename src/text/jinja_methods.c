@@ -222,30 +222,37 @@ static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int
     return chord_values_add(vm, list, chord_text_part(v, from, to));
 }
 
-/* Words between white space; the last part keeps the white space inside it. */
+/* The next white space of v from that side: bytes from..to. */
+static bool find_space(chord_value v, bool last, size_t *from, size_t *to)
+{
+    bool found = false;
+    for (size_t i = 0; i < v.len && (last || !found);) {
+        uint32_t code;
+        size_t used = chord_utf8_decode(v.text + i, v.len - i, &code);
+        if (chord_is_space(code)) {
+            found = true;
+            *from = i;
+            *to = i + used;
+        }
+        i += used;
+    }
+    return found;
+}
+
+/* Words between white space; what is left when the times are used up keeps its white space. */
 static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, bool last, chord_values *list)
 {
-    chord_value rest = chord_text_strip(v, (chord_value){0}, true, true);
-    while (rest.len > 0 && times-- != 0) {
-        size_t at = 0, word = 0;
-        bool found = false;
-        for (size_t i = 0; i < rest.len && !(found && !last);) {
-            uint32_t code;
-            size_t used = chord_utf8_decode(rest.text + i, rest.len - i, &code);
-            if (chord_is_space(code)) {
-                found = true;
-                at = i;
-                word = i + used;
-            }
-            i += used;
-        }
-        if (!found) break;
+    const chord_value space = {0};
+    chord_value rest = chord_text_strip(v, space, !last, last);
+    for (; rest.len > 0; times--) {
+        size_t from, to;
         CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
-        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(rest, word, rest.len) : chord_text_part(rest, 0, at)));
-        rest = last ? chord_text_strip(chord_text_part(rest, 0, at), (chord_value){0}, false, true)
-                    : chord_text_strip(chord_text_part(rest, at, rest.len), (chord_value){0}, true, false);
+        if (times == 0 || !find_space(rest, last, &from, &to)) return chord_values_add(vm, list, rest);
+        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
+        rest = last ? chord_text_part(rest, 0, from) : chord_text_part(rest, to, rest.len);
+        rest = chord_text_strip(rest, space, !last, last);
     }
-    return rest.len > 0 ? chord_values_add(vm, list, rest) : CHORD_OK;
+    return CHORD_OK;
 }
 
 static chord_status split(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, chord_value *out)

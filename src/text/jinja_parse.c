@@ -240,9 +240,9 @@ static chord_status parse_for(chord_parser *p, chord_node *node)
 {
     bool skipped, in_loop = p->in_loop;
     p->for_depth++;
-    CHORD_TRY(chord_parse_target(p, (chord_tuple_rule){.conditional = true, .end = "in"}, &node->a));
+    CHORD_TRY(chord_parse_target(p, (chord_tuple_rule){.conditional = true}, &node->a));
     CHORD_TRY(expect_word(p, "in"));
-    CHORD_TRY(chord_parse_tuple(p, (chord_tuple_rule){.end = "recursive"}, &node->b));
+    CHORD_TRY(chord_parse_tuple(p, (chord_tuple_rule){0}, &node->b));
     CHORD_TRY(chord_parse_skip(p, "if", &skipped));
     if (skipped) CHORD_TRY(chord_parse_expression(p, true, &node->c));
     CHORD_TRY(chord_parse_skip(p, "recursive", &node->flag));

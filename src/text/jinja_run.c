@@ -250,10 +250,13 @@ chord_status chord_macro_call(chord_jinja *vm, const chord_macro *macro, const c
 {
     size_t start = vm->work.len;
     chord_env *env;
+    CHORD_TRY(chord_jinja_enter(vm)); /* twice: a call takes the stack of two ordinary levels */
+    CHORD_TRY(chord_jinja_enter(vm));
     CHORD_TRY(env_open(vm, macro->node->function, macro->env, &env));
     bind_given(macro->node, call, env);
     CHORD_TRY(bind_rest(vm, macro, call, env));
     CHORD_TRY(run_function(vm, macro->node, env));
+    vm->depth -= 2;
     return chord_build_end(vm, start, out);
 }
 

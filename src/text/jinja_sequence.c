@@ -353,9 +353,7 @@ FILTER(filter_last)
     const chord_value *items;
     size_t count;
     CHORD_TRY(chord_call_bind(vm, call, "last", "", out));
-    if (v.kind == CHORD_V_ITER || v.kind == CHORD_V_UNDEFINED)
-        return v.kind == CHORD_V_ITER ? chord_jinja_fail(vm, CHORD_INVALID, "last: a generator cannot be walked backwards")
-                                      : chord_jinja_fail(vm, CHORD_INVALID, "last: the value is undefined");
+    if (v.kind == CHORD_V_ITER) return chord_jinja_fail(vm, CHORD_INVALID, "last: a generator cannot be walked backwards");
     CHORD_TRY(chord_value_items(vm, v, &items, &count));
     *out = count > 0 ? items[count - 1] : chord_hint("no last item: the sequence was empty");
     return CHORD_OK;

@@ -148,10 +148,10 @@ chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, ui
     if (pager->map_lost) return chord_fail(err, CHORD_IO, "the model's file could not be mapped again after a failed read");
     chord_mutex_lock(&pager->mutex);
     if (pager->pass_open) end_pass(pager);
-    bool same = count == pager->list_count && memcmp(list, pager->list, count * sizeof *list) == 0;
+    bool same = count == pager->list_count && (count == 0 || memcmp(list, pager->list, count * sizeof *list) == 0);
     if (!same) {
         if (!pager->config.mapped) reconcile(pager, list, count);
-        memcpy(pager->list, list, count * sizeof *list);
+        if (count > 0) memcpy(pager->list, list, count * sizeof *list);
         pager->list_count = count;
         pager->claim_at = 0;
     }
@@ -188,6 +188,14 @@ static chord_status find_place(const chord_pager *pager, uint32_t tile, uint32_t
                       pager->list_count);
 }
 
+/* The pass stands before this place of its list, and claims are never behind the pass. */
+static void go_to(chord_pager *pager, uint32_t place)
+{
+    pager->pin_at = place;
+    if (pager->claim_at < place) pager->claim_at = place;
+    chord_cond_wake_all(&pager->work);
+}
+
 /* Tiles before the one asked for are not wanted any more, and need not be read. */
 static void pass_over(chord_pager *pager, uint32_t place)
 {
@@ -195,11 +203,7 @@ static void pass_over(chord_pager *pager, uint32_t place)
         pager_slot *slot = pager_slot_of(pager, pager->list[at]);
         if (slot != NULL && slot->expected && !slot->next_pass) pager_slot_drop(pager, slot);
     }
-    pager->pin_at = place;
-    if (pager->claim_at < place) {
-        pager->claim_at = place;
-        chord_cond_wake_all(&pager->work);
-    }
+    go_to(pager, place);
 }
 
 /* After a failure all claims begin anew at the failed tile: a later one must not sit in the slot that it needs. */
@@ -264,7 +268,7 @@ static chord_status pin_slot(chord_pager *pager, uint32_t tile, chord_view *out,
     }
     count_pin(pager, slot, claimed, ready);
     pager_slot_pin(pager, slot);
-    pager->pin_at = place + 1;
+    go_to(pager, place + 1);
     *out = (chord_view){.data = slot->data, .packed = slot->packed};
     if (slot->home && pager->config.pack) out->own = slot->data;
     return CHORD_OK;

@@ -25,7 +25,7 @@ chord_status pager_mapped_open(chord_pager *pager, chord_error *err)
     CHORD_TRY(map_shards(pager, err != NULL ? err : &reason));
     uint64_t own_bytes = 0;
     for (uint32_t i = 0; i < config->tile_count; i++) own_bytes += chord_align_up(config->tiles[i].bytes, 64);
-    own_bytes = chord_align_down(chord_min_u64(own_bytes, config->memory_bytes), 4096);
+    own_bytes = chord_min_u64(chord_align_up(own_bytes, 4096), chord_align_down(config->memory_bytes, 4096));
     if (!config->pack || own_bytes == 0) return CHORD_OK;
     return chord_region_open(config->heap, own_bytes, "memory for packed weights", false, false, &pager->region, err);
 }

@@ -18,7 +18,10 @@ void pager_slot_expect(chord_pager *pager, pager_slot *slot, bool next_pass)
 
 void pager_slot_unexpect(chord_pager *pager, pager_slot *slot)
 {
-    if (slot->expected) pager->expected_count--;
+    if (slot->expected) {
+        pager->expected_count--;
+        chord_cond_wake_all(&pager->work); /* one tile less is ahead */
+    }
     slot->expected = false;
     slot->next_pass = false;
 }
@@ -90,7 +93,6 @@ void pager_slot_pin(chord_pager *pager, pager_slot *slot)
     pager_slot_unexpect(pager, slot);
     slot->state = SLOT_PINNED;
     slot->fresh = false;
-    chord_cond_wake_all(&pager->work); /* one tile less is ahead */
 }
 
 /* PINNED -> READY (home, lru) or EMPTY (ring) */

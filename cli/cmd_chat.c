@@ -43,6 +43,7 @@ static void add_message(chat *c, const char *role, const char *text, size_t len)
 
 static void drop_messages(chat *c, size_t first, size_t count)
 {
+    if (count == 0) return;
     for (size_t i = first; i < first + count; i++) free(c->messages[i].text);
     memmove(c->messages + first, c->messages + first + count, (c->count - first - count) * sizeof *c->messages);
     c->count -= count;
@@ -254,7 +255,7 @@ static int open_chat(chat *c)
     if (c->args->template_file != NULL) code = cli_read_file(c->args->template_file, &c->template_text, &len);
     if (c->args->system != NULL) set_system(c, c->args->system);
     if (code == CLI_OK) code = cli_open_runtime(c->args, &c->open);
-    if (code == CLI_OK) code = cli_open_text(&c->open);
+    if (code == CLI_OK) code = cli_open_text(&c->open, c->args->context);
     if (code == CLI_OK) code = check_template(c);
     if (code == CLI_OK) code = cli_open_session(&c->open, c->args->context);
     if (code != CLI_OK) return code;

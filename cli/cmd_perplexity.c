@@ -43,7 +43,7 @@ static int prepare(job *j)
     int code = cli_read_prompt(j->args->words[0] != NULL ? j->args->words[0] : j->args->file, &text, &len);
     if (code != CLI_OK) return code;
     code = cli_open_runtime(j->args, &j->open);
-    if (code == CLI_OK) code = cli_open_text(&j->open);
+    if (code == CLI_OK) code = cli_open_text(&j->open, j->window);
     if (code == CLI_OK) code = cli_tokens(j->open.text, text, len, CHORD_TOKENIZE_RAW, &j->ids, &j->id_count);
     free(text);
     if (code == CLI_OK) code = cli_tokens(j->open.text, "", 0, CHORD_TOKENIZE_RAW, &bos, &bos_count);

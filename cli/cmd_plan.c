@@ -128,12 +128,9 @@ static int show(const cli_args *args, cli_open *o)
         code = cli_finish_output();
     }
     if (plan.fits) return code;
-    char budget[32], least[32];
-    if (plan.budget_bytes_min == 0) return cli_fail("no budget works for a context of %u tokens", plan.context_tokens);
     if (o->options.mode == CHORD_MODE_MAPPED && plan.budget_bytes_min <= plan.budget_bytes)
-        return cli_fail("a budget of %s cannot map the whole model", cli_size_text(plan.budget_bytes, budget));
-    return cli_fail("a budget of %s is too small for a context of %u tokens: %s is the smallest that works",
-                    cli_size_text(plan.budget_bytes, budget), plan.context_tokens, cli_size_text(plan.budget_bytes_min, least));
+        return cli_fail("a budget of %.2f MiB cannot map the whole model", (double)plan.budget_bytes / CLI_MIB);
+    return cli_refuse(&plan);
 }
 
 static int run(const cli_args *args)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define PREDICT_DEFAULT 128
+#define CONTEXT_DEFAULT 4096
 
 typedef struct run_job {
     const cli_args *args;
@@ -207,12 +208,21 @@ static int generate(run_job *job)
     return status == CHORD_CANCELLED ? CLI_INTERRUPTED : code;
 }
 
+/* Enough for prompt and answer, before the prompt's tokens can be counted: a token is one byte at least. 0: the default. */
+static uint32_t context_bound(const run_job *job)
+{
+    const cli_args *a = job->args;
+    uint64_t bound = job->prompt_len + 1 + (uint64_t)(a->predict > 0 ? a->predict : 0);
+    bool known = a->raw && a->predict >= 0 && bound < CONTEXT_DEFAULT && (a->context == 0 || bound < a->context);
+    return known ? (uint32_t)bound : a->context;
+}
+
 static int run_job_go(run_job *job)
 {
     uint32_t context;
     int code = read_texts(job); /* before the runtime counts what the process has already taken */
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
-    if (code == CLI_OK) code = cli_open_text(&job->open);
+    if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
     if (code == CLI_OK) code = make_prompt(job, &context);
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
     if (code == CLI_OK) code = generate(job);

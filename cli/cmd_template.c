@@ -30,7 +30,7 @@ static int show(const cli_args *args, cli_open *o, const texts *t)
     char *text = NULL;
     size_t len;
     if (args->model != NULL) {
-        int code = cli_open_text(o);
+        int code = cli_open_text(o, 0);
         if (code != CLI_OK) return code;
         status = cli_render(o->text, t->template_text, t->messages, t->messages_len, !args->no_generation_prompt, &text, &len, &err);
     } else {

@@ -62,7 +62,7 @@ static int run_ids(const cli_args *args, cli_open *o)
     size_t count;
     int code = parse_ids(args->ids, &ids, &count);
     if (code == CLI_OK) code = cli_open_runtime(args, o);
-    if (code == CLI_OK) code = cli_open_text(o);
+    if (code == CLI_OK) code = cli_open_text(o, 0);
     if (code == CLI_OK) code = print_text(args, o, ids, count);
     free(ids);
     return code;
@@ -74,7 +74,7 @@ static int run_text(const cli_args *args, cli_open *o)
     size_t len = args->words[0] != NULL ? strlen(args->words[0]) : 0;
     int code = args->file != NULL ? cli_read_file(args->file, &text, &len) : CLI_OK;
     if (code == CLI_OK) code = cli_open_runtime(args, o);
-    if (code == CLI_OK) code = cli_open_text(o);
+    if (code == CLI_OK) code = cli_open_text(o, 0);
     if (code == CLI_OK) code = print_ids(args, o, text != NULL ? text : args->words[0], len);
     free(text);
     return code;

@@ -30,13 +30,28 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     return CLI_OK;
 }
 
-int cli_open_text(cli_open *o)
+int cli_refuse(const chord_plan *plan)
+{
+    char more[96] = "";
+    if (plan->budget_bytes_min == 0) return cli_fail("no budget works for a context of %u tokens", plan->context_tokens);
+    if (plan->context_tokens_max > 0)
+        snprintf(more, sizeof more, "; the largest context for this budget is %u tokens", plan->context_tokens_max);
+    return cli_fail("a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that works%s",
+                    (double)plan->budget_bytes / CLI_MIB, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB, more);
+}
+
+int cli_open_text(cli_open *o, uint32_t context_tokens)
 {
     chord_error err;
+    chord_plan plan;
     chord_model_options options = o->options;
     options.no_weights = true;
-    if (chord_model_open(o->runtime, &o->source, &options, &o->text, &err) != CHORD_OK) return cli_fail_with(&err);
-    return CLI_OK;
+    chord_status status = chord_model_open(o->runtime, &o->source, &options, &o->text, &err);
+    if (status == CHORD_OK) return CLI_OK;
+    options.context_tokens = context_tokens; /* where not even the vocabulary fits, say what would do for everything */
+    if (status == CHORD_BUDGET && chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) == CHORD_OK && !plan.fits)
+        return cli_refuse(&plan);
+    return cli_fail_with(&err);
 }
 
 int cli_open_session(cli_open *o, uint32_t context_tokens)

@@ -17,7 +17,10 @@ typedef struct cli_open {
 
 /* The runtime the command line asks for, and its model options. Reports its own failure, as all of these do. */
 int cli_open_runtime(const cli_args *args, cli_open *out);
-int cli_open_text(cli_open *o);
+/* context_tokens: what a refusal of the budget speaks of, 0: the default. */
+int cli_open_text(cli_open *o, uint32_t context_tokens);
+/* The sentence for a plan that does not fit. */
+int cli_refuse(const chord_plan *plan);
 /* Model and session for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);

@@ -189,7 +189,7 @@ static chord_status refuse(const chord_network_config *config, const chord_bluep
                           p->weight_bytes / CHORD_MIB, config->budget_bytes / CHORD_MIB);
     if (plan.context_tokens_max > 0)
         chord_format(context, sizeof context, "the largest context for this budget is %u tokens", plan.context_tokens_max);
-    return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB is too small for a context of %u tokens: %.1f MiB is the smallest that "
+    return chord_fail(err, CHORD_BUDGET, "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that "
                       "works; %s", (double)config->budget_bytes / (double)CHORD_MIB, plan.context_tokens,
                       (double)plan.budget_bytes_min / (double)CHORD_MIB, context);
 }

@@ -143,8 +143,8 @@ void chord_model_describe(const chord_model *model, chord_model_info *out);
 /* ---- text --------------------------------------------------------------------------------- */
 
 /* Both write at most cap items, set *need to the full count, and return CHORD_SHORT when cap < *need.
- * special: parse special tokens inside text and add BOS/EOS where the model's vocabulary asks for them.
- * bos: add only BOS where the vocabulary asks for it (what `run --raw` does). */
+ * PLAIN: text only. SPECIAL: special tokens inside text are parsed, BOS and EOS are added where the vocabulary asks for them. RAW: the same
+ * without EOS, what a bare prompt wants. BOS stands exactly once, whoever adds it. */
 typedef enum chord_tokenize_mode { CHORD_TOKENIZE_PLAIN, CHORD_TOKENIZE_SPECIAL, CHORD_TOKENIZE_RAW } chord_tokenize_mode;
 chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
                             size_t cap, size_t *need, chord_error *err);

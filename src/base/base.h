@@ -1,8 +1,8 @@
-/* base.h - what every room stands on: status and error text, counted memory, bounded input, number <-> text, threads,
- * clock. Two faces implement it: hosted (POSIX) and freestanding (WebAssembly, one thread, no libc).
+/* base.h - what every room stands on: status and error text, counted memory, bounded input, number <-> text,
+ * threads, clock. Two faces implement it: hosted (POSIX) and freestanding (WebAssembly, one thread, no libc).
  *
- * No room above the programs may include a libc header other than the freestanding ones of C17 (stdint, stddef, stdbool,
- * stdarg, limits, float, inttypes' PRI macros through this file); what it needs comes from here. */
+ * No room above the programs may include a libc header other than the freestanding ones of C17 (stdint, stddef,
+ * stdbool, stdarg, limits, float, inttypes' PRI macros through this file); what it needs comes from here. */
 #ifndef CHORD_BASE_H
 #define CHORD_BASE_H
 
@@ -72,9 +72,9 @@ chord_status chord_fail_os(chord_error *err, chord_status status, int os_errno, 
 
 /* ---- number <-> text ----------------------------------------------------------------------- */
 
-/* A small vsnprintf: %d %i %u %x %X %c %s %p %% with l, ll, z; width, '-', '0', precision for %s and %f; %f (exact, round half
- * to even), %g (shortest text that reads back as the same double). Returns the length the whole text has;
- * writes at most cap bytes including the terminator (cap 0: writes nothing). */
+/* A small vsnprintf: %d %i %u %x %X %c %s %p %% with l, ll, z; width, '-', '0', precision for %s and %f; %f
+ * (exact, round half to even), %g (shortest text that reads back as the same double). Returns the length the whole
+ * text has; writes at most cap bytes including the terminator (cap 0: writes nothing). */
 size_t chord_vformat(char *out, size_t cap, const char *format, va_list args);
 size_t chord_format(char *out, size_t cap, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
 /* Shortest decimal text that reads back as value, as Python's repr(float) writes it ("1.0", "1e+16", "inf").
@@ -97,14 +97,14 @@ uint64_t chord_heap_used_bytes(const chord_heap *heap);
 uint64_t chord_heap_peak_bytes(const chord_heap *heap);
 uint64_t chord_heap_ceiling_bytes(const chord_heap *heap);
 
-/* Zeroed, 64-byte aligned. Fails with CHORD_BUDGET (ceiling) or CHORD_NO_MEMORY; the sentence names `what` and the numbers.
- * bytes 0 gives a valid pointer. */
+/* Zeroed, 64-byte aligned. Fails with CHORD_BUDGET (ceiling) or CHORD_NO_MEMORY; the sentence names `what` and the
+ * numbers. bytes 0 gives a valid pointer. */
 chord_status chord_alloc(chord_heap *heap, uint64_t bytes, const char *what, void **out, chord_error *err);
 void chord_free(chord_heap *heap, void *p); /* NULL does nothing */
 
-/* Regions for weights, KV and scratch: whole pages, 2 MiB aligned when they are that large (asks for huge pages), zeroed,
- * charged to the heap. touch: every page is made resident now, so that a budget that lies dies here; lock: also mlock
- * where the system allows it (never an error). */
+/* Regions for weights, KV and scratch: whole pages, 2 MiB aligned when they are that large (asks for huge pages),
+ * zeroed, charged to the heap. touch: every page is made resident now, so that a budget that lies dies here; lock:
+ * also mlock where the system allows it (never an error). */
 typedef struct chord_region {
     void *base;
     uint64_t bytes;
@@ -139,7 +139,8 @@ void chord_arena_free(chord_arena *arena);
 void *chord_arena_get(chord_arena *arena, uint64_t bytes);
 chord_status chord_arena_fail(const chord_arena *arena, chord_error *err);
 
-/* Test builds (-DCHORD_FAULTS): the n-th fallible step from now (allocation, read, thread start) fails once. n 0: disarm. */
+/* Test builds (-DCHORD_FAULTS): the n-th fallible step from now (allocation, read, thread start) fails once. n 0:
+ * disarm. */
 #ifdef CHORD_FAULTS
 void chord_fault_arm(uint64_t n);
 bool chord_fault_fired(void);
@@ -164,12 +165,13 @@ uint64_t chord_hash_of(const void *data, size_t len);
 
 /* ---- UTF-8 ------------------------------------------------------------------------------------ */
 
-/* Decodes one code point from text[0..len), len > 0. Returns the bytes used; an invalid byte gives *code = 0xFFFD and 1. */
+/* Decodes one code point from text[0..len), len > 0. Returns the bytes used; an invalid byte gives *code = 0xFFFD
+ * and 1. */
 size_t chord_utf8_decode(const char *text, size_t len, uint32_t *code);
 /* Writes 1..4 bytes; returns how many. */
 size_t chord_utf8_encode(uint32_t code, char *out);
-/* How many bytes at the start of text are whole, valid or hopeless characters: the rest (at most 3 bytes) is the beginning of
- * one that may still be completed. */
+/* How many bytes at the start of text are whole, valid or hopeless characters: the rest (at most 3 bytes) is the
+ * beginning of one that may still be completed. */
 size_t chord_utf8_whole(const char *text, size_t len);
 
 /* ---- threads, clock, system ------------------------------------------------------------------- */
@@ -192,19 +194,20 @@ void chord_cond_wait(chord_cond *cond, chord_mutex *mutex);
 void chord_cond_wake_all(chord_cond *cond);
 
 typedef struct chord_thread chord_thread;
-/* A long-lived thread with a 256 KiB stack, round-to-nearest, subnormals on, all signals blocked. CHORD_UNSUPPORTED where there are no
- * threads (freestanding). */
+/* A long-lived thread with a 256 KiB stack, round-to-nearest, subnormals on, all signals blocked.
+ * CHORD_UNSUPPORTED where there are no threads (freestanding). */
 chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
                                 chord_error *err);
 void chord_thread_join(chord_heap *heap, chord_thread *thread);
 
-/* Compute threads that run one function together. The caller is worker 0. Idle workers spin 50 us at most, then sleep. */
+/* Compute threads that run one function together. The caller is worker 0. Idle workers spin 50 us at most, then
+ * sleep. */
 typedef struct chord_pool chord_pool;
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
 void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
-/* Calls task(ud, worker, workers) once on each worker and returns when all have returned. One caller at a time. A NULL pool runs it
- * here as worker 0 of 1. */
+/* Calls task(ud, worker, workers) once on each worker and returns when all have returned. One caller at a time. A
+ * NULL pool runs it here as worker 0 of 1. */
 void chord_pool_run(chord_pool *pool, void (*task)(void *ud, uint32_t worker, uint32_t workers), void *ud);
 
 /* Worker's share of [0, count) in whole multiples of grain (the last share takes the rest). */

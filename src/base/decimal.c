@@ -1,8 +1,9 @@
 /* decimal.c - double <-> decimal text, exactly.
  *
- * To text: a double is an integer times a power of two, so its decimal expansion ends; all its digits are made (at most 309 before the
- * point, 1074 after it) and rounding works on digits. To double: the text is a fraction of two big integers, whose quotient is
- * taken to 65 bits and a sticky one. Both are slow only for numbers that are far from 1. */
+ * To text: a double is an integer times a power of two, so its decimal expansion ends; all its digits are made (at
+ * most 309 before the point, 1074 after it) and rounding works on digits. To double: the text is a fraction of two
+ * big integers, whose quotient is taken to 65 bits and a sticky one. Both are slow only for numbers that are far
+ * from 1. */
 #include "base/decimal_inner.h"
 
 #define LIMB 1000000000u /* a limb of the expansion holds nine digits; 10^9 is divisible by 2^9 */
@@ -141,13 +142,15 @@ void chord_decimal_shortest(double magnitude, chord_decimal *out)
 {
     chord_decimal full;
     chord_decimal_expand(magnitude, &full);
-    /* Every decimal of at most 15 digits survives a trip through a normal double, so fewer than 15 need not be tried. */
+    /* Every decimal of at most 15 digits survives a trip through a normal double, so fewer than 15 need not be
+     * tried. */
     int64_t keep = bits_of(magnitude) >> 52 == 0 ? 1 : 15;
     for (; keep <= 17; keep++) {
         *out = full;
         bool up = chord_decimal_round(out, keep);
         if (value_of(out) == magnitude) return;
-        /* Above a power of two the doubles lie twice as wide: the farther neighbour may read back where the nearer one does not. */
+        /* Above a power of two the doubles lie twice as wide: the farther neighbour may read back where the nearer
+         * one does not. */
         if (!up && keep < (int64_t)full.digits) {
             *out = full;
             out->digits = (uint32_t)keep;
@@ -274,7 +277,8 @@ typedef struct number_text {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* One digit of the significand; zeros in front are left out, digits beyond the last that can matter become one sticky digit. */
+/* One digit of the significand; zeros in front are left out, digits beyond the last that can matter become one
+ * sticky digit. */
 static void take_digit(number_text *t, char c, bool after_point)
 {
     uint8_t digit = (uint8_t)(c - '0');

@@ -1,4 +1,5 @@
-/* heap.c - memory that is counted: the heap with its ceiling, regions, the growing buffer, the arena, the fault injector. */
+/* heap.c - memory that is counted: the heap with its ceiling, regions, the growing buffer, the arena, the fault
+ * injector. */
 #include "base/system_inner.h"
 
 #include <stdatomic.h>
@@ -210,8 +211,8 @@ void chord_buffer_free(chord_buffer *buffer)
 static chord_status grow(chord_buffer *buffer, size_t len, chord_error *err)
 {
     if (len > buffer->len_max || buffer->len > buffer->len_max - len)
-        return chord_fail(err, CHORD_BUDGET, "text of %zu + %zu bytes is longer than the limit of %zu", buffer->len, len,
-                          buffer->len_max);
+        return chord_fail(err, CHORD_BUDGET, "text of %zu + %zu bytes is longer than the limit of %zu", buffer->len,
+                          len, buffer->len_max);
     size_t need = buffer->len + len + 1;
     if (need <= buffer->cap) return CHORD_OK;
     size_t cap = buffer->cap < 128 ? 192 : buffer->cap * 2;

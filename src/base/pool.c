@@ -1,8 +1,9 @@
 /* pool.c - compute threads that run one function together.
  *
- * A run is announced by a new round number. Workers that just finished spin on it for SPIN_NS, because the next operation
- * of a forward pass usually follows within microseconds, and then sleep. A sleeper announces itself before it looks at the round a
- * last time, and the announcer looks for sleepers after it wrote the round (both sequentially consistent): one of them sees the other. */
+ * A run is announced by a new round number. Workers that just finished spin on it for SPIN_NS, because the next
+ * operation of a forward pass usually follows within microseconds, and then sleep. A sleeper announces itself
+ * before it looks at the round a last time, and the announcer looks for sleepers after it wrote the round (both
+ * sequentially consistent): one of them sees the other. */
 #include "base/system_inner.h"
 
 #include <stdatomic.h>

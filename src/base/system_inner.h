@@ -1,5 +1,5 @@
-/* system_inner.h - what the two faces of base (hosted: system_posix.c and system_linux.c, freestanding: system_wasm.c) give to
- * the rest of this room. */
+/* system_inner.h - what the two faces of base (hosted: system_posix.c and system_linux.c, freestanding:
+ * system_wasm.c) give to the rest of this room. */
 #ifndef CHORD_SYSTEM_INNER_H
 #define CHORD_SYSTEM_INNER_H
 
@@ -7,7 +7,8 @@
 
 #define CHORD_PAGE_BYTES 4096u
 
-/* Zeroed pages; bytes is a multiple of CHORD_PAGE_BYTES. huge: aligned to 2 MiB and huge pages are asked for. NULL: refused. */
+/* Zeroed pages; bytes is a multiple of CHORD_PAGE_BYTES. huge: aligned to 2 MiB and huge pages are asked for.
+ * NULL: refused. */
 void *chord_system_pages_get(uint64_t bytes, bool huge);
 void chord_system_pages_free(void *pages, uint64_t bytes);
 /* Makes every page resident; false when the system has no memory for it. */

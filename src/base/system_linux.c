@@ -69,7 +69,8 @@ static bool lists(const char *list, size_t len, const char *word)
 {
     size_t n = strlen(word);
     for (size_t at = 0; at + n <= len; at++)
-        if ((at == 0 || list[at - 1] == ',') && memcmp(list + at, word, n) == 0 && (at + n == len || list[at + n] == ','))
+        if ((at == 0 || list[at - 1] == ',') && memcmp(list + at, word, n) == 0 &&
+            (at + n == len || list[at + n] == ','))
             return true;
     return false;
 }
@@ -104,7 +105,8 @@ static bool next_line(line_reader *reader, char *out, size_t cap)
     return true;
 }
 
-/* A line of /proc/self/cgroup, "ID:CONTROLLERS:PATH": the path when it is the controller's (NULL: the v2 hierarchy's). */
+/* A line of /proc/self/cgroup, "ID:CONTROLLERS:PATH": the path when it is the controller's (NULL: the v2
+ * hierarchy's). */
 static const char *path_in_line(const char *line, const char *controller)
 {
     const char *names = strchr(line, ':');
@@ -121,7 +123,8 @@ static bool own_path(const char *root, const char *controller, char *out, size_t
     chord_format(line, sizeof line, "%s/proc/self/cgroup", root);
     line_reader reader = {.fd = open(line, O_RDONLY | O_CLOEXEC)};
     const char *path = NULL;
-    while (reader.fd >= 0 && path == NULL && next_line(&reader, line, sizeof line)) path = path_in_line(line, controller);
+    while (reader.fd >= 0 && path == NULL && next_line(&reader, line, sizeof line))
+        path = path_in_line(line, controller);
     if (reader.fd >= 0) close(reader.fd);
     if (path != NULL) chord_format(out, cap, "%s", path);
     return path != NULL;
@@ -155,7 +158,8 @@ static void read_mount(const char *line, mount_line *out)
     take_word(line, out->options, sizeof out->options);
 }
 
-/* Below the mount's root lies what a container sees; a path outside of it (another namespace's) becomes the mount point. */
+/* Below the mount's root lies what a container sees; a path outside of it (another namespace's) becomes the mount
+ * point. */
 static void place(group_tree *tree, const char *root, const mount_line *mount, const char *path)
 {
     size_t root_len = chord_text_equal(mount->root, "/") ? 0 : strlen(mount->root);

@@ -1,7 +1,7 @@
 /* system_wasm.c - the freestanding face: one thread, linear memory, the host's clock.
  *
- * All memory behind __heap_base is ours. Its first 64 bytes hold the list of free blocks, in order of address; blocks are
- * multiples of 64 bytes and merge with their neighbours when freed. */
+ * All memory behind __heap_base is ours. Its first 64 bytes hold the list of free blocks, in order of address;
+ * blocks are multiples of 64 bytes and merge with their neighbours when freed. */
 #include "base/system_inner.h"
 
 #define UNIT 64u

@@ -33,7 +33,8 @@ static uint32_t ahead_limit(const chord_pager *pager)
 {
     uint32_t asked = pager->config.prefetch_tiles, ring = pager->slot_count - pager->ring_first;
     if (pager->config.policy != CHORD_POLICY_LRU) return asked != 0 ? asked : UINT32_MAX; /* the ring is the limit */
-    /* Reading far ahead would evict what was just used; and what an operation holds must leave room for the next tile. */
+    /* Reading far ahead would evict what was just used; and what an operation holds must leave room for the next
+     * tile. */
     uint32_t most = ring - pager->config.hold_max - 1;
     if (asked == 0) asked = 4;
     return asked < most ? asked : most;
@@ -99,7 +100,8 @@ void chord_pager_close(chord_pager *pager)
 
 /* ---- passes ----------------------------------------------------------------------------------- */
 
-/* What was read ahead and begins the new list without a gap stays; the rest would sit in slots that earlier tiles need. */
+/* What was read ahead and begins the new list without a gap stays; the rest would sit in slots that earlier tiles
+ * need. */
 static void reconcile(chord_pager *pager, const uint32_t *list, uint32_t count)
 {
     for (uint32_t i = 0; i < pager->slot_count; i++) pager->slots[i].next_pass = false;
@@ -145,7 +147,8 @@ static chord_status check_list(const chord_pager *pager, const uint32_t *list, u
 chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
 {
     CHORD_TRY(check_list(pager, list, count, err));
-    if (pager->map_lost) return chord_fail(err, CHORD_IO, "the model's file could not be mapped again after a failed read");
+    if (pager->map_lost)
+        return chord_fail(err, CHORD_IO, "the model's file could not be mapped again after a failed read");
     chord_mutex_lock(&pager->mutex);
     if (pager->pass_open) end_pass(pager);
     bool same = count == pager->list_count && (count == 0 || memcmp(list, pager->list, count * sizeof *list) == 0);
@@ -184,8 +187,8 @@ static chord_status find_place(const chord_pager *pager, uint32_t tile, uint32_t
     while (at < pager->list_count && pager->list[at] < tile) at++;
     *place = at;
     if (at < pager->list_count && pager->list[at] == tile) return CHORD_OK;
-    return chord_fail(err, CHORD_INVALID, "tile %u is not in the rest of the pass (place %u of %u)", tile, pager->pin_at,
-                      pager->list_count);
+    return chord_fail(err, CHORD_INVALID, "tile %u is not in the rest of the pass (place %u of %u)", tile,
+                      pager->pin_at, pager->list_count);
 }
 
 /* The pass stands before this place of its list, and claims are never behind the pass. */

@@ -1,19 +1,19 @@
 /* pager.h - which weight bytes are in memory, and when. Knows extents, not what a tensor means.
  *
- * A dense forward pass reads the same bytes in the same order, in a circle, where LRU is the worst policy: below one full
- * cycle it never hits. So residency is planned: as many tiles as the budget holds are pinned, spread evenly over the pass, and the others
- * stream through a ring of slots whose next reads are in flight while this tile computes.
+ * A dense forward pass reads the same bytes in the same order, in a circle, where LRU is the worst policy: below
+ * one full cycle it never hits. So residency is planned: as many tiles as the budget holds are pinned, spread
+ * evenly over the pass, and the others stream through a ring of slots whose next reads are in flight while this
+ * tile computes.
  *
- *            claim (reader)          read done              pin                    release
- *   EMPTY ------------------> LOADING ---------> READY <-----------> PINNED   READY/PINNED --> EMPTY (plan, none)
- *                                \--> FAILED (reported by pin, then EMPTY)     READY stays, evictable (lru)
+ *            claim (reader)          read done              pin                    release   EMPTY
+ * ------------------> LOADING ---------> READY <-----------> PINNED   READY/PINNED --> EMPTY (plan, none)
+ * \--> FAILED (reported by pin, then EMPTY)     READY stays, evictable (lru)
  *
- * Invariants:
- *  - a pass is a list of tiles written before it starts; slots are claimed strictly in list order;
- *  - nobody waits for a tile while holding a later one; ring >= tiles an operation holds at once + 2;
- *  - cancel, failure and close wake every waiter, and close drains reads in flight;
- *  - after the end of a pass readers go on with the start of the next one (assumed to be the same list until told otherwise);
- *  - nothing is allocated after open. */
+ * Invariants:  - a pass is a list of tiles written before it starts; slots are claimed strictly in list order;  -
+ * nobody waits for a tile while holding a later one; ring >= tiles an operation holds at once + 2;  - cancel,
+ * failure and close wake every waiter, and close drains reads in flight;  - after the end of a pass readers go on
+ * with the start of the next one (assumed to be the same list until told otherwise);  - nothing is allocated after
+ * open. */
 #ifndef CHORD_PAGER_H
 #define CHORD_PAGER_H
 
@@ -41,7 +41,8 @@ typedef struct chord_pager_config {
     bool pack;                  /* mapped: give each tile memory of its own to be packed into */
 } chord_pager_config;
 
-/* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is too small. */
+/* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is
+ * too small. */
 typedef struct chord_pager_plan {
     uint64_t pinned_bytes, ring_bytes, streamed_bytes_per_pass, memory_bytes_min;
     uint32_t pinned_tiles, ring_slots;
@@ -54,8 +55,9 @@ void chord_pager_close(chord_pager *pager);
 
 /* Tell what the coming pass uses: indices into tiles, ascending. The list is copied. Reads start at once. */
 chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
-/* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest. Mapped: CHORD_IO
- * when a page could not be read since the pass began (the guard put zeros there): the pass's results are void. */
+/* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest.
+ * Mapped: CHORD_IO when a page could not be read since the pass began (the guard put zeros there): the pass's
+ * results are void. */
 chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 
 /* A tile in memory until it is released. */
@@ -64,12 +66,14 @@ typedef struct chord_view {
     uint8_t *own;        /* where the holder may pack the tile (== data: in place), NULL: may not. After packing call chord_pager_packed. */
     bool packed;
 } chord_view;
-/* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns CHORD_CANCELLED after chord_pager_cancel. */
+/* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
+ * CHORD_CANCELLED after chord_pager_cancel. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
 void chord_pager_packed(chord_pager *pager, uint32_t tile); /* the held tile's own memory is now packed: it stays so */
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 
-/* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else NULL; not a pin. For embedding rows. */
+/* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else
+ * NULL; not a pin. For embedding rows. */
 const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed);
 
 /* From any thread: the waiting or next pin returns CHORD_CANCELLED, until chord_pager_cancel_clear. */

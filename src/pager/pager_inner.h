@@ -1,5 +1,5 @@
-/* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads (pager_readers.c), passes and
- * pins (pager.c), and the mapped way (pager_mapped.c), which has no slots at all. */
+/* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads
+ * (pager_readers.c), passes and pins (pager.c), and the mapped way (pager_mapped.c), which has no slots at all. */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
@@ -94,7 +94,8 @@ void pager_slot_unexpect(chord_pager *pager, pager_slot *slot);
 /* pager_readers.c */
 chord_status pager_readers_start(chord_pager *pager, chord_error *err);
 void pager_readers_stop(chord_pager *pager);
-/* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the sentence. */
+/* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the
+ * sentence. */
 bool pager_load(chord_pager *pager, pager_slot *slot, chord_error *failure);
 
 /* pager_mapped.c */

@@ -1,7 +1,8 @@
-/* pager_mapped.c - when everything fits: tiles are read where they lie in the mapped file, and may move into packed memory of their own.
+/* pager_mapped.c - when everything fits: tiles are read where they lie in the mapped file, and may move into
+ * packed memory of their own.
  *
- * The own memory is one region that is not touched when it is opened: pages become resident as tiles are packed into them, and the packed
- * tile's file pages are given back. */
+ * The own memory is one region that is not touched when it is opened: pages become resident as tiles are packed
+ * into them, and the packed tile's file pages are given back. */
 #include "pager/pager_inner.h"
 
 static chord_status map_shards(chord_pager *pager, chord_error *err)

@@ -28,10 +28,10 @@ static sums sum_up(const chord_pager_config *config)
     return s;
 }
 
-/* Walks the tiles, and pins a tile when the pinned bytes have fallen half a tile behind their even share of the way so far; besides, the
- * first tiles that fit into rest_bytes. Gives the bytes that are left of memory_bytes. */
-static uint64_t spread_pins(const chord_pager_config *config, const sums *all, uint64_t memory_bytes, uint64_t rest_bytes,
-                            uint8_t *pins, chord_pager_plan *plan)
+/* Walks the tiles, and pins a tile when the pinned bytes have fallen half a tile behind their even share of the
+ * way so far; besides, the first tiles that fit into rest_bytes. Gives the bytes that are left of memory_bytes. */
+static uint64_t spread_pins(const chord_pager_config *config, const sums *all, uint64_t memory_bytes,
+                            uint64_t rest_bytes, uint8_t *pins, chord_pager_plan *plan)
 {
     double share = (double)memory_bytes / (double)all->slot_bytes;
     uint64_t passed = 0, spread = 0, pinned = 0, streamed = all->tile_bytes;
@@ -97,7 +97,8 @@ static void lay_out_none(const chord_pager_config *config, const sums *all, page
 static chord_status check_config(const chord_pager_config *config, chord_error *err)
 {
     if (config->hold_max == 0 || config->hold_max > PAGER_HOLD_LIMIT)
-        return chord_fail(err, CHORD_INVALID, "an operation may hold 1 to %u tiles, not %u", PAGER_HOLD_LIMIT, config->hold_max);
+        return chord_fail(err, CHORD_INVALID, "an operation may hold 1 to %u tiles, not %u", PAGER_HOLD_LIMIT,
+                          config->hold_max);
     for (uint32_t i = 0; i < config->tile_count; i++) {
         if (config->tiles[i].shard < config->shards && config->tiles[i].bytes > 0) continue;
         return chord_fail(err, CHORD_INVALID, "tile %u has %u bytes in shard %u of %u", i, config->tiles[i].bytes,
@@ -119,10 +120,12 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
     out->slot_bytes = all.largest;
     uint64_t ring_min = (config->hold_max + 2) * all.largest;
     /* Few tiles may take less than the ring would. */
-    out->plan.memory_bytes_min = config->policy == CHORD_POLICY_PLAN ? chord_min_u64(ring_min, all.slot_bytes) : ring_min;
+    out->plan.memory_bytes_min =
+        config->policy == CHORD_POLICY_PLAN ? chord_min_u64(ring_min, all.slot_bytes) : ring_min;
     if (config->memory_bytes < out->plan.memory_bytes_min)
         return chord_fail(err, CHORD_BUDGET,
-                          "%" PRIu64 " bytes are left for weights, at least %" PRIu64 " are needed (%u tiles of %" PRIu64 ")",
+                          "%" PRIu64 " bytes are left for weights, at least %" PRIu64
+                          " are needed (%u tiles of %" PRIu64 ")",
                           config->memory_bytes, out->plan.memory_bytes_min, config->hold_max + 2, all.largest);
     if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);

@@ -62,7 +62,8 @@ static void reader_main(void *ud)
 chord_status pager_readers_start(chord_pager *pager, chord_error *err)
 {
     uint32_t wanted = pager->config.readers == 0 ? READERS_DEFAULT : pager->config.readers;
-    if (pager->config.no_prefetch || pager->config.policy == CHORD_POLICY_NONE || pager->config.tile_count == 0) return CHORD_OK;
+    if (pager->config.no_prefetch || pager->config.policy == CHORD_POLICY_NONE || pager->config.tile_count == 0)
+        return CHORD_OK;
     if (wanted > READERS_MAX) wanted = READERS_MAX;
     void *p;
     CHORD_TRY(chord_alloc(pager->config.heap, wanted * sizeof(pager_reader), "the readers", &p, err));

@@ -1,4 +1,5 @@
-/* pager_slots.c - the states of a slot, one function for each arrow of the diagram in pager.h, and the order of claims. */
+/* pager_slots.c - the states of a slot, one function for each arrow of the diagram in pager.h, and the order of
+ * claims. */
 #include "pager/pager_inner.h"
 
 pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile)
@@ -33,7 +34,8 @@ static void empty_slot(chord_pager *pager, pager_slot *slot)
 {
     pager_slot_unexpect(pager, slot);
     if (!slot->home) {
-        if (slot->tile != PAGER_NONE && pager_slot_of(pager, slot->tile) == slot) pager->slot_of_tile[slot->tile] = PAGER_NONE;
+        if (slot->tile != PAGER_NONE && pager_slot_of(pager, slot->tile) == slot)
+            pager->slot_of_tile[slot->tile] = PAGER_NONE;
         slot->tile = PAGER_NONE;
     }
 #ifdef CHORD_HARDTEST
@@ -146,7 +148,8 @@ static claim_step look_at_slot(chord_pager *pager, pager_slot *slot, bool next_p
 {
     if (slot->home) {
         if (slot->state == SLOT_EMPTY) return CLAIM_TAKE;
-        if (slot->state == SLOT_LOADING) pager_slot_expect(pager, slot, next_pass); /* should it fail, the pin must hear of it */
+        if (slot->state == SLOT_LOADING)
+            pager_slot_expect(pager, slot, next_pass); /* should it fail, the pin must hear of it */
         return slot->state == SLOT_FAILED ? CLAIM_WAIT : CLAIM_SKIP;
     }
     if (slot->expected) return slot->next_pass == next_pass ? CLAIM_SKIP : CLAIM_WAIT;

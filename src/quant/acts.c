@@ -3,9 +3,10 @@
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
-typedef int8_t s8x16 __attribute__((vector_size(16)));
-typedef int16_t s16x16 __attribute__((vector_size(32)));
-typedef int16_t s16x8 __attribute__((vector_size(16)));
+#define CHORD_ISA any
+#include "quant/acts_body.h"
+
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
 chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t tokens_max)
 {
@@ -47,79 +48,31 @@ void chord_acts_init(chord_acts *acts, chord_act kind, uint32_t n, uint32_t toke
     acts->panels = base;
 }
 
-/* The same as chord_ref_quantize, in loops a compiler turns into vectors: magnitudes compare like their bits, and a maximum of
- * integers may be taken in any order. */
-static bool quantize_block(const float *x, uint32_t block, int8_t *q, float *d)
+static inline u32x4 load4(const uint8_t *p)
 {
-    uint32_t bits[CHORD_K];
-    memcpy(bits, x, block * sizeof(float));
-    int32_t top = 0;
-    for (uint32_t i = 0; i < block; i++) {
-        int32_t magnitude = (int32_t)(bits[i] & 0x7fffffffu);
-        top = magnitude > top ? magnitude : top;
-    }
-    float amax;
-    memcpy(&amax, &top, sizeof amax);
-    float inverse = 127.0f / amax;
-    *d = 0;
-    if (top >= 0x7f800000 || inverse > __FLT_MAX__) {
-        memset(q, 0, block);
-        return top < 0x7f800000;
-    }
-    float rounded[CHORD_K];
-    for (uint32_t i = 0; i < block; i++) rounded[i] = x[i] * inverse + 12582912.0f;
-    memcpy(bits, rounded, block * sizeof(float));
-    for (uint32_t i = 0; i < block; i++) q[i] = (int8_t)(uint8_t)(bits[i] & 255); /* 0x4b400000 has none there */
-    *d = amax / 127.0f;
-    return true;
+    u32x4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
 }
 
-/* Sums of 16 q by column modulo 4, at lanes 0..3. */
-static inline s16x8 sums_by_lane(const int8_t *q)
-{
-    s8x16 bytes;
-    memcpy(&bytes, q, sizeof bytes);
-    s16x16 wide = __builtin_convertvector(bytes, s16x16);
-    s16x8 sum = __builtin_shufflevector(wide, wide, 0, 1, 2, 3, 4, 5, 6, 7) +
-                __builtin_shufflevector(wide, wide, 8, 9, 10, 11, 12, 13, 14, 15);
-    return sum + __builtin_shufflevector(sum, sum, 4, 5, 6, 7, 0, 1, 2, 3);
-}
-
-static void sum_token(const chord_acts *acts, const chord_acts_layout *l, uint32_t token)
-{
-    uint8_t *base = acts->panels;
-    uint32_t n = acts->n;
-    const int8_t *q = acts->q + (uint64_t)token * n;
-    int16_t *sums = acts->sums + (uint64_t)token * (n / 16);
-    int16_t *pairs = (int16_t *)(void *)(base + l->pairs) + (uint64_t)token * (n / l->pair_columns) * 2;
-    int16_t *sums32 = (int16_t *)(void *)(base + l->sums32) + (uint64_t)token * (n / 32);
-    for (uint32_t k = 0; k < n / 32; k++) {
-        s16x8 a = sums_by_lane(q + 32 * k), b = sums_by_lane(q + 32 * k + 16);
-        int16_t a01 = (int16_t)(a[0] + a[1]), a23 = (int16_t)(a[2] + a[3]);
-        int16_t b01 = (int16_t)(b[0] + b[1]), b23 = (int16_t)(b[2] + b[3]);
-        sums[2 * k] = (int16_t)(a01 + a23);
-        sums[2 * k + 1] = (int16_t)(b01 + b23);
-        sums32[k] = (int16_t)(sums[2 * k] + sums[2 * k + 1]);
-        if (l->pair_columns == 32) {
-            pairs[2 * k] = (int16_t)(-8 * (a01 + b01));
-            pairs[2 * k + 1] = (int16_t)(-8 * (a23 + b23));
-        } else {
-            pairs[4 * k] = (int16_t)(-32 * a01);
-            pairs[4 * k + 1] = (int16_t)(-32 * a23);
-            pairs[4 * k + 2] = (int16_t)(-32 * b01);
-            pairs[4 * k + 3] = (int16_t)(-32 * b23);
-        }
-    }
-}
-
-/* out[k][t] = dword k of token t's array, for the tokens there are; absent ones are zero. */
+/* out[k][t] = dword k of token t's array. Absent tokens repeat the last one; what is computed of them is dropped. */
 static void interleave(const uint8_t *src, uint64_t token_bytes, uint32_t dwords, uint32_t tokens, uint8_t *out)
 {
-    for (uint32_t k = 0; k < dwords; k++, out += CHORD_GROUP * 4)
-        for (uint32_t t = 0; t < CHORD_GROUP; t++) {
-            if (t < tokens) memcpy(out + 4 * t, src + t * token_bytes + 4ull * k, 4);
-            else memset(out + 4 * t, 0, 4);
+    const uint8_t *row[CHORD_GROUP];
+    for (uint32_t t = 0; t < CHORD_GROUP; t++) row[t] = src + (t < tokens ? t : tokens - 1) * token_bytes;
+    uint32_t k = 0;
+    for (; k + 4 <= dwords; k += 4)
+        for (uint32_t t = 0; t < CHORD_GROUP; t += 4) {
+            u32x4 a = load4(row[t] + 4 * k), b = load4(row[t + 1] + 4 * k);
+            u32x4 c = load4(row[t + 2] + 4 * k), d = load4(row[t + 3] + 4 * k);
+            u32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+            u32x4 ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+            u32x4 turned[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                               __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5), __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
+            for (uint32_t i = 0; i < 4; i++) memcpy(out + 4 * (CHORD_GROUP * (k + i) + t), &turned[i], sizeof(u32x4));
         }
+    for (; k < dwords; k++)
+        for (uint32_t t = 0; t < CHORD_GROUP; t++) memcpy(out + 4 * (CHORD_GROUP * k + t), row[t] + 4 * k, 4);
 }
 
 static void fill_group(const chord_acts *acts, const chord_acts_layout *l, uint32_t first)
@@ -139,10 +92,17 @@ static void fill_group(const chord_acts *acts, const chord_acts_layout *l, uint3
     }
     for (uint32_t k = 0; k < n / 32; k++)
         for (uint32_t t = 0; t < CHORD_GROUP; t++) {
-            int16_t sum = t < tokens ? (int16_t)chord_load_u16(sums32 + 2ull * (t * (n / 32) + k)) : 0;
-            float value = (float)sum;
+            uint32_t row = t < tokens ? t : tokens - 1;
+            float value = (float)(int16_t)chord_load_u16(sums32 + 2ull * (row * (n / 32) + k));
             memcpy(group + l->group_mins32 + 4ull * (CHORD_GROUP * k + t), &value, sizeof value);
         }
+}
+
+static bool quantize_ref(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d)
+{
+    bool finite = true;
+    for (uint32_t b = 0; b < count; b++) finite &= chord_ref_quantize(x + b * block, block, q + b * block, d + b);
+    return finite;
 }
 
 bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t end, uint32_t cpu)
@@ -155,14 +115,18 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
         return finite;
     }
     chord_acts_layout l = chord_acts_layout_of(acts->kind, n, acts->tokens_max);
-    uint32_t blocks = n / l.block;
-    for (uint32_t t = first; t < end; t++) {
-        for (uint32_t b = 0; b < blocks; b++) {
-            uint64_t i = (uint64_t)t * blocks + b;
-            finite &= (cpu == CHORD_CPU_ANY ? chord_ref_quantize : quantize_block)(x + i * l.block, l.block, acts->q + i * l.block,
-                                                                                 acts->d + i);
-        }
-        sum_token(acts, &l, t);
+    bool (*quantize)(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d) = chord_quantize_any;
+    void (*sum)(const chord_acts *acts, const chord_acts_layout *l, uint32_t token) = chord_sum_any;
+    if (cpu == CHORD_CPU_ANY) quantize = quantize_ref;
+#if defined(__x86_64__)
+    if (cpu & CHORD_CPU_AVX2) {
+        quantize = chord_quantize_avx2;
+        sum = chord_sum_avx2;
+    }
+#endif
+    for (uint64_t t = first; t < end; t++) {
+        finite &= quantize(x + t * n, l.block, n / l.block, acts->q + t * n, acts->d + t * (n / l.block));
+        sum(acts, &l, (uint32_t)t);
     }
     if (acts->tokens > CHORD_FEW)
         for (uint32_t t = first; t < end; t += CHORD_GROUP) fill_group(acts, &l, t);

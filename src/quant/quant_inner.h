@@ -36,6 +36,12 @@ typedef struct chord_acts_layout {
 #define CHORD_PAIR_SHIFT(columns) ((columns) == 32 ? 3 : 5)
 chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t tokens_max);
 
+/* `count` blocks of a row, as chord_ref_quantize; and the sums of a token's q, all arrays. One spelling per instruction set. */
+bool chord_quantize_any(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d);
+bool chord_quantize_avx2(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d);
+void chord_sum_any(const chord_acts *acts, const chord_acts_layout *l, uint32_t token);
+void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t token);
+
 /* ---- pack.c ------------------------------------------------------------------------------------ */
 
 /* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows` repeat the last row. */

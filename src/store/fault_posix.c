@@ -28,11 +28,12 @@ static chord_status faulty_read(chord_store *store, uint64_t offset, void *dst, 
     return self->inner->ops->read(self->inner, offset, dst, len, err);
 }
 
-static chord_status faulty_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
-                                 chord_error *err)
+static chord_status faulty_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                 uint8_t **data, chord_error *err)
 {
     faulty_store *self = (faulty_store *)store;
-    struct timespec delay = {.tv_sec = (time_t)(self->delay_ns / 1000000000u), .tv_nsec = (long)(self->delay_ns % 1000000000u)};
+    struct timespec delay = {.tv_sec = (time_t)(self->delay_ns / 1000000000u),
+                             .tv_nsec = (long)(self->delay_ns % 1000000000u)};
     if (self->delay_ns > 0) nanosleep(&delay, NULL);
     CHORD_TRY(step(self, offset, err));
     return chord_store_fetch_once(self->inner, offset, len, slot, slot_bytes, data, err);

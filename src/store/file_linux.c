@@ -41,7 +41,8 @@ int chord_file_open_direct(const char *path, int fd, uint32_t *align)
     if (direct < 0) return -1;
     struct stat plain, again;
     /* The name may point to another file by now. */
-    if (fstat(fd, &plain) != 0 || fstat(direct, &again) != 0 || plain.st_dev != again.st_dev || plain.st_ino != again.st_ino) {
+    if (fstat(fd, &plain) != 0 || fstat(direct, &again) != 0 || plain.st_dev != again.st_dev ||
+        plain.st_ino != again.st_ino) {
         close(direct);
         return -1;
     }

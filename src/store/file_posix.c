@@ -1,8 +1,9 @@
 /* file_posix.c - a local file as a store.
  *
- * fetch brings a tile: what lies in the page cache is copied from there, the rest comes past the cache by O_DIRECT. Where that is refused, or
- * where the first cold tiles came faster through the cache, it is read buffered and the pages are given back at once: the
- * pager keeps what it wants to keep, and the cache would only hold it twice. */
+ * fetch brings a tile: what lies in the page cache is copied from there, the rest comes past the cache by
+ * O_DIRECT. Where that is refused, or where the first cold tiles came faster through the cache, it is read
+ * buffered and the pages are given back at once: the pager keeps what it wants to keep, and the cache would only
+ * hold it twice. */
 #define _GNU_SOURCE
 #include "store/file_inner.h"
 #include "store/store_inner.h"
@@ -37,9 +38,10 @@ typedef struct file_store {
 static chord_status fail_read(const chord_store *store, uint64_t offset, size_t len, int os_errno, chord_error *err)
 {
     if (os_errno != 0)
-        return chord_fail_os(err, CHORD_IO, os_errno, "%s: cannot read %zu bytes at %" PRIu64, store->name, len, offset);
-    return chord_fail(err, CHORD_IO, "%s ends at %" PRIu64 ", it had %" PRIu64 " bytes when it was opened", store->name, offset,
-                      store->size_bytes);
+        return chord_fail_os(err, CHORD_IO, os_errno, "%s: cannot read %zu bytes at %" PRIu64, store->name, len,
+                             offset);
+    return chord_fail(err, CHORD_IO, "%s ends at %" PRIu64 ", it had %" PRIu64 " bytes when it was opened", store->name,
+                      offset, store->size_bytes);
 }
 
 /* All of len. Interrupted and short reads go on where they stopped; 0: all was read, -1: the file ended, else errno. */
@@ -60,7 +62,8 @@ static chord_status read_exact(const file_store *self, int fd, uint64_t offset, 
 {
     uint64_t at = offset;
     int failure = read_all(fd, &at, dst, len);
-    return failure == 0 ? CHORD_OK : fail_read(&self->store, at, (size_t)(offset + len - at), failure > 0 ? failure : 0, err);
+    return failure == 0 ? CHORD_OK
+                        : fail_read(&self->store, at, (size_t)(offset + len - at), failure > 0 ? failure : 0, err);
 }
 
 static chord_status file_read(chord_store *store, uint64_t offset, void *dst, size_t len, chord_error *err)
@@ -78,9 +81,10 @@ static chord_status read_buffered(file_store *self, uint64_t offset, uint8_t *ds
     return CHORD_OK;
 }
 
-/* [first, end) by O_DIRECT; first and the slot's address of it are aligned, end is aligned or cut to what the file has in whole units.
- * False: this way is closed, nothing is said. */
-static bool read_direct(file_store *self, uint64_t first, uint64_t end, uint8_t *dst, chord_status *status, chord_error *err)
+/* [first, end) by O_DIRECT; first and the slot's address of it are aligned, end is aligned or cut to what the file
+ * has in whole units. False: this way is closed, nothing is said. */
+static bool read_direct(file_store *self, uint64_t first, uint64_t end, uint8_t *dst, chord_status *status,
+                        chord_error *err)
 {
     uint64_t at = first;
     int failure = end > first ? read_all(self->direct_fd, &at, dst, (size_t)(end - first)) : 0;
@@ -113,7 +117,8 @@ static void note_trial(file_store *self, enum way way, size_t len, uint64_t ns)
 }
 
 /* [at, end) of the file into slot, whose first byte is the file's byte slot_first (aligned). */
-static chord_status read_cold(file_store *self, uint64_t slot_first, uint8_t *slot, uint64_t at, uint64_t end, chord_error *err)
+static chord_status read_cold(file_store *self, uint64_t slot_first, uint8_t *slot, uint64_t at, uint64_t end,
+                              chord_error *err)
 {
     bool trial;
     enum way way = choose_way(self, (size_t)(end - at), &trial);
@@ -154,8 +159,8 @@ static uint64_t run_end(const file_store *self, uint64_t at, uint64_t end, bool 
     return end;
 }
 
-static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
-                               chord_error *err)
+static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                               uint8_t **data, chord_error *err)
 {
     file_store *self = (file_store *)store;
     uint64_t first = chord_align_down(offset, self->direct_align), at = offset, end = offset + len;

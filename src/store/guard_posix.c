@@ -1,8 +1,8 @@
 /* guard_posix.c - SIGBUS in one of our file mappings becomes an I/O error of the call that met it.
  *
- * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on; the
- * pager asks before it trusts what was computed. Everything else goes to whoever handled SIGBUS before. The list of mappings is the
- * one piece of global state in the library: a signal handler is given nothing else. */
+ * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on;
+ * the pager asks before it trusts what was computed. Everything else goes to whoever handled SIGBUS before. The
+ * list of mappings is the one piece of global state in the library: a signal handler is given nothing else. */
 #define _GNU_SOURCE
 #include "store/store_inner.h"
 

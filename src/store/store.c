@@ -1,4 +1,5 @@
-/* store.c - the calls every store answers, and the two stores that need no system: bytes in memory, the caller's reader. */
+/* store.c - the calls every store answers, and the two stores that need no system: bytes in memory, the caller's
+ * reader. */
 #include "store/store_inner.h"
 
 /* ---- dispatch --------------------------------------------------------------------------------- */
@@ -6,8 +7,8 @@
 static chord_status check_range(const chord_store *store, uint64_t offset, uint64_t len, chord_error *err)
 {
     if (offset <= store->size_bytes && len <= store->size_bytes - offset) return CHORD_OK;
-    return chord_fail(err, CHORD_IO, "%s: %" PRIu64 " bytes at %" PRIu64 " wanted, it has %" PRIu64, store->name, len, offset,
-                      store->size_bytes);
+    return chord_fail(err, CHORD_IO, "%s: %" PRIu64 " bytes at %" PRIu64 " wanted, it has %" PRIu64, store->name, len,
+                      offset, store->size_bytes);
 }
 
 /* A read that the fault injector may refuse. */
@@ -16,7 +17,8 @@ static chord_status check_fault(const chord_store *store, uint64_t offset, chord
     (void)store;
     (void)offset;
     (void)err;
-    if (chord_fault_now()) return chord_fail(err, CHORD_IO, "%s: read at %" PRIu64 " failed (injected)", store->name, offset);
+    if (chord_fault_now())
+        return chord_fail(err, CHORD_IO, "%s: read at %" PRIu64 " failed (injected)", store->name, offset);
     return CHORD_OK;
 }
 
@@ -36,8 +38,8 @@ chord_status chord_store_fetch_once(chord_store *store, uint64_t offset, size_t 
     return store->ops->read(store, offset, slot, len, err);
 }
 
-chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
-                               chord_error *err)
+chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                               uint8_t **data, chord_error *err)
 {
     *data = slot;
     CHORD_ASSERT((uintptr_t)slot % 4096 == 0 && slot_bytes >= len + 2 * chord_max_u64(store->align, 4096));
@@ -63,8 +65,8 @@ void chord_store_close(chord_store *store)
     chord_free(heap, store);
 }
 
-chord_status chord_store_new(chord_heap *heap, size_t bytes, const char *name, const chord_store_ops *ops, chord_store **out,
-                             chord_error *err)
+chord_status chord_store_new(chord_heap *heap, size_t bytes, const char *name, const chord_store_ops *ops,
+                             chord_store **out, chord_error *err)
 {
     void *p;
     size_t name_bytes = strlen(name) + 1;
@@ -89,7 +91,8 @@ const void *chord_store_map(chord_store *store, chord_error *err)
         return NULL;
     }
     if (!chord_guard_installed()) {
-        chord_fail(err, CHORD_UNSUPPORTED, "%s is not mapped: the program has not called chord_guard_install", store->name);
+        chord_fail(err, CHORD_UNSUPPORTED, "%s is not mapped: the program has not called chord_guard_install",
+                   store->name);
         return NULL;
     }
     const void *base = store->ops->map(store, err);
@@ -153,17 +156,19 @@ static chord_status callback_read(chord_store *store, uint64_t offset, void *dst
     callback_store *self = (callback_store *)store;
     chord_status status = self->reader(self->ud, offset, dst, len);
     if (status == CHORD_OK) return CHORD_OK;
-    return chord_fail(err, CHORD_IO, "%s failed to read %zu bytes at %" PRIu64 " of %" PRIu64 ": %s", store->name, len, offset,
-                      store->size_bytes, chord_status_text(status));
+    return chord_fail(err, CHORD_IO, "%s failed to read %zu bytes at %" PRIu64 " of %" PRIu64 ": %s", store->name, len,
+                      offset, store->size_bytes, chord_status_text(status));
 }
 
 static const chord_store_ops callback_ops = {.read = callback_read};
 
-chord_status chord_store_open_callback(chord_heap *heap, const chord_source *source, chord_store **out, chord_error *err)
+chord_status chord_store_open_callback(chord_heap *heap, const chord_source *source, chord_store **out,
+                                       chord_error *err)
 {
     *out = NULL;
     if (source->read == NULL || source->size_bytes == 0)
-        return chord_fail(err, CHORD_INVALID, "a source without uri needs a reader and a size (size_bytes is %" PRIu64 ")",
+        return chord_fail(err, CHORD_INVALID,
+                          "a source without uri needs a reader and a size (size_bytes is %" PRIu64 ")",
                           source->size_bytes);
     CHORD_TRY(chord_store_new(heap, sizeof(callback_store), "the caller's reader", &callback_ops, out, err));
     callback_store *self = (callback_store *)*out;

@@ -1,10 +1,9 @@
 /* store.h - where bytes come from: a file, memory, or the caller's own reader.
  *
- * A store is a small table of functions and the state behind it. Its contract:
- *  - read is exact: all of len bytes at offset, or an error naming the store, the offset and the numbers. A short read, a file
- *    that shrank and an interrupted call (EINTR) are the store's business, never the caller's.
- *  - read and fetch may be called from any thread at the same time.
- *  - size_bytes never changes while the store is open. */
+ * A store is a small table of functions and the state behind it. Its contract:  - read is exact: all of len bytes
+ * at offset, or an error naming the store, the offset and the numbers. A short read, a file    that shrank and an
+ * interrupted call (EINTR) are the store's business, never the caller's.  - read and fetch may be called from any
+ * thread at the same time.  - size_bytes never changes while the store is open. */
 #ifndef CHORD_STORE_H
 #define CHORD_STORE_H
 
@@ -29,9 +28,9 @@ struct chord_store {
     const char *name; /* for error sentences */
 };
 
-/* A local file. Buffered reads for read(); fetch() takes what already lies in the page cache from there (cachestat, preadv2 with
- * RWF_NOWAIT) and the rest by O_DIRECT, or buffered + DONTNEED where O_DIRECT is refused or was measured slower on
- * the first real fetches. A directory, an empty file, a missing file: a sentence. */
+/* A local file. Buffered reads for read(); fetch() takes what already lies in the page cache from there
+ * (cachestat, preadv2 with RWF_NOWAIT) and the rest by O_DIRECT, or buffered + DONTNEED where O_DIRECT is refused
+ * or was measured slower on the first real fetches. A directory, an empty file, a missing file: a sentence. */
 chord_status chord_store_open_file(chord_heap *heap, const char *path, chord_store **out, chord_error *err);
 /* bytes stay the caller's and must outlive the store. */
 chord_status chord_store_open_memory(chord_heap *heap, const void *bytes, uint64_t size_bytes, const char *name,
@@ -42,9 +41,9 @@ void chord_store_close(chord_store *store);
 
 chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, size_t len, chord_error *err);
 
-/* Bring [offset, offset + len) into slot, which is aligned to 4096 and holds at least len + 2 * max(align, 4096) bytes, by the cheapest
- * way this store has; *data gets the address of the first wanted byte inside the slot. A failed read is tried again
- * once before it is reported. */
+/* Bring [offset, offset + len) into slot, which is aligned to 4096 and holds at least len + 2 * max(align, 4096)
+ * bytes, by the cheapest way this store has; *data gets the address of the first wanted byte inside the slot. A
+ * failed read is tried again once before it is reported. */
 chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
                                chord_error *err);
 /* What a slot for len bytes must hold. */
@@ -56,7 +55,8 @@ bool chord_store_can_map(const chord_store *store);
  * the guard is not installed. */
 const void *chord_store_map(chord_store *store, chord_error *err);
 void chord_store_unmap(chord_store *store, const void *base);
-/* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when touched). */
+/* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when
+ * touched). */
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len);
 /* True once a read through this mapping met SIGBUS: the bytes seen since were zeros. Reading it clears it. */
 bool chord_store_map_failed(chord_store *store, const void *base);

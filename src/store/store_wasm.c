@@ -1,4 +1,5 @@
-/* store_wasm.c - a module has no files and no mappings of its own; its bytes come through a store its host is behind. */
+/* store_wasm.c - a module has no files and no mappings of its own; its bytes come through a store its host is
+ * behind. */
 #include "store/store_inner.h"
 
 chord_status chord_store_open_file(chord_heap *heap, const char *path, chord_store **out, chord_error *err)

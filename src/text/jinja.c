@@ -3,7 +3,7 @@
 
 #define NAMES_MAX 8192
 
-/* ---- errors and limits -------------------------------------------------------------------------------------------- */
+/* ---- errors and limits ----------------------------------------------------------------------- */
 
 /* Line and column, counted in characters, of the node at work. */
 static void find_place(const chord_jinja *vm, size_t *line, size_t *column)
@@ -33,7 +33,8 @@ chord_status chord_jinja_fail(chord_jinja *vm, chord_status status, const char *
 
 chord_status chord_jinja_no_memory(chord_jinja *vm)
 {
-    return chord_jinja_fail(vm, CHORD_BUDGET, "the values need more than the limit of %" PRIu64 " bytes", vm->arena.bytes_max);
+    return chord_jinja_fail(vm, CHORD_BUDGET, "the values need more than the limit of %" PRIu64 " bytes",
+                            vm->arena.bytes_max);
 }
 
 chord_status chord_jinja_spend(chord_jinja *vm, uint64_t steps)
@@ -61,7 +62,7 @@ chord_status chord_jinja_get(chord_jinja *vm, uint64_t bytes, void *out)
     return ceiling ? chord_jinja_no_memory(vm) : chord_arena_fail(&vm->arena, vm->err);
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static chord_status grow_names(chord_jinja *vm)
 {
@@ -87,7 +88,8 @@ chord_status chord_jinja_intern(chord_jinja *vm, const char *text, size_t len, c
         *out = vm->names[at];
         if ((*out)->len == len && memcmp((*out)->text, text, len) == 0) return CHORD_OK;
     }
-    if (vm->name_count == NAMES_MAX) return chord_jinja_fail(vm, CHORD_BUDGET, "more than %d different names", NAMES_MAX);
+    if (vm->name_count == NAMES_MAX)
+        return chord_jinja_fail(vm, CHORD_BUDGET, "more than %d different names", NAMES_MAX);
     chord_name *name;
     char *copy;
     CHORD_TRY(chord_jinja_get(vm, sizeof *name, &name));
@@ -100,7 +102,7 @@ chord_status chord_jinja_intern(chord_jinja *vm, const char *text, size_t len, c
     return CHORD_OK;
 }
 
-/* ---- a run ------------------------------------------------------------------------------------------------------------ */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 /* Line ends become '\n', one at the end goes, and the bytes must be UTF-8: the lexer relies on it. */
 static chord_status take_source(chord_jinja *vm, const char *text, size_t len)
@@ -141,13 +143,15 @@ static chord_status set_default(chord_jinja *vm, const char *name, chord_value v
     return chord_dict_set(vm, vm->variables, chord_literal(name), value);
 }
 
-/* What transformers gives a template, unless the caller's object has it: tools and documents are None when there are none. */
+/* What transformers gives a template, unless the caller's object has it: tools and documents are None when there are
+ * none. */
 static chord_status make_variables(chord_jinja *vm, const chord_template_args *args)
 {
     chord_value root = {.kind = CHORD_V_DICT};
     if (args->root == NULL) CHORD_TRY(chord_dict_new(vm, 0, &root.dict));
     else CHORD_TRY(chord_value_from_json(vm, args->root, &root));
-    if (root.kind != CHORD_V_DICT) return chord_fail(vm->err, CHORD_INVALID, "chat template: the variables are not an object");
+    if (root.kind != CHORD_V_DICT)
+        return chord_fail(vm->err, CHORD_INVALID, "chat template: the variables are not an object");
     vm->variables = root.dict;
     CHORD_TRY(set_default(vm, "tools", chord_none()));
     CHORD_TRY(set_default(vm, "documents", chord_none()));

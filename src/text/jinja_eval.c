@@ -1,4 +1,4 @@
-/* jinja_eval.c - expressions to values. Handlers are functions of their own so that the recursion's frame stays small. */
+/* jinja_eval.c - expressions to values. Handlers are functions of their own: the recursion's frame stays small. */
 #include "text/jinja_inner.h"
 
 #define APART __attribute__((noinline))
@@ -14,7 +14,8 @@ APART static chord_status eval_name(chord_jinja *vm, const chord_node *node, cho
 {
     *out = *chord_variable(vm, node->ref);
     if (!chord_given(*out))
-        *out = (chord_value){.kind = CHORD_V_UNDEFINED, .sub = CHORD_UNDEFINED_NAME, .text = node->name->text, .len = node->name->len};
+        *out = (chord_value){
+            .kind = CHORD_V_UNDEFINED, .sub = CHORD_UNDEFINED_NAME, .text = node->name->text, .len = node->name->len};
     return CHORD_OK;
 }
 
@@ -69,7 +70,7 @@ APART static chord_status eval_member(chord_jinja *vm, const chord_node *node, c
     return chord_value_item(vm, object, key, out);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Room for n arguments until vm->stack_count is put back. */
 static chord_status take_room(chord_jinja *vm, size_t n, chord_value **out)
@@ -80,22 +81,24 @@ static chord_status take_room(chord_jinja *vm, size_t n, chord_value **out)
     return CHORD_OK;
 }
 
-static chord_status add_named(chord_jinja *vm, chord_call *call, chord_value *names, chord_value *named, chord_value name,
-                              chord_value value)
+static chord_status add_named(chord_jinja *vm, chord_call *call, chord_value *names, chord_value *named,
+                              chord_value name, chord_value value)
 {
     for (size_t i = 0; i < call->named_count; i++)
         if (names[i].len == name.len && memcmp(names[i].text, name.text, name.len) == 0)
-            return chord_jinja_fail(vm, CHORD_INVALID, "the argument '%.*s' is given twice", name.len < 64 ? (int)name.len : 64,
-                                    name.text);
+            return chord_jinja_fail(vm, CHORD_INVALID, "the argument '%.*s' is given twice",
+                                    name.len < 64 ? (int)name.len : 64, name.text);
     names[call->named_count] = name;
     named[call->named_count++] = value;
     return CHORD_OK;
 }
 
-static chord_status eval_named(chord_jinja *vm, const chord_node *node, chord_value more, chord_value caller, chord_call *call)
+static chord_status eval_named(chord_jinja *vm, const chord_node *node, chord_value more, chord_value caller,
+                               chord_call *call)
 {
     chord_value *names, *named;
-    size_t extra = more.kind == CHORD_V_DICT ? more.dict->count : 0, n = node->named.count + extra + chord_given(caller);
+    size_t extra = more.kind == CHORD_V_DICT ? more.dict->count : 0,
+           n = node->named.count + extra + chord_given(caller);
     if (n == 0) return CHORD_OK;
     CHORD_TRY(take_room(vm, n, &names));
     CHORD_TRY(take_room(vm, n, &named));
@@ -106,7 +109,8 @@ static chord_status eval_named(chord_jinja *vm, const chord_node *node, chord_va
         CHORD_TRY(add_named(vm, call, names, named, chord_text(argument->name->text, argument->name->len), value));
     }
     for (size_t i = 0; i < extra; i++) {
-        if (more.dict->keys[i].kind != CHORD_V_TEXT) return chord_jinja_fail(vm, CHORD_INVALID, "keywords must be strings");
+        if (more.dict->keys[i].kind != CHORD_V_TEXT)
+            return chord_jinja_fail(vm, CHORD_INVALID, "keywords must be strings");
         CHORD_TRY(add_named(vm, call, names, named, more.dict->keys[i], more.dict->values[i]));
     }
     if (chord_given(caller)) CHORD_TRY(add_named(vm, call, names, named, chord_literal("caller"), caller));
@@ -141,7 +145,8 @@ APART static chord_status eval_arguments(chord_jinja *vm, const chord_node *node
     if (node->star_star != NULL) {
         CHORD_TRY(chord_eval(vm, node->star_star, &star_star));
         if (star_star.kind != CHORD_V_DICT)
-            return chord_jinja_fail(vm, CHORD_INVALID, "what follows ** must be a mapping, not '%s'", chord_type_name(star_star));
+            return chord_jinja_fail(vm, CHORD_INVALID, "what follows ** must be a mapping, not '%s'",
+                                    chord_type_name(star_star));
     }
     return eval_named(vm, node, star_star, caller, call);
 }
@@ -171,14 +176,15 @@ APART static chord_status eval_filter(chord_jinja *vm, const chord_node *node, c
     if (node->builtin == NULL)
         return chord_jinja_fail(vm, CHORD_INVALID, "no %s named '%s'", test ? "test" : "filter", node->name->text);
     if (node->builtin->run == NULL)
-        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", test ? "test" : "filter", node->name->text);
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", test ? "test" : "filter",
+                                node->name->text);
     CHORD_TRY(node->builtin->run(vm, input, &call, out));
     vm->stack_count = stack_count;
     if (test && node->flag) *out = chord_bool(!chord_value_true(vm, *out));
     return CHORD_OK;
 }
 
-/* ---- operators ------------------------------------------------------------------------------------------------ */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 APART static chord_status eval_logic(chord_jinja *vm, const chord_node *node, chord_value *out)
 {

@@ -1,11 +1,11 @@
-/* jinja_expr.c - expressions to tree. Operators that bind to the left become one node with all their operands, so that a
- * long chain is a loop and not a deep recursion. */
+/* jinja_expr.c - expressions to tree. Operators that bind to the left become one node with all their operands, so that
+ * a long chain is a loop and not a deep recursion. */
 #include "text/jinja_inner.h"
 
 static chord_status parse_or(chord_parser *p, chord_node **out);
 static chord_status parse_unary(chord_parser *p, bool with_filter, chord_node **out);
 
-/* ---- literals ------------------------------------------------------------------------------------ */
+/* ---- literals -------------------------------------------------------------------------------- */
 
 static chord_status make_const(chord_parser *p, uint32_t at, chord_value value, chord_node **out)
 {
@@ -20,9 +20,12 @@ static chord_status parse_name(chord_parser *p, bool with_namespace, chord_node 
         const char *word;
         chord_value value;
     } constants[] = {
-        {"true", {.kind = CHORD_V_BOOL, .boolean = true}},  {"True", {.kind = CHORD_V_BOOL, .boolean = true}},
-        {"false", {.kind = CHORD_V_BOOL}},                  {"False", {.kind = CHORD_V_BOOL}},
-        {"none", {.kind = CHORD_V_NONE}},                   {"None", {.kind = CHORD_V_NONE}},
+        {"true", {.kind = CHORD_V_BOOL, .boolean = true}},
+        {"True", {.kind = CHORD_V_BOOL, .boolean = true}},
+        {"false", {.kind = CHORD_V_BOOL}},
+        {"False", {.kind = CHORD_V_BOOL}},
+        {"none", {.kind = CHORD_V_NONE}},
+        {"None", {.kind = CHORD_V_NONE}},
     };
     uint32_t at = p->now.at;
     for (size_t i = 0; i < CHORD_COUNT(constants); i++) {
@@ -91,12 +94,8 @@ static chord_status parse_primary(chord_parser *p, bool with_namespace, chord_no
     switch (token.kind) {
     case CHORD_T_NAME: return parse_name(p, with_namespace, out);
     case CHORD_T_TEXT: return parse_strings(p, out);
-    case CHORD_T_INT:
-        CHORD_TRY(make_const(p, token.at, chord_int(token.integer), out));
-        return chord_parse_next(p);
-    case CHORD_T_FLOAT:
-        CHORD_TRY(make_const(p, token.at, chord_float(token.number), out));
-        return chord_parse_next(p);
+    case CHORD_T_INT: CHORD_TRY(make_const(p, token.at, chord_int(token.integer), out)); return chord_parse_next(p);
+    case CHORD_T_FLOAT: CHORD_TRY(make_const(p, token.at, chord_float(token.number), out)); return chord_parse_next(p);
     case CHORD_T_LPAREN:
         CHORD_TRY(chord_parse_next(p));
         CHORD_TRY(chord_parse_tuple(p, (chord_tuple_rule){.conditional = true, .parentheses = true}, out));
@@ -137,9 +136,12 @@ chord_status chord_parse_tuple(chord_parser *p, chord_tuple_rule rule, chord_nod
     return CHORD_OK;
 }
 
-/* ---- what follows a value -------------------------------------------------------------------------- */
+/* ---- what follows a value -------------------------------------------------------------------- */
 
-static bool at_item_end(const chord_parser *p) { return p->now.kind == CHORD_T_RBRACKET || p->now.kind == CHORD_T_COMMA; }
+static bool at_item_end(const chord_parser *p)
+{
+    return p->now.kind == CHORD_T_RBRACKET || p->now.kind == CHORD_T_COMMA;
+}
 
 /* "a", "a:b", "::c" between brackets. */
 static chord_status parse_subscript_item(chord_parser *p, chord_node **out)
@@ -340,7 +342,7 @@ static chord_status parse_filter_expression(chord_parser *p, chord_node **node)
     }
 }
 
-/* ---- operators ----------------------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 static chord_status parse_unary(chord_parser *p, bool with_filter, chord_node **out)
 {

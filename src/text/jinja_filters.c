@@ -8,7 +8,8 @@ static chord_status want_integer(chord_jinja *vm, const char *who, chord_value v
 {
     *out = missing;
     if (!chord_given(v)) return CHORD_OK;
-    if (!chord_is_integer(v)) return chord_jinja_fail(vm, CHORD_INVALID, "%s: '%s' is not an integer", who, chord_type_name(v));
+    if (!chord_is_integer(v))
+        return chord_jinja_fail(vm, CHORD_INVALID, "%s: '%s' is not an integer", who, chord_type_name(v));
     *out = chord_integer_of(v);
     return CHORD_OK;
 }
@@ -20,9 +21,10 @@ static chord_status want_text(chord_jinja *vm, const char *who, chord_value v)
     return chord_jinja_fail(vm, CHORD_INVALID, "%s: '%s' is not a string", who, chord_type_name(v));
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
-static chord_status change_case(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_case how, chord_value *out)
+static chord_status change_case(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_case how,
+                                chord_value *out)
 {
     CHORD_TRY(chord_call_bind(vm, call, who, "", out));
     CHORD_TRY(chord_value_soft(vm, v, &v));
@@ -157,7 +159,8 @@ FILTER(filter_truncate)
     CHORD_TRY(want_text(vm, "truncate", end));
     CHORD_TRY(chord_value_length(vm, end, &end_length));
     CHORD_TRY(chord_value_length(vm, v, &have));
-    if (length < end_length || leeway < 0) return chord_jinja_fail(vm, CHORD_INVALID, "truncate: the length is too small");
+    if (length < end_length || leeway < 0)
+        return chord_jinja_fail(vm, CHORD_INVALID, "truncate: the length is too small");
     if (have <= length || have - length <= leeway) {
         *out = v;
         return CHORD_OK;
@@ -209,13 +212,14 @@ FILTER(filter_format)
     if (call->count > 0 && call->named_count > 0)
         return chord_jinja_fail(vm, CHORD_INVALID, "format: arguments by place and by name at the same time");
     CHORD_TRY(chord_value_soft(vm, v, &v));
-    if (call->named_count == 0) return chord_percent_format(vm, v, chord_items(CHORD_V_TUPLE, call->items, call->count), out);
+    if (call->named_count == 0)
+        return chord_percent_format(vm, v, chord_items(CHORD_V_TUPLE, call->items, call->count), out);
     chord_value named = {.kind = CHORD_V_DICT};
     CHORD_TRY(chord_dict_of(vm, call, "format", &named.dict));
     return chord_percent_format(vm, v, named, out);
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 FILTER(filter_int)
 {
@@ -237,7 +241,8 @@ FILTER(filter_int)
     } else {
         ok = v.kind == CHORD_V_FLOAT && v.number - v.number == 0;
         if (ok) CHORD_TRY(chord_float_to_int(vm, v.number, &number));
-        else if (v.kind == CHORD_V_FLOAT && v.number == v.number) return chord_jinja_fail(vm, CHORD_INVALID, "infinity as an integer");
+        else if (v.kind == CHORD_V_FLOAT && v.number == v.number)
+            return chord_jinja_fail(vm, CHORD_INVALID, "infinity as an integer");
     }
     *out = ok ? chord_int(number) : chord_given(args[0]) ? args[0] : chord_int(0);
     return CHORD_OK;
@@ -302,7 +307,8 @@ FILTER(filter_round)
     if (!common && !up && !chord_text_is(method, "floor"))
         return chord_jinja_fail(vm, CHORD_INVALID, "round: the method must be common, ceil or floor");
     if (v.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, v);
-    if (!chord_is_number(v)) return chord_jinja_fail(vm, CHORD_INVALID, "round: '%s' is not a number", chord_type_name(v));
+    if (!chord_is_number(v))
+        return chord_jinja_fail(vm, CHORD_INVALID, "round: '%s' is not a number", chord_type_name(v));
     if (common && chord_is_integer(v)) return round_integer(vm, chord_integer_of(v), places, out);
     if (common) {
         *out = chord_float(chord_round_places(v.number, places));
@@ -349,7 +355,7 @@ FILTER(filter_filesizeformat)
     return chord_build_end(vm, start, out);
 }
 
-/* ---- any value --------------------------------------------------------------------------------------------------- */
+/* ---- any value ------------------------------------------------------------------------------- */
 
 FILTER(filter_default)
 {
@@ -379,8 +385,8 @@ FILTER(filter_attr)
 
 static bool is_plain_in_url(unsigned char c, bool query)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-           c == '~' || (c == '/' && !query);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-' || c == '~' || (c == '/' && !query);
 }
 
 static chord_status put_url(chord_jinja *vm, chord_value v, bool query)

@@ -3,7 +3,7 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* ---- text to numbers -------------------------------------------------------------------------------------------- */
+/* ---- text to numbers ------------------------------------------------------------------------- */
 
 static int digit_value(char c)
 {
@@ -89,7 +89,7 @@ bool chord_parse_float(chord_value text, double *out)
     return n > 0 && chord_text_to_f64(plain, n, out) == n;
 }
 
-/* ---- one field ------------------------------------------------------------------------------------------------------ */
+/* ---- one field ------------------------------------------------------------------------------- */
 
 /* A conversion in either language: [[fill]align][sign][#][0][width][,][.precision][type]. */
 typedef struct field {
@@ -174,11 +174,14 @@ static chord_status put_float(chord_jinja *vm, const field *f, double value)
     size_t n;
     if (f->type == 'e' || f->type == 'E' || f->type == 'g' || f->type == 'G' || f->type == 'n')
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the conversion '%c' is not supported", f->type);
-    if (places > 60) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "more than 60 places of a number are not supported");
+    if (places > 60)
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "more than 60 places of a number are not supported");
     if (percent) magnitude *= 100;
-    if (magnitude != magnitude || magnitude - magnitude != 0) n = chord_format(digits, sizeof digits, magnitude == magnitude ? "inf" : "nan");
+    if (magnitude != magnitude || magnitude - magnitude != 0)
+        n = chord_format(digits, sizeof digits, magnitude == magnitude ? "inf" : "nan");
     else if (f->type == 0 && f->precision < 0) n = chord_f64_to_text(magnitude, digits);
-    else if (f->type == 0) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "a precision without a conversion is not supported");
+    else if (f->type == 0)
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "a precision without a conversion is not supported");
     else n = chord_format(digits, sizeof digits, "%.*f", (int)places, magnitude);
     if (percent) digits[n++] = '%';
     chord_value body = chord_text(digits, n);
@@ -197,12 +200,13 @@ static chord_status read_number(chord_jinja *vm, chord_value format, size_t *at,
     if (*at >= format.len || !is_digit(format.text[*at])) return CHORD_OK;
     for (*out = 0; *at < format.len && is_digit(format.text[*at]); (*at)++) {
         *out = *out * 10 + (format.text[*at] - '0');
-        if (*out > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX) return chord_jinja_fail(vm, CHORD_INVALID, "a field is too wide");
+        if (*out > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX)
+            return chord_jinja_fail(vm, CHORD_INVALID, "a field is too wide");
     }
     return CHORD_OK;
 }
 
-/* ---- "%s" % args --------------------------------------------------------------------------------------------------- */
+/* ---- "%s" % args ----------------------------------------------------------------------------- */
 
 typedef struct percent {
     chord_value format, args;
@@ -235,7 +239,9 @@ static chord_status named_argument(chord_jinja *vm, percent *p, chord_value *out
     chord_value key = chord_text_part(p->format, from, p->at++);
     key.sub = 0;
     CHORD_TRY(chord_dict_find(vm, p->args.dict, key, &found));
-    if (found == NULL) return chord_jinja_fail(vm, CHORD_INVALID, "no value '%.*s' for the format", key.len < 64 ? (int)key.len : 64, key.text);
+    if (found == NULL)
+        return chord_jinja_fail(vm, CHORD_INVALID, "no value '%.*s' for the format", key.len < 64 ? (int)key.len : 64,
+                                key.text);
     *out = *found;
     p->used = 1;
     return CHORD_OK;
@@ -247,7 +253,8 @@ static chord_status star_or_number(chord_jinja *vm, percent *p, int64_t *out)
     if (p->at >= p->format.len || p->format.text[p->at] != '*') return read_number(vm, p->format, &p->at, out);
     p->at++;
     CHORD_TRY(next_argument(vm, p, &v));
-    if (!chord_is_integer(v) || chord_integer_of(v) > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX || chord_integer_of(v) < -(int64_t)CHORD_TEMPLATE_OUTPUT_MAX)
+    if (!chord_is_integer(v) || chord_integer_of(v) > (int64_t)CHORD_TEMPLATE_OUTPUT_MAX ||
+        chord_integer_of(v) < -(int64_t)CHORD_TEMPLATE_OUTPUT_MAX)
         return chord_jinja_fail(vm, CHORD_INVALID, "* wants a small integer");
     *out = chord_integer_of(v);
     return CHORD_OK;
@@ -274,7 +281,9 @@ static chord_status read_percent_flags(chord_jinja *vm, percent *p, field *f)
         f->precision = 0;
         CHORD_TRY(star_or_number(vm, p, &f->precision));
     }
-    while (p->at < p->format.len && (p->format.text[p->at] == 'l' || p->format.text[p->at] == 'h' || p->format.text[p->at] == 'L')) p->at++;
+    while (p->at < p->format.len &&
+           (p->format.text[p->at] == 'l' || p->format.text[p->at] == 'h' || p->format.text[p->at] == 'L'))
+        p->at++;
     if (p->at >= p->format.len) return chord_jinja_fail(vm, CHORD_INVALID, "incomplete format");
     f->type = p->format.text[p->at++];
     return CHORD_OK;
@@ -283,7 +292,8 @@ static chord_status read_percent_flags(chord_jinja *vm, percent *p, field *f)
 static chord_status put_character(chord_jinja *vm, const field *f, chord_value v)
 {
     char bytes[4];
-    if (v.kind == CHORD_V_TEXT && chord_text_count(v.text, v.len) == 1) return put_padded(vm, f, chord_literal(""), v, '>');
+    if (v.kind == CHORD_V_TEXT && chord_text_count(v.text, v.len) == 1)
+        return put_padded(vm, f, chord_literal(""), v, '>');
     if (!chord_is_integer(v) || chord_integer_of(v) < 0 || chord_integer_of(v) > 0x10FFFF)
         return chord_jinja_fail(vm, CHORD_INVALID, "%%c wants a character or its number");
     size_t n = chord_utf8_encode((uint32_t)chord_integer_of(v), bytes);
@@ -373,7 +383,7 @@ chord_status chord_percent_format(chord_jinja *vm, chord_value format, chord_val
     return CHORD_OK;
 }
 
-/* ---- "{}".format(...) ------------------------------------------------------------------------------------------------ */
+/* ---- "{}".format(...) ------------------------------------------------------------------------ */
 
 typedef struct braces {
     const chord_call *call;
@@ -385,15 +395,18 @@ static chord_status read_spec(chord_jinja *vm, chord_value spec, field *f)
 {
     size_t at = 0, fill = chord_text_offset(spec.text, spec.len, 1);
     *f = (field){.fill = chord_literal(" "), .width = -1, .precision = -1};
-    if (spec.len > fill && (spec.text[fill] == '<' || spec.text[fill] == '>' || spec.text[fill] == '^' || spec.text[fill] == '=')) {
+    if (spec.len > fill &&
+        (spec.text[fill] == '<' || spec.text[fill] == '>' || spec.text[fill] == '^' || spec.text[fill] == '=')) {
         f->fill = chord_text_part(spec, 0, fill);
         f->align = spec.text[fill];
         at = fill + 1;
-    } else if (spec.len > 0 && (spec.text[0] == '<' || spec.text[0] == '>' || spec.text[0] == '^' || spec.text[0] == '=')) {
+    } else if (spec.len > 0 &&
+               (spec.text[0] == '<' || spec.text[0] == '>' || spec.text[0] == '^' || spec.text[0] == '=')) {
         f->align = spec.text[0];
         at = 1;
     }
-    if (at < spec.len && (spec.text[at] == '+' || spec.text[at] == '-' || spec.text[at] == ' ')) f->sign = spec.text[at++];
+    if (at < spec.len && (spec.text[at] == '+' || spec.text[at] == '-' || spec.text[at] == ' '))
+        f->sign = spec.text[at++];
     if (at < spec.len && spec.text[at] == '#') f->alternate = at++ < spec.len;
     if (at < spec.len && spec.text[at] == '0') {
         if (f->align == 0) {
@@ -410,7 +423,9 @@ static chord_status read_spec(chord_jinja *vm, chord_value spec, field *f)
         if (f->precision < 0) return chord_jinja_fail(vm, CHORD_INVALID, "a format lacks its precision");
     }
     if (at < spec.len) f->type = spec.text[at++];
-    if (at < spec.len) return chord_jinja_fail(vm, CHORD_INVALID, "invalid format specifier '%.*s'", spec.len < 64 ? (int)spec.len : 64, spec.text);
+    if (at < spec.len)
+        return chord_jinja_fail(vm, CHORD_INVALID, "invalid format specifier '%.*s'",
+                                spec.len < 64 ? (int)spec.len : 64, spec.text);
     return CHORD_OK;
 }
 
@@ -419,16 +434,22 @@ static chord_status put_with_spec(chord_jinja *vm, chord_value v, chord_value sp
     field f;
     if (spec.len == 0) return chord_put_str(vm, v);
     CHORD_TRY(read_spec(vm, spec, &f));
-    if (f.type == 'n' || f.type == 'c') return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the format type '%c' is not supported", f.type);
+    if (f.type == 'n' || f.type == 'c')
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the format type '%c' is not supported", f.type);
     bool whole = f.type == 'd' || f.type == 'x' || f.type == 'X' || f.type == 'o' || f.type == 'b';
-    bool real = f.type == 'f' || f.type == 'F' || f.type == 'e' || f.type == 'E' || f.type == 'g' || f.type == 'G' || f.type == '%';
-    if (v.kind == CHORD_V_TEXT && (f.type == 0 || f.type == 's') && f.align != '=' && f.sign == 0) return put_text(vm, &f, v);
-    if (v.kind == CHORD_V_TEXT && f.type == 0 && f.align == '=' && f.sign == 0) { /* "{:05}" of a string fills behind it */
+    bool real = f.type == 'f' || f.type == 'F' || f.type == 'e' || f.type == 'E' || f.type == 'g' || f.type == 'G' ||
+                f.type == '%';
+    if (v.kind == CHORD_V_TEXT && (f.type == 0 || f.type == 's') && f.align != '=' && f.sign == 0)
+        return put_text(vm, &f, v);
+    if (v.kind == CHORD_V_TEXT && f.type == 0 && f.align == '=' &&
+        f.sign == 0) { /* "{:05}" of a string fills behind it */
         f.align = '<';
         return put_text(vm, &f, v);
     }
-    if (chord_is_integer(v) && (whole || f.type == 0) && f.precision < 0) return put_integer(vm, &f, chord_integer_of(v));
-    if (chord_is_number(v) && (real || (f.type == 0 && v.kind == CHORD_V_FLOAT))) return put_float(vm, &f, chord_number_of(v));
+    if (chord_is_integer(v) && (whole || f.type == 0) && f.precision < 0)
+        return put_integer(vm, &f, chord_integer_of(v));
+    if (chord_is_number(v) && (real || (f.type == 0 && v.kind == CHORD_V_FLOAT)))
+        return put_float(vm, &f, chord_number_of(v));
     if (v.kind == CHORD_V_UNDEFINED) return chord_jinja_fail(vm, CHORD_INVALID, "an undefined value takes no format");
     return chord_jinja_fail(vm, CHORD_INVALID, "the format '%.*s' does not fit a value of type '%s'",
                             spec.len < 64 ? (int)spec.len : 64, spec.text, chord_type_name(v));
@@ -443,17 +464,23 @@ static chord_status get_field(chord_jinja *vm, braces *b, chord_value path, chor
     uint64_t index = 0;
     bool numbered = chord_text_to_u64(first.text, first.len, &index);
     if (numbered || first.len == 0) {
-        if (!numbered && b->next < 0) return chord_jinja_fail(vm, CHORD_INVALID, "numbered and plain fields in one format");
-        if (numbered && b->next > 0) return chord_jinja_fail(vm, CHORD_INVALID, "plain and numbered fields in one format");
+        if (!numbered && b->next < 0)
+            return chord_jinja_fail(vm, CHORD_INVALID, "numbered and plain fields in one format");
+        if (numbered && b->next > 0)
+            return chord_jinja_fail(vm, CHORD_INVALID, "plain and numbered fields in one format");
         if (!numbered) index = (uint64_t)b->next++;
         else b->next = -1;
-        if (index >= b->call->count) return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument %" PRIu64, index);
+        if (index >= b->call->count)
+            return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument %" PRIu64, index);
         *out = b->call->items[index];
     } else {
         size_t i = 0;
-        while (i < b->call->named_count && (b->call->names[i].len != first.len || memcmp(b->call->names[i].text, first.text, first.len) != 0)) i++;
+        while (i < b->call->named_count &&
+               (b->call->names[i].len != first.len || memcmp(b->call->names[i].text, first.text, first.len) != 0))
+            i++;
         if (i == b->call->named_count)
-            return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument '%.*s'", first.len < 64 ? (int)first.len : 64, first.text);
+            return chord_jinja_fail(vm, CHORD_INVALID, "the format has no argument '%.*s'",
+                                    first.len < 64 ? (int)first.len : 64, first.text);
         *out = b->call->named[i];
     }
     while (end < path.len) {
@@ -461,7 +488,8 @@ static chord_status get_field(chord_jinja *vm, braces *b, chord_value path, chor
         size_t from = ++end;
         while (end < path.len && (item ? path.text[end] != ']' : path.text[end] != '.' && path.text[end] != '[')) end++;
         chord_value key = chord_text(path.text + from, end - from);
-        if (key.len == 0 || (item && end == path.len)) return chord_jinja_fail(vm, CHORD_INVALID, "an incomplete field in a format");
+        if (key.len == 0 || (item && end == path.len))
+            return chord_jinja_fail(vm, CHORD_INVALID, "an incomplete field in a format");
         if (item && chord_text_to_u64(key.text, key.len, &index) && index < INT32_MAX) key = chord_int((int64_t)index);
         if (item) CHORD_TRY(chord_value_item(vm, *out, key, out));
         else CHORD_TRY(chord_value_member(vm, *out, key, out));

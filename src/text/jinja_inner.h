@@ -1,7 +1,8 @@
-/* jinja_inner.h - the chat-template interpreter, private to this room: source -> tokens -> tree -> names bound to slots -> text.
+/* jinja_inner.h - the chat-template interpreter, private to this room:
+ * source -> tokens (lex) -> tree (parse, expr) -> names bound to slots (scope) -> text (run, eval).
  *
- * Everything a run makes lies in one arena and dies with it. Text that is being built lies at the end of one buffer, `work`,
- * used as a stack: a builder remembers where it began and cuts the buffer back when it is done.
+ * Everything a run makes lies in one arena and dies with it. Text that is being built lies at the end of one buffer,
+ * `work`, used as a stack: a builder remembers where it began and cuts the buffer back when it is done.
  * An error ends the run, so nothing is unwound on the way out. */
 #ifndef CHORD_JINJA_INNER_H
 #define CHORD_JINJA_INNER_H
@@ -20,17 +21,18 @@ typedef struct chord_value chord_value;
 typedef struct chord_dict chord_dict;
 typedef struct chord_env chord_env;
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 typedef enum chord_value_kind {
     CHORD_V_MISSING, /* no value at all: an unset slot, an argument that was not given */
-    CHORD_V_UNDEFINED, CHORD_V_NONE, CHORD_V_BOOL, CHORD_V_INT, CHORD_V_FLOAT, CHORD_V_TEXT, CHORD_V_LIST, CHORD_V_TUPLE,
-    CHORD_V_DICT, CHORD_V_VIEW, CHORD_V_RANGE, CHORD_V_ITER, CHORD_V_NAMESPACE, CHORD_V_LOOP, CHORD_V_MACRO, CHORD_V_METHOD,
-    CHORD_V_FUNCTION, CHORD_V_CYCLER, CHORD_V_JOINER
+    CHORD_V_UNDEFINED, CHORD_V_NONE, CHORD_V_BOOL, CHORD_V_INT, CHORD_V_FLOAT, CHORD_V_TEXT, CHORD_V_LIST,
+    CHORD_V_TUPLE, CHORD_V_DICT, CHORD_V_VIEW, CHORD_V_RANGE, CHORD_V_ITER, CHORD_V_NAMESPACE, CHORD_V_LOOP,
+    CHORD_V_MACRO, CHORD_V_METHOD, CHORD_V_FUNCTION, CHORD_V_CYCLER, CHORD_V_JOINER
 } chord_value_kind;
 
 /* What an undefined value can say of itself. */
-typedef enum chord_undefined_kind { CHORD_UNDEFINED_NAME, CHORD_UNDEFINED_MEMBER, CHORD_UNDEFINED_HINT, CHORD_UNDEFINED_UNSAFE
+typedef enum chord_undefined_kind {
+    CHORD_UNDEFINED_NAME, CHORD_UNDEFINED_MEMBER, CHORD_UNDEFINED_HINT, CHORD_UNDEFINED_UNSAFE
 } chord_undefined_kind;
 typedef enum chord_view_kind { CHORD_VIEW_KEYS, CHORD_VIEW_VALUES, CHORD_VIEW_ITEMS } chord_view_kind;
 #define CHORD_SUB_MARKUP 1 /* TEXT: Python's Markup */
@@ -103,7 +105,7 @@ struct chord_call {
     size_t named_count;
 };
 
-/* ---- tree ---------------------------------------------------------------------------------------- */
+/* ---- tree ------------------------------------------------------------------------------------ */
 
 typedef struct chord_name { /* interned: equal names are one object */
     const char *text;
@@ -111,11 +113,11 @@ typedef struct chord_name { /* interned: equal names are one object */
 } chord_name;
 
 typedef enum chord_node_kind {
-    CHORD_N_CONST, CHORD_N_NAME, CHORD_N_NSREF, CHORD_N_TUPLE, CHORD_N_LIST, CHORD_N_DICT, CHORD_N_ATTR, CHORD_N_ITEM,
-    CHORD_N_SLICE, CHORD_N_CALL, CHORD_N_FILTER, CHORD_N_TEST, CHORD_N_NOT, CHORD_N_NEG, CHORD_N_POS, CHORD_N_AND, CHORD_N_OR,
-    CHORD_N_ARITH, CHORD_N_COMPARE, CHORD_N_CONCAT, CHORD_N_COND, CHORD_N_DATA, CHORD_N_OUTPUT, CHORD_N_FOR, CHORD_N_IF,
-    CHORD_N_SET, CHORD_N_SET_BLOCK, CHORD_N_MACRO, CHORD_N_CALL_BLOCK, CHORD_N_FILTER_BLOCK, CHORD_N_WITH, CHORD_N_BREAK,
-    CHORD_N_CONTINUE
+    CHORD_N_CONST, CHORD_N_NAME, CHORD_N_NSREF, CHORD_N_TUPLE, CHORD_N_LIST, CHORD_N_DICT, CHORD_N_ATTR,
+    CHORD_N_ITEM, CHORD_N_SLICE, CHORD_N_CALL, CHORD_N_FILTER, CHORD_N_TEST, CHORD_N_NOT, CHORD_N_NEG, CHORD_N_POS,
+    CHORD_N_AND, CHORD_N_OR, CHORD_N_ARITH, CHORD_N_COMPARE, CHORD_N_CONCAT, CHORD_N_COND, CHORD_N_DATA,
+    CHORD_N_OUTPUT, CHORD_N_FOR, CHORD_N_IF, CHORD_N_SET, CHORD_N_SET_BLOCK, CHORD_N_MACRO, CHORD_N_CALL_BLOCK,
+    CHORD_N_FILTER_BLOCK, CHORD_N_WITH, CHORD_N_BREAK, CHORD_N_CONTINUE
 } chord_node_kind;
 
 typedef struct chord_nodes {
@@ -126,7 +128,9 @@ typedef struct chord_nodes {
 typedef struct chord_ref { /* a variable: a slot of the function `up` levels out */
     uint32_t up, slot;
 } chord_ref;
-typedef enum chord_load_kind { CHORD_LOAD_PARAM, CHORD_LOAD_RESOLVE, CHORD_LOAD_ALIAS, CHORD_LOAD_UNDEFINED } chord_load_kind;
+typedef enum chord_load_kind {
+    CHORD_LOAD_PARAM, CHORD_LOAD_RESOLVE, CHORD_LOAD_ALIAS, CHORD_LOAD_UNDEFINED
+} chord_load_kind;
 typedef struct chord_load { /* how a slot gets its first value when its scope is entered */
     chord_load_kind kind;
     uint32_t slot;
@@ -138,7 +142,7 @@ typedef struct chord_scope {
     uint32_t count;
 } chord_scope;
 
-typedef struct chord_function { /* what has variables of its own: the template, a macro, a call block, a recursive loop */
+typedef struct chord_function { /* has variables of its own: the template, a macro, a call block, a recursive loop */
     uint32_t slots;
     bool captured; /* something inside may keep its variables */
     chord_env *spare;
@@ -161,7 +165,7 @@ struct chord_node {
     chord_nodes list, body, other; /* other: defaults of a macro, else of a loop, values of with */
     const uint8_t *ops;            /* ARITH, COMPARE: one between each two of list */
     chord_value value;             /* CONST, DATA, NSREF's attribute */
-    chord_nodes named;             /* CALL, FILTER, TEST: keyword arguments, each a NSREF-less NAME node with its value in a */
+    chord_nodes named;             /* CALL, FILTER, TEST: keyword arguments, NAME nodes with the value in a */
     chord_node *star, *star_star;
     const chord_builtin *builtin; /* FILTER, TEST; NULL: unknown */
     chord_branch *branches;
@@ -175,8 +179,8 @@ typedef enum chord_token_kind {
     CHORD_T_EOF, CHORD_T_DATA, CHORD_T_VARIABLE_BEGIN, CHORD_T_VARIABLE_END, CHORD_T_BLOCK_BEGIN, CHORD_T_BLOCK_END,
     CHORD_T_NAME, CHORD_T_TEXT, CHORD_T_INT, CHORD_T_FLOAT, CHORD_T_ADD, CHORD_T_SUB, CHORD_T_MUL, CHORD_T_DIV,
     CHORD_T_FLOORDIV, CHORD_T_MOD, CHORD_T_POW, CHORD_T_TILDE, CHORD_T_LBRACKET, CHORD_T_RBRACKET, CHORD_T_LPAREN,
-    CHORD_T_RPAREN, CHORD_T_LBRACE, CHORD_T_RBRACE, CHORD_T_EQ, CHORD_T_NE, CHORD_T_GT, CHORD_T_GE, CHORD_T_LT, CHORD_T_LE,
-    CHORD_T_ASSIGN, CHORD_T_DOT, CHORD_T_COLON, CHORD_T_PIPE, CHORD_T_COMMA, CHORD_T_SEMICOLON,
+    CHORD_T_RPAREN, CHORD_T_LBRACE, CHORD_T_RBRACE, CHORD_T_EQ, CHORD_T_NE, CHORD_T_GT, CHORD_T_GE, CHORD_T_LT,
+    CHORD_T_LE, CHORD_T_ASSIGN, CHORD_T_DOT, CHORD_T_COLON, CHORD_T_PIPE, CHORD_T_COMMA, CHORD_T_SEMICOLON,
     CHORD_T_IN, CHORD_T_NOT_IN /* made by the parser */
 } chord_token_kind;
 typedef struct chord_token {
@@ -196,7 +200,7 @@ typedef struct chord_lexer {
     uint32_t open_count;
 } chord_lexer;
 
-/* ---- the machine --------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 struct chord_env {
     chord_env *up; /* the function around; in a spare one the next spare */
@@ -293,9 +297,10 @@ chord_status chord_parse_target(chord_parser *p, chord_tuple_rule rule, chord_no
 /* Binds every name to a slot, as Jinja's compiler does, and reports unknown filters and tests. */
 chord_status chord_bind_names(chord_jinja *vm, chord_nodes body, chord_scope *scope, chord_function **function);
 
-/* ---- evaluation ---------------------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------------------ */
 
-chord_status chord_run_template(chord_jinja *vm, const chord_nodes *body, const chord_scope *scope, chord_function *function);
+chord_status chord_run_template(chord_jinja *vm, const chord_nodes *body, const chord_scope *scope,
+                                chord_function *function);
 chord_status chord_eval(chord_jinja *vm, const chord_node *node, chord_value *out);
 /* A call with one more argument by name, `caller`, unless it is MISSING. */
 chord_status chord_eval_call(chord_jinja *vm, const chord_node *node, chord_value caller, chord_value *out);
@@ -317,17 +322,20 @@ chord_status chord_value_repeat(chord_jinja *vm, chord_value a, int64_t times, c
 
 /* Fills out[] from the arguments by a list of names ("width first blank"); what is not given is MISSING. A name that
  * ends in '!' must be given; what follows '/' at the start may only be given by position. */
-chord_status chord_call_bind(chord_jinja *vm, const chord_call *call, const char *who, const char *spec, chord_value *out);
+chord_status chord_call_bind(chord_jinja *vm, const chord_call *call, const char *who, const char *spec,
+                             chord_value *out);
 
-extern const chord_builtin chord_filters[], chord_sequence_filters[], chord_tests[], chord_globals[], chord_text_methods[],
-    chord_dict_methods[], chord_list_methods[], chord_loop_methods[], chord_cycler_methods[];
+/* Lists end with a NULL name. */
+extern const chord_builtin chord_filters[], chord_sequence_filters[], chord_tests[], chord_globals[];
+extern const chord_builtin chord_text_methods[], chord_dict_methods[], chord_list_methods[], chord_loop_methods[],
+    chord_cycler_methods[];
 const chord_builtin *chord_builtin_find(const chord_builtin *list, const char *name, size_t len);
 const chord_builtin *chord_filter_find(const char *name, size_t len);
 /* Runs a filter or test by the name a template gave as text. */
-chord_status chord_filter_by_name(chord_jinja *vm, chord_value name, bool test, chord_value input, const chord_call *call,
-                                  chord_value *out);
+chord_status chord_filter_by_name(chord_jinja *vm, chord_value name, bool test, chord_value input,
+                                  const chord_call *call, chord_value *out);
 
-/* ---- values ---------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static inline chord_value chord_none(void) { return (chord_value){.kind = CHORD_V_NONE}; }
 static inline chord_value chord_bool(bool b) { return (chord_value){.kind = CHORD_V_BOOL, .boolean = b}; }
@@ -344,7 +352,10 @@ static inline chord_value chord_items(chord_value_kind kind, const chord_value *
 }
 static inline chord_value chord_hint(const char *sentence)
 {
-    return (chord_value){.kind = CHORD_V_UNDEFINED, .sub = CHORD_UNDEFINED_HINT, .text = sentence, .len = strlen(sentence)};
+    chord_value v = {.kind = CHORD_V_UNDEFINED, .sub = CHORD_UNDEFINED_HINT};
+    v.text = sentence;
+    v.len = strlen(sentence);
+    return v;
 }
 static inline bool chord_is_integer(chord_value v) { return v.kind == CHORD_V_INT || v.kind == CHORD_V_BOOL; }
 static inline bool chord_is_number(chord_value v) { return chord_is_integer(v) || v.kind == CHORD_V_FLOAT; }
@@ -363,7 +374,8 @@ const char *chord_type_name(chord_value v); /* "str", "dict", ... */
 chord_status chord_undefined_fail(chord_jinja *vm, chord_value v);
 bool chord_value_true(chord_jinja *vm, chord_value v);
 chord_status chord_value_equal(chord_jinja *vm, chord_value a, chord_value b, bool *out);
-chord_status chord_value_order(chord_jinja *vm, const char *op, chord_value a, chord_value b, int *out); /* <0, 0, >0; 2: unordered */
+/* *out: below 0, 0, above 0; 2 when neither is true (a NaN). op is for the error. */
+chord_status chord_value_order(chord_jinja *vm, const char *op, chord_value a, chord_value b, int *out);
 chord_status chord_value_contains(chord_jinja *vm, chord_value whole, chord_value part, bool *out);
 chord_status chord_value_length(chord_jinja *vm, chord_value v, int64_t *out);
 chord_status chord_value_copy(chord_jinja *vm, const chord_value *items, size_t count, chord_value **out);
@@ -392,7 +404,7 @@ const chord_value *chord_dict_named(const chord_dict *dict, const char *text, si
 chord_status chord_dict_of(chord_jinja *vm, const chord_call *call, const char *who, chord_dict **out);
 chord_status chord_value_from_json(chord_jinja *vm, const chord_json *json, chord_value *out);
 
-/* ---- text -------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* Appends to vm->work. */
 chord_status chord_put(chord_jinja *vm, const char *text, size_t len);
@@ -411,7 +423,9 @@ uint32_t chord_upper(uint32_t code);
 uint32_t chord_lower(uint32_t code);
 /* One character in upper case, 1 to 3 code points. */
 size_t chord_upper_full(uint32_t code, uint32_t out[3]);
-typedef enum chord_case { CHORD_CASE_UPPER, CHORD_CASE_LOWER, CHORD_CASE_SWAP, CHORD_CASE_CAPITALIZE, CHORD_CASE_TITLE } chord_case;
+typedef enum chord_case {
+    CHORD_CASE_UPPER, CHORD_CASE_LOWER, CHORD_CASE_SWAP, CHORD_CASE_CAPITALIZE, CHORD_CASE_TITLE
+} chord_case;
 chord_status chord_text_case(chord_jinja *vm, chord_value v, chord_case how, chord_value *out);
 size_t chord_text_count(const char *text, size_t len);                 /* code points */
 size_t chord_text_offset(const char *text, size_t len, size_t points); /* bytes of the first points */
@@ -420,7 +434,8 @@ size_t chord_text_find_last(chord_value whole, chord_value part, size_t end);
 chord_value chord_text_part(chord_value v, size_t from, size_t to); /* bytes; keeps markup */
 chord_value chord_text_strip(chord_value v, chord_value set, bool left, bool right); /* set MISSING: white space */
 chord_status chord_text_split_lines(chord_jinja *vm, chord_value v, bool keep_ends, chord_values *out);
-chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times, chord_value *out);
+chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times,
+                                chord_value *out);
 chord_status chord_text_join(chord_jinja *vm, chord_value separator, chord_value list, bool strict, chord_value *out);
 chord_status chord_text_reverse(chord_jinja *vm, chord_value v, chord_value *out);
 
@@ -432,7 +447,7 @@ chord_status chord_to_json(chord_jinja *vm, chord_value v, const chord_call *cal
 chord_status chord_parse_int(chord_jinja *vm, chord_value text, int64_t base, int64_t *out, bool *ok);
 bool chord_parse_float(chord_value text, double *out);
 
-/* ---- arithmetic without libm ------------------------------------------------------------------------- */
+/* ---- arithmetic without libm ----------------------------------------------------------------- */
 
 double chord_floor(double x);
 double chord_fmod(double a, double b); /* exact, sign of a */

@@ -6,20 +6,49 @@
 enum { STATE_ROOT, STATE_BLOCK, STATE_VARIABLE };
 
 static const char *const token_texts[] = {
-    [CHORD_T_EOF] = "end of template", [CHORD_T_DATA] = "template text", [CHORD_T_VARIABLE_BEGIN] = "{{",
-    [CHORD_T_VARIABLE_END] = "}}", [CHORD_T_BLOCK_BEGIN] = "{%", [CHORD_T_BLOCK_END] = "%}", [CHORD_T_NAME] = "a name",
-    [CHORD_T_TEXT] = "a string", [CHORD_T_INT] = "an integer", [CHORD_T_FLOAT] = "a number", [CHORD_T_ADD] = "+",
-    [CHORD_T_SUB] = "-", [CHORD_T_MUL] = "*", [CHORD_T_DIV] = "/", [CHORD_T_FLOORDIV] = "//", [CHORD_T_MOD] = "%",
-    [CHORD_T_POW] = "**", [CHORD_T_TILDE] = "~", [CHORD_T_LBRACKET] = "[", [CHORD_T_RBRACKET] = "]", [CHORD_T_LPAREN] = "(",
-    [CHORD_T_RPAREN] = ")", [CHORD_T_LBRACE] = "{", [CHORD_T_RBRACE] = "}", [CHORD_T_EQ] = "==", [CHORD_T_NE] = "!=",
-    [CHORD_T_GT] = ">", [CHORD_T_GE] = ">=", [CHORD_T_LT] = "<", [CHORD_T_LE] = "<=", [CHORD_T_ASSIGN] = "=",
-    [CHORD_T_DOT] = ".", [CHORD_T_COLON] = ":", [CHORD_T_PIPE] = "|", [CHORD_T_COMMA] = ",", [CHORD_T_SEMICOLON] = ";",
-    [CHORD_T_IN] = "in", [CHORD_T_NOT_IN] = "not in",
+    [CHORD_T_EOF] = "end of template",
+    [CHORD_T_DATA] = "template text",
+    [CHORD_T_VARIABLE_BEGIN] = "{{",
+    [CHORD_T_VARIABLE_END] = "}}",
+    [CHORD_T_BLOCK_BEGIN] = "{%",
+    [CHORD_T_BLOCK_END] = "%}",
+    [CHORD_T_NAME] = "a name",
+    [CHORD_T_TEXT] = "a string",
+    [CHORD_T_INT] = "an integer",
+    [CHORD_T_FLOAT] = "a number",
+    [CHORD_T_ADD] = "+",
+    [CHORD_T_SUB] = "-",
+    [CHORD_T_MUL] = "*",
+    [CHORD_T_DIV] = "/",
+    [CHORD_T_FLOORDIV] = "//",
+    [CHORD_T_MOD] = "%",
+    [CHORD_T_POW] = "**",
+    [CHORD_T_TILDE] = "~",
+    [CHORD_T_LBRACKET] = "[",
+    [CHORD_T_RBRACKET] = "]",
+    [CHORD_T_LPAREN] = "(",
+    [CHORD_T_RPAREN] = ")",
+    [CHORD_T_LBRACE] = "{",
+    [CHORD_T_RBRACE] = "}",
+    [CHORD_T_EQ] = "==",
+    [CHORD_T_NE] = "!=",
+    [CHORD_T_GT] = ">",
+    [CHORD_T_GE] = ">=",
+    [CHORD_T_LT] = "<",
+    [CHORD_T_LE] = "<=",
+    [CHORD_T_ASSIGN] = "=",
+    [CHORD_T_DOT] = ".",
+    [CHORD_T_COLON] = ":",
+    [CHORD_T_PIPE] = "|",
+    [CHORD_T_COMMA] = ",",
+    [CHORD_T_SEMICOLON] = ";",
+    [CHORD_T_IN] = "in",
+    [CHORD_T_NOT_IN] = "not in",
 };
 
 const char *chord_token_text(chord_token_kind kind) { return token_texts[kind]; }
 
-/* ---- small steps ------------------------------------------------------------------------------- */
+/* ---- small steps ----------------------------------------------------------------------------- */
 
 static const char *source(const chord_lexer *x) { return x->vm->source; }
 static size_t end_of(const chord_lexer *x) { return x->vm->source_len; }
@@ -56,7 +85,8 @@ static size_t word_char(const chord_lexer *x, size_t at)
     size_t used = chord_utf8_decode(source(x) + at, end_of(x) - at, &code);
     if (code == '_') return used;
     chord_char_class class = chord_char_class_of(code);
-    return class == CHORD_CHAR_LETTER || class == CHORD_CHAR_NUMBER || (class == CHORD_CHAR_MARK && code >= 0x80) ? used : 0;
+    return class == CHORD_CHAR_LETTER || class == CHORD_CHAR_NUMBER || (class == CHORD_CHAR_MARK && code >= 0x80) ? used
+                                                                                                                  : 0;
 }
 
 /* Goes past what has been read; the last character decides whether the next tag may begin a line. */
@@ -81,12 +111,13 @@ static bool tag_end(const chord_lexer *x, size_t at, const char *word, bool trim
     return true;
 }
 
-/* ---- template text --------------------------------------------------------------------------------- */
+/* ---- template text --------------------------------------------------------------------------- */
 
 /* Text from..to in front of a tag: '-' strips it; a tag alone on its line takes the spaces before it. */
 static size_t text_end(const chord_lexer *x, size_t from, size_t to, char sign, bool lstrip)
 {
-    if (sign == '-') return from + chord_text_strip(chord_text(source(x) + from, to - from), (chord_value){0}, false, true).len;
+    if (sign == '-')
+        return from + chord_text_strip(chord_text(source(x) + from, to - from), (chord_value){0}, false, true).len;
     if (sign == '+' || !lstrip) return to;
     size_t line = to;
     while (line > from && source(x)[line - 1] != '\n') line--;
@@ -145,9 +176,8 @@ static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
 {
     size_t from = x->at, tag = from;
     *more = false;
-    while (tag < end_of(x) &&
-           !(source(x)[tag] == '{' && tag + 1 < end_of(x) &&
-             (source(x)[tag + 1] == '{' || source(x)[tag + 1] == '%' || source(x)[tag + 1] == '#')))
+    while (tag < end_of(x) && !(source(x)[tag] == '{' && tag + 1 < end_of(x) &&
+                                (source(x)[tag + 1] == '{' || source(x)[tag + 1] == '%' || source(x)[tag + 1] == '#')))
         tag++;
     if (tag >= end_of(x)) {
         give_data(x, from, tag, out);
@@ -176,7 +206,7 @@ static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
     return CHORD_OK;
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------ */
+/* ---- strings --------------------------------------------------------------------------------- */
 
 static bool hex_value(const char *text, size_t digits, uint32_t *out)
 {
@@ -210,7 +240,8 @@ static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, s
     uint32_t code = 0;
     size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (digits > 0) {
-        if (end - at - 2 < digits || !hex_value(text + 2, digits, &code)) return fail_at(x, at, "a truncated escape in a string");
+        if (end - at - 2 < digits || !hex_value(text + 2, digits, &code))
+            return fail_at(x, at, "a truncated escape in a string");
         *used += digits;
         if (code > 0x10FFFF) return fail_at(x, at, "an escape beyond U+10FFFF");
         if (code >= 0xD800 && code < 0xE000) {
@@ -253,15 +284,15 @@ static chord_status read_string(chord_lexer *x, chord_token *out)
     return CHORD_OK;
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* digits, possibly with single underscores between them; returns their end (at: none). */
 static size_t digits_end(const chord_lexer *x, size_t at)
 {
     const char *s = source(x);
     size_t end = at;
-    while (end < end_of(x) &&
-           (is_digit(s[end]) || (s[end] == '_' && end > at && is_digit(s[end - 1]) && end + 1 < end_of(x) && is_digit(s[end + 1]))))
+    while (end < end_of(x) && (is_digit(s[end]) || (s[end] == '_' && end > at && is_digit(s[end - 1]) &&
+                                                    end + 1 < end_of(x) && is_digit(s[end + 1]))))
         end++;
     return end;
 }
@@ -318,7 +349,9 @@ static chord_status read_integer(chord_lexer *x, chord_token *out)
     bool zero = base == 10 && s[at] == '0'; /* a decimal that begins with 0 is all zeros */
     uint64_t value = 0;
     for (; at < end_of(x); at++) {
-        if (s[at] == '_' && at > begin && s[at - 1] != '_' && at + 1 < end_of(x) && digit_of(s[at + 1]) < (zero ? 1 : base)) continue;
+        if (s[at] == '_' && at > begin && s[at - 1] != '_' && at + 1 < end_of(x) &&
+            digit_of(s[at + 1]) < (zero ? 1 : base))
+            continue;
         int digit = digit_of(s[at]);
         if (digit >= (zero ? 1 : base)) break;
         if (value > ((uint64_t)INT64_MAX - (uint64_t)digit) / (uint64_t)base) {
@@ -332,12 +365,12 @@ static chord_status read_integer(chord_lexer *x, chord_token *out)
     return CHORD_OK;
 }
 
-/* ---- inside a tag --------------------------------------------------------------------------------------- */
+/* ---- inside a tag ---------------------------------------------------------------------------- */
 
 static chord_status balance(chord_lexer *x, chord_token_kind kind)
 {
-    static const char closers[] = {[CHORD_T_LPAREN] = CHORD_T_RPAREN, [CHORD_T_LBRACE] = CHORD_T_RBRACE,
-                                   [CHORD_T_LBRACKET] = CHORD_T_RBRACKET};
+    static const char closers[] = {
+        [CHORD_T_LPAREN] = CHORD_T_RPAREN, [CHORD_T_LBRACE] = CHORD_T_RBRACE, [CHORD_T_LBRACKET] = CHORD_T_RBRACKET};
     if (kind == CHORD_T_LPAREN || kind == CHORD_T_LBRACE || kind == CHORD_T_LBRACKET) {
         if (x->open_count == sizeof x->open) return fail_at(x, x->at, "brackets are nested too deep");
         x->open[x->open_count++] = closers[kind];
@@ -352,7 +385,8 @@ static chord_status read_operator(chord_lexer *x, chord_token *out)
 {
     chord_token_kind best = CHORD_T_EOF;
     for (chord_token_kind kind = CHORD_T_ADD; kind <= CHORD_T_SEMICOLON; kind++)
-        if (looking_at(x, x->at, token_texts[kind]) && (best == CHORD_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
+        if (looking_at(x, x->at, token_texts[kind]) &&
+            (best == CHORD_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
             best = kind;
     if (best == CHORD_T_EOF) return fail_at(x, x->at, "an unexpected character in a tag");
     CHORD_TRY(balance(x, best));

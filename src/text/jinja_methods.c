@@ -14,16 +14,18 @@ static chord_status want_integer(chord_jinja *vm, const char *who, chord_value v
 {
     *out = missing;
     if (!chord_given(v)) return CHORD_OK;
-    if (!chord_is_integer(v)) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): '%s' is not an integer", who, chord_type_name(v));
+    if (!chord_is_integer(v))
+        return chord_jinja_fail(vm, CHORD_INVALID, "%s(): '%s' is not an integer", who, chord_type_name(v));
     *out = chord_integer_of(v);
     return CHORD_OK;
 }
 
 static void keep_sub(chord_value v, chord_value *out) { out->sub = v.sub; }
 
-/* ---- case and white space -------------------------------------------------------------------------------------- */
+/* ---- case and white space -------------------------------------------------------------------- */
 
-static chord_status change_case(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_case how, chord_value *out)
+static chord_status change_case(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_case how,
+                                chord_value *out)
 {
     CHORD_TRY(chord_call_bind(vm, call, who, "", out));
     return chord_text_case(vm, v, how, out);
@@ -35,7 +37,8 @@ METHOD(text_title) { return change_case(vm, v, call, "title", CHORD_CASE_TITLE, 
 METHOD(text_swapcase) { return change_case(vm, v, call, "swapcase", CHORD_CASE_SWAP, out); }
 METHOD(text_capitalize) { return change_case(vm, v, call, "capitalize", CHORD_CASE_CAPITALIZE, out); }
 
-static chord_status strip(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool left, bool right, chord_value *out)
+static chord_status strip(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool left,
+                          bool right, chord_value *out)
 {
     chord_value chars;
     CHORD_TRY(chord_call_bind(vm, call, who, "/chars", &chars));
@@ -91,11 +94,12 @@ METHOD(text_zfill)
     return CHORD_OK;
 }
 
-/* ---- searching ---------------------------------------------------------------------------------------------------- */
+/* ---- searching ------------------------------------------------------------------------------- */
 
-/* Bytes of [start, end) given in characters, with Python's rules for negative numbers. False: start lies beyond the end. */
-static chord_status window(chord_jinja *vm, const char *who, chord_value v, const chord_value bounds[2], size_t *from, size_t *to,
-                           bool *inside)
+/* Bytes of [start, end) given in characters, with Python's rules for negative numbers. *inside false: start lies
+ * beyond the end. */
+static chord_status window(chord_jinja *vm, const char *who, chord_value v, const chord_value bounds[2], size_t *from,
+                           size_t *to, bool *inside)
 {
     int64_t count, start, end;
     CHORD_TRY(chord_value_length(vm, v, &count));
@@ -113,7 +117,8 @@ static chord_status window(chord_jinja *vm, const char *who, chord_value v, cons
     return CHORD_OK;
 }
 
-static chord_status find(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, bool must, chord_value *out)
+static chord_status find(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, bool must,
+                         chord_value *out)
 {
     chord_value args[3];
     size_t from, to, found = SIZE_MAX;
@@ -160,7 +165,8 @@ static bool has_end(chord_value v, chord_value part, bool start)
     return part.len <= v.len && memcmp(start ? v.text : v.text + v.len - part.len, part.text, part.len) == 0;
 }
 
-static chord_status match_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start, chord_value *out)
+static chord_status match_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start,
+                              chord_value *out)
 {
     chord_value args[3];
     size_t from, to;
@@ -184,7 +190,8 @@ static chord_status match_end(chord_jinja *vm, chord_value v, const chord_call *
 METHOD(text_startswith) { return match_end(vm, v, call, "startswith", true, out); }
 METHOD(text_endswith) { return match_end(vm, v, call, "endswith", false, out); }
 
-static chord_status cut_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start, chord_value *out)
+static chord_status cut_end(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool start,
+                            chord_value *out)
 {
     chord_value part;
     CHORD_TRY(chord_call_bind(vm, call, who, "/affix!", &part));
@@ -197,7 +204,7 @@ static chord_status cut_end(chord_jinja *vm, chord_value v, const chord_call *ca
 METHOD(text_removeprefix) { return cut_end(vm, v, call, "removeprefix", true, out); }
 METHOD(text_removesuffix) { return cut_end(vm, v, call, "removesuffix", false, out); }
 
-/* ---- splitting and joining -------------------------------------------------------------------------------------- */
+/* ---- splitting and joining ------------------------------------------------------------------- */
 
 static void turn(chord_values *list)
 {
@@ -208,14 +215,16 @@ static void turn(chord_values *list)
     }
 }
 
-static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int64_t times, bool last, chord_values *list)
+static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int64_t times, bool last,
+                             chord_values *list)
 {
     size_t from = 0, to = v.len;
     for (; times != 0; times--) {
         chord_value rest = chord_text_part(v, 0, to);
         size_t at = last ? chord_text_find_last(rest, by, to) : chord_text_find(rest, by, from);
         if (at == SIZE_MAX) break;
-        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
+        CHORD_TRY(
+            chord_values_add(vm, list, last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
         if (last) to = at;
         else from = at + by.len;
     }
@@ -248,14 +257,16 @@ static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, b
         size_t from, to;
         CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
         if (times == 0 || !find_space(rest, last, &from, &to)) return chord_values_add(vm, list, rest);
-        CHORD_TRY(chord_values_add(vm, list, last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
+        CHORD_TRY(
+            chord_values_add(vm, list, last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
         rest = last ? chord_text_part(rest, 0, from) : chord_text_part(rest, to, rest.len);
         rest = chord_text_strip(rest, space, !last, last);
     }
     return CHORD_OK;
 }
 
-static chord_status split(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, chord_value *out)
+static chord_status split(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last,
+                          chord_value *out)
 {
     chord_value args[2];
     chord_values list = {0};
@@ -288,7 +299,8 @@ METHOD(text_splitlines)
     return CHORD_OK;
 }
 
-static chord_status partition(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last, chord_value *out)
+static chord_status partition(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool last,
+                              chord_value *out)
 {
     chord_value by, *parts;
     CHORD_TRY(chord_call_bind(vm, call, who, "/sep!", &by));
@@ -330,15 +342,15 @@ METHOD(text_replace)
 
 METHOD(text_format) { return chord_brace_format(vm, v, call, out); }
 
-/* ---- questions about all characters ------------------------------------------------------------------------------- */
+/* ---- questions about all characters ---------------------------------------------------------- */
 
 static bool is_letter(uint32_t code) { return chord_char_class_of(code) == CHORD_CHAR_LETTER; }
 static bool is_number(uint32_t code) { return chord_char_class_of(code) == CHORD_CHAR_NUMBER; }
 static bool is_letter_or_number(uint32_t code) { return is_letter(code) || is_number(code); }
 static bool is_ascii(uint32_t code) { return code < 0x80; }
 
-static chord_status ask(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, bool (*question)(uint32_t),
-                        bool empty, chord_value *out)
+static chord_status ask(chord_jinja *vm, chord_value v, const chord_call *call, const char *who,
+                        bool (*question)(uint32_t), bool empty, chord_value *out)
 {
     bool all = v.len > 0 || empty;
     CHORD_TRY(chord_call_bind(vm, call, who, "", out));
@@ -412,9 +424,10 @@ const chord_builtin chord_text_methods[] = {
     {NULL, NULL},
 };
 
-/* ---- dictionaries and lists --------------------------------------------------------------------------------------- */
+/* ---- dictionaries and lists ------------------------------------------------------------------ */
 
-static chord_status view(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_view_kind kind, chord_value *out)
+static chord_status view(chord_jinja *vm, chord_value v, const chord_call *call, const char *who, chord_view_kind kind,
+                         chord_value *out)
 {
     CHORD_TRY(chord_call_bind(vm, call, who, "", out));
     *out = (chord_value){.kind = CHORD_V_VIEW, .sub = (uint8_t)kind, .dict = v.dict};
@@ -486,18 +499,22 @@ METHOD(list_index)
 }
 
 const chord_builtin chord_dict_methods[] = {
-    {"copy", any_copy}, {"get", dict_get}, {"items", dict_items}, {"keys", dict_keys}, {"values", dict_values},
-    {"fromkeys", NULL}, {NULL, NULL},
+    {"copy", any_copy},      {"get", dict_get},  {"items", dict_items}, {"keys", dict_keys},
+    {"values", dict_values}, {"fromkeys", NULL}, {NULL, NULL},
 };
 const chord_builtin chord_list_methods[] = {
-    {"copy", any_copy}, {"count", list_count}, {"index", list_index}, {NULL, NULL},
+    {"copy", any_copy},
+    {"count", list_count},
+    {"index", list_index},
+    {NULL, NULL},
 };
 
-/* ---- loops and cyclers ----------------------------------------------------------------------------------------------- */
+/* ---- loops and cyclers ----------------------------------------------------------------------- */
 
 METHOD(loop_cycle)
 {
-    if (call->count == 0 || call->named_count > 0) return chord_jinja_fail(vm, CHORD_INVALID, "loop.cycle() needs items");
+    if (call->count == 0 || call->named_count > 0)
+        return chord_jinja_fail(vm, CHORD_INVALID, "loop.cycle() needs items");
     *out = call->items[(uint64_t)v.loop->index0 % call->count];
     return CHORD_OK;
 }

@@ -1,7 +1,7 @@
 /* jinja_ops.c - operators, members and calls, with Python's rules. */
 #include "text/jinja_inner.h"
 
-/* ---- arithmetic without libm -------------------------------------------------------------------------- */
+/* ---- arithmetic without libm ----------------------------------------------------------------- */
 
 double chord_floor(double x)
 {
@@ -82,7 +82,8 @@ static chord_status power(chord_jinja *vm, chord_value a, chord_value b, chord_v
     }
     if (chord_floor(exponent) != exponent || exponent > 1024 || exponent < -1024)
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the power %g is not supported", exponent);
-    if (base == 0 && exponent < 0) return chord_jinja_fail(vm, CHORD_INVALID, "zero cannot be raised to a negative power");
+    if (base == 0 && exponent < 0)
+        return chord_jinja_fail(vm, CHORD_INVALID, "zero cannot be raised to a negative power");
     for (int64_t n = (int64_t)(exponent < 0 ? -exponent : exponent); n > 0; n--) result *= base;
     *out = chord_float(exponent < 0 ? 1 / result : result);
     return CHORD_OK;
@@ -141,7 +142,7 @@ static chord_status float_arith(chord_jinja *vm, chord_token_kind op, double a, 
     return CHORD_OK;
 }
 
-/* ---- sequences ------------------------------------------------------------------------------------------- */
+/* ---- sequences ------------------------------------------------------------------------------- */
 
 chord_status chord_value_concat(chord_jinja *vm, chord_value a, chord_value b, chord_value *out)
 {
@@ -199,13 +200,17 @@ chord_status chord_value_repeat(chord_jinja *vm, chord_value a, int64_t times, c
 static chord_status add_texts(chord_jinja *vm, chord_value a, chord_value b, chord_value *out)
 {
     bool markup = a.sub == CHORD_SUB_MARKUP || b.sub == CHORD_SUB_MARKUP;
-    if (markup && a.sub != b.sub) CHORD_TRY(chord_value_escape(vm, a.sub == CHORD_SUB_MARKUP ? b : a, a.sub == CHORD_SUB_MARKUP ? &b : &a));
+    if (markup && a.sub != b.sub)
+        CHORD_TRY(chord_value_escape(vm, a.sub == CHORD_SUB_MARKUP ? b : a, a.sub == CHORD_SUB_MARKUP ? &b : &a));
     CHORD_TRY(chord_value_concat(vm, a, b, out));
     out->sub = markup ? CHORD_SUB_MARKUP : 0;
     return CHORD_OK;
 }
 
-static bool is_repeatable(chord_value v) { return v.kind == CHORD_V_TEXT || v.kind == CHORD_V_LIST || v.kind == CHORD_V_TUPLE; }
+static bool is_repeatable(chord_value v)
+{
+    return v.kind == CHORD_V_TEXT || v.kind == CHORD_V_LIST || v.kind == CHORD_V_TUPLE;
+}
 
 chord_status chord_value_arith(chord_jinja *vm, chord_token_kind op, chord_value a, chord_value b, chord_value *out)
 {
@@ -220,8 +225,10 @@ chord_status chord_value_arith(chord_jinja *vm, chord_token_kind op, chord_value
         if (a.kind == CHORD_V_TEXT) return add_texts(vm, a, b, out);
         if (is_repeatable(a)) return concat_items(vm, a, b, out);
     }
-    if (op == CHORD_T_MUL && is_repeatable(a) && chord_is_integer(b)) return chord_value_repeat(vm, a, chord_integer_of(b), out);
-    if (op == CHORD_T_MUL && chord_is_integer(a) && is_repeatable(b)) return chord_value_repeat(vm, b, chord_integer_of(a), out);
+    if (op == CHORD_T_MUL && is_repeatable(a) && chord_is_integer(b))
+        return chord_value_repeat(vm, a, chord_integer_of(b), out);
+    if (op == CHORD_T_MUL && chord_is_integer(a) && is_repeatable(b))
+        return chord_value_repeat(vm, b, chord_integer_of(a), out);
     if (a.kind == CHORD_V_UNDEFINED || b.kind == CHORD_V_UNDEFINED)
         return chord_undefined_fail(vm, a.kind == CHORD_V_UNDEFINED ? a : b);
     return chord_jinja_fail(vm, CHORD_INVALID, "unsupported operands for %s: '%s' and '%s'", chord_token_text(op),
@@ -253,15 +260,19 @@ chord_status chord_value_compare_op(chord_jinja *vm, chord_token_kind op, chord_
         return CHORD_OK;
     }
     CHORD_TRY(chord_value_order(vm, chord_token_text(op), a, b, &order));
-    *out = order != 2 && (op == CHORD_T_LT ? order < 0 : op == CHORD_T_LE ? order <= 0 : op == CHORD_T_GT ? order > 0 : order >= 0);
+    *out = order != 2 && (op == CHORD_T_LT   ? order < 0
+                          : op == CHORD_T_LE ? order <= 0
+                          : op == CHORD_T_GT ? order > 0
+                                             : order >= 0);
     return CHORD_OK;
 }
 
-/* ---- subscripts --------------------------------------------------------------------------------------------- */
+/* ---- subscripts ------------------------------------------------------------------------------ */
 
 static chord_value no_member(chord_value object, chord_value name, chord_undefined_kind kind)
 {
-    return (chord_value){.kind = CHORD_V_UNDEFINED, .sub = (uint8_t)kind, .owner = object.kind, .text = name.text, .len = name.len};
+    return (chord_value){
+        .kind = CHORD_V_UNDEFINED, .sub = (uint8_t)kind, .owner = object.kind, .text = name.text, .len = name.len};
 }
 
 static chord_status text_at(chord_jinja *vm, chord_value v, int64_t index, chord_value *out)
@@ -289,12 +300,13 @@ static chord_status own_item(chord_jinja *vm, chord_value object, chord_value ke
     if (!chord_is_integer(key)) return CHORD_OK;
     int64_t index = chord_integer_of(key);
     if (object.kind == CHORD_V_TEXT) return text_at(vm, object, index, out);
-    int64_t count = object.kind == CHORD_V_RANGE                                      ? (int64_t)object.range->count
+    int64_t count = object.kind == CHORD_V_RANGE                                  ? (int64_t)object.range->count
                     : object.kind == CHORD_V_LIST || object.kind == CHORD_V_TUPLE ? (int64_t)object.len
-                                                                                   : 0;
+                                                                                  : 0;
     if (index < 0) index += count;
     if (index < 0 || index >= count) return CHORD_OK;
-    *out = object.kind == CHORD_V_RANGE ? chord_int(object.range->start + index * object.range->step) : object.items[index];
+    *out = object.kind == CHORD_V_RANGE ? chord_int(object.range->start + index * object.range->step)
+                                        : object.items[index];
     return CHORD_OK;
 }
 
@@ -313,7 +325,9 @@ static bool changes(chord_value object, chord_value name)
     static const char *const list[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
     static const char *const dict[] = {"clear", "pop", "popitem", "setdefault", "update"};
     const char *const *words = object.kind == CHORD_V_LIST ? list : dict;
-    size_t count = object.kind == CHORD_V_LIST ? CHORD_COUNT(list) : object.kind == CHORD_V_DICT ? CHORD_COUNT(dict) : 0;
+    size_t count = object.kind == CHORD_V_LIST   ? CHORD_COUNT(list)
+                   : object.kind == CHORD_V_DICT ? CHORD_COUNT(dict)
+                                                 : 0;
     for (size_t i = 0; i < count; i++)
         if (chord_text_is(name, words[i])) return true;
     return false;
@@ -337,13 +351,15 @@ static chord_status macro_member(chord_jinja *vm, const chord_macro *macro, chor
 {
     const chord_node *node = macro->node;
     chord_value *items;
-    if (chord_text_is(name, "name")) *out = node->name == NULL ? chord_none() : chord_text(node->name->text, node->name->len);
+    if (chord_text_is(name, "name"))
+        *out = node->name == NULL ? chord_none() : chord_text(node->name->text, node->name->len);
     if (chord_text_is(name, "caller")) *out = chord_bool(node->function->caller_slot != UINT32_MAX);
     if (chord_text_is(name, "catch_kwargs")) *out = chord_bool(node->function->kwargs_slot != UINT32_MAX);
     if (chord_text_is(name, "catch_varargs")) *out = chord_bool(node->function->varargs_slot != UINT32_MAX);
     if (!chord_text_is(name, "arguments")) return CHORD_OK;
     CHORD_TRY(chord_jinja_get(vm, node->list.count * sizeof *items, &items));
-    for (uint32_t i = 0; i < node->list.count; i++) items[i] = chord_text(node->list.items[i]->name->text, node->list.items[i]->name->len);
+    for (uint32_t i = 0; i < node->list.count; i++)
+        items[i] = chord_text(node->list.items[i]->name->text, node->list.items[i]->name->len);
     *out = chord_items(CHORD_V_TUPLE, items, node->list.count);
     return CHORD_OK;
 }
@@ -356,7 +372,8 @@ static chord_status own_attribute(chord_jinja *vm, chord_value object, chord_val
     if (object.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, object);
     if (object.kind == CHORD_V_NAMESPACE) {
         found = chord_dict_named(object.dict, name.text, name.len);
-        if (found != NULL) *out = name.len > 0 && name.text[0] == '_' ? no_member(object, name, CHORD_UNDEFINED_UNSAFE) : *found;
+        if (found != NULL)
+            *out = name.len > 0 && name.text[0] == '_' ? no_member(object, name, CHORD_UNDEFINED_UNSAFE) : *found;
         return CHORD_OK;
     }
     if (changes(object, name)) {
@@ -368,8 +385,10 @@ static chord_status own_attribute(chord_jinja *vm, chord_value object, chord_val
     if (object.kind == CHORD_V_LOOP) CHORD_TRY(chord_loop_member(vm, object.loop, name, out));
     if (object.kind == CHORD_V_MACRO) return macro_member(vm, object.macro, name, out);
     if (object.kind == CHORD_V_CYCLER && chord_text_is(name, "current")) *out = object.cycler->items[object.cycler->at];
-    if (object.kind == CHORD_V_TUPLE && object.sub == CHORD_SUB_GROUP && chord_text_is(name, "grouper")) *out = object.items[0];
-    if (object.kind == CHORD_V_TUPLE && object.sub == CHORD_SUB_GROUP && chord_text_is(name, "list")) *out = object.items[1];
+    if (object.kind == CHORD_V_TUPLE && object.sub == CHORD_SUB_GROUP && chord_text_is(name, "grouper"))
+        *out = object.items[0];
+    if (object.kind == CHORD_V_TUPLE && object.sub == CHORD_SUB_GROUP && chord_text_is(name, "list"))
+        *out = object.items[1];
     if (object.kind == CHORD_V_RANGE && chord_text_is(name, "start")) *out = chord_int(object.range->start);
     if (object.kind == CHORD_V_RANGE && chord_text_is(name, "stop")) *out = chord_int(object.range->stop);
     if (object.kind == CHORD_V_RANGE && chord_text_is(name, "step")) *out = chord_int(object.range->step);
@@ -398,10 +417,10 @@ chord_status chord_value_item(chord_jinja *vm, chord_value object, chord_value k
     return CHORD_OK;
 }
 
-/* ---- slices ---------------------------------------------------------------------------------------------------- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
-static chord_status slice_bound(chord_jinja *vm, chord_value bound, int64_t count, int64_t missing, int64_t low, int64_t high,
-                                int64_t *out)
+static chord_status slice_bound(chord_jinja *vm, chord_value bound, int64_t count, int64_t missing, int64_t low,
+                                int64_t high, int64_t *out)
 {
     *out = missing;
     if (!chord_given(bound) || bound.kind == CHORD_V_NONE) return CHORD_OK;
@@ -438,7 +457,8 @@ static chord_status slice_text(chord_jinja *vm, chord_value v, int64_t start, in
     return backwards ? chord_text_reverse(vm, *out, out) : CHORD_OK;
 }
 
-static chord_status slice_range(chord_jinja *vm, const chord_range *r, int64_t start, int64_t stop, int64_t step, int64_t n, chord_value *out)
+static chord_status slice_range(chord_jinja *vm, const chord_range *r, int64_t start, int64_t stop, int64_t step,
+                                int64_t n, chord_value *out)
 {
     chord_range *range;
     int64_t wide;
@@ -453,11 +473,13 @@ chord_status chord_value_slice(chord_jinja *vm, chord_value object, const chord_
 {
     int64_t count, step = 1, start, stop;
     if (object.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, object);
-    if (object.kind != CHORD_V_TEXT && object.kind != CHORD_V_LIST && object.kind != CHORD_V_TUPLE && object.kind != CHORD_V_RANGE)
+    if (object.kind != CHORD_V_TEXT && object.kind != CHORD_V_LIST && object.kind != CHORD_V_TUPLE &&
+        object.kind != CHORD_V_RANGE)
         return chord_jinja_fail(vm, CHORD_INVALID, "'%s' object cannot be sliced", chord_type_name(object));
     CHORD_TRY(chord_value_length(vm, object, &count));
     if (chord_given(bounds[2]) && bounds[2].kind != CHORD_V_NONE) {
-        if (!chord_is_integer(bounds[2])) return chord_jinja_fail(vm, CHORD_INVALID, "slice indices must be integers or None");
+        if (!chord_is_integer(bounds[2]))
+            return chord_jinja_fail(vm, CHORD_INVALID, "slice indices must be integers or None");
         step = chord_integer_of(bounds[2]);
     }
     if (step == 0) return chord_jinja_fail(vm, CHORD_INVALID, "slice step cannot be zero");
@@ -478,7 +500,7 @@ chord_status chord_value_slice(chord_jinja *vm, chord_value object, const chord_
     return CHORD_OK;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 chord_status chord_value_call(chord_jinja *vm, chord_value callee, const chord_call *call, chord_value *out)
 {
@@ -493,7 +515,8 @@ chord_status chord_value_call(chord_jinja *vm, chord_value callee, const chord_c
         return CHORD_OK;
     case CHORD_V_METHOD:
     case CHORD_V_FUNCTION:
-        if (builtin->run == NULL) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "%s() is not supported", builtin->name);
+        if (builtin->run == NULL)
+            return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "%s() is not supported", builtin->name);
         return builtin->run(vm, callee.kind == CHORD_V_METHOD ? callee.method->self : chord_none(), call, out);
     default: return chord_jinja_fail(vm, CHORD_INVALID, "'%s' object is not callable", chord_type_name(callee));
     }
@@ -523,13 +546,15 @@ static chord_value spec_name(const char *spec, size_t i, bool *need)
     return chord_text(spec, n);
 }
 
-chord_status chord_call_bind(chord_jinja *vm, const chord_call *call, const char *who, const char *spec, chord_value *out)
+chord_status chord_call_bind(chord_jinja *vm, const chord_call *call, const char *who, const char *spec,
+                             chord_value *out)
 {
     bool by_place = *spec == '/', need;
     if (by_place) spec++;
     size_t count = spec_count(spec);
     if (call->count > count)
-        return chord_jinja_fail(vm, CHORD_INVALID, "%s() takes at most %zu arguments, %zu were given", who, count, call->count);
+        return chord_jinja_fail(vm, CHORD_INVALID, "%s() takes at most %zu arguments, %zu were given", who, count,
+                                call->count);
     for (size_t i = 0; i < count; i++) out[i] = i < call->count ? call->items[i] : (chord_value){0};
     for (size_t k = 0; k < call->named_count; k++) {
         chord_value name = call->names[k];

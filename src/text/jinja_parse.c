@@ -1,7 +1,7 @@
 /* jinja_parse.c - statements to tree. One function per tag, in the order of Jinja's grammar. */
 #include "text/jinja_inner.h"
 
-/* ---- tokens ------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 chord_status chord_parse_next(chord_parser *p)
 {
@@ -46,7 +46,8 @@ chord_status chord_parse_fail(chord_parser *p, uint32_t at, const char *format, 
 static chord_status fail_expected(chord_parser *p, const char *what)
 {
     char have[48];
-    if (p->now.kind == CHORD_T_NAME) chord_format(have, sizeof have, "%.*s", p->now.len < 32 ? (int)p->now.len : 32, p->now.text);
+    if (p->now.kind == CHORD_T_NAME)
+        chord_format(have, sizeof have, "%.*s", p->now.len < 32 ? (int)p->now.len : 32, p->now.text);
     else chord_format(have, sizeof have, "%s", chord_token_text(p->now.kind));
     return chord_parse_fail(p, p->now.at, "expected %s, got '%s'", what, have);
 }
@@ -110,7 +111,7 @@ chord_status chord_nodes_add(chord_jinja *vm, chord_nodes *nodes, chord_node *no
     return CHORD_OK;
 }
 
-/* ---- bodies --------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static chord_status parse_statement(chord_parser *p, chord_node **out);
 
@@ -194,7 +195,7 @@ static chord_status parse_apart(chord_parser *p, const char *end, chord_nodes *b
     return chord_parse_next(p);
 }
 
-/* ---- assignment targets ------------------------------------------------------------------------------- */
+/* ---- assignment targets ---------------------------------------------------------------------- */
 
 static bool is_constant_name(const chord_name *name)
 {
@@ -204,7 +205,10 @@ static bool is_constant_name(const chord_name *name)
     return false;
 }
 
-static bool name_is(const chord_name *name, const char *word) { return chord_text_is(chord_text(name->text, name->len), word); }
+static bool name_is(const chord_name *name, const char *word)
+{
+    return chord_text_is(chord_text(name->text, name->len), word);
+}
 
 static chord_status check_target(chord_parser *p, const chord_node *target)
 {
@@ -234,7 +238,7 @@ static chord_status parse_target_name(chord_parser *p, chord_node **out)
     return CHORD_OK;
 }
 
-/* ---- tags ------------------------------------------------------------------------------------------------ */
+/* ---- tags ------------------------------------------------------------------------------------ */
 
 static chord_status parse_for(chord_parser *p, chord_node *node)
 {
@@ -316,7 +320,8 @@ static chord_status parse_signature(chord_parser *p, chord_node *node)
         if (node->list.count > 0) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
         CHORD_TRY(parse_target_name(p, &name));
         for (uint32_t i = 0; i < node->list.count; i++)
-            if (node->list.items[i]->name == name->name) return chord_parse_fail(p, name->at, "the same argument twice");
+            if (node->list.items[i]->name == name->name)
+                return chord_parse_fail(p, name->at, "the same argument twice");
         if (p->now.kind == CHORD_T_ASSIGN) {
             CHORD_TRY(chord_parse_next(p));
             CHORD_TRY(chord_parse_expression(p, true, &value));

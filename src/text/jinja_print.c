@@ -20,7 +20,7 @@ chord_status chord_build_end(chord_jinja *vm, size_t start, chord_value *out)
     return CHORD_OK;
 }
 
-/* ---- repr ------------------------------------------------------------------------------------------------- */
+/* ---- repr ------------------------------------------------------------------------------------ */
 
 static chord_status put_escape(chord_jinja *vm, uint32_t code)
 {
@@ -88,8 +88,8 @@ static chord_status put_range(chord_jinja *vm, const chord_range *r)
 {
     char text[96];
     size_t n = r->step == 1 ? chord_format(text, sizeof text, "range(%" PRIi64 ", %" PRIi64 ")", r->start, r->stop)
-                            : chord_format(text, sizeof text, "range(%" PRIi64 ", %" PRIi64 ", %" PRIi64 ")", r->start, r->stop,
-                                           r->step);
+                            : chord_format(text, sizeof text, "range(%" PRIi64 ", %" PRIi64 ", %" PRIi64 ")", r->start,
+                                           r->stop, r->step);
     return chord_put(vm, text, n);
 }
 
@@ -102,7 +102,8 @@ static chord_status put_object(chord_jinja *vm, chord_value v)
     switch (v.kind) {
     case CHORD_V_LOOP:
         CHORD_TRY(chord_loop_member(vm, v.loop, chord_literal("length"), &length));
-        n = chord_format(text, sizeof text, "<LoopContext %" PRIi64 "/%" PRIi64 ">", v.loop->index0 + 1, length.integer);
+        n = chord_format(text, sizeof text, "<LoopContext %" PRIi64 "/%" PRIi64 ">", v.loop->index0 + 1,
+                         length.integer);
         return chord_put(vm, text, n);
     case CHORD_V_MACRO:
         name = v.macro->node->name;
@@ -110,8 +111,12 @@ static chord_status put_object(chord_jinja *vm, chord_value v)
         CHORD_TRY(put_word(vm, "<Macro "));
         CHORD_TRY(put_quoted(vm, chord_text(name->text, name->len)));
         return put_word(vm, ">");
-    case CHORD_V_METHOD: n = chord_format(text, sizeof text, "<method %s>", v.method->builtin->name); return chord_put(vm, text, n);
-    case CHORD_V_FUNCTION: n = chord_format(text, sizeof text, "<function %s>", v.function->name); return chord_put(vm, text, n);
+    case CHORD_V_METHOD:
+        n = chord_format(text, sizeof text, "<method %s>", v.method->builtin->name);
+        return chord_put(vm, text, n);
+    case CHORD_V_FUNCTION:
+        n = chord_format(text, sizeof text, "<function %s>", v.function->name);
+        return chord_put(vm, text, n);
     default: n = chord_format(text, sizeof text, "<%s object>", chord_type_name(v)); return chord_put(vm, text, n);
     }
 }
@@ -172,7 +177,7 @@ chord_status chord_value_str(chord_jinja *vm, chord_value v, chord_value *out)
     return CHORD_OK;
 }
 
-/* ---- HTML ------------------------------------------------------------------------------------------------------ */
+/* ---- HTML ------------------------------------------------------------------------------------ */
 
 chord_status chord_put_escaped(chord_jinja *vm, chord_value v)
 {
@@ -199,11 +204,11 @@ chord_status chord_value_escape(chord_jinja *vm, chord_value v, chord_value *out
     return CHORD_OK;
 }
 
-/* ---- JSON, as Python's json.dumps writes it ----------------------------------------------------------------------- */
+/* ---- JSON, as Python's json.dumps writes it -------------------------------------------------- */
 
 typedef struct json_style {
     bool ascii, sort_keys, lines;
-    chord_value indent; /* one level of it */
+    chord_value indent;    /* one level of it */
     chord_value item, key; /* separators */
 } json_style;
 
@@ -264,7 +269,8 @@ static chord_status put_json_key(chord_jinja *vm, const json_style *style, chord
     bool plain = key.kind == CHORD_V_NONE || chord_is_number(key);
     if (key.kind == CHORD_V_TEXT) return put_json_text(vm, style, key);
     if (!plain)
-        return chord_jinja_fail(vm, CHORD_INVALID, "keys must be str, int, float, bool or None, not %s", chord_type_name(key));
+        return chord_jinja_fail(vm, CHORD_INVALID, "keys must be str, int, float, bool or None, not %s",
+                                chord_type_name(key));
     CHORD_TRY(put_word(vm, "\""));
     CHORD_TRY(put_json(vm, style, key, 0));
     return put_word(vm, "\"");
@@ -305,7 +311,9 @@ static chord_status put_json(chord_jinja *vm, const json_style *style, chord_val
         else CHORD_TRY(put_json_list(vm, style, v, level));
         vm->depth--;
         return CHORD_OK;
-    default: return chord_jinja_fail(vm, CHORD_INVALID, "an object of type %s cannot be written as JSON", chord_type_name(v));
+    default:
+        return chord_jinja_fail(vm, CHORD_INVALID, "an object of type %s cannot be written as JSON",
+                                chord_type_name(v));
     }
 }
 
@@ -314,8 +322,10 @@ static chord_status read_indent(chord_jinja *vm, chord_value indent, json_style 
     style->lines = chord_given(indent) && indent.kind != CHORD_V_NONE;
     style->indent = chord_literal("");
     if (!style->lines) return CHORD_OK;
-    if (chord_is_integer(indent)) return chord_value_repeat(vm, chord_literal(" "), chord_integer_of(indent), &style->indent);
-    if (indent.kind != CHORD_V_TEXT) return chord_jinja_fail(vm, CHORD_INVALID, "tojson: indent is a %s", chord_type_name(indent));
+    if (chord_is_integer(indent))
+        return chord_value_repeat(vm, chord_literal(" "), chord_integer_of(indent), &style->indent);
+    if (indent.kind != CHORD_V_TEXT)
+        return chord_jinja_fail(vm, CHORD_INVALID, "tojson: indent is a %s", chord_type_name(indent));
     style->indent = indent;
     return CHORD_OK;
 }

@@ -3,7 +3,7 @@
 
 static chord_status run_body(chord_jinja *vm, const chord_nodes *body);
 
-/* ---- variables ------------------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static chord_status env_open(chord_jinja *vm, chord_function *function, chord_env *up, chord_env **out)
 {
@@ -50,7 +50,8 @@ static chord_status check_namespace(chord_jinja *vm, const chord_node *target)
 {
     if (chord_variable(vm, target->ref)->kind == CHORD_V_NAMESPACE) return CHORD_OK;
     vm->at = target->at;
-    return chord_jinja_fail(vm, CHORD_INVALID, "cannot assign an attribute of '%s': it is not a namespace", target->name->text);
+    return chord_jinja_fail(vm, CHORD_INVALID, "cannot assign an attribute of '%s': it is not a namespace",
+                            target->name->text);
 }
 
 static chord_status assign(chord_jinja *vm, const chord_node *target, chord_value value)
@@ -80,7 +81,7 @@ static chord_status check_namespaces(chord_jinja *vm, const chord_node *target)
     return target->kind == CHORD_N_NSREF ? check_namespace(vm, target) : CHORD_OK;
 }
 
-/* ---- simple statements -------------------------------------------------------------------------------------- */
+/* ---- simple statements ----------------------------------------------------------------------- */
 
 static chord_status run_output(chord_jinja *vm, const chord_node *node)
 {
@@ -155,7 +156,7 @@ static chord_status run_with(chord_jinja *vm, const chord_node *node)
     return run_body(vm, &node->body);
 }
 
-/* ---- macros ----------------------------------------------------------------------------------------------------- */
+/* ---- macros ---------------------------------------------------------------------------------- */
 
 static chord_status make_macro(chord_jinja *vm, const chord_node *node, chord_value *out)
 {
@@ -166,7 +167,10 @@ static chord_status make_macro(chord_jinja *vm, const chord_node *node, chord_va
     return CHORD_OK;
 }
 
-static bool same_name(chord_value a, const chord_name *b) { return a.len == b->len && memcmp(a.text, b->text, a.len) == 0; }
+static bool same_name(chord_value a, const chord_name *b)
+{
+    return a.len == b->len && memcmp(a.text, b->text, a.len) == 0;
+}
 
 /* Is this keyword one of the macro's own parameters that no position has filled? */
 static bool fills_parameter(const chord_node *node, size_t by_place, chord_value name)
@@ -196,7 +200,8 @@ static chord_status bind_rest(chord_jinja *vm, const chord_macro *macro, const c
             CHORD_TRY(chord_dict_set(vm, kwargs, name, call->named[i]));
         } else {
             return chord_jinja_fail(vm, CHORD_INVALID, "macro '%s' takes no keyword argument '%.*s'",
-                                    node->name == NULL ? "caller" : node->name->text, name.len < 64 ? (int)name.len : 64, name.text);
+                                    node->name == NULL ? "caller" : node->name->text,
+                                    name.len < 64 ? (int)name.len : 64, name.text);
         }
     }
     if (function->varargs_slot != UINT32_MAX) {
@@ -229,7 +234,9 @@ static chord_status bind_defaults(chord_jinja *vm, const chord_node *node)
         uint32_t without = node->list.count - node->other.count;
         if (chord_given(*slot)) continue;
         if (i >= without) CHORD_TRY(chord_eval(vm, node->other.items[i - without], slot));
-        else *slot = (chord_value){.kind = CHORD_V_UNDEFINED, .text = parameter->name->text, .len = parameter->name->len};
+        else
+            *slot =
+                (chord_value){.kind = CHORD_V_UNDEFINED, .text = parameter->name->text, .len = parameter->name->len};
     }
     return CHORD_OK;
 }
@@ -281,9 +288,9 @@ static chord_status run_call_block(chord_jinja *vm, const chord_node *node)
     return chord_put_str(vm, value);
 }
 
-/* ---- loops ---------------------------------------------------------------------------------------------------------- */
+/* ---- loops ----------------------------------------------------------------------------------- */
 
-/* The next item that passes the loop's filter, which is asked only now: the body may have changed what it depends on. */
+/* The next item that passes the loop's filter, which is asked only now: the body may have changed what it looks at. */
 static chord_status draw(chord_jinja *vm, chord_loop *loop, chord_value *out, bool *got)
 {
     chord_env *env = vm->env;
@@ -357,13 +364,16 @@ chord_status chord_loop_member(chord_jinja *vm, chord_loop *loop, chord_value na
     else if (chord_text_is(name, "first")) *out = chord_bool(loop->index0 == 0);
     else if (chord_text_is(name, "depth")) *out = chord_int(loop->depth0 + 1);
     else if (chord_text_is(name, "depth0")) *out = chord_int(loop->depth0);
-    else if (chord_text_is(name, "previtem")) *out = loop->index0 == 0 ? chord_hint("there is no previous item") : loop->before;
+    else if (chord_text_is(name, "previtem"))
+        *out = loop->index0 == 0 ? chord_hint("there is no previous item") : loop->before;
     else if (chord_text_is(name, "last") || chord_text_is(name, "nextitem")) {
         CHORD_TRY(peek(vm, loop, &got));
         *out = chord_text_is(name, "last") ? chord_bool(!got) : got ? loop->after : chord_hint("there is no next item");
     } else if (chord_text_is(name, "length") || chord_text_is(name, "revindex") || chord_text_is(name, "revindex0")) {
         CHORD_TRY(loop_length(vm, loop));
-        int64_t less = chord_text_is(name, "length") ? 0 : chord_text_is(name, "revindex") ? loop->index0 : loop->index0 + 1;
+        int64_t less = chord_text_is(name, "length")     ? 0
+                       : chord_text_is(name, "revindex") ? loop->index0
+                                                         : loop->index0 + 1;
         *out = chord_int(loop->length - less);
     }
     return CHORD_OK;
@@ -409,7 +419,8 @@ static chord_status loop_make(chord_jinja *vm, const chord_node *node, chord_val
 }
 
 /* A recursive loop is a function: it has variables of its own at each level. */
-static chord_status run_recursive(chord_jinja *vm, const chord_node *node, chord_env *outer, chord_value iterable, int64_t depth0)
+static chord_status run_recursive(chord_jinja *vm, const chord_node *node, chord_env *outer, chord_value iterable,
+                                  int64_t depth0)
 {
     chord_loop *loop;
     chord_env *env, *before = vm->env;
@@ -449,7 +460,7 @@ static chord_status run_for(chord_jinja *vm, const chord_node *node)
     return CHORD_OK;
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------------------------------ */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static chord_status run_statement(chord_jinja *vm, const chord_node *node)
 {
@@ -478,7 +489,8 @@ static chord_status run_body(chord_jinja *vm, const chord_nodes *body)
     return CHORD_OK;
 }
 
-chord_status chord_run_template(chord_jinja *vm, const chord_nodes *body, const chord_scope *scope, chord_function *function)
+chord_status chord_run_template(chord_jinja *vm, const chord_nodes *body, const chord_scope *scope,
+                                chord_function *function)
 {
     CHORD_TRY(env_open(vm, function, NULL, &vm->env));
     enter_scope(vm, scope);

@@ -1,9 +1,10 @@
 /* jinja_scope.c - binds names to slots before anything runs.
  *
- * Jinja decides at compile time where a name lives, and templates depend on it: what a loop's body assigns is gone with the
- * next round, a name that is assigned in only one branch is looked up in the context at the start of its scope, and so on.
- * So each scope is walked twice here: first its symbols are gathered (in the order of the text, without going into inner
- * scopes), then its names are bound and inner scopes are opened. A branch of an `if` gathers into a copy that is merged. */
+ * Jinja decides at compile time where a name lives, and templates depend on it: what a loop's body assigns is gone with
+ * the next round, a name that is assigned in only one branch is looked up in the context at the start of its scope, and
+ * so on. So each scope is walked twice here: first its symbols are gathered (in the order of the text, without going
+ * into inner scopes), then its names are bound and inner scopes are opened. A branch of an `if` gathers into a copy that
+ * is merged. */
 #include "text/jinja_inner.h"
 
 typedef struct symbol symbol;
@@ -28,7 +29,8 @@ struct symbols {
     symbol *places; /* of the first base: each name's slot, shared by all branches */
 };
 
-/* Where a pass stands. soft: inside `if` or a conditional expression, where unknown filters are an error only when run. */
+/* Where a pass stands. soft: inside `if` or a conditional expression, where unknown filters are an error only when
+ * they are run. */
 typedef struct frame {
     chord_jinja *vm;
     symbols *at;
@@ -40,7 +42,7 @@ static chord_status gather_body(frame *f, const chord_nodes *body);
 static chord_status bind_expression(frame *f, chord_node *node);
 static chord_status bind_body(frame *f, const chord_nodes *body);
 
-/* ---- symbols ---------------------------------------------------------------------------------------- */
+/* ---- symbols --------------------------------------------------------------------------------- */
 
 static symbol *find_in(symbol *list, const chord_name *name)
 {
@@ -147,7 +149,7 @@ static chord_status note_parameter(frame *f, const chord_name *name, uint32_t *s
     return CHORD_OK;
 }
 
-/* ---- branches ------------------------------------------------------------------------------------------- */
+/* ---- branches -------------------------------------------------------------------------------- */
 
 static symbols branch_of(symbols *base)
 {
@@ -208,7 +210,7 @@ static chord_status gather_if(frame *f, const chord_node *node)
     return CHORD_OK;
 }
 
-/* ---- first walk: which names a scope loads and stores --------------------------------------------------- */
+/* ---- first walk: which names a scope loads and stores ---------------------------------------- */
 
 static chord_status gather_list(frame *f, const chord_nodes *list)
 {
@@ -246,9 +248,7 @@ static chord_status gather_statement(frame *f, const chord_node *node)
     case CHORD_N_OUTPUT: return gather_list(f, &node->list);
     case CHORD_N_IF: return gather_if(f, node);
     case CHORD_N_FOR: return gather_expression(f, node->b);
-    case CHORD_N_SET:
-        CHORD_TRY(gather_expression(f, node->b));
-        return gather_target(f, node->a, false);
+    case CHORD_N_SET: CHORD_TRY(gather_expression(f, node->b)); return gather_target(f, node->a, false);
     case CHORD_N_SET_BLOCK: return gather_target(f, node->a, false);
     case CHORD_N_MACRO: return note_store(f, node->name);
     case CHORD_N_CALL_BLOCK: return gather_expression(f, node->a);
@@ -266,8 +266,8 @@ static chord_status gather_body(frame *f, const chord_nodes *body)
     return CHORD_OK;
 }
 
-/* Is `name` read in there before it is assigned? Goes into inner scopes, too. Below DEPTH_MAX it says yes without looking:
- * such a tree is refused when its names are bound. */
+/* Is `name` read in there before it is assigned? Goes into inner scopes, too. Below DEPTH_MAX it says yes without
+ * looking: such a tree is refused when its names are bound. */
 typedef enum use { USE_NONE, USE_READ, USE_HIDDEN } use;
 typedef struct search {
     const char *name;
@@ -330,7 +330,7 @@ static bool reads(const chord_nodes *body, const char *name)
     return used_in_list((search){.name = name}, body) == USE_READ;
 }
 
-/* ---- second walk: bind, and open inner scopes ------------------------------------------------------------ */
+/* ---- second walk: bind, and open inner scopes ------------------------------------------------ */
 
 static chord_status bind_name(frame *f, chord_node *node)
 {
@@ -352,7 +352,8 @@ static chord_status bind_list(frame *f, const chord_nodes *list)
 
 static chord_status check_builtin(frame *f, const chord_node *node)
 {
-    if ((node->kind != CHORD_N_FILTER && node->kind != CHORD_N_TEST) || f->soft || node->builtin != NULL) return CHORD_OK;
+    if ((node->kind != CHORD_N_FILTER && node->kind != CHORD_N_TEST) || f->soft || node->builtin != NULL)
+        return CHORD_OK;
     f->vm->at = node->at;
     return chord_jinja_fail(f->vm, CHORD_CORRUPT, "no %s named '%s'", node->kind == CHORD_N_FILTER ? "filter" : "test",
                             node->name->text);
@@ -479,7 +480,8 @@ static chord_status bind_special(frame *f, chord_node *node, const char *word, u
         if (node->list.items[i]->name != name) continue;
         if (slot != &node->function->caller_slot || i >= node->list.count - node->other.count) return CHORD_OK;
         f->vm->at = node->at;
-        return chord_jinja_fail(f->vm, CHORD_CORRUPT, "the special argument 'caller' must be left out or have a default");
+        return chord_jinja_fail(f->vm, CHORD_CORRUPT,
+                                "the special argument 'caller' must be left out or have a default");
     }
     return note_parameter(f, name, slot);
 }
@@ -544,17 +546,11 @@ static chord_status bind_statement(frame *f, chord_node *node)
     case CHORD_N_OUTPUT: return bind_list(f, &node->list);
     case CHORD_N_IF: return bind_if(f, node);
     case CHORD_N_FOR: return bind_for(f, node);
-    case CHORD_N_SET:
-        CHORD_TRY(bind_expression(f, node->b));
-        return bind_expression(f, node->a);
+    case CHORD_N_SET: CHORD_TRY(bind_expression(f, node->b)); return bind_expression(f, node->a);
     case CHORD_N_SET_BLOCK:
     case CHORD_N_FILTER_BLOCK: return bind_captured(f, node);
-    case CHORD_N_MACRO:
-        CHORD_TRY(bind_macro(f, node));
-        return bind_name(f, node);
-    case CHORD_N_CALL_BLOCK:
-        CHORD_TRY(bind_macro(f, node));
-        return bind_expression(f, node->a);
+    case CHORD_N_MACRO: CHORD_TRY(bind_macro(f, node)); return bind_name(f, node);
+    case CHORD_N_CALL_BLOCK: CHORD_TRY(bind_macro(f, node)); return bind_expression(f, node->a);
     case CHORD_N_WITH: return bind_with(f, node);
     default: return CHORD_OK;
     }

@@ -1,10 +1,10 @@
-/* jinja_sequence.c - filters on sequences and mappings. What Jinja gives as a generator is computed at once here, but can be
- * walked only once, too. */
+/* jinja_sequence.c - filters on sequences and mappings. What Jinja gives as a generator is computed at once here, but
+ * can be walked only once, too. */
 #include "text/jinja_inner.h"
 
 #define FILTER(name) static chord_status name(chord_jinja *vm, chord_value v, const chord_call *call, chord_value *out)
 
-/* ---- keys ---------------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static bool is_digits(chord_value v)
 {
@@ -59,7 +59,7 @@ static chord_status get_key(chord_jinja *vm, chord_value item, const key_rule *r
     return rule->case_sensitive ? CHORD_OK : ignore_case(vm, *out, out);
 }
 
-/* ---- sorting ---------------------------------------------------------------------------------------------------- */
+/* ---- sorting --------------------------------------------------------------------------------- */
 
 static chord_status merge_runs(chord_jinja *vm, const chord_value *keys, bool reverse, const size_t *a, size_t a_count,
                                const size_t *b, size_t b_count, size_t *to)
@@ -95,7 +95,8 @@ chord_status chord_sort_places(chord_jinja *vm, const chord_value *keys, size_t 
     return CHORD_OK;
 }
 
-static chord_status sort_by(chord_jinja *vm, const chord_value *items, const chord_value *keys, size_t count, bool reverse, chord_value *out)
+static chord_status sort_by(chord_jinja *vm, const chord_value *items, const chord_value *keys, size_t count,
+                            bool reverse, chord_value *out)
 {
     size_t *order;
     chord_value *sorted;
@@ -146,7 +147,8 @@ FILTER(filter_dictsort)
     if (chord_given(args[1]) && !by_value && !chord_text_is(args[1], "key"))
         return chord_jinja_fail(vm, CHORD_INVALID, "dictsort: by must be 'key' or 'value'");
     if (v.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, v);
-    if (v.kind != CHORD_V_DICT) return chord_jinja_fail(vm, CHORD_INVALID, "dictsort: '%s' is not a mapping", chord_type_name(v));
+    if (v.kind != CHORD_V_DICT)
+        return chord_jinja_fail(vm, CHORD_INVALID, "dictsort: '%s' is not a mapping", chord_type_name(v));
     chord_value view = {.kind = CHORD_V_VIEW, .sub = CHORD_VIEW_ITEMS, .dict = v.dict};
     CHORD_TRY(chord_value_items(vm, view, &items, &count));
     CHORD_TRY(chord_jinja_get(vm, count * sizeof *keys, &keys));
@@ -203,7 +205,8 @@ FILTER(filter_unique)
     }
 }
 
-static chord_status add_group(chord_jinja *vm, chord_values *groups, const chord_value *items, size_t count, const key_rule *rule)
+static chord_status add_group(chord_jinja *vm, chord_values *groups, const chord_value *items, size_t count,
+                              const key_rule *rule)
 {
     chord_value *pair;
     key_rule exact = *rule;
@@ -240,18 +243,20 @@ FILTER(filter_groupby)
     return CHORD_OK;
 }
 
-/* ---- mapping and choosing ------------------------------------------------------------------------------------------ */
+/* ---- mapping and choosing -------------------------------------------------------------------- */
 
-chord_status chord_filter_by_name(chord_jinja *vm, chord_value name, bool test, chord_value input, const chord_call *call,
-                                  chord_value *out)
+chord_status chord_filter_by_name(chord_jinja *vm, chord_value name, bool test, chord_value input,
+                                  const chord_call *call, chord_value *out)
 {
     const char *what = test ? "test" : "filter";
     int shown = name.len < 64 ? (int)name.len : 64;
-    if (name.kind != CHORD_V_TEXT) return chord_jinja_fail(vm, CHORD_INVALID, "the name of a %s must be a string", what);
+    if (name.kind != CHORD_V_TEXT)
+        return chord_jinja_fail(vm, CHORD_INVALID, "the name of a %s must be a string", what);
     const chord_builtin *found =
         test ? chord_builtin_find(chord_tests, name.text, name.len) : chord_filter_find(name.text, name.len);
     if (found == NULL) return chord_jinja_fail(vm, CHORD_INVALID, "no %s named '%.*s'", what, shown, name.text);
-    if (found->run == NULL) return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", what, found->name);
+    if (found->run == NULL)
+        return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", what, found->name);
     return found->run(vm, input, call, out);
 }
 
@@ -300,7 +305,8 @@ FILTER(filter_map)
 }
 
 /* select, reject (attribute false), selectattr and rejectattr: a test decides, or truth when none is named. */
-static chord_status choose(chord_jinja *vm, chord_value v, const chord_call *call, bool keep, bool attribute, chord_value *out)
+static chord_status choose(chord_jinja *vm, chord_value v, const chord_call *call, bool keep, bool attribute,
+                           chord_value *out)
 {
     chord_values list = {0};
     chord_cursor cursor;
@@ -326,7 +332,7 @@ FILTER(filter_reject) { return choose(vm, v, call, false, false, out); }
 FILTER(filter_selectattr) { return choose(vm, v, call, true, true, out); }
 FILTER(filter_rejectattr) { return choose(vm, v, call, false, true, out); }
 
-/* ---- the rest --------------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 FILTER(filter_length)
 {
@@ -353,7 +359,8 @@ FILTER(filter_last)
     const chord_value *items;
     size_t count;
     CHORD_TRY(chord_call_bind(vm, call, "last", "", out));
-    if (v.kind == CHORD_V_ITER) return chord_jinja_fail(vm, CHORD_INVALID, "last: a generator cannot be walked backwards");
+    if (v.kind == CHORD_V_ITER)
+        return chord_jinja_fail(vm, CHORD_INVALID, "last: a generator cannot be walked backwards");
     CHORD_TRY(chord_value_items(vm, v, &items, &count));
     *out = count > 0 ? items[count - 1] : chord_hint("no last item: the sequence was empty");
     return CHORD_OK;
@@ -392,7 +399,8 @@ FILTER(filter_items)
     size_t count;
     CHORD_TRY(chord_call_bind(vm, call, "items", "", out));
     if (v.kind == CHORD_V_UNDEFINED) return chord_iter_make(vm, NULL, 0, out);
-    if (v.kind != CHORD_V_DICT) return chord_jinja_fail(vm, CHORD_INVALID, "items: '%s' is not a mapping", chord_type_name(v));
+    if (v.kind != CHORD_V_DICT)
+        return chord_jinja_fail(vm, CHORD_INVALID, "items: '%s' is not a mapping", chord_type_name(v));
     chord_value view = {.kind = CHORD_V_VIEW, .sub = CHORD_VIEW_ITEMS, .dict = v.dict};
     CHORD_TRY(chord_value_items(vm, view, &items, &count));
     return chord_iter_make(vm, items, count, out);
@@ -437,7 +445,8 @@ static chord_status want_count(chord_jinja *vm, const char *who, chord_value v, 
 }
 
 /* items[from..to), filled up to `full` with the filler if there is one. */
-static chord_status add_row(chord_jinja *vm, chord_values *rows, const chord_value *items, size_t count, size_t full, chord_value filler)
+static chord_status add_row(chord_jinja *vm, chord_values *rows, const chord_value *items, size_t count, size_t full,
+                            chord_value filler)
 {
     chord_value *row;
     bool fill = chord_given(filler) && filler.kind != CHORD_V_NONE && full > count;

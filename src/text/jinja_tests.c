@@ -25,21 +25,22 @@ TEST(test_escaped) { return answer(vm, call, v.kind == CHORD_V_TEXT && v.sub == 
 
 TEST(test_sequence)
 {
-    bool yes = v.kind == CHORD_V_UNDEFINED || v.kind == CHORD_V_TEXT || v.kind == CHORD_V_LIST || v.kind == CHORD_V_TUPLE ||
-               v.kind == CHORD_V_DICT || v.kind == CHORD_V_RANGE;
+    bool yes = v.kind == CHORD_V_UNDEFINED || v.kind == CHORD_V_TEXT || v.kind == CHORD_V_LIST ||
+               v.kind == CHORD_V_TUPLE || v.kind == CHORD_V_DICT || v.kind == CHORD_V_RANGE;
     return answer(vm, call, yes, out);
 }
 
 TEST(test_iterable)
 {
-    bool yes = v.kind == CHORD_V_UNDEFINED || (v.kind >= CHORD_V_TEXT && v.kind <= CHORD_V_ITER) || v.kind == CHORD_V_LOOP;
+    bool yes =
+        v.kind == CHORD_V_UNDEFINED || (v.kind >= CHORD_V_TEXT && v.kind <= CHORD_V_ITER) || v.kind == CHORD_V_LOOP;
     return answer(vm, call, yes, out);
 }
 
 TEST(test_callable)
 {
-    bool yes = v.kind == CHORD_V_UNDEFINED || v.kind == CHORD_V_MACRO || v.kind == CHORD_V_METHOD || v.kind == CHORD_V_FUNCTION ||
-               v.kind == CHORD_V_LOOP || v.kind == CHORD_V_JOINER;
+    bool yes = v.kind == CHORD_V_UNDEFINED || v.kind == CHORD_V_MACRO || v.kind == CHORD_V_METHOD ||
+               v.kind == CHORD_V_FUNCTION || v.kind == CHORD_V_LOOP || v.kind == CHORD_V_JOINER;
     return answer(vm, call, yes, out);
 }
 
@@ -106,7 +107,8 @@ TEST(test_sameas)
     return CHORD_OK;
 }
 
-static chord_status compare(chord_jinja *vm, chord_value v, const chord_call *call, chord_token_kind op, chord_value *out)
+static chord_status compare(chord_jinja *vm, chord_value v, const chord_call *call, chord_token_kind op,
+                            chord_value *out)
 {
     chord_value other;
     bool holds;
@@ -173,7 +175,7 @@ const chord_builtin chord_tests[] = {
     {NULL, NULL},
 };
 
-/* ---- functions of the context ----------------------------------------------------------------------------------- */
+/* ---- functions of the context ---------------------------------------------------------------- */
 
 /* The template's author speaks: the sentence is passed on as it is. */
 TEST(call_raise_exception)
@@ -209,11 +211,13 @@ TEST(call_range)
         n[0] = 0;
     }
     if (n[2] == 0) return chord_jinja_fail(vm, CHORD_INVALID, "range: the step must not be zero");
-    uint64_t span = n[2] > 0 ? (n[1] > n[0] ? (uint64_t)n[1] - (uint64_t)n[0] : 0) : n[0] > n[1] ? (uint64_t)n[0] - (uint64_t)n[1] : 0;
+    uint64_t span = n[2] > 0      ? (n[1] > n[0] ? (uint64_t)n[1] - (uint64_t)n[0] : 0)
+                    : n[0] > n[1] ? (uint64_t)n[0] - (uint64_t)n[1]
+                                  : 0;
     uint64_t step = n[2] > 0 ? (uint64_t)n[2] : 0 - (uint64_t)n[2], count = span / step + (span % step != 0);
     if (count > CHORD_JINJA_RANGE_MAX)
-        return chord_jinja_fail(vm, CHORD_INVALID, "a range of %" PRIu64 " numbers is longer than the limit of %d", count,
-                                CHORD_JINJA_RANGE_MAX);
+        return chord_jinja_fail(vm, CHORD_INVALID, "a range of %" PRIu64 " numbers is longer than the limit of %d",
+                                count, CHORD_JINJA_RANGE_MAX);
     chord_range *range;
     CHORD_TRY(chord_jinja_get(vm, sizeof *range, &range));
     *range = (chord_range){n[0], n[1], n[2], (size_t)count};
@@ -240,7 +244,8 @@ TEST(call_cycler)
     chord_cycler *cycler;
     chord_value *items;
     (void)v;
-    if (call->count == 0 || call->named_count > 0) return chord_jinja_fail(vm, CHORD_INVALID, "cycler needs at least one item");
+    if (call->count == 0 || call->named_count > 0)
+        return chord_jinja_fail(vm, CHORD_INVALID, "cycler needs at least one item");
     CHORD_TRY(chord_value_copy(vm, call->items, call->count, &items));
     CHORD_TRY(chord_jinja_get(vm, sizeof *cycler, &cycler));
     *cycler = (chord_cycler){.items = items, .count = call->count};

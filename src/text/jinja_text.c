@@ -3,7 +3,7 @@
 #include "text/jinja_inner.h"
 #include "text/vocab_inner.h"
 
-/* ---- characters ----------------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 bool chord_is_space(uint32_t code)
 {
@@ -16,11 +16,12 @@ bool chord_is_space(uint32_t code)
 bool chord_is_printable(uint32_t code)
 {
     static const uint32_t hidden[][2] = {
-        {0x00, 0x1F}, {0x7F, 0xA0}, {0xAD, 0xAD}, {0x600, 0x605}, {0x61C, 0x61C}, {0x6DD, 0x6DD}, {0x70F, 0x70F},
-        {0x890, 0x891}, {0x8E2, 0x8E2}, {0x1680, 0x1680}, {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F},
-        {0x205F, 0x206F}, {0x3000, 0x3000}, {0xE000, 0xF8FF}, {0xFEFF, 0xFEFF}, {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF},
-        {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x13438}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
-        {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
+        {0x00, 0x1F},        {0x7F, 0xA0},       {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},
+        {0x6DD, 0x6DD},      {0x70F, 0x70F},     {0x890, 0x891},     {0x8E2, 0x8E2},     {0x1680, 0x1680},
+        {0x180E, 0x180E},    {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F},   {0x3000, 0x3000},
+        {0xE000, 0xF8FF},    {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD},
+        {0x110CD, 0x110CD},  {0x13430, 0x13438}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF},
+        {0xE01F0, 0x10FFFF},
     };
     for (size_t i = 0; i < CHORD_COUNT(hidden) && hidden[i][0] <= code; i++)
         if (code <= hidden[i][1]) return false;
@@ -82,7 +83,7 @@ static bool is_cased(uint32_t code)
     return chord_lower(code) != code || chord_upper_full(code, upper) > 1 || upper[0] != code;
 }
 
-/* ---- case ------------------------------------------------------------------------------------------------ */
+/* ---- case ------------------------------------------------------------------------------------ */
 
 static chord_status put_code(chord_jinja *vm, uint32_t code)
 {
@@ -105,7 +106,8 @@ static bool is_final_sigma(chord_value v, size_t next, bool after_letter)
     return next >= v.len || !is_cased(code);
 }
 
-static chord_status put_cased(chord_jinja *vm, chord_value v, uint32_t code, size_t next, chord_case how, bool after_letter)
+static chord_status put_cased(chord_jinja *vm, chord_value v, uint32_t code, size_t next, chord_case how,
+                              bool after_letter)
 {
     uint32_t codes[3] = {code};
     bool upper = how == CHORD_CASE_UPPER || (how == CHORD_CASE_SWAP && chord_lower(code) == code);
@@ -134,7 +136,7 @@ chord_status chord_text_case(chord_jinja *vm, chord_value v, chord_case how, cho
     return CHORD_OK;
 }
 
-/* ---- places -------------------------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 size_t chord_text_count(const char *text, size_t len)
 {
@@ -199,11 +201,12 @@ chord_value chord_text_strip(chord_value v, chord_value set, bool left, bool rig
     return chord_text_part(v, from, to);
 }
 
-/* ---- splitting, joining, replacing ------------------------------------------------------------------------------ */
+/* ---- splitting, joining, replacing ----------------------------------------------------------- */
 
 static bool is_line_end(uint32_t code)
 {
-    return (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 || code == 0x2028 || code == 0x2029;
+    return (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 || code == 0x2028 ||
+           code == 0x2029;
 }
 
 chord_status chord_text_split_lines(chord_jinja *vm, chord_value v, bool keep_ends, chord_values *out)
@@ -237,7 +240,8 @@ static chord_status replace_empty(chord_jinja *vm, chord_value v, chord_value wi
     return chord_put(vm, v.text + at, v.len - at);
 }
 
-chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times, chord_value *out)
+chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times,
+                                chord_value *out)
 {
     size_t start = vm->work.len, at = 0;
     if (times < 0) times = INT64_MAX;

@@ -50,18 +50,22 @@ static int iso_week(const date *d, int64_t *year)
     return week;
 }
 
-/* One number, padded as the code wants unless the template says otherwise ('-': not, '_': with spaces, '0': with zeros). */
+/* One number, padded as the code wants unless the template says otherwise ('-': not, '_': with spaces, '0': zeros). */
 static chord_status put_number(chord_jinja *vm, int64_t n, int width, char pad, char flag)
 {
     char text[32];
     if (flag == '-') width = 0;
     if (flag == '_') pad = ' ';
     if (flag == '0') pad = '0';
-    size_t len = pad == '0' ? chord_format(text, sizeof text, "%0*" PRIi64, width, n) : chord_format(text, sizeof text, "%*" PRIi64, width, n);
+    size_t len = pad == '0' ? chord_format(text, sizeof text, "%0*" PRIi64, width, n)
+                            : chord_format(text, sizeof text, "%*" PRIi64, width, n);
     return chord_put(vm, text, len);
 }
 
-static chord_status put_word(chord_jinja *vm, const char *word, size_t len) { return chord_put(vm, word, len < strlen(word) ? len : strlen(word)); }
+static chord_status put_word(chord_jinja *vm, const char *word, size_t len)
+{
+    return chord_put(vm, word, len < strlen(word) ? len : strlen(word));
+}
 
 static chord_status put_codes(chord_jinja *vm, const date *d, const char *codes, size_t len);
 
@@ -136,7 +140,8 @@ chord_status chord_strftime(chord_jinja *vm, chord_value format, int64_t unix_s,
 {
     size_t start = vm->work.len;
     date d = date_of(unix_s);
-    if (format.kind != CHORD_V_TEXT) return chord_jinja_fail(vm, CHORD_INVALID, "strftime_now: the format is not a string");
+    if (format.kind != CHORD_V_TEXT)
+        return chord_jinja_fail(vm, CHORD_INVALID, "strftime_now: the format is not a string");
     CHORD_TRY(put_codes(vm, &d, format.text, format.len));
     return chord_build_end(vm, start, out);
 }

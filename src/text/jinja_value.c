@@ -4,12 +4,16 @@
 const char *chord_type_name(chord_value v)
 {
     static const char *const names[] = {
-        [CHORD_V_MISSING] = "missing", [CHORD_V_UNDEFINED] = "Undefined", [CHORD_V_NONE] = "NoneType", [CHORD_V_BOOL] = "bool",
-        [CHORD_V_INT] = "int", [CHORD_V_FLOAT] = "float", [CHORD_V_TEXT] = "str", [CHORD_V_LIST] = "list",
-        [CHORD_V_TUPLE] = "tuple", [CHORD_V_DICT] = "dict", [CHORD_V_VIEW] = "dict view", [CHORD_V_RANGE] = "range",
-        [CHORD_V_ITER] = "generator", [CHORD_V_NAMESPACE] = "Namespace", [CHORD_V_LOOP] = "LoopContext",
-        [CHORD_V_MACRO] = "Macro", [CHORD_V_METHOD] = "method", [CHORD_V_FUNCTION] = "function", [CHORD_V_CYCLER] = "Cycler",
-        [CHORD_V_JOINER] = "Joiner",
+        [CHORD_V_MISSING] = "missing",  [CHORD_V_UNDEFINED] = "Undefined",
+        [CHORD_V_NONE] = "NoneType",    [CHORD_V_BOOL] = "bool",
+        [CHORD_V_INT] = "int",          [CHORD_V_FLOAT] = "float",
+        [CHORD_V_TEXT] = "str",         [CHORD_V_LIST] = "list",
+        [CHORD_V_TUPLE] = "tuple",      [CHORD_V_DICT] = "dict",
+        [CHORD_V_VIEW] = "dict view",   [CHORD_V_RANGE] = "range",
+        [CHORD_V_ITER] = "generator",   [CHORD_V_NAMESPACE] = "Namespace",
+        [CHORD_V_LOOP] = "LoopContext", [CHORD_V_MACRO] = "Macro",
+        [CHORD_V_METHOD] = "method",    [CHORD_V_FUNCTION] = "function",
+        [CHORD_V_CYCLER] = "Cycler",    [CHORD_V_JOINER] = "Joiner",
     };
     static const char *const views[] = {"dict_keys", "dict_values", "dict_items"};
     return v.kind == CHORD_V_VIEW ? views[v.sub] : names[v.kind];
@@ -21,7 +25,8 @@ chord_status chord_undefined_fail(chord_jinja *vm, chord_value v)
     switch (v.sub) {
     case CHORD_UNDEFINED_MEMBER:
         return chord_jinja_fail(vm, CHORD_INVALID, "'%s' has no attribute '%.*s'",
-                                v.owner == CHORD_V_NONE ? "None" : chord_type_name((chord_value){.kind = v.owner}), n, v.text);
+                                v.owner == CHORD_V_NONE ? "None" : chord_type_name((chord_value){.kind = v.owner}), n,
+                                v.text);
     case CHORD_UNDEFINED_UNSAFE:
         return chord_jinja_fail(vm, CHORD_INVALID, "access to '%.*s' of a '%s' is not allowed in a template", n, v.text,
                                 chord_type_name((chord_value){.kind = v.owner}));
@@ -65,7 +70,7 @@ bool chord_value_same(chord_value a, chord_value b)
     }
 }
 
-/* ---- equality and order --------------------------------------------------------------------------------- */
+/* ---- equality and order ---------------------------------------------------------------------- */
 
 static bool is_sequence(chord_value v) { return v.kind == CHORD_V_LIST || v.kind == CHORD_V_TUPLE; }
 
@@ -201,9 +206,7 @@ chord_status chord_value_length(chord_jinja *vm, chord_value v, int64_t *out)
 {
     switch (v.kind) {
     case CHORD_V_UNDEFINED: *out = 0; return CHORD_OK;
-    case CHORD_V_TEXT:
-        *out = (int64_t)chord_text_count(v.text, v.len);
-        return chord_jinja_spend(vm, v.len / 64);
+    case CHORD_V_TEXT: *out = (int64_t)chord_text_count(v.text, v.len); return chord_jinja_spend(vm, v.len / 64);
     case CHORD_V_LIST:
     case CHORD_V_TUPLE: *out = (int64_t)v.len; return CHORD_OK;
     case CHORD_V_DICT:
@@ -219,7 +222,7 @@ chord_status chord_value_length(chord_jinja *vm, chord_value v, int64_t *out)
     }
 }
 
-/* ---- walking ------------------------------------------------------------------------------------------------ */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 chord_status chord_cursor_open(chord_jinja *vm, chord_value v, chord_cursor *out)
 {
@@ -328,7 +331,7 @@ chord_status chord_iter_make(chord_jinja *vm, const chord_value *items, size_t c
     return CHORD_OK;
 }
 
-/* ---- dictionaries --------------------------------------------------------------------------------------------- */
+/* ---- dictionaries ---------------------------------------------------------------------------- */
 
 #define HASHED_FROM 9 /* smaller ones are searched item by item */
 
@@ -450,7 +453,8 @@ const chord_value *chord_dict_named(const chord_dict *d, const char *text, size_
 {
     size_t at = 0;
     if (d->slots != NULL) {
-        for (at = chord_hash_of(text, len) & (d->slot_count - 1); d->slots[at] != 0; at = (at + 1) & (d->slot_count - 1)) {
+        for (at = chord_hash_of(text, len) & (d->slot_count - 1); d->slots[at] != 0;
+             at = (at + 1) & (d->slot_count - 1)) {
             const chord_value *key = &d->keys[d->slots[at] - 1];
             if (key->kind == CHORD_V_TEXT && key->len == len && memcmp(key->text, text, len) == 0)
                 return &d->values[d->slots[at] - 1];
@@ -477,7 +481,8 @@ chord_status chord_dict_of(chord_jinja *vm, const chord_call *call, const char *
         CHORD_TRY(chord_value_items(vm, call->items[0], &pairs, &count));
         for (size_t i = 0; i < count; i++) {
             CHORD_TRY(chord_value_items(vm, pairs[i], &pair, &two));
-            if (two != 2) return chord_jinja_fail(vm, CHORD_INVALID, "%s() needs pairs, item %zu has %zu items", who, i, two);
+            if (two != 2)
+                return chord_jinja_fail(vm, CHORD_INVALID, "%s() needs pairs, item %zu has %zu items", who, i, two);
             CHORD_TRY(chord_dict_set(vm, *out, pair[0], pair[1]));
         }
     }

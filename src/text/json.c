@@ -88,7 +88,8 @@ static chord_status take_code(reader *r, uint32_t *code)
     if (!take_hex4(r, code)) return fail_at(r, start, "\\u needs four hexadecimal digits");
     if (*code < 0xD800 || *code > 0xDFFF) return CHORD_OK;
     uint32_t low;
-    if (*code > 0xDBFF || !take_char(r, '\\') || !take_char(r, 'u') || !take_hex4(r, &low) || low < 0xDC00 || low > 0xDFFF)
+    if (*code > 0xDBFF || !take_char(r, '\\') || !take_char(r, 'u') || !take_hex4(r, &low) || low < 0xDC00 ||
+        low > 0xDFFF)
         return fail_at(r, start, "half of a surrogate pair");
     *code = 0x10000 + ((*code - 0xD800) << 10 | (low - 0xDC00));
     return CHORD_OK;
@@ -154,7 +155,7 @@ static chord_status read_text(reader *r, chord_json **out)
     return CHORD_OK;
 }
 
-/* ---- numbers and words ------------------------------------------------------------------------ */
+/* ---- numbers and words ----------------------------------------------------------------------- */
 
 static size_t skip_digits(reader *r)
 {
@@ -229,15 +230,15 @@ static chord_status read_word(reader *r, chord_json **out)
     return fail_here(r, "a value was expected");
 }
 
-/* ---- lists and objects ------------------------------------------------------------------------ */
+/* ---- lists and objects ----------------------------------------------------------------------- */
 
 static bool same_text(const chord_json *a, const chord_json *b)
 {
     return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-/* Moves the members into arrays. Of equal keys the first keeps its place and the last its value; slots is an open hash of
- * places + 1, so that a large object costs no more than its size. */
+/* Moves the members into arrays. Of equal keys the first keeps its place and the last its value; slots is an open hash
+ * of places + 1, so that a large object costs no more than its size. */
 static chord_status gather(reader *r, const member *first, size_t count, chord_json *json)
 {
     bool object = json->kind == CHORD_JSON_OBJECT;
@@ -333,7 +334,7 @@ chord_status chord_json_parse(chord_arena *arena, const char *text, size_t len, 
     return CHORD_OK;
 }
 
-/* ---- what is left of the door ------------------------------------------------------------------ */
+/* ---- what is left of the door ---------------------------------------------------------------- */
 
 const chord_json *chord_json_get(const chord_json *object, const char *key)
 {

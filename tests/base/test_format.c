@@ -52,10 +52,10 @@ static void check_fixed(void)
     static const double ties[] = {0.5, 1.5, 2.5, -0.5, 0.125, 0.375, 9.5, 99.5, 999999.5, 0.0625, -0.0, 0.05, 1e22};
     for (size_t i = 0; i < CHORD_COUNT(ties); i++)
         for (int precision = 0; precision < 5; precision++) {
-            chord_format(mine, sizeof mine, "[%+09.*f|%-12.*f|%12.*f]", precision, ties[i], precision, ties[i], precision,
-                         ties[i]);
-            snprintf(theirs, sizeof theirs, "[%+09.*f|%-12.*f|%12.*f]", precision, ties[i], precision, ties[i], precision,
-                     ties[i]);
+            chord_format(mine, sizeof mine, "[%+09.*f|%-12.*f|%12.*f]", precision, ties[i], precision, ties[i],
+                         precision, ties[i]);
+            snprintf(theirs, sizeof theirs, "[%+09.*f|%-12.*f|%12.*f]", precision, ties[i], precision, ties[i],
+                     precision, ties[i]);
             CHECK_SAY(strcmp(mine, theirs) == 0, "'%s' libc '%s'", mine, theirs);
         }
 }
@@ -86,13 +86,31 @@ static void check_shortest(void)
             CHECK_SAY(!same(strtod(theirs, NULL), value), "'%s' is longer than '%s'", mine, theirs);
         }
     }
-    static const struct { double value; const char *text; } known[] = { /* python3 -c 'print(repr(x))' */
-        {1, "1.0"}, {0, "0.0"}, {-0.0, "-0.0"}, {0.1, "0.1"}, {1e15, "1000000000000000.0"}, {1e16, "1e+16"}, {1e22, "1e+22"},
-        {123456789012345680.0, "1.2345678901234568e+17"}, {0.0001, "0.0001"}, {0.00001, "1e-05"}, {5e-324, "5e-324"},
-        {1.7976931348623157e308, "1.7976931348623157e+308"}, {2.2250738585072014e-308, "2.2250738585072014e-308"},
+    static const struct { double value; const char *text;
+    } known[] = {
+        /* python3 -c 'print(repr(x))' */
+        {1, "1.0"},
+        {0, "0.0"},
+        {-0.0, "-0.0"},
+        {0.1, "0.1"},
+        {1e15, "1000000000000000.0"},
+        {1e16, "1e+16"},
+        {1e22, "1e+22"},
+        {123456789012345680.0, "1.2345678901234568e+17"},
+        {0.0001, "0.0001"},
+        {0.00001, "1e-05"},
+        {5e-324, "5e-324"},
+        {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {2.2250738585072014e-308, "2.2250738585072014e-308"},
         {5.684341886080802e-14, "5.684341886080802e-14"}, /* a power of two whose nearest 16 digits do not read back */
-        {9007199254740993.0, "9007199254740992.0"}, {3.14, "3.14"}, {-1.5e-7, "-1.5e-07"},
-        {HUGE_VAL, "inf"}, {-HUGE_VAL, "-inf"}, {0.3, "0.3"}, {2.0 / 3, "0.6666666666666666"}, {100, "100.0"},
+        {9007199254740993.0, "9007199254740992.0"},
+        {3.14, "3.14"},
+        {-1.5e-7, "-1.5e-07"},
+        {HUGE_VAL, "inf"},
+        {-HUGE_VAL, "-inf"},
+        {0.3, "0.3"},
+        {2.0 / 3, "0.6666666666666666"},
+        {100, "100.0"},
     };
     for (size_t i = 0; i < CHORD_COUNT(known); i++) {
         char text[32];
@@ -105,7 +123,8 @@ static void check_read(const char *text)
 {
     double mine = 7, theirs = strtod(text, NULL);
     size_t len = strlen(text), n = chord_text_to_f64(text, len, &mine);
-    CHECK_SAY(n == len && same(mine, theirs), "'%.60s': %zu of %zu bytes, %.17g, libc %.17g", text, n, len, mine, theirs);
+    CHECK_SAY(n == len && same(mine, theirs), "'%.60s': %zu of %zu bytes, %.17g, libc %.17g", text, n, len, mine,
+              theirs);
 }
 
 static void check_reading(void)
@@ -115,8 +134,8 @@ static void check_reading(void)
         double value = random_double(i);
         snprintf(text, sizeof text, "%.*e", (int)(random_bits() % 30), value);
         check_read(text);
-        snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)random_bits(), (unsigned long long)random_bits(),
-                 (int)(random_bits() % 700) - 350);
+        snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)random_bits(),
+                 (unsigned long long)random_bits(), (int)(random_bits() % 700) - 350);
         check_read(text);
     }
     for (int i = 0; i < 400; i++) { /* exactly between two doubles, and a little beside: the hardest ones */
@@ -128,25 +147,46 @@ static void check_reading(void)
         text[strlen(text) - 1] = '1';
         check_read(text);
     }
-    static const char *const known[] = {"2.2250738585072011e-308", "2.2250738585072012e-308", "4.9e-324", "2.4703282292062327e-324",
-        "2.4703282292062328e-324", "2.4703282292062329e-324", "1.7976931348623158e308", "1.7976931348623159e308", "1e309", "-1e400",
-        "1e-400", "0e999999999999", "1e99999999999999999999", "-1e-99999999999999999999", "0.000000000000000000000000000001", "-0",
-        "123456789012345678901234567890", "9007199254740993", "9007199254740993.00000000000000000000000000000000000000001", "+1.5",
-        ".5", "8.98846567431157953864652595394512366808988489471e307", "1e23", "8.5e22"};
+    static const char *const known[] = {"2.2250738585072011e-308",
+                                        "2.2250738585072012e-308",
+                                        "4.9e-324",
+                                        "2.4703282292062327e-324",
+                                        "2.4703282292062328e-324",
+                                        "2.4703282292062329e-324",
+                                        "1.7976931348623158e308",
+                                        "1.7976931348623159e308",
+                                        "1e309",
+                                        "-1e400",
+                                        "1e-400",
+                                        "0e999999999999",
+                                        "1e99999999999999999999",
+                                        "-1e-99999999999999999999",
+                                        "0.000000000000000000000000000001",
+                                        "-0",
+                                        "123456789012345678901234567890",
+                                        "9007199254740993",
+                                        "9007199254740993.00000000000000000000000000000000000000001",
+                                        "+1.5",
+                                        ".5",
+                                        "8.98846567431157953864652595394512366808988489471e307",
+                                        "1e23",
+                                        "8.5e22"};
     for (size_t i = 0; i < CHORD_COUNT(known); i++) check_read(known[i]);
 }
 
 static void check_grammar(void)
 {
-    static const struct { const char *text; size_t used; double value; } cases[] = {
-        {"", 0, 0}, {"-", 0, 0}, {".", 0, 0}, {"e5", 0, 0}, {"abc", 0, 0}, {"-.", 0, 0}, {"+-1", 0, 0}, {"nan", 0, 0}, {"inf", 0, 0},
-        {"1.", 1, 1}, {"1e", 1, 1}, {"1e+", 1, 1}, {"1ex", 1, 1}, {"012", 1, 0}, {"0.5x", 3, 0.5}, {"1,2", 1, 1}, {"-0.0e0]", 6, -0.0},
-        {"1e5 ", 3, 1e5}, {"0", 1, 0}, {"0e1", 3, 0}, {"1.2.3", 3, 1.2}, {"-012", 2, -0.0}};
+    static const struct { const char *text; size_t used; double value;
+    } cases[] = {{"", 0, 0},        {"-", 0, 0},          {".", 0, 0},      {"e5", 0, 0},  {"abc", 0, 0},
+                 {"-.", 0, 0},      {"+-1", 0, 0},        {"nan", 0, 0},    {"inf", 0, 0}, {"1.", 1, 1},
+                 {"1e", 1, 1},      {"1e+", 1, 1},        {"1ex", 1, 1},    {"012", 1, 0}, {"0.5x", 3, 0.5},
+                 {"1,2", 1, 1},     {"-0.0e0]", 6, -0.0}, {"1e5 ", 3, 1e5}, {"0", 1, 0},   {"0e1", 3, 0},
+                 {"1.2.3", 3, 1.2}, {"-012", 2, -0.0}};
     for (size_t i = 0; i < CHORD_COUNT(cases); i++) {
         double value = 0;
         size_t used = chord_text_to_f64(cases[i].text, strlen(cases[i].text), &value);
-        CHECK_SAY(used == cases[i].used && (used == 0 || same(value, cases[i].value)), "'%s': %zu bytes, %g", cases[i].text, used,
-                  value);
+        CHECK_SAY(used == cases[i].used && (used == 0 || same(value, cases[i].value)), "'%s': %zu bytes, %g",
+                  cases[i].text, used, value);
     }
     double value;
     CHECK(chord_text_to_f64("12345", 3, &value) == 3 && same(value, 123)); /* no terminator is needed */
@@ -157,12 +197,12 @@ static void check_grammar(void)
     CHECK(chord_text_to_u64("0042", 4, &n) && n == 42);
 }
 
-#define SAME(...)                                                                                                              \
-    do {                                                                                                                       \
-        char mine_[200], theirs_[200];                                                                                         \
-        size_t n_ = chord_format(mine_, sizeof mine_, __VA_ARGS__);                                                            \
-        int m_ = snprintf(theirs_, sizeof theirs_, __VA_ARGS__);                                                               \
-        CHECK_SAY(strcmp(mine_, theirs_) == 0 && n_ == (size_t)m_, "'%s' libc '%s'", mine_, theirs_);                          \
+#define SAME(...)                                                                                                      \
+    do {                                                                                                               \
+        char mine_[200], theirs_[200];                                                                                 \
+        size_t n_ = chord_format(mine_, sizeof mine_, __VA_ARGS__);                                                    \
+        int m_ = snprintf(theirs_, sizeof theirs_, __VA_ARGS__);                                                       \
+        CHECK_SAY(strcmp(mine_, theirs_) == 0 && n_ == (size_t)m_, "'%s' libc '%s'", mine_, theirs_);                  \
     } while (0)
 
 static void check_words(void)

@@ -24,7 +24,8 @@ int main(void)
         for (size_t step = 1; step < 40; step += 6) {
             chord_hash hash;
             chord_hash_start(&hash);
-            for (size_t at = 0; at < len; at += step) chord_hash_add(&hash, bytes + at, len - at < step ? len - at : step);
+            for (size_t at = 0; at < len; at += step)
+                chord_hash_add(&hash, bytes + at, len - at < step ? len - at : step);
             CHECK(chord_hash_end(&hash) == chord_hash_of(bytes, len));
         }
     return check_done();

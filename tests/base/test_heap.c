@@ -56,7 +56,8 @@ static void check_regions(void)
     CHECK(region.bytes == 5 * CHORD_MIB + 4096 && (uintptr_t)region.base % (2 * CHORD_MIB) == 0);
     CHECK(all_zero(region.base, region.bytes));
     CHECK(chord_heap_used_bytes(heap) == region.bytes);
-    CHECK(chord_region_open(heap, 30 * CHORD_MIB, "KV", true, true, &other, &err) == CHORD_BUDGET && other.base == NULL);
+    CHECK(chord_region_open(heap, 30 * CHORD_MIB, "KV", true, true, &other, &err) == CHORD_BUDGET &&
+          other.base == NULL);
     CHECK(strstr(err.text, "KV") != NULL);
     chord_region_close(heap, &region);
     CHECK(region.base == NULL && chord_heap_used_bytes(heap) == 0);
@@ -148,7 +149,8 @@ static void race(void *ud)
             held[k] = NULL;
         } else {
             sizes[k] = self->seed >> 8 & (i % 64 == 0 ? 0x1FFFF : 0x3FF);
-            if (chord_alloc(self->heap, sizes[k], "piece", &held[k], NULL) == CHORD_OK) memset(held[k], (int)k, sizes[k]);
+            if (chord_alloc(self->heap, sizes[k], "piece", &held[k], NULL) == CHORD_OK)
+                memset(held[k], (int)k, sizes[k]);
         }
     }
     for (int k = 0; k < 16; k++) chord_free(self->heap, held[k]);

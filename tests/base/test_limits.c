@@ -70,7 +70,8 @@ static void check_v1(void)
     put_mib("sys/fs/cgroup/memory/job/step/memory.limit_in_bytes", 4000);
     put_mib("sys/fs/cgroup/memory/job/step/memory.usage_in_bytes", 1500);
     check_available(2500);
-    put("sys/fs/cgroup/memory/job/step/memory.stat", "cache 7\ninactive_file 1\nactive_file 1\nhierarchical_memory_limit 4194304000\n"
+    put("sys/fs/cgroup/memory/job/step/memory.stat",
+        "cache 7\ninactive_file 1\nactive_file 1\nhierarchical_memory_limit 4194304000\n"
         "total_inactive_file 314572800\ntotal_active_file 209715200\n"); /* 300 + 200 MiB of file cache */
     check_available(3000);
     put_mib("sys/fs/cgroup/memory/job/memory.limit_in_bytes", 2000); /* the parent is tighter */
@@ -96,7 +97,8 @@ static void check_v1_container(void)
     put("proc/self/mountinfo", "34 20 0:31 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
     put_mib("sys/fs/cgroup/memory/memory.limit_in_bytes", 3000);
     put_mib("sys/fs/cgroup/memory/memory.usage_in_bytes", 1000);
-    put("sys/fs/cgroup/memory/memory.stat", "hierarchical_memory_limit 2621440000\n"); /* 2500 MiB: an ancestor that is not shown */
+    put("sys/fs/cgroup/memory/memory.stat",
+        "hierarchical_memory_limit 2621440000\n"); /* 2500 MiB: an ancestor that is not shown */
     check_available(1500);
     put_mib("sys/fs/cgroup/memory/inner/memory.limit_in_bytes", 800);
     put_mib("sys/fs/cgroup/memory/inner/memory.usage_in_bytes", 100);
@@ -115,7 +117,8 @@ static void check_v2(void)
     char mounts[20000] = ""; /* the line that counts stands far behind */
     for (int i = 0; i < 150; i++)
         snprintf(mounts + strlen(mounts), sizeof mounts - strlen(mounts),
-                 "%d 20 0:%d / /var/lib/containers/overlay/%d/merged rw,relatime - overlay overlay rw,lowerdir=/a:/b\n", i, i, i);
+                 "%d 20 0:%d / /var/lib/containers/overlay/%d/merged rw,relatime - overlay overlay rw,lowerdir=/a:/b\n",
+                 i, i, i);
     strcat(mounts, "35 20 0:32 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
     put("proc/self/mountinfo", mounts);
     put("sys/fs/cgroup/user.slice/app.scope/memory.max", "max\n");

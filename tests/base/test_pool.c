@@ -98,7 +98,8 @@ static void check_float_mode(void)
     CHECK(flushed == 0);
     uint32_t saved = chord_float_enter();
     volatile float one = 1.0f, step = 0x1.8p-24f;
-    volatile bool kept = tiny * 0.5f > 0, up = one + step > 1; /* a comparison, too, takes a subnormal for zero in their mode */
+    volatile bool kept = tiny * 0.5f > 0,
+                  up = one + step > 1; /* a comparison, too, takes a subnormal for zero in their mode */
     chord_float_leave(saved);
     CHECK(kept && up);
     CHECK((__builtin_ia32_stmxcsr() & 0xE040u) == (theirs & 0xE040u));

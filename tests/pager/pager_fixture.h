@@ -42,7 +42,8 @@ static inline void fixture_open(fixture *f, uint32_t tile_count, uint32_t least,
         uint32_t shard = i * SHARDS / tile_count;
         f->shard_bytes[shard] += random_below(3000);
         f->all[i] = i;
-        f->tiles[i] = (chord_tile){.shard = shard, .bytes = least + random_below(most - least + 1), .offset = f->shard_bytes[shard]};
+        f->tiles[i] = (chord_tile){
+            .shard = shard, .bytes = least + random_below(most - least + 1), .offset = f->shard_bytes[shard]};
         f->shard_bytes[shard] += f->tiles[i].bytes;
         f->tile_bytes += f->tiles[i].bytes;
     }
@@ -82,8 +83,14 @@ static inline void fixture_close(fixture *f)
 
 static inline chord_pager_config fixture_config(const fixture *f, chord_policy policy, uint64_t memory_bytes)
 {
-    return (chord_pager_config){.heap = f->heap, .stores = f->stores, .shards = SHARDS, .tiles = f->tiles,
-                                .tile_count = f->tile_count, .memory_bytes = memory_bytes, .hold_max = 2, .policy = policy};
+    return (chord_pager_config){.heap = f->heap,
+                                .stores = f->stores,
+                                .shards = SHARDS,
+                                .tiles = f->tiles,
+                                .tile_count = f->tile_count,
+                                .memory_bytes = memory_bytes,
+                                .hold_max = 2,
+                                .policy = policy};
 }
 
 static inline bool tile_is_right(const fixture *f, uint32_t tile, const uint8_t *data)

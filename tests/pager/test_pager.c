@@ -1,4 +1,5 @@
-/* Right bytes in every tile under every policy and budget, no more memory than given, and counters that can be predicted. */
+/* Right bytes in every tile under every policy and budget, no more memory than given, and counters that can be
+ * predicted. */
 #include "pager_fixture.h"
 
 static chord_error err;
@@ -34,7 +35,8 @@ static outcome run(const fixture *f, chord_pager_config config)
     chord_pager_close(pager);
     CHECK(chord_heap_used_bytes(f->heap) == before);
     CHECK(out.stats.hits + out.stats.misses == f->tile_count);
-    CHECK(out.stats.prefetched_used + out.stats.prefetched_late <= out.stats.misses && out.stats.prefetched_wasted == 0);
+    CHECK(out.stats.prefetched_used + out.stats.prefetched_late <= out.stats.misses &&
+          out.stats.prefetched_wasted == 0);
     return out;
 }
 
@@ -50,14 +52,16 @@ static void check_policies(const fixture *f)
             config.readers = way == 4 ? 1 : way == 5 ? 9 : 0;
             outcome plan = run(f, config);
             CHECK(plan.stats.hits == plan.plan.pinned_tiles && plan.stats.evictions == 0);
-            CHECK_SAY(plan.stats.bytes_read == plan.plan.streamed_bytes_per_pass, "%" PRIu64 " bytes read, %" PRIu64 " planned",
-                      plan.stats.bytes_read, plan.plan.streamed_bytes_per_pass);
+            CHECK_SAY(plan.stats.bytes_read == plan.plan.streamed_bytes_per_pass,
+                      "%" PRIu64 " bytes read, %" PRIu64 " planned", plan.stats.bytes_read,
+                      plan.plan.streamed_bytes_per_pass);
             CHECK(percents[i] < 100 || (plan.plan.pinned_tiles == f->tile_count && plan.plan.ring_slots == 0));
             CHECK(way != 1 || plan.stats.prefetched_used + plan.stats.prefetched_late == 0);
 
             config.policy = CHORD_POLICY_LRU;
             outcome lru = run(f, config);
-            if (lru.plan.ring_slots < f->tile_count) { /* a cycle longer than the cache: the oldest tile goes, and is the next one needed */
+            if (lru.plan.ring_slots <
+                f->tile_count) { /* a cycle longer than the cache: the oldest tile goes, and is the next one needed */
                 CHECK_SAY(lru.stats.hits == 0, "%" PRIu64 " hits", lru.stats.hits);
                 CHECK(lru.stats.bytes_read == f->tile_bytes && lru.stats.evictions == f->tile_count);
             }
@@ -93,7 +97,8 @@ static void check_spread(const fixture *f)
             if (away < 0) away = -away;
             if (away > worst) worst = away;
         }
-        CHECK_SAY(pinned == (double)plan.pinned_bytes && worst < 2.0 * (double)f->largest_slot, "%.0f away at %u %%", worst, percent);
+        CHECK_SAY(pinned == (double)plan.pinned_bytes && worst < 2.0 * (double)f->largest_slot, "%.0f away at %u %%",
+                  worst, percent);
         CHECK(plan.pinned_bytes + plan.ring_bytes + f->largest_slot > config.memory_bytes); /* little is left over */
         chord_pager_close(pager);
     }
@@ -119,7 +124,8 @@ static void check_minimum(const fixture *f)
     chord_pager_config few = fixture_config(f, CHORD_POLICY_PLAN, 0);
     chord_pager_plan plan;
     few.tile_count = 2; /* all of them are less than a ring */
-    few.memory_bytes = chord_store_slot_bytes(f->stores[0], f->tiles[0].bytes) + chord_store_slot_bytes(f->stores[0], f->tiles[1].bytes);
+    few.memory_bytes = chord_store_slot_bytes(f->stores[0], f->tiles[0].bytes) +
+                       chord_store_slot_bytes(f->stores[0], f->tiles[1].bytes);
     CHECK_OK(chord_pager_plan_make(&few, &plan, &err));
     CHECK(plan.memory_bytes_min == few.memory_bytes && plan.pinned_tiles == 2);
     few.memory_bytes--;
@@ -127,7 +133,8 @@ static void check_minimum(const fixture *f)
     chord_pager_close(NULL);
 }
 
-/* Lists that change from pass to pass, tiles left out, passes that end early, a cancel now and then: never a wrong byte, never a wait without end. */
+/* Lists that change from pass to pass, tiles left out, passes that end early, a cancel now and then: never a wrong
+ * byte, never a wait without end. */
 static void check_changes(const fixture *f)
 {
     for (uint32_t turn = 0; turn < 120; turn++) {
@@ -142,7 +149,8 @@ static void check_changes(const fixture *f)
         for (uint32_t pass = 0; pass < 12; pass++) {
             uint32_t list[TILES_MAX], count = 0, shape = random_below(4), dice = random_below(100);
             for (uint32_t i = 0; i < f->tile_count; i++)
-                if (shape == 0 || (shape == 1 && i + 5 < f->tile_count) || (shape == 2 && random_below(3) != 0) || (shape == 3 && i % 7 == 3))
+                if (shape == 0 || (shape == 1 && i + 5 < f->tile_count) || (shape == 2 && random_below(3) != 0) ||
+                    (shape == 3 && i % 7 == 3))
                     list[count++] = i;
             CHECK_OK(chord_pager_pass_begin(pager, list, count, &err));
             uint32_t last = dice < 30 ? random_below(count + 1) : count, skip_one_in = dice % 3 == 0 ? 5 : 1000000;
@@ -185,7 +193,8 @@ static void check_misuse(const fixture *f)
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_INVALID); /* no pass */
     CHECK_OK(chord_pager_pass_begin(pager, f->all, 10, &err));
     CHECK_OK(chord_pager_pin(pager, 4, &view, &err));
-    CHECK(chord_pager_pin(pager, 3, &view, &err) == CHORD_INVALID && chord_pager_pin(pager, 10, &view, &err) == CHORD_INVALID);
+    CHECK(chord_pager_pin(pager, 3, &view, &err) == CHORD_INVALID &&
+          chord_pager_pin(pager, 10, &view, &err) == CHORD_INVALID);
     CHECK_OK(chord_pager_pin(pager, 6, &view, &err));
     CHECK(chord_pager_pin(pager, 7, &view, &err) == CHORD_INVALID); /* more than it may hold */
     CHECK_OK(chord_pager_pass_end(pager, &err));                    /* releases what is held */

@@ -44,7 +44,8 @@ static void check_each_read(chord_policy policy, uint32_t readers, bool no_prefe
             }
             CHECK_OK(chord_pager_pass_end(pager, &err));
         }
-        /* The store has recovered by now: the pager is as good as new. Failed calls are bounded, so a few passes reach that. */
+        /* The store has recovered by now: the pager is as good as new. Failed calls are bounded, so a few passes
+         * reach that. */
         chord_status status;
         for (int pass = 0; pass < 40; pass++) {
             pass_until_failure(&f, pager, &status);

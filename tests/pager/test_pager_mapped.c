@@ -1,4 +1,5 @@
-/* The mapped way: tiles where they lie in the file, packed copies within the memory given, and a file that shrinks under it. */
+/* The mapped way: tiles where they lie in the file, packed copies within the memory given, and a file that shrinks
+ * under it. */
 #include "pager_fixture.h"
 
 #include <fcntl.h>
@@ -116,7 +117,8 @@ int main(void)
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, f.tile_bytes);
     chord_pager *pager;
     config.mapped = true;
-    CHECK(chord_pager_open(&config, &pager, &err) == CHORD_UNSUPPORTED && pager == NULL); /* bytes in memory cannot be mapped */
+    CHECK(chord_pager_open(&config, &pager, &err) == CHORD_UNSUPPORTED &&
+          pager == NULL); /* bytes in memory cannot be mapped */
     CHECK_OK(chord_guard_install(&err));
     open_files(&f);
     check_passes(&f);

@@ -46,7 +46,8 @@ static void check_shrinking(void)
         if (base[i] != (uint8_t)(i % 251 + 1)) CHECK_SAY(false, "byte %zu", i);
     uint64_t whole = sum(base, 0, FILE_BYTES);
     chord_store_map_release(store, base, 1, FILE_BYTES - 2);
-    CHECK(sum(base, 0, FILE_BYTES) == whole && !chord_store_map_failed(store, base)); /* pages come back by themselves */
+    CHECK(sum(base, 0, FILE_BYTES) == whole &&
+          !chord_store_map_failed(store, base)); /* pages come back by themselves */
     CHECK(truncate(path, 20480) == 0);
     CHECK(sum(base, 0, 20480) > 0 && !chord_store_map_failed(store, base));
     CHECK(sum(base, 20480, FILE_BYTES) == 0);

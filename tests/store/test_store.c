@@ -224,15 +224,17 @@ static void check_faulty(void)
     CHECK_OK(chord_region_open(heap, chord_store_slot_bytes(store, 5000), "slot", false, false, &slot, &err));
     CHECK_OK(chord_store_read(store, 10, byte, 4, &err));
     CHECK(chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err) == CHORD_IO); /* both attempts */
-    CHECK_SAY(strstr(err.text, path) && strstr(err.text, "4242") && strstr(err.text, "Input/output error") && err.os_errno == 5, "%s",
-              err.text);
+    CHECK_SAY(strstr(err.text, path) && strstr(err.text, "4242") && strstr(err.text, "Input/output error") &&
+                  err.os_errno == 5,
+              "%s", err.text);
     CHECK_OK(chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err));
     chord_store_close(store);
 
     CHECK_OK(chord_store_open_file(heap, path, &inner, &err));
     CHECK_OK(chord_store_open_faulty(heap, inner, 1, 1, 20000000, &store, &err));
     uint64_t start_ns = chord_clock_ns();
-    CHECK_OK(chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err)); /* the second attempt saves it */
+    CHECK_OK(
+        chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err)); /* the second attempt saves it */
     CHECK(memcmp(data, truth + 4242, 5000) == 0 && chord_clock_ns() - start_ns >= 40000000);
     chord_store_close(store);
     chord_region_close(heap, &slot);

@@ -1,5 +1,6 @@
-/* template_tool - renders one chat template: template_tool --template-file F --messages F.json [--no-generation-prompt] [--bos S]
- * [--eos S] [--now SECONDS]. Text to stdout; an error as "status: sentence" to stderr and exit 1. For compare_templates.py. */
+/* template_tool - renders one chat template, for compare_templates.py:
+ *     template_tool --template-file F --messages F.json [--no-generation-prompt] [--bos S] [--eos S] [--now SECONDS]
+ * Text to stdout; an error as "status: sentence" to stderr and exit 1. */
 #include "text/text.h"
 
 #include <stdio.h>

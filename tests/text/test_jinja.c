@@ -1,5 +1,5 @@
-/* The template interpreter: several hundred small templates against what jinja2 makes of them (tests/golden/jinja_cases.json, made
- * by make_jinja.py), limits, places of errors, and every allocation failing in turn. */
+/* The template interpreter: several hundred small templates against what jinja2 makes of them (jinja_cases.json in
+ * tests/golden, made by make_jinja.py), limits, places of errors, and every allocation failing in turn. */
 #include "check.h"
 #include "text/text.h"
 
@@ -29,7 +29,7 @@ static chord_status wanted_status(const char *kind)
     static const struct {
         const char *kind;
         chord_status status;
-    } kinds[] = {{"ok", CHORD_OK},         {"syntax", CHORD_CORRUPT}, {"error", CHORD_INVALID},
+    } kinds[] = {{"ok", CHORD_OK},          {"syntax", CHORD_CORRUPT}, {"error", CHORD_INVALID},
                  {"raised", CHORD_INVALID}, {"limit", CHORD_BUDGET},   {"unsupported", CHORD_UNSUPPORTED}};
     for (size_t i = 0; i < CHORD_COUNT(kinds); i++)
         if (strcmp(kinds[i].kind, kind) == 0) return kinds[i].status;
@@ -51,12 +51,15 @@ static void check_case(const chord_json *root, const chord_json *one)
     chord_buffer_init(&out, heap, 1 << 24);
     err.text[0] = '\0';
     chord_status status = chord_template_run(heap, &args, &out, &err);
-    CHECK_SAY(status == wanted_status(kind), "%s: %s (%s) where jinja2 has %s", template->text, chord_status_text(status), err.text, kind);
+    CHECK_SAY(status == wanted_status(kind), "%s: %s (%s) where jinja2 has %s", template->text,
+              chord_status_text(status), err.text, kind);
     if (status == CHORD_OK && strcmp(kind, "ok") == 0)
-        CHECK_SAY(out.len == text->len && memcmp(out.data, text->text, out.len) == 0, "%s\n  ours:   %s\n  jinja2: %s", template->text,
-                  out.data, text->text);
-    if (strcmp(kind, "raised") == 0) CHECK_SAY(strcmp(err.text, text->text) == 0, "'%s' is not '%s'", err.text, text->text);
-    if (status != CHORD_OK) CHECK_SAY(err.text[0] != '\0' && out.len == 0, "%s: no sentence, or text in spite of it", template->text);
+        CHECK_SAY(out.len == text->len && memcmp(out.data, text->text, out.len) == 0, "%s\n  ours:   %s\n  jinja2: %s",
+                  template->text, out.data, text->text);
+    if (strcmp(kind, "raised") == 0)
+        CHECK_SAY(strcmp(err.text, text->text) == 0, "'%s' is not '%s'", err.text, text->text);
+    if (status != CHORD_OK)
+        CHECK_SAY(err.text[0] != '\0' && out.len == 0, "%s: no sentence, or text in spite of it", template->text);
     chord_buffer_free(&out);
 }
 
@@ -77,7 +80,7 @@ static void check_golden(void)
     free(text);
 }
 
-/* ---- errors and limits ------------------------------------------------------------------------------- */
+/* ---- errors and limits ----------------------------------------------------------------------- */
 
 static chord_status run(const char *text, char *result, size_t cap)
 {
@@ -127,10 +130,14 @@ static void check_limits(void)
     } endless[] = {
         {"{% for x in range(10**12) %}{% endfor %}", CHORD_INVALID},
         {"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", CHORD_BUDGET},
-        {"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", CHORD_BUDGET},
-        {"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", CHORD_BUDGET},
-        {"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}", CHORD_BUDGET},
-        {"{% set ns = namespace(s=[1]) %}{% for i in range(999) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s }}", CHORD_BUDGET},
+        {"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+         CHORD_BUDGET},
+        {"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+         CHORD_BUDGET},
+        {"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
+         CHORD_BUDGET},
+        {"{% set ns = namespace(s=[1]) %}{% for i in range(999) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s }}",
+         CHORD_BUDGET},
         {"{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}", CHORD_BUDGET},
         {"{{ 'x' * 10**18 }}", CHORD_BUDGET},
         {"{{ [1] * 10**17 }}", CHORD_BUDGET},
@@ -144,7 +151,8 @@ static void check_limits(void)
         {"{{ [1]|batch(10**15, 'x')|list }}", CHORD_BUDGET},
         {"{{ [1]|slice(10**12)|list }}", CHORD_BUDGET},
         {"{{ ('x' * 100000).replace('', 'y' * 1000) }}", CHORD_BUDGET},
-        {"{{ range(90000)|list|sort|map('string')|join|length }}{% for i in range(50000) %}{{ i in range(90000)|list }}{% endfor %}",
+        {"{{ range(90000)|list|sort|map('string')|join|length }}{% for i in range(50000) %}{{ i in range(90000)|list "
+         "}}{% endfor %}",
          CHORD_BUDGET},
     };
     for (size_t i = 0; i < CHORD_COUNT(endless); i++) {
@@ -172,10 +180,12 @@ static void check_limits(void)
 static void check_growth(void)
 {
     char result[64];
-    CHECK_OK(run("{% set ns = namespace(s='') %}{% for i in range(90000) %}{% set ns.s = ns.s + 'abcdefghij' %}{% endfor %}{{ ns.s|length }}",
+    CHECK_OK(run("{% set ns = namespace(s='') %}{% for i in range(90000) %}{% set ns.s = ns.s + 'abcdefghij' %}{% "
+                 "endfor %}{{ ns.s|length }}",
                  result, sizeof result));
     CHECK(strcmp(result, "900000") == 0);
-    CHECK_OK(run("{% set a = 'x' * 100 %}{% set b = a + '1' %}{% set c = b + '2' %}{% set d = b + '3' %}{{ b[99:] }}{{ c[99:] }}{{ d[99:] }}",
+    CHECK_OK(run("{% set a = 'x' * 100 %}{% set b = a + '1' %}{% set c = b + '2' %}{% set d = b + '3' %}{{ b[99:] }}{{ "
+                 "c[99:] }}{{ d[99:] }}",
                  result, sizeof result));
     CHECK(strcmp(result, "x1x12x13") == 0);
 }
@@ -186,10 +196,14 @@ static void check_faults(void)
 {
     static const char template[] =
         "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ kwargs }}{% endmacro %}{% set ns = namespace(s='') %}"
-        "{% for x in messages if x.role != 'q' recursive %}{{ loop.index }}{{ loop.length }}{{ x|tojson(indent=2) }}{% endfor %}"
-        "{% for k, v in {'b': 1, 'a': [1, 2]}|dictsort %}{{ k ~ v }}{% endfor %}{{ m(1, c=3) }}{{ 'a,b'.split(',')|map('upper')|join }}"
-        "{% set t %}{{ '%s'|format('x') }}{% endset %}{{ t|replace('x', 'yy') }}{{ range(2000)|list|sort|length }}{{ 'z' * 70000 }}";
-    static const char messages[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"h\\u00e9\"}, {\"role\": \"q\"}]}";
+        "{% for x in messages if x.role != 'q' recursive %}{{ loop.index }}{{ loop.length }}{{ x|tojson(indent=2) }}{% "
+        "endfor %}"
+        "{% for k, v in {'b': 1, 'a': [1, 2]}|dictsort %}{{ k ~ v }}{% endfor %}{{ m(1, c=3) }}{{ "
+        "'a,b'.split(',')|map('upper')|join }}"
+        "{% set t %}{{ '%s'|format('x') }}{% endset %}{{ t|replace('x', 'yy') }}{{ range(2000)|list|sort|length }}{{ "
+        "'z' * 70000 }}";
+    static const char messages[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"h\\u00e9\"}, {\"role\": \"q\"}]}";
     uint64_t before = chord_fault_live_blocks(), n = 1;
     for (;; n++) {
         chord_arena arena;
@@ -228,9 +242,11 @@ static void run_deepest(void *ud)
     for (int i = 0; i < 35; i++) strcat(text, "{% endif %}{% endfor %}");
     strcat(text, "{% endmacro %}{{ m(1) }}");
     check_fails(text, CHORD_BUDGET, "nested deeper");
-    check_fails("{% macro m(x) %}{{ [[[[x|map('upper')|list, m(x=caller)]]]]|tojson }}{% call m() %}{% endcall %}{% endmacro %}{{ m('a') }}",
+    check_fails("{% macro m(x) %}{{ [[[[x|map('upper')|list, m(x=caller)]]]]|tojson }}{% call m() %}{% endcall %}{% "
+                "endmacro %}{{ m('a') }}",
                 CHORD_BUDGET, "nested deeper");
-    check_fails("{% for x in [[[1]]] recursive %}{{ [loop([x])]|string|upper if (not not not x or x) else 1 + 2 * 3 ** 4 }}{% endfor %}",
+    check_fails("{% for x in [[[1]]] recursive %}{{ [loop([x])]|string|upper if (not not not x or x) else 1 + 2 * 3 ** "
+                "4 }}{% endfor %}",
                 CHORD_BUDGET, "nested deeper");
 }
 

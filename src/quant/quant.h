@@ -2,7 +2,8 @@
  *
  * The rule ("canonical arithmetic"), for a weight row w and one activation row x of n columns:
  *  - x is quantised first (formats with blocks of 32: blocks of 32; K-quants: blocks of 256): amax = max |x|, d = amax / 127 in
- *    f32, q = round-to-nearest-even(x * (127 / amax)), amax 0 gives zeros. A NaN or infinity is reported.
+ *    f32, q = round-to-nearest-even(x * (127 / amax)); q and d are 0 where amax is 0, or so small that 127 / amax overflows. A NaN or
+ *    infinity is reported.
  *  - inside one block everything is exact in int32, sub-scales and the sums for minimums included;
  *  - per block, in this order, every operation rounded by itself (no FMA):
  *      acc = acc + (d_w * d_x) * (float)isum

@@ -127,7 +127,7 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
                                              all.acts.d + (uint64_t)t * blocks);
     for (uint32_t k = 0; k < CHORD_COUNT(counts); k++) {
         uint32_t tokens = counts[k], chunk = CHORD_CHUNK / info->block_elems;
-        prepared p = prepare(kind, x, n, tokens, most, ~0u);
+        prepared p = prepare(kind, x, n, tokens, most, chord_cpu_features());
         memset(acc, 0, 40 * 16 * 4);
         for (uint32_t b = 0; b < blocks; b += chunk) {
             const uint8_t *slice = panel + (uint64_t)b * 16 * info->block_bytes;

@@ -54,11 +54,14 @@ static void check_activations(void)
         for (int fill = 0; fill < X_FILLS; fill++) {
             uint32_t n = 1536, tokens = 11;
             float *x = make_activations(n, tokens, (act_fill)fill);
-            for (uint32_t i = 0; i < n; i++) x[i] = (float)(i % 256) - 127.5f; /* ties, and 127 itself */
-            x[255] = 127.0f, x[0] = -127.0f;
+            for (uint32_t i = 0; i < n; i++) x[i] = (float)(i % 256) - 127.5f; /* ties, with 127 in each block */
+            for (uint32_t i = 0; i < n; i += 32) x[i] = i % 64 ? 127.0f : -127.0f;
             prepared a = prepare((chord_act)kind, x, n, tokens, tokens, CHORD_CPU_ANY);
-            prepared b = prepare((chord_act)kind, x, n, tokens, tokens, ~0u);
+            prepared b = prepare((chord_act)kind, x, n, tokens, tokens, chord_cpu_features());
+            prepared c = prepare((chord_act)kind, x, n, tokens, tokens, CHORD_CPU_WASM_SIMD); /* the portable vectors */
             CHECK(memcmp(a.memory, b.memory, chord_act_bytes((chord_act)kind, n, tokens)) == 0);
+            CHECK(memcmp(a.memory, c.memory, chord_act_bytes((chord_act)kind, n, tokens)) == 0);
+            free(c.memory);
             for (uint32_t k = 0; k < tokens * n / 16; k++) {
                 int32_t sum = 0;
                 for (uint32_t i = 0; i < 16; i++) sum += a.acts.q[16 * k + i];
@@ -66,7 +69,8 @@ static void check_activations(void)
             }
             const float bad[] = {__builtin_nanf(""), __builtin_inff(), -__builtin_inff()};
             for (uint32_t k = 0; k < 3; k++)
-                for (uint32_t cpu = 0; cpu < 2; cpu++) {
+                for (uint32_t way = 0; way < 3; way++) {
+                    uint32_t cpu = way == 0 ? CHORD_CPU_ANY : way == 1 ? CHORD_CPU_WASM_SIMD : chord_cpu_features();
                     x[n + 77] = bad[k];
                     CHECK(chord_acts_fill(&b.acts, x, 0, 1, cpu));
                     CHECK(!chord_acts_fill(&b.acts, x, 0, tokens, cpu));

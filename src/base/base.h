@@ -109,8 +109,8 @@ typedef struct chord_region {
     void *base;
     uint64_t bytes;
 } chord_region;
-chord_status chord_region_open(chord_heap *heap, uint64_t bytes, const char *what, bool touch, bool lock, chord_region *out,
-                               chord_error *err);
+chord_status chord_region_open(chord_heap *heap, uint64_t bytes, const char *what, bool touch, bool lock,
+                               chord_region *out, chord_error *err);
 void chord_region_close(chord_heap *heap, chord_region *region);
 
 /* Growing bytes with a ceiling, always terminated by a zero byte that len does not count. */
@@ -122,7 +122,8 @@ typedef struct chord_buffer {
 void chord_buffer_init(chord_buffer *buffer, chord_heap *heap, size_t len_max);
 void chord_buffer_free(chord_buffer *buffer);
 chord_status chord_buffer_append(chord_buffer *buffer, const void *data, size_t len, chord_error *err);
-chord_status chord_buffer_printf(chord_buffer *buffer, chord_error *err, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+chord_status chord_buffer_printf(chord_buffer *buffer, chord_error *err, const char *format, ...)
+    CHORD_LIKE_PRINTF(3, 4);
 
 /* Many small objects that die together: chunks of 64 KiB from the heap up to a ceiling of its own. */
 typedef struct chord_arena_chunk chord_arena_chunk;

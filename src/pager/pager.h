@@ -37,8 +37,8 @@ typedef struct chord_pager_config {
     bool no_prefetch;
     uint32_t readers;           /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
     chord_policy policy;
-    bool mapped;                /* tiles are read where they lie in the mapped file (all of memory_bytes may be used for packed copies) */
-    bool pack;                  /* mapped: give each tile memory of its own to be packed into */
+    bool mapped;                /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
+    bool pack;                  /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
 } chord_pager_config;
 
 /* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is
@@ -63,7 +63,8 @@ chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 /* A tile in memory until it is released. */
 typedef struct chord_view {
     const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
-    uint8_t *own;        /* where the holder may pack the tile (== data: in place), NULL: may not. After packing call chord_pager_packed. */
+    uint8_t *own;        /* where the holder may pack the tile (== data: in place), then calling chord_pager_packed;
+                          * NULL: it may not */
     bool packed;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns

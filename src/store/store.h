@@ -36,7 +36,8 @@ chord_status chord_store_open_file(chord_heap *heap, const char *path, chord_sto
 chord_status chord_store_open_memory(chord_heap *heap, const void *bytes, uint64_t size_bytes, const char *name,
                                      chord_store **out, chord_error *err);
 /* The caller's reader (source->uri == NULL). Its failure is reported as CHORD_IO with the offset. */
-chord_status chord_store_open_callback(chord_heap *heap, const chord_source *source, chord_store **out, chord_error *err);
+chord_status chord_store_open_callback(chord_heap *heap, const chord_source *source, chord_store **out,
+                                       chord_error *err);
 void chord_store_close(chord_store *store);
 
 chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, size_t len, chord_error *err);
@@ -44,8 +45,8 @@ chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, si
 /* Bring [offset, offset + len) into slot, which is aligned to 4096 and holds at least len + 2 * max(align, 4096)
  * bytes, by the cheapest way this store has; *data gets the address of the first wanted byte inside the slot. A
  * failed read is tried again once before it is reported. */
-chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
-                               chord_error *err);
+chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                               uint8_t **data, chord_error *err);
 /* What a slot for len bytes must hold. */
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
 

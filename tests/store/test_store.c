@@ -73,9 +73,20 @@ static void check_fetch(chord_store *store, uint64_t offset, size_t len)
 
 static void check_reads(chord_store *store, int turns)
 {
-    static const uint32_t ends[][2] = {{0, FILE_BYTES}, {0, 1}, {FILE_BYTES - 1, 1}, {FILE_BYTES - 300, 300}, {FILE_BYTES - 4097, 4097},
-        {FILE_BYTES / 4096 * 4096, FILE_BYTES % 4096}, {FILE_BYTES / 4096 * 4096 - 5, 10}, {FILE_BYTES - 2097152, 2097152}, {511, 2},
-        {4095, 2}, {4096, 4096}, {0, 0}, {FILE_BYTES, 0}, {1000001, 1048576}};
+    static const uint32_t ends[][2] = {{0, FILE_BYTES},
+                                       {0, 1},
+                                       {FILE_BYTES - 1, 1},
+                                       {FILE_BYTES - 300, 300},
+                                       {FILE_BYTES - 4097, 4097},
+                                       {FILE_BYTES / 4096 * 4096, FILE_BYTES % 4096},
+                                       {FILE_BYTES / 4096 * 4096 - 5, 10},
+                                       {FILE_BYTES - 2097152, 2097152},
+                                       {511, 2},
+                                       {4095, 2},
+                                       {4096, 4096},
+                                       {0, 0},
+                                       {FILE_BYTES, 0},
+                                       {1000001, 1048576}};
     uint8_t *copy = malloc(FILE_BYTES);
     CHECK(store->size_bytes == FILE_BYTES);
     for (size_t i = 0; i < CHORD_COUNT(ends) + (size_t)turns; i++) {
@@ -93,7 +104,8 @@ static void check_reads(chord_store *store, int turns)
     CHECK(chord_store_read(store, FILE_BYTES - 1, copy, 2, &err) == CHORD_IO);
     CHECK(chord_store_read(store, FILE_BYTES + 1, copy, 0, &err) == CHORD_IO);
     CHECK(chord_store_read(store, UINT64_MAX - 1, copy, 4, &err) == CHORD_IO);
-    CHECK_SAY(strstr(err.text, store->name) && strstr(err.text, "18446744073709551614") && strstr(err.text, "9437331"), "%s", err.text);
+    CHECK_SAY(strstr(err.text, store->name) && strstr(err.text, "18446744073709551614") && strstr(err.text, "9437331"),
+              "%s", err.text);
     free(copy);
 }
 
@@ -107,14 +119,16 @@ static void check_file(void)
 
     drop_cache(path);
     CHECK_OK(chord_store_open_file(heap, path, &store, &err));
-    for (uint64_t at = 100; at + 500000 < FILE_BYTES; at += 500000) check_fetch(store, at, 500000); /* cold, both ways */
+    for (uint64_t at = 100; at + 500000 < FILE_BYTES; at += 500000)
+        check_fetch(store, at, 500000); /* cold, both ways */
     int64_t pages = cached_pages(path);
     CHECK_SAY(pages < 16, "%lld pages stayed in the page cache", (long long)pages);
     for (int turn = 0; turn < 60; turn++) { /* partly cached */
         uint64_t offset = random_word() % (FILE_BYTES - 3000000);
         int fd = open(path, O_RDONLY);
         char byte[8192];
-        for (int i = 0; i < 6; i++) CHECK(pread(fd, byte, sizeof byte, (off_t)(offset + random_word() % 1500000)) == sizeof byte);
+        for (int i = 0; i < 6; i++)
+            CHECK(pread(fd, byte, sizeof byte, (off_t)(offset + random_word() % 1500000)) == sizeof byte);
         close(fd);
         check_fetch(store, offset, 1 + random_word() % 2000000);
         if (turn % 8 == 0) drop_cache(path);
@@ -140,8 +154,12 @@ static void check_memory_files(void)
 
 static void check_sentences(void)
 {
-    static const struct { const char *name, *words; } cases[] = {
-        {"missing", "No such file"}, {"", "is a directory"}, {"pipe", "not a regular file"}, {"empty", "is empty"}, {"locked", "denied"}};
+    static const struct { const char *name, *words;
+    } cases[] = {{"missing", "No such file"},
+                 {"", "is a directory"},
+                 {"pipe", "not a regular file"},
+                 {"empty", "is empty"},
+                 {"locked", "denied"}};
     char name[128];
     snprintf(name, sizeof name, "%s/empty", folder);
     write_file(name, "", 0);
@@ -202,7 +220,8 @@ static void check_other_kinds(void)
     source.ud = &source;
     CHECK_OK(chord_store_open_callback(heap, &source, &store, &err));
     uint8_t byte[4];
-    CHECK(chord_store_read(store, 77, byte, 4, &err) == CHORD_IO && strstr(err.text, "77") && strstr(err.text, "malformed file"));
+    CHECK(chord_store_read(store, 77, byte, 4, &err) == CHORD_IO && strstr(err.text, "77") &&
+          strstr(err.text, "malformed file"));
     chord_store_close(store);
     source.size_bytes = 0;
     CHECK(chord_store_open_callback(heap, &source, &store, &err) == CHORD_INVALID && store == NULL);

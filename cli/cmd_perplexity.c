@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WINDOW_DEFAULT 512
 
@@ -25,7 +26,10 @@ typedef struct job {
     scores scores;
 } job;
 
-static double perplexity_of(const scores *s) { return exp(s->sum / (double)s->count); }
+static double perplexity_of(const scores *s)
+{
+    return exp(s->sum / (double)s->count);
+}
 
 /* Standard error of the perplexity, from the spread of the logarithms. */
 static double error_of(const scores *s)
@@ -34,25 +38,43 @@ static double error_of(const scores *s)
     return variance > 0 && s->count > 1 ? sqrt(variance / (double)(s->count - 1)) * exp(mean) : NAN;
 }
 
-/* Windows of a text read once; BOS stands before its first token already, and in place of the first of each later window. */
+/* The text's ids, special tokens in it not parsed, after BOS where the vocabulary asks for one. */
+static int tokenize_text(job *j, const char *text, size_t len, bool *has_bos)
+{
+    int32_t *bos = NULL, *ids = NULL;
+    size_t bos_count = 0, count = 0;
+    int code = cli_tokens(j->open.text, "", 0, CHORD_TOKENIZE_RAW, &bos, &bos_count);
+    if (code == CLI_OK) code = cli_tokens(j->open.text, text, len, CHORD_TOKENIZE_PLAIN, &ids, &count);
+    if (code == CLI_OK && (j->ids = malloc((bos_count + count + 1) * sizeof *ids)) == NULL)
+        code = cli_fail("out of memory");
+    if (code == CLI_OK) {
+        if (bos_count > 0) memcpy(j->ids, bos, bos_count * sizeof *ids);
+        if (count > 0) memcpy(j->ids + bos_count, ids, count * sizeof *ids);
+        j->id_count = bos_count + count;
+        *has_bos = bos_count == 1;
+    }
+    free(bos);
+    free(ids);
+    return code;
+}
+
+/* Windows of a text read once; BOS stands in place of the first token of each. */
 static int prepare(job *j)
 {
     char *text;
-    size_t len, bos_count;
-    int32_t *bos = NULL;
+    size_t len;
+    bool has_bos = false;
     int code = cli_read_prompt(j->args->words[0] != NULL ? j->args->words[0] : j->args->file, &text, &len);
     if (code != CLI_OK) return code;
     code = cli_open_runtime(j->args, &j->open);
     if (code == CLI_OK) code = cli_open_text(&j->open, j->window);
-    if (code == CLI_OK) code = cli_tokens(j->open.text, text, len, CHORD_TOKENIZE_RAW, &j->ids, &j->id_count);
+    if (code == CLI_OK) code = tokenize_text(j, text, len, &has_bos);
     free(text);
-    if (code == CLI_OK) code = cli_tokens(j->open.text, "", 0, CHORD_TOKENIZE_RAW, &bos, &bos_count);
     if (code != CLI_OK) return code;
     j->windows = j->id_count / j->window;
     if (j->windows < 2)
         code = cli_fail("the text has %zu tokens; two windows of %u are the least (--ctx)", j->id_count, j->window);
-    for (uint64_t i = 0; i < j->windows && bos_count == 1; i++) j->ids[i * j->window] = bos[0];
-    free(bos);
+    for (uint64_t i = 0; i < j->windows && has_bos; i++) j->ids[i * j->window] = j->ids[0];
     if (j->args->chunks >= 0 && (uint64_t)j->args->chunks < j->windows) j->windows = (uint64_t)j->args->chunks;
     return code;
 }
@@ -139,7 +161,8 @@ static int score(job *j)
 static int run(const cli_args *args)
 {
     if (args->model == NULL) return cli_usage(&cli_perplexity, "which model? give the path of a GGUF file");
-    if ((args->words[0] != NULL) + (args->file != NULL) != 1) return cli_usage(&cli_perplexity, "which text? give one FILE, or - for stdin");
+    if ((args->words[0] != NULL) + (args->file != NULL) != 1)
+        return cli_usage(&cli_perplexity, "which text? give one FILE, or - for stdin");
     if (args->chunks == 0) return cli_usage(&cli_perplexity, "--chunks takes 1 or more");
     job j = {.args = args, .window = args->context};
     int code = prepare(&j);
@@ -150,11 +173,15 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args) { args->context = WINDOW_DEFAULT; }
+static void defaults(cli_args *args)
+{
+    args->context = WINDOW_DEFAULT;
+}
 
 static const cli_option OPTIONS[] = {
     {"--file", "-f", CLI_TEXT, CLI_FIELD(file), "FILE", "the text, instead of as the second word", 0, 0},
-    {"--chunks", NULL, CLI_I64, CLI_FIELD(chunks), "N", "score the first N windows only (default -1: all)", -1, 1 << 30},
+    {"--chunks", NULL, CLI_I64, CLI_FIELD(chunks), "N", "score the first N windows only (default -1: all)", -1,
+     1 << 30},
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("length of a window in tokens (default 512)"),
     CLI_OPTION_JSON,
@@ -162,10 +189,18 @@ static const cli_option OPTIONS[] = {
 };
 
 const cli_command cli_perplexity = {
-    .name = "perplexity", .summary = "how well a model predicts a text", .usage = "MODEL FILE [options]",
-    .text = "Cuts the text into windows, scores the second half of each, and prints the running perplexity after each window and the final "
-            "estimate with its standard error. Windows and scoring are those of llama-perplexity: the figures can be compared.",
+    .name = "perplexity",
+    .summary = "how well a model predicts a text",
+    .usage = "MODEL FILE [options]",
+    .text = "Cuts the text into windows, scores the second half of each, and prints the running perplexity after each "
+            "window and the final "
+            "estimate with its standard error. Windows and scoring are those of llama-perplexity: the figures can be "
+            "compared.",
     .examples = "  chord perplexity model.gguf wiki.test.raw --chunks 20\n"
                 "  chord perplexity model.gguf book.txt --ctx 2048 --memory 2G --json\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 2, .defaults = defaults, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 2,
+    .defaults = defaults,
+    .run = run,
 };

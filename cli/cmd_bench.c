@@ -13,12 +13,12 @@
 #define REPETITIONS_MAX 100
 
 typedef struct bench_test {
-    char name[24];             /* "pp512", "tg128" */
-    uint32_t prompt, answer;   /* one of them 0 */
+    char name[24];           /* "pp512", "tg128" */
+    uint32_t prompt, answer; /* one of them 0 */
     uint32_t runs;
     double rates[REPETITIONS_MAX]; /* tokens per second */
     cli_span total;
-    chord_stats stats;         /* of all runs */
+    chord_stats stats; /* of all runs */
 } bench_test;
 
 typedef struct bench {
@@ -45,6 +45,13 @@ static void make_ids(bench *b, uint32_t count)
     }
 }
 
+static bool count_piece(void *ud, const chord_piece *piece)
+{
+    bench *b = ud;
+    b->open.live.tokens += piece->token >= 0;
+    return true;
+}
+
 static chord_status run_test(bench *b, const bench_test *t, chord_error *err)
 {
     b->open.live.phase = NULL;
@@ -54,7 +61,7 @@ static chord_status run_test(bench *b, const bench_test *t, chord_error *err)
     chord_generate_options options = {.max_tokens = t->answer, .ignore_end = true};
     chord_status status = chord_session_sync(b->open.session, b->ids, 1, NULL, err);
     b->open.live.tokens = 0;
-    return status == CHORD_OK ? chord_session_generate(b->open.session, &options, NULL, NULL, NULL, err) : status;
+    return status == CHORD_OK ? chord_session_generate(b->open.session, &options, count_piece, b, NULL, err) : status;
 }
 
 static chord_status time_test(bench *b, bench_test *t, chord_error *err)
@@ -121,10 +128,10 @@ static double roofline_of(const bench *b, const bench_test *t)
 
 static void print_table(const bench *b)
 {
-    printf("| %-28s | %10s | %8s | %10s | %7s | %7s | %18s | %12s | %7s | %8s |\n", "model", "size", "params", "budget", "threads", "test",
-           "t/s", "read / pass", "stall", "roofline");
-    printf("| ---------------------------- | ---------: | -------: | ---------: | ------: | ------: | -----------------: | "
-           "-----------: | ------: | -------: |\n");
+    printf("| %-28s | %10s | %8s | %10s | %7s | %7s | %18s | %12s | %7s | %8s |\n", "model", "size", "params", "budget",
+           "threads", "test", "t/s", "read / pass", "stall", "roofline");
+    printf("| ---------------------------- | ---------: | -------: | ---------: | ------: | ------: | "
+           "-----------------: | -----------: | ------: | -------: |\n");
     for (uint32_t i = 0; i < b->test_count; i++) {
         const bench_test *t = &b->tests[i];
         char size[32], budget[32], bytes[32], speed[48], roof[24] = "n/a";
@@ -139,8 +146,9 @@ static void print_table(const bench *b)
                t->total.ns > 0 ? 100 * (double)t->total.stall_ns / (double)t->total.ns : 0, roof);
     }
     if (b->args->probe)
-        printf("\ndisk %.2f GB/s before, %.2f GB/s after; memory %.2f GB/s before, %.2f GB/s after\n", b->before.disk_bytes_per_s / 1e9,
-               b->after.disk_bytes_per_s / 1e9, b->before.memory_bytes_per_s / 1e9, b->after.memory_bytes_per_s / 1e9);
+        printf("\ndisk %.2f GB/s before, %.2f GB/s after; memory %.2f GB/s before, %.2f GB/s after\n",
+               b->before.disk_bytes_per_s / 1e9, b->after.disk_bytes_per_s / 1e9, b->before.memory_bytes_per_s / 1e9,
+               b->after.memory_bytes_per_s / 1e9);
     printf("peak %s of a budget of %s\n", cli_size_text(b->tests[b->test_count - 1].stats.peak_bytes, (char[32]){0}),
            cli_size_text(b->tests[b->test_count - 1].stats.budget_bytes, (char[32]){0}));
 }
@@ -183,9 +191,16 @@ static void put_stats(const bench *b, json_out *j)
     const chord_stats *p = pp != NULL ? &pp->stats : &NONE, *t = tg != NULL ? &tg->stats : &NONE;
     chord_stats sum = tg != NULL ? *t : *p;
     if (pp != NULL && tg != NULL) {
-        sum.bytes_read += p->bytes_read, sum.read_ns += p->read_ns, sum.stall_ns += p->stall_ns, sum.passes += p->passes;
-        sum.hits += p->hits, sum.misses += p->misses, sum.evictions += p->evictions, sum.prefetched_used += p->prefetched_used;
-        sum.prefetched_late += p->prefetched_late, sum.prefetched_wasted += p->prefetched_wasted;
+        sum.bytes_read += p->bytes_read;
+        sum.read_ns += p->read_ns;
+        sum.stall_ns += p->stall_ns;
+        sum.passes += p->passes;
+        sum.hits += p->hits;
+        sum.misses += p->misses;
+        sum.evictions += p->evictions;
+        sum.prefetched_used += p->prefetched_used;
+        sum.prefetched_late += p->prefetched_late;
+        sum.prefetched_wasted += p->prefetched_wasted;
     }
     sum.prompt_tokens = p->prompt_tokens; /* of the prompt test alone: the other's single token is not one */
     sum.prefill_ns = p->prefill_ns;
@@ -243,14 +258,18 @@ static int measure(bench *b)
     cli_interrupt_watch(b->open.session);
     chord_status status = run_tests(b, &err);
     cli_interrupt_watch(NULL);
-    chord_session_close(b->open.session); /* the second probe needs its memory; names of the model live on until the end */
+    chord_session_close(b->open.session);
     b->open.session = NULL;
     return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
 }
 
-static double average(double a, double b) { return a > 0 && b > 0 ? (a + b) / 2 : a + b; }
+static double average(double a, double b)
+{
+    return a > 0 && b > 0 ? (a + b) / 2 : a + b;
+}
 
-/* The rates that rooflines are measured by: those of just now where they were asked for, else those remembered. */
+/* The rates that rooflines are measured by: those of just now where they were asked for, else those remembered. The
+ * model goes first, the second probe needs its memory; its names are kept. */
 static int settle_rates(bench *b, char names[2][64])
 {
     int code = CLI_OK;
@@ -264,8 +283,10 @@ static int settle_rates(bench *b, char names[2][64])
     if (b->args->probe) code = probe(b, &b->after);
     cli_rates_load(b->args->model, b->threads, &b->rates);
     if (b->args->probe) {
-        seen.disk_bytes_per_s = b->rates.disk_bytes_per_s = average(b->before.disk_bytes_per_s, b->after.disk_bytes_per_s);
-        seen.memory_bytes_per_s = b->rates.memory_bytes_per_s = average(b->before.memory_bytes_per_s, b->after.memory_bytes_per_s);
+        seen.disk_bytes_per_s = b->rates.disk_bytes_per_s =
+            average(b->before.disk_bytes_per_s, b->after.disk_bytes_per_s);
+        seen.memory_bytes_per_s = b->rates.memory_bytes_per_s =
+            average(b->before.memory_bytes_per_s, b->after.memory_bytes_per_s);
     }
     for (uint32_t i = 0; i < b->test_count; i++)
         if (b->tests[i].answer != 0) seen.weights_bytes_per_s = cli_weights_rate(&b->tests[i].total, &b->info.plan);
@@ -292,11 +313,13 @@ static int run(const cli_args *args)
 {
     bench b = {.args = args};
     if (args->model == NULL) return cli_usage(&cli_bench, "which model? give the path of a GGUF file");
-    if (args->bench_prompt == 0 && args->predict == 0) return cli_usage(&cli_bench, "-p 0 and -n 0 leave nothing to measure");
+    if (args->bench_prompt == 0 && args->predict == 0)
+        return cli_usage(&cli_bench, "-p 0 and -n 0 leave nothing to measure");
     if (args->bench_prompt != 0) b.tests[b.test_count++] = (bench_test){.prompt = args->bench_prompt};
     if (args->predict != 0) b.tests[b.test_count++] = (bench_test){.answer = (uint32_t)args->predict};
     for (uint32_t i = 0; i < b.test_count; i++)
-        snprintf(b.tests[i].name, sizeof b.tests[i].name, "%s%u", b.tests[i].prompt != 0 ? "pp" : "tg", b.tests[i].prompt + b.tests[i].answer);
+        snprintf(b.tests[i].name, sizeof b.tests[i].name, "%s%u", b.tests[i].prompt != 0 ? "pp" : "tg",
+                 b.tests[i].prompt + b.tests[i].answer);
     int code = go(&b);
     free(b.ids);
     cli_close(&b.open);
@@ -311,11 +334,16 @@ static void defaults(cli_args *args)
 }
 
 static const cli_option OPTIONS[] = {
-    {"--n-prompt", "-p", CLI_U32, CLI_FIELD(bench_prompt), "N", "tokens of the prompt test (default 512; 0: leave it out)", 0, 1 << 20},
-    {"--n-gen", "-n", CLI_I64, CLI_FIELD(predict), "N", "tokens of the generation test (default 128; 0: leave it out)", 0, 1 << 20},
-    {"--repetitions", "-r", CLI_U32, CLI_FIELD(repetitions), "N", "how often each test is run (default 3)", 1, REPETITIONS_MAX},
+    {"--n-prompt", "-p", CLI_U32, CLI_FIELD(bench_prompt), "N",
+     "tokens of the prompt test (default 512; 0: leave it out)", 0, 1 << 20},
+    {"--n-gen", "-n", CLI_I64, CLI_FIELD(predict), "N", "tokens of the generation test (default 128; 0: leave it out)",
+     0, 1 << 20},
+    {"--repetitions", "-r", CLI_U32, CLI_FIELD(repetitions), "N", "how often each test is run (default 3)", 1,
+     REPETITIONS_MAX},
     {"--probe", NULL, CLI_FLAG, CLI_FIELD(probe), NULL,
-     "measure disk and memory just before and after; rooflines refer to that, and `plan` remembers it (takes 64 MiB for a moment)", 0, 0},
+     "measure disk and memory just before and after; rooflines refer to that, and `plan` remembers it (takes 64 MiB "
+     "for a moment)",
+     0, 0},
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("tokens of context to reserve (default: what the tests need)"),
     CLI_OPTION_JSON,
@@ -323,11 +351,19 @@ static const cli_option OPTIONS[] = {
 };
 
 const cli_command cli_bench = {
-    .name = "bench", .summary = "how fast a model is on this machine", .usage = "MODEL [options]",
-    .text = "Measures reading a prompt (pp) and generating (tg), each several times after one run to warm up, and prints a row for each: "
-            "tokens per second with their deviation, bytes read for each pass over the weights, the share of time spent waiting for them, "
+    .name = "bench",
+    .summary = "how fast a model is on this machine",
+    .usage = "MODEL [options]",
+    .text = "Measures reading a prompt (pp) and generating (tg), each several times after one run to warm up, and "
+            "prints a row for each: "
+            "tokens per second with their deviation, bytes read for each pass over the weights, the share of time "
+            "spent waiting for them, "
             "and how near that is to the best this machine could do.",
     .examples = "  chord bench model.gguf\n"
                 "  chord bench model.gguf --memory 1G -p 64 -n 16 -r 1 --probe\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .defaults = defaults, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 1,
+    .defaults = defaults,
+    .run = run,
 };

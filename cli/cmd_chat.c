@@ -86,17 +86,20 @@ static int conversation(chat *c, int32_t **ids, size_t *count)
         size_t len;
         int code = render(c, &text, &len);
         if (code != CLI_OK) return code;
-        code = cli_tokens(c->open.model, text, len, c->args->raw ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_SPECIAL, ids, count);
+        code = cli_tokens(c->open.model, text, len, c->args->raw ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_SPECIAL, ids,
+                          count);
         free(text);
         if (code != CLI_OK) return code;
         if (*count < c->context_tokens) break;
         free(*ids);
         *ids = NULL;
-        if (c->count < 3) return cli_fail("this has %zu tokens, the context holds %u (--ctx)", *count, c->context_tokens);
+        if (c->count < 3)
+            return cli_fail("this has %zu tokens, the context holds %u (--ctx)", *count, c->context_tokens);
         drop_messages(c, 0, 2);
         dropped += 2;
     }
-    if (dropped > 0) cli_note("the context of %u tokens is full: the oldest %zu messages are forgotten", c->context_tokens, dropped);
+    if (dropped > 0)
+        cli_note("the context of %u tokens is full: the oldest %zu messages are forgotten", c->context_tokens, dropped);
     return CLI_OK;
 }
 
@@ -121,7 +124,9 @@ static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_ge
     c->open.live.tokens = 0;
     if (status != CHORD_OK) return status;
     chord_generate_options options = {.max_tokens = c->args->predict > 0 ? (uint32_t)c->args->predict : 0,
-                                      .sampling = cli_sampling(c->args), .stops = c->args->stops, .stop_count = c->args->stop_count};
+                                      .sampling = cli_sampling(c->args),
+                                      .stops = c->args->stops,
+                                      .stop_count = c->args->stop_count};
     options.sampling.seed = c->seed + c->turns++;
     return chord_session_generate(c->open.session, &options, take_piece, c, result, err);
 }
@@ -136,7 +141,8 @@ static int answer(chat *c, const int32_t *ids, size_t count)
     cli_live_start(&c->open.live);
     cli_interrupt_watch(c->open.session);
     do status = evaluate(c, ids, count, &result, &err);
-    while (status == CHORD_CANCELLED && !cli_interrupted()); /* a Ctrl-C that came when the answer before was just complete */
+    while (status == CHORD_CANCELLED &&
+           !cli_interrupted()); /* a Ctrl-C that came when the answer before was just complete */
     cli_interrupt_watch(NULL);
     cli_live_clear(&c->open.live);
     bool stopped = status == CHORD_CANCELLED;
@@ -158,8 +164,10 @@ static int say(chat *c, const char *line)
     int code = conversation(c, &ids, &count);
     if (code == CLI_OK) code = answer(c, ids, count);
     free(ids);
-    if (code == CLI_OK && c->answer.len > 0) add_message(c, "assistant", c->answer.data, c->answer.len);
-    else drop_messages(c, c->count - 1, 1);
+    if (code == CLI_OK && c->answer.len > 0)
+        add_message(c, "assistant", c->answer.data, c->answer.len);
+    else
+        drop_messages(c, c->count - 1, 1);
     return code;
 }
 
@@ -175,11 +183,13 @@ static void print_stats(chat *c)
     chord_model_describe(c->open.model, &info);
     cli_rates_load(c->args->model, chord_runtime_threads(c->open.runtime), &rates);
     prompt.prefill_ns = stats.prefill_ns;
-    prompt.passes = stats.output_tokens > 0 && stats.passes >= stats.output_tokens ? stats.passes - stats.output_tokens + 1 : stats.passes;
+    prompt.passes = stats.output_tokens > 0 && stats.passes >= stats.output_tokens
+                        ? stats.passes - stats.output_tokens + 1
+                        : stats.passes;
     cli_report_make(&prompt, &stats, &info.plan, &rates, &report);
     cli_report_print(&report);
-    fprintf(stderr, "%zu messages; of the last prompt %" PRIu64 " tokens were known and %" PRIu64 " new\n", c->count, stats.reused_tokens,
-            stats.prompt_tokens);
+    fprintf(stderr, "%zu messages; of the last prompt %" PRIu64 " tokens were known and %" PRIu64 " new\n", c->count,
+            stats.reused_tokens, stats.prompt_tokens);
 }
 
 static void set_system(chat *c, const char *text)
@@ -197,19 +207,26 @@ static const char HELP[] = "/reset          forget what was said\n"
                            "/system TEXT    the system message from now on; without TEXT: none\n"
                            "/stats          speed, memory and bytes of the last answer\n"
                            "/exit           leave (also Ctrl-D)\n"
-                           "Ctrl-C stops an answer. A line that ends in \\ goes on in the next. A line beginning with // is said with one /.\n";
+                           "Ctrl-C stops an answer. A line that ends in \\ goes on in the next. A line beginning with "
+                           "// is said with one /.\n";
 
 /* true: leave. */
 static bool obey(chat *c, const char *line)
 {
     if (strcmp(line, "/exit") == 0 || strcmp(line, "/quit") == 0) return true;
-    if (strcmp(line, "/help") == 0) fputs(HELP, stderr);
-    else if (strcmp(line, "/stats") == 0) print_stats(c);
-    else if (strcmp(line, "/reset") == 0) drop_messages(c, 0, c->count);
+    if (strcmp(line, "/help") == 0)
+        fputs(HELP, stderr);
+    else if (strcmp(line, "/stats") == 0)
+        print_stats(c);
+    else if (strcmp(line, "/reset") == 0)
+        drop_messages(c, 0, c->count);
     else if (strcmp(line, "/system") == 0 || strncmp(line, "/system ", 8) == 0) {
-        if (c->args->raw) cli_fail("--raw knows no system message");
-        else set_system(c, line[7] != '\0' ? line + 8 : "");
-    } else cli_fail("there is no command '%s'; /help lists them", line);
+        if (c->args->raw)
+            cli_fail("--raw knows no system message");
+        else
+            set_system(c, line[7] != '\0' ? line + 8 : "");
+    } else
+        cli_fail("there is no command '%s'; /help lists them", line);
     return false;
 }
 
@@ -232,9 +249,12 @@ static int converse(chat *c)
         }
         warned = false;
         if (line[strspn(line, " \t\n")] == '\0') continue;
-        if (line[0] != '/') code = say(c, line);
-        else if (line[1] == '/') code = say(c, line + 1);
-        else if (obey(c, line)) return c->to_terminal ? CLI_OK : code;
+        if (line[0] != '/')
+            code = say(c, line);
+        else if (line[1] == '/')
+            code = say(c, line + 1);
+        else if (obey(c, line))
+            return c->to_terminal ? CLI_OK : code;
         if (ferror(stdout)) return CLI_FAILED;
     }
 }
@@ -244,7 +264,9 @@ static int check_template(const chat *c)
     chord_model_info info;
     chord_model_describe(c->open.text, &info);
     if (c->args->raw || c->template_text != NULL || info.has_chat_template) return CLI_OK;
-    return cli_fail("%s has no chat template: give it one with --template-file, or use --raw to have it continue plain text", c->args->model);
+    return cli_fail(
+        "%s has no chat template: give it one with --template-file, or use --raw to have it continue plain text",
+        c->args->model);
 }
 
 static int open_chat(chat *c)
@@ -267,11 +289,14 @@ static int open_chat(chat *c)
 static int run(const cli_args *args)
 {
     static char history[PATH_MAX];
-    bool keep = !args->no_history && cli_state_path("XDG_STATE_HOME", ".local/state", "history", history, sizeof history);
+    bool keep =
+        !args->no_history && cli_state_path("XDG_STATE_HOME", ".local/state", "history", history, sizeof history);
     if (args->model == NULL) return cli_usage(&cli_chat, "which model? give the path of a GGUF file");
     if (args->raw && (args->system != NULL || args->template_file != NULL))
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
-    chat c = {.args = args, .to_terminal = isatty(STDOUT_FILENO) != 0, .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
+    chat c = {.args = args,
+              .to_terminal = isatty(STDOUT_FILENO) != 0,
+              .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
     c.editor = line_editor_open(keep ? history : NULL);
     cli_interrupt_before_exit(line_editor_restore);
     int code = open_chat(&c);
@@ -297,22 +322,32 @@ static void defaults(cli_args *args)
 
 static const cli_option OPTIONS[] = {
     {"--system", NULL, CLI_TEXT, CLI_FIELD(system), "TEXT", "the system message", 0, 0},
-    {"--template-file", NULL, CLI_TEXT, CLI_FIELD(template_file), "F", "a chat template (Jinja) in place of the model's", 0, 0},
+    {"--template-file", NULL, CLI_TEXT, CLI_FIELD(template_file), "F",
+     "a chat template (Jinja) in place of the model's", 0, 0},
     {"--raw", NULL, CLI_FLAG, CLI_FIELD(raw), NULL, "no template: the model continues one growing text", 0, 0},
-    {"--predict", "-n --n-predict", CLI_I64, CLI_FIELD(predict), "N", "at most N tokens for each answer (default -1: until it ends)", -1,
-     1 << 24},
+    {"--predict", "-n --n-predict", CLI_I64, CLI_FIELD(predict), "N",
+     "at most N tokens for each answer (default -1: until it ends)", -1, 1 << 24},
     {"--no-history", NULL, CLI_FLAG, CLI_FIELD(no_history), NULL, "keep no file of the lines typed", 0, 0},
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("room for the conversation, in tokens (default: what the model was trained for, at most 4096)"),
-    CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)", "draw from the likeliest tokens with mass P (default 0.95)"),
+    CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)",
+                         "draw from the likeliest tokens with mass P (default 0.95)"),
     CLI_OPTION_MODEL,
 };
 
 const cli_command cli_chat = {
-    .name = "chat", .summary = "talk with a model", .usage = "MODEL [options]",
-    .text = "An interactive conversation in the model's chat template. Ctrl-C stops an answer and keeps the conversation; Ctrl-D leaves. "
-            "Lines can be edited and are remembered; /help lists the commands. When stdin is no terminal, each of its lines is said in turn.",
+    .name = "chat",
+    .summary = "talk with a model",
+    .usage = "MODEL [options]",
+    .text = "An interactive conversation in the model's chat template. Ctrl-C stops an answer and keeps the "
+            "conversation; Ctrl-D leaves. "
+            "Lines can be edited and are remembered; /help lists the commands. When stdin is no terminal, each of its "
+            "lines is said in turn.",
     .examples = "  chord chat model.gguf --memory 1G\n"
                 "  chord chat model.gguf --system \"Answer in French.\" --temp 0\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .defaults = defaults, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 1,
+    .defaults = defaults,
+    .run = run,
 };

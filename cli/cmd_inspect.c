@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS_SHOWN 8        /* of an array, in the table */
-#define ITEMS_MAX 1000       /* of an array, in JSON */
+#define ITEMS_SHOWN 8  /* of an array, in the table */
+#define ITEMS_MAX 1000 /* of an array, in JSON */
 #define VALUE_COLUMNS 70
 #define FIRST_DEFAULT 16
 
@@ -45,11 +45,14 @@ static int print_values(const inspection *in)
         chord_file_value_at(in->file, i, &v);
         int code = value_text(in->file, i, ITEMS_SHOWN, &text, &len);
         if (code != CLI_OK) return code;
-        if (v.elem_type != NULL) snprintf(type, sizeof type, "%s[%" PRIu64 "]", v.elem_type, v.count);
-        else snprintf(type, sizeof type, "%s", v.type);
+        if (v.elem_type != NULL)
+            snprintf(type, sizeof type, "%s[%" PRIu64 "]", v.elem_type, v.count);
+        else
+            snprintf(type, sizeof type, "%s", v.type);
         size_t shown = len;
         if (shown > VALUE_COLUMNS)
-            for (shown = VALUE_COLUMNS - 3; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80; shown--) {} /* whole characters */
+            for (shown = VALUE_COLUMNS - 3; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80; shown--) {
+            } /* whole characters */
         printf("%-46s %-15s %.*s%s\n", v.key, type, (int)shown, text, shown < len ? "..." : "");
         free(text);
     }
@@ -72,8 +75,8 @@ static void print_tensors(const inspection *in)
         chord_file_tensor t;
         chord_file_tensor_at(in->file, i, &t);
         if (in->info.parts > 1) snprintf(part, sizeof part, "  part %u", t.part + 1);
-        printf("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s\n", t.name, t.type, shape_text(&t, shape, sizeof shape), t.offset, t.bytes,
-               part);
+        printf("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s\n", t.name, t.type, shape_text(&t, shape, sizeof shape),
+               t.offset, t.bytes, part);
     }
 }
 
@@ -81,9 +84,9 @@ static int print_all(const inspection *in)
 {
     char size[32], data[32];
     const chord_file_info *f = &in->info;
-    printf("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n\n", f->version,
-           cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors, (double)f->parameters / 1e9,
-           cli_size_text(f->data_bytes, data));
+    printf("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n\n",
+           f->version, cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors,
+           (double)f->parameters / 1e9, cli_size_text(f->data_bytes, data));
     int code = print_values(in);
     if (code != CLI_OK) return code;
     if (in->args->tensors) {
@@ -188,8 +191,8 @@ static int print_tensor(const inspection *in)
         json_free(&j);
     } else if (status == CHORD_OK) {
         char shape[96] = "";
-        printf("%s  %s  (%s)  offset %" PRIu64 ", %" PRIu64 " bytes\n", t.name, t.type, shape_text(&t, shape, sizeof shape), t.offset,
-               t.bytes);
+        printf("%s  %s  (%s)  offset %" PRIu64 ", %" PRIu64 " bytes\n", t.name, t.type,
+               shape_text(&t, shape, sizeof shape), t.offset, t.bytes);
         for (size_t i = 0; i < got; i++) printf("%.9g\n", (double)values[i]);
     }
     free(values);
@@ -216,8 +219,8 @@ static int run(const cli_args *args)
 }
 
 static const cli_option OPTIONS[] = {
-    {"--tensors", NULL, CLI_FLAG, CLI_FIELD(tensors), NULL, "also list the tensors: shapes fastest first, offsets from the start of the file",
-     0, 0},
+    {"--tensors", NULL, CLI_FLAG, CLI_FIELD(tensors), NULL,
+     "also list the tensors: shapes fastest first, offsets from the start of the file", 0, 0},
     {"--tensor", NULL, CLI_TEXT, CLI_FIELD(tensor), "NAME", "one tensor and its first values as numbers", 0, 0},
     {"--first", NULL, CLI_U32, CLI_FIELD(first), "N", "how many values of it (default 16)", 1, 1 << 26},
     CLI_OPTION_JSON,
@@ -225,9 +228,15 @@ static const cli_option OPTIONS[] = {
 };
 
 const cli_command cli_inspect = {
-    .name = "inspect", .summary = "what is in a GGUF file", .usage = "MODEL [options]",
-    .text = "Prints the file's metadata, and on request its tensors or the first values of one. Reads no more of the file than that.",
+    .name = "inspect",
+    .summary = "what is in a GGUF file",
+    .usage = "MODEL [options]",
+    .text = "Prints the file's metadata, and on request its tensors or the first values of one. Reads no more of the "
+            "file than that.",
     .examples = "  chord inspect model.gguf --tensors\n"
                 "  chord inspect model.gguf --tensor blk.0.attn_q.weight --first 32 --json\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 1,
+    .run = run,
 };

@@ -17,7 +17,9 @@ typedef struct prediction {
 
 static prediction predict(const chord_plan *plan, const cli_rates *rates, uint32_t threads)
 {
-    prediction p = {.disk = rates->disk_bytes_per_s, .disk_source = "measured", .weights = rates->weights_bytes_per_s,
+    prediction p = {.disk = rates->disk_bytes_per_s,
+                    .disk_source = "measured",
+                    .weights = rates->weights_bytes_per_s,
                     .weights_source = rates->weights_of_model ? "seen with this model" : "seen with another model"};
     if (p.disk <= 0) {
         p.disk = ASSUMED_DISK_BYTES_PER_S;
@@ -78,7 +80,8 @@ static void print_memory(const chord_plan *plan)
     char remark[160];
     char size[32];
     printf("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
-    snprintf(remark, sizeof remark, "%u of %u tiles%s", plan->tiles_pinned, plan->tiles, plan->mapped ? ", mapped from the file" : "");
+    snprintf(remark, sizeof remark, "%u of %u tiles%s", plan->tiles_pinned, plan->tiles,
+             plan->mapped ? ", mapped from the file" : "");
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);
     if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
@@ -92,16 +95,19 @@ static void print_memory(const chord_plan *plan)
 static void print_table(const cli_args *args, const chord_plan *plan, const prediction *p)
 {
     char size[32], other[32];
-    printf("%s: %s of weights, %s of them in each token's pass\n\n", args->model, cli_size_text(plan->model_bytes, size),
-           cli_size_text(plan->read_bytes_per_pass, other));
+    printf("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
+           cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(plan);
-    if (plan->mapped) printf("\nNothing streams: everything fits.\n");
-    else if (plan->fits) printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
+    if (plan->mapped)
+        printf("\nNothing streams: everything fits.\n");
+    else if (plan->fits)
+        printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
     printf("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
     if (plan->context_tokens_max > 0) printf(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
     printf("\n");
     if (!plan->fits) return;
-    printf("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second, p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
+    printf("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
+           p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
     printf("  weights computed with at %6.2f GB/s   %s\n", p->weights / 1e9, p->weights_source);
     if (!plan->mapped) printf("  weights read at          %6.2f GB/s   %s\n", p->disk / 1e9, p->disk_source);
     if (p->disk_source[0] == 'a' || p->weights_source[0] == 'a')
@@ -151,10 +157,17 @@ static const cli_option OPTIONS[] = {
 };
 
 const cli_command cli_plan = {
-    .name = "plan", .summary = "what a memory budget buys, before anything is loaded", .usage = "MODEL [options]",
-    .text = "Says which weights would stay in memory and how many bytes would be streamed for each token, the smallest budget and the "
-            "largest context that work, and how fast that will be. Reads the file's header only. Exit code 1 when it cannot work.",
+    .name = "plan",
+    .summary = "what a memory budget buys, before anything is loaded",
+    .usage = "MODEL [options]",
+    .text = "Says which weights would stay in memory and how many bytes would be streamed for each token, the smallest "
+            "budget and the "
+            "largest context that work, and how fast that will be. Reads the file's header only. Exit code 1 when it "
+            "cannot work.",
     .examples = "  chord plan model.gguf --memory 1G\n"
                 "  chord plan model.gguf --memory 512M --ctx 8192 --json\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 1,
+    .run = run,
 };

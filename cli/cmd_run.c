@@ -16,12 +16,12 @@ typedef struct run_job {
     cli_open open;
     char *prompt, *template_text;
     size_t prompt_len;
-    int32_t *ids;          /* the prompt */
+    int32_t *ids; /* the prompt */
     size_t id_count;
-    bool to_terminal;      /* stdout */
+    bool to_terminal; /* stdout */
     json_out made_text, made_ids;
     uint64_t made;
-    char last;             /* byte of the text */
+    char last; /* byte of the text */
 } run_job;
 
 static int check_usage(const cli_args *a)
@@ -69,7 +69,8 @@ static int apply_template(run_job *job)
     if (job->args->system != NULL) put_message(&messages, "system", job->args->system, strlen(job->args->system));
     put_message(&messages, "user", job->prompt, job->prompt_len);
     json_close(&messages, ']');
-    chord_status status = cli_render(job->open.text, job->template_text, messages.data, messages.len, true, &text, &len, &err);
+    chord_status status =
+        cli_render(job->open.text, job->template_text, messages.data, messages.len, true, &text, &len, &err);
     json_free(&messages);
     if (status != CHORD_OK) return cli_fail_with(&err);
     free(job->prompt);
@@ -86,7 +87,8 @@ static int make_prompt(run_job *job, uint32_t *context)
     chord_tokenize_mode mode = CHORD_TOKENIZE_RAW;
     chord_model_describe(job->open.text, &info);
     if (!a->raw && !info.has_chat_template && job->template_text == NULL) {
-        if (a->system != NULL) return cli_fail("%s has no chat template that could take --system; --template-file gives it one", a->model);
+        if (a->system != NULL)
+            return cli_fail("%s has no chat template that could take --system; --template-file gives it one", a->model);
         cli_note("the model has no chat template: the prompt is continued as it is");
     } else if (!a->raw) {
         int code = apply_template(job);
@@ -97,13 +99,16 @@ static int make_prompt(run_job *job, uint32_t *context)
     if (code != CLI_OK) return code;
     uint32_t limit = info.context_tokens;
     if (limit > info.trained_context_tokens)
-        return cli_fail("a context of %u tokens was asked for, the model was trained for %u", limit, info.trained_context_tokens);
+        return cli_fail("a context of %u tokens was asked for, the model was trained for %u", limit,
+                        info.trained_context_tokens);
     if (job->id_count == 0) return cli_fail("the prompt is empty: there is nothing to continue");
     if (job->id_count > limit)
-        return cli_fail("the prompt has %zu tokens, the context holds %u (--ctx can be raised to the %u the model was trained for)",
-                        job->id_count, limit, info.trained_context_tokens);
+        return cli_fail(
+            "the prompt has %zu tokens, the context holds %u (--ctx can be raised to the %u the model was trained for)",
+            job->id_count, limit, info.trained_context_tokens);
     *context = limit;
-    if (a->predict >= 0 && (uint64_t)a->predict < limit - job->id_count) *context = (uint32_t)(job->id_count + (uint64_t)a->predict);
+    if (a->predict >= 0 && (uint64_t)a->predict < limit - job->id_count)
+        *context = (uint32_t)(job->id_count + (uint64_t)a->predict);
     return CLI_OK;
 }
 
@@ -129,7 +134,8 @@ static bool take_piece(void *ud, const chord_piece *piece)
     return fflush(stdout) == 0;
 }
 
-static int print_json(run_job *job, const cli_report *report, const chord_generate_result *result, const char *stop_reason)
+static int print_json(run_job *job, const cli_report *report, const chord_generate_result *result,
+                      const char *stop_reason)
 {
     json_out j = {0};
     char hash[24];
@@ -164,8 +170,11 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
         result->stop_reason = CHORD_STOP_CONTEXT;
         return CHORD_OK;
     }
-    chord_generate_options options = {.max_tokens = a->predict > 0 ? (uint32_t)a->predict : 0, .sampling = cli_sampling(a),
-                                      .stops = a->stops, .stop_count = a->stop_count, .ignore_end = a->ignore_end};
+    chord_generate_options options = {.max_tokens = a->predict > 0 ? (uint32_t)a->predict : 0,
+                                      .sampling = cli_sampling(a),
+                                      .stops = a->stops,
+                                      .stop_count = a->stop_count,
+                                      .ignore_end = a->ignore_end};
     return chord_session_generate(s, &options, take_piece, job, result, err);
 }
 
@@ -199,11 +208,14 @@ static int generate(run_job *job)
     }
     const char *reason = status == CHORD_CANCELLED ? "cancelled" : chord_stop_reason_text(result.stop_reason);
     int code = CLI_OK;
-    if (job->args->json) code = print_json(job, &report, &result, reason);
-    else if (job->to_terminal && job->last != '\n') putchar('\n');
+    if (job->args->json)
+        code = print_json(job, &report, &result, reason);
+    else if (job->to_terminal && job->last != '\n')
+        putchar('\n');
     if (code == CLI_OK) code = cli_finish_output();
     cli_report_print(&report);
-    if (status == CHORD_OK && result.stop_reason == CHORD_STOP_CONTEXT) cli_note("the context of %u tokens is full", info.context_tokens);
+    if (status == CHORD_OK && result.stop_reason == CHORD_STOP_CONTEXT)
+        cli_note("the context of %u tokens is full", info.context_tokens);
     learn(job, &report, threads);
     return status == CHORD_CANCELLED ? CLI_INTERRUPTED : code;
 }
@@ -245,32 +257,48 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args) { args->predict = PREDICT_DEFAULT; }
+static void defaults(cli_args *args)
+{
+    args->predict = PREDICT_DEFAULT;
+}
 
 static const cli_option OPTIONS[] = {
     {"--prompt", "-p", CLI_TEXT, CLI_FIELD(prompt), "TEXT", "the prompt", 0, 0},
-    {"--file", "-f", CLI_TEXT, CLI_FIELD(file), "FILE", "the prompt from a file, or - for stdin; one final newline is dropped", 0, 0},
+    {"--file", "-f", CLI_TEXT, CLI_FIELD(file), "FILE",
+     "the prompt from a file, or - for stdin; one final newline is dropped", 0, 0},
     {"--predict", "-n --n-predict", CLI_I64, CLI_FIELD(predict), "N",
      "at most N tokens (default 128); -1: until the model ends or the context is full", -1, 1 << 24},
-    {"--raw", NULL, CLI_FLAG, CLI_FIELD(raw), NULL, "continue the prompt as it is, without the model's chat template", 0, 0},
+    {"--raw", NULL, CLI_FLAG, CLI_FIELD(raw), NULL, "continue the prompt as it is, without the model's chat template",
+     0, 0},
     {"--system", NULL, CLI_TEXT, CLI_FIELD(system), "TEXT", "a system message before the prompt", 0, 0},
-    {"--template-file", NULL, CLI_TEXT, CLI_FIELD(template_file), "F", "a chat template (Jinja) in place of the model's", 0, 0},
+    {"--template-file", NULL, CLI_TEXT, CLI_FIELD(template_file), "F",
+     "a chat template (Jinja) in place of the model's", 0, 0},
     CLI_OPTIONS_MACHINE,
-    CLI_OPTIONS_MODEL("room for prompt and answer, in tokens (default: what the model was trained for, at most 4096); memory is "
-                      "taken for prompt and -n only"),
-    CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied", "draw from the likeliest tokens with mass P (default: off)"),
+    CLI_OPTIONS_MODEL(
+        "room for prompt and answer, in tokens (default: what the model was trained for, at most 4096); memory is "
+        "taken for prompt and -n only"),
+    CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
+                         "draw from the likeliest tokens with mass P (default: off)"),
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
 };
 
 const cli_command cli_run = {
-    .name = "run", .summary = "continue a prompt, or answer it", .usage = "MODEL (-p TEXT | -f FILE) [options]",
-    .text = "Prints what the model makes of a prompt, and nothing else, on stdout; progress and statistics go to stderr. The prompt is put "
-            "into the model's chat template when it has one. The same command gives the same text for every --memory and --threads: "
+    .name = "run",
+    .summary = "continue a prompt, or answer it",
+    .usage = "MODEL (-p TEXT | -f FILE) [options]",
+    .text = "Prints what the model makes of a prompt, and nothing else, on stdout; progress and statistics go to "
+            "stderr. The prompt is put "
+            "into the model's chat template when it has one. The same command gives the same text for every --memory "
+            "and --threads: "
             "what does not fit in memory is read again for each token.",
     .examples = "  chord run model.gguf -p \"Why is the sky blue?\" --memory 1G\n"
                 "  git diff | chord run model.gguf --system \"Write a commit message.\" -f - -n 60\n"
                 "  chord run model.gguf --raw -p \"Once upon a time\" --temp 0.8 --seed 7\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 1, .defaults = defaults, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 1,
+    .defaults = defaults,
+    .run = run,
 };

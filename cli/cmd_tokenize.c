@@ -10,7 +10,8 @@ static int print_ids(const cli_args *args, cli_open *o, const char *text, size_t
 {
     int32_t *ids;
     size_t count;
-    int code = cli_tokens(o->text, text, len, args->special ? CHORD_TOKENIZE_SPECIAL : CHORD_TOKENIZE_PLAIN, &ids, &count);
+    int code =
+        cli_tokens(o->text, text, len, args->special ? CHORD_TOKENIZE_SPECIAL : CHORD_TOKENIZE_PLAIN, &ids, &count);
     if (code != CLI_OK) return code;
     for (size_t i = 0; i < count; i++) printf("%s%" PRIi32, i > 0 ? " " : "", ids[i]);
     putchar('\n');
@@ -95,14 +96,21 @@ static const cli_option OPTIONS[] = {
     {"--file", "-f", CLI_TEXT, CLI_FIELD(file), "F", "the text from a file, byte for byte, or - for stdin", 0, 0},
     {"--ids", NULL, CLI_TEXT, CLI_FIELD(ids), "IDS", "the other way: print the text of these ids", 0, 0},
     {"--special", NULL, CLI_FLAG, CLI_FIELD(special), NULL,
-     "read special tokens in the text and add BOS and EOS as the model says; with --ids write special tokens out", 0, 0},
+     "read special tokens in the text and add BOS and EOS as the model says; with --ids write special tokens out", 0,
+     0},
     CLI_OPTION_MODEL,
 };
 
 const cli_command cli_tokenize = {
-    .name = "tokenize", .summary = "text to token ids, and back", .usage = "MODEL (TEXT | --file F | --ids \"1 2 3\") [options]",
-    .text = "Prints the token ids of a text on one line, or the text of token ids. Loads the vocabulary only, no weights.",
+    .name = "tokenize",
+    .summary = "text to token ids, and back",
+    .usage = "MODEL (TEXT | --file F | --ids \"1 2 3\") [options]",
+    .text =
+        "Prints the token ids of a text on one line, or the text of token ids. Loads the vocabulary only, no weights.",
     .examples = "  chord tokenize model.gguf \"Hello world\"\n"
                 "  chord tokenize model.gguf --ids \"9707 1879\"\n",
-    .options = OPTIONS, .option_count = CLI_COUNT(OPTIONS), .words_max = 2, .run = run,
+    .options = OPTIONS,
+    .option_count = CLI_COUNT(OPTIONS),
+    .words_max = 2,
+    .run = run,
 };

@@ -18,8 +18,20 @@
 
 enum { KEY_ESCAPE = 27, KEY_BACKSPACE = 127 };
 /* Keys that arrive as escape sequences, outside the range of bytes. */
-enum { KEY_LEFT = 256, KEY_RIGHT, KEY_UP, KEY_DOWN, KEY_HOME, KEY_END, KEY_DELETE, KEY_WORD_LEFT, KEY_WORD_RIGHT, KEY_PASTE, KEY_OTHER,
-       KEY_GONE };
+enum {
+    KEY_LEFT = 256,
+    KEY_RIGHT,
+    KEY_UP,
+    KEY_DOWN,
+    KEY_HOME,
+    KEY_END,
+    KEY_DELETE,
+    KEY_WORD_LEFT,
+    KEY_WORD_RIGHT,
+    KEY_PASTE,
+    KEY_OTHER,
+    KEY_GONE
+};
 #define WITH_CTRL(letter) ((letter) & 31)
 
 static struct termios terminal_before;
@@ -196,14 +208,20 @@ static bool insert_pasted(line_text *t)
 static bool move_or_erase(line_text *t, int key)
 {
     switch (key) {
-    case KEY_LEFT: case WITH_CTRL('b'): t->cursor = line_before(t, t->cursor); return true;
-    case KEY_RIGHT: case WITH_CTRL('f'): t->cursor = line_after(t, t->cursor); return true;
+    case KEY_LEFT:
+    case WITH_CTRL('b'): t->cursor = line_before(t, t->cursor); return true;
+    case KEY_RIGHT:
+    case WITH_CTRL('f'): t->cursor = line_after(t, t->cursor); return true;
     case KEY_WORD_LEFT: t->cursor = word_left(t); return true;
     case KEY_WORD_RIGHT: t->cursor = word_right(t); return true;
-    case KEY_HOME: case WITH_CTRL('a'): t->cursor = 0; return true;
-    case KEY_END: case WITH_CTRL('e'): t->cursor = t->len; return true;
-    case KEY_BACKSPACE: case WITH_CTRL('h'): erase(t, line_before(t, t->cursor), t->cursor); return true;
-    case KEY_DELETE: case WITH_CTRL('d'): erase(t, t->cursor, line_after(t, t->cursor)); return true;
+    case KEY_HOME:
+    case WITH_CTRL('a'): t->cursor = 0; return true;
+    case KEY_END:
+    case WITH_CTRL('e'): t->cursor = t->len; return true;
+    case KEY_BACKSPACE:
+    case WITH_CTRL('h'): erase(t, line_before(t, t->cursor), t->cursor); return true;
+    case KEY_DELETE:
+    case WITH_CTRL('d'): erase(t, t->cursor, line_after(t, t->cursor)); return true;
     case WITH_CTRL('k'): erase(t, t->cursor, t->len); return true;
     case WITH_CTRL('u'): erase(t, 0, t->cursor); return true;
     case WITH_CTRL('w'): erase(t, word_left(t), t->cursor); return true;
@@ -230,12 +248,18 @@ static line_result handle_key(line_editor *e, int key)
     if (key == WITH_CTRL('c')) {
         if (t->len == 0) return LINE_INTERRUPT;
         line_set(t, "");
-    } else if (key == KEY_UP || key == WITH_CTRL('p')) line_history_go(&e->history, t, -1);
-    else if (key == KEY_DOWN || key == WITH_CTRL('n')) line_history_go(&e->history, t, 1);
-    else if (key == WITH_CTRL('l')) line_screen_clear(&e->screen);
-    else if (key == WITH_CTRL('z')) suspend(e);
-    else if (key == KEY_PASTE) return insert_pasted(t) ? LINE_FAILED : LINE_END;
-    else if (!move_or_erase(t, key) && ((key >= ' ' && key < 256) || key == '\t')) insert_typed(t, key);
+    } else if (key == KEY_UP || key == WITH_CTRL('p'))
+        line_history_go(&e->history, t, -1);
+    else if (key == KEY_DOWN || key == WITH_CTRL('n'))
+        line_history_go(&e->history, t, 1);
+    else if (key == WITH_CTRL('l'))
+        line_screen_clear(&e->screen);
+    else if (key == WITH_CTRL('z'))
+        suspend(e);
+    else if (key == KEY_PASTE)
+        return insert_pasted(t) ? LINE_FAILED : LINE_END;
+    else if (!move_or_erase(t, key) && ((key >= ' ' && key < 256) || key == '\t'))
+        insert_typed(t, key);
     return LINE_FAILED;
 }
 
@@ -310,7 +334,8 @@ line_editor *line_editor_open(const char *history_path)
     line_editor *e = cli_alloc(NULL, sizeof *e);
     *e = (line_editor){.terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0};
     if (!e->terminal) return e;
-    if (setlocale(LC_CTYPE, "") == NULL || strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
+    if (setlocale(LC_CTYPE, "") == NULL || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
     line_history_open(&e->history, history_path);
     return e;
 }

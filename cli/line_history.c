@@ -29,9 +29,12 @@ static void remember(line_history *h, char *line)
 static void write_line(FILE *file, const char *line)
 {
     for (; *line != '\0'; line++) {
-        if (*line == '\n') fputs("\\n", file);
-        else if (*line == '\\') fputs("\\\\", file);
-        else fputc(*line, file);
+        if (*line == '\n')
+            fputs("\\n", file);
+        else if (*line == '\\')
+            fputs("\\\\", file);
+        else
+            fputc(*line, file);
     }
     fputc('\n', file);
 }
@@ -40,15 +43,18 @@ static void unescape(char *line)
 {
     char *out = line;
     for (; *line != '\0'; line++) {
-        if (*line == '\\' && line[1] != '\0') *out++ = *++line == 'n' ? '\n' : *line;
-        else *out++ = *line;
+        if (*line == '\\' && line[1] != '\0')
+            *out++ = *++line == 'n' ? '\n' : *line;
+        else
+            *out++ = *line;
     }
     *out = '\0';
 }
 
 static FILE *open_private(const char *path, int flags, const char *mode)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600); /* what was said to a model is nobody else's business */
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags,
+                  0600); /* what was said to a model is nobody else's business */
     FILE *file = fd >= 0 ? fdopen(fd, mode) : NULL;
     if (file == NULL && fd >= 0) close(fd);
     return file;

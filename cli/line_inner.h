@@ -20,7 +20,7 @@ typedef struct line_screen {
 } line_screen;
 void line_screen_draw(line_screen *s, const char *prompt, const line_text *t);
 void line_screen_clear(line_screen *s);
-void line_screen_forget(line_screen *s); /* the cursor is at the start of an empty row */
+void line_screen_forget(line_screen *s);      /* the cursor is at the start of an empty row */
 void line_write(const char *bytes, size_t n); /* all of them to the terminal */
 
 #define LINE_HISTORY_MAX 500

@@ -13,7 +13,10 @@ uint64_t cli_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void cli_live_start(cli_live *live) { *live = (cli_live){.on = isatty(STDERR_FILENO) != 0}; }
+void cli_live_start(cli_live *live)
+{
+    *live = (cli_live){.on = isatty(STDERR_FILENO) != 0};
+}
 
 static size_t columns(void)
 {
@@ -58,7 +61,8 @@ void cli_live_progress(void *ud, const chord_progress *p)
     bool decode = strcmp(p->phase, "decode") == 0;
     double share = p->total != 0 ? (double)p->done / (double)p->total : 0;
     double tokens = decode ? (double)live->tokens : (double)live->tokens * share;
-    int used = snprintf(line, sizeof line, "%s%s%s", live->label != NULL ? live->label : "", live->label != NULL ? "  " : "", p->phase);
+    int used = snprintf(line, sizeof line, "%s%s%s", live->label != NULL ? live->label : "",
+                        live->label != NULL ? "  " : "", p->phase);
     if (!decode) used += snprintf(line + used, sizeof line - (size_t)used, "  %3.0f %%", share * 100);
     snprintf(line + used, sizeof line - (size_t)used, "  %.0f MB/s  %.1f tokens/s  stall %.0f %%",
              (double)(p->bytes_read - live->start_bytes) / 1e6 / seconds, tokens / seconds,

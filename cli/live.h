@@ -6,10 +6,10 @@
 
 typedef struct cli_live {
     bool on, shown;
-    const char *phase;         /* of the library's progress */
-    const char *label;         /* in front of it: "tg128 2/3", or NULL */
+    const char *phase; /* of the library's progress */
+    const char *label; /* in front of it: "tg128 2/3", or NULL */
     uint64_t start_ns, start_bytes, start_stall_ns;
-    uint64_t tokens;           /* prefill: in the prompt; decode: made so far */
+    uint64_t tokens; /* prefill: in the prompt; decode: made so far */
 } cli_live;
 
 void cli_live_start(cli_live *live);

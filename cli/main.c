@@ -9,13 +9,17 @@ static const cli_command *const COMMANDS[] = {&cli_run,      &cli_chat,     &cli
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n", CHORD_VERSION);
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) fprintf(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
-    fprintf(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version", "the version of this program");
-    fprintf(out, "\nexamples:\n"
-                 "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
-                 "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
-                 "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n");
+    fprintf(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n",
+            CHORD_VERSION);
+    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
+        fprintf(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+    fprintf(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
+            "the version of this program");
+    fprintf(out,
+            "\nexamples:\n"
+            "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
+            "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
+            "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n");
 }
 
 static const cli_command *find(const char *name)
@@ -30,8 +34,10 @@ static int unknown_command(const char *name)
     const char *names[CLI_COUNT(COMMANDS) + 2] = {"help", "version"};
     for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 2] = COMMANDS[i]->name;
     const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
-    if (nearest != NULL) cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
-    else cli_fail("there is no command '%s'; `chord help` lists them", name);
+    if (nearest != NULL)
+        cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
+    else
+        cli_fail("there is no command '%s'; `chord help` lists them", name);
     return CLI_USAGE;
 }
 
@@ -39,8 +45,10 @@ static int help(int argc, char **argv)
 {
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
-    if (command != NULL) cli_print_help(command, stdout);
-    else print_overview(stdout);
+    if (command != NULL)
+        cli_print_help(command, stdout);
+    else
+        print_overview(stdout);
     return cli_finish_output();
 }
 
@@ -67,7 +75,8 @@ int main(int argc, char **argv)
         return CLI_USAGE;
     }
     const char *name = argv[1];
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) return help(argc - 2, argv + 2);
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc - 2, argv + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
         printf("chord %s\n", CHORD_VERSION);
         return cli_finish_output();

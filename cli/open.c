@@ -19,12 +19,20 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     verbose = args->verbose;
     *o = (cli_open){.source = {.uri = args->model}};
     o->options = (chord_model_options){
-        .context_tokens = args->context, .chunk_tokens = args->chunk, .no_repack = args->no_repack, .no_prefetch = args->prefetch == 0,
-        .prefetch_tiles = args->prefetch > 0 ? (uint32_t)args->prefetch : 0, .kv_type = (chord_kv_type)args->kv_type,
-        .policy = (chord_policy)args->policy, .mode = (chord_mode)args->mode,
+        .context_tokens = args->context,
+        .chunk_tokens = args->chunk,
+        .no_repack = args->no_repack,
+        .no_prefetch = args->prefetch == 0,
+        .prefetch_tiles = args->prefetch > 0 ? (uint32_t)args->prefetch : 0,
+        .kv_type = (chord_kv_type)args->kv_type,
+        .policy = (chord_policy)args->policy,
+        .mode = (chord_mode)args->mode,
     };
     cli_live_start(&o->live);
-    chord_runtime_options options = {.budget_bytes = args->memory_bytes, .threads = args->threads, .cpu = args->cpu, .log = log_warnings,
+    chord_runtime_options options = {.budget_bytes = args->memory_bytes,
+                                     .threads = args->threads,
+                                     .cpu = args->cpu,
+                                     .log = log_warnings,
                                      .log_ud = &verbose};
     if (chord_runtime_open(&options, &o->runtime, &err) != CHORD_OK) return cli_fail_with(&err);
     return CLI_OK;
@@ -33,11 +41,13 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
 int cli_refuse(const chord_plan *plan)
 {
     char more[96] = "";
-    if (plan->budget_bytes_min == 0) return cli_fail("no budget works for a context of %u tokens", plan->context_tokens);
+    if (plan->budget_bytes_min == 0)
+        return cli_fail("no budget works for a context of %u tokens", plan->context_tokens);
     if (plan->context_tokens_max > 0)
         snprintf(more, sizeof more, "; the largest context for this budget is %u tokens", plan->context_tokens_max);
-    return cli_fail("a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that works%s",
-                    (double)plan->budget_bytes / CLI_MIB, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB, more);
+    return cli_fail(
+        "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that works%s",
+        (double)plan->budget_bytes / CLI_MIB, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB, more);
 }
 
 int cli_open_text(cli_open *o, uint32_t context_tokens)
@@ -49,7 +59,8 @@ int cli_open_text(cli_open *o, uint32_t context_tokens)
     chord_status status = chord_model_open(o->runtime, &o->source, &options, &o->text, &err);
     if (status == CHORD_OK) return CLI_OK;
     options.context_tokens = context_tokens; /* where not even the vocabulary fits, say what would do for everything */
-    if (status == CHORD_BUDGET && chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) == CHORD_OK && !plan.fits)
+    if (status == CHORD_BUDGET && chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) == CHORD_OK &&
+        !plan.fits)
         return cli_refuse(&plan);
     return cli_fail_with(&err);
 }
@@ -79,7 +90,8 @@ void cli_close(cli_open *o)
     *o = (cli_open){0};
 }
 
-int cli_tokens(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t **ids, size_t *count)
+int cli_tokens(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t **ids,
+               size_t *count)
 {
     chord_error err;
     size_t cap = len + 8; /* a token stands for one byte at least */
@@ -98,12 +110,13 @@ int cli_tokens(const chord_model *model, const char *text, size_t len, chord_tok
     return cli_fail_with(&err);
 }
 
-chord_status cli_render(const chord_model *model, const char *template_text, const char *messages, size_t messages_len, bool open_reply,
-                        char **text, size_t *len, chord_error *err)
+chord_status cli_render(const chord_model *model, const char *template_text, const char *messages, size_t messages_len,
+                        bool open_reply, char **text, size_t *len, chord_error *err)
 {
     size_t cap = messages_len + 4096;
     *text = cli_alloc(NULL, cap);
-    chord_status status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);
+    chord_status status =
+        chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);
     if (status == CHORD_SHORT) {
         *text = cli_alloc(*text, cap = *len);
         status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);
@@ -116,7 +129,13 @@ chord_status cli_render(const chord_model *model, const char *template_text, con
 
 chord_sampling cli_sampling(const cli_args *args)
 {
-    return (chord_sampling){.temperature = args->temperature, .top_k = args->top_k, .top_p = args->top_p, .min_p = args->min_p,
-                            .typical_p = args->typical_p, .repeat_penalty = args->repeat_penalty,
-                            .presence_penalty = args->presence_penalty, .frequency_penalty = args->frequency_penalty, .seed = args->seed};
+    return (chord_sampling){.temperature = args->temperature,
+                            .top_k = args->top_k,
+                            .top_p = args->top_p,
+                            .min_p = args->min_p,
+                            .typical_p = args->typical_p,
+                            .repeat_penalty = args->repeat_penalty,
+                            .presence_penalty = args->presence_penalty,
+                            .frequency_penalty = args->frequency_penalty,
+                            .seed = args->seed};
 }

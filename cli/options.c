@@ -38,7 +38,8 @@ static size_t distance(const char *a, const char *b)
             size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
             if (last[j] + 1 < best) best = last[j] + 1;
             if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best) best = before[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
             now[j] = best;
         }
     }
@@ -119,7 +120,8 @@ static bool parse_i64(const char *text, int64_t *out)
 static bool parse_f64(const char *text, double *out)
 {
     char *end;
-    if (*text == '\0' || text[strspn(text, "+-.eE0123456789")] != '\0') return false; /* strtod also takes nan, inf, hex and spaces */
+    if (*text == '\0' || text[strspn(text, "+-.eE0123456789")] != '\0')
+        return false; /* strtod also takes nan, inf, hex and spaces */
     *out = strtod(text, &end);
     return *end == '\0' && *out - *out == 0;
 }
@@ -129,7 +131,8 @@ static bool parse_size(const char *text, uint64_t *out)
 {
     char *end;
     double value = strtod(text, &end), unit = 1;
-    if (end == text || end != text + strspn(text, "0123456789.")) return false; /* strtod also takes signs, exponents, hex */
+    if (end == text || end != text + strspn(text, "0123456789."))
+        return false; /* strtod also takes signs, exponents, hex */
     static const char LETTERS[] = "KMGT";
     char letter = *end >= 'a' && *end <= 'z' ? (char)(*end - 32) : *end;
     const char *at = letter != '\0' ? strchr(LETTERS, letter) : NULL;
@@ -163,8 +166,10 @@ static void choice_words(const char *list, char *out, size_t cap)
 {
     size_t used = 0;
     for (const char *p = list; *p != '\0' && used + 8 < cap; p++) {
-        if (*p != '|') out[used++] = *p;
-        else used += (size_t)snprintf(out + used, cap - used, "%s", strchr(p + 1, '|') != NULL ? ", " : " or ");
+        if (*p != '|')
+            out[used++] = *p;
+        else
+            used += (size_t)snprintf(out + used, cap - used, "%s", strchr(p + 1, '|') != NULL ? ", " : " or ");
     }
     out[used] = '\0';
 }
@@ -179,15 +184,23 @@ static int take_number(const cli_command *command, const cli_option *o, const ch
     double number = 0;
     uint64_t u = 0;
     int64_t i = 0;
-    bool ok = o->kind == CLI_I64 ? parse_i64(text, &i) : o->kind == CLI_F32 ? parse_f64(text, &number) : parse_u64(text, &u);
-    if (!ok) return cli_usage(command, "%s takes a %s, not '%s'", o->name, o->kind == CLI_F32 ? "number" : "whole number", text);
+    bool ok = o->kind == CLI_I64   ? parse_i64(text, &i)
+              : o->kind == CLI_F32 ? parse_f64(text, &number)
+                                   : parse_u64(text, &u);
+    if (!ok)
+        return cli_usage(command, "%s takes a %s, not '%s'", o->name, o->kind == CLI_F32 ? "number" : "whole number",
+                         text);
     if (o->kind == CLI_I64) number = (double)i;
     if (o->kind == CLI_U32 || o->kind == CLI_U64) number = (double)u;
     if ((o->low != 0 || o->high != 0) && (number < o->low || number > o->high)) return out_of_range(command, o, text);
-    if (o->kind == CLI_U32) *(uint32_t *)field = (uint32_t)u;
-    else if (o->kind == CLI_U64) *(uint64_t *)field = u;
-    else if (o->kind == CLI_I64) *(int64_t *)field = i;
-    else *(float *)field = (float)number;
+    if (o->kind == CLI_U32)
+        *(uint32_t *)field = (uint32_t)u;
+    else if (o->kind == CLI_U64)
+        *(uint64_t *)field = u;
+    else if (o->kind == CLI_I64)
+        *(int64_t *)field = i;
+    else
+        *(float *)field = (float)number;
     return CLI_OK;
 }
 
@@ -199,7 +212,8 @@ static int take_value(const cli_command *command, const cli_option *o, const cha
     case CLI_TEXT: *(const char **)field = text; return CLI_OK;
     case CLI_TEXTS:
         if (text[0] == '\0') return cli_usage(command, "%s takes a text that is not empty", o->name);
-        if (args->stop_count == CLI_STOPS_MAX) return cli_usage(command, "%s can be given %d times", o->name, CLI_STOPS_MAX);
+        if (args->stop_count == CLI_STOPS_MAX)
+            return cli_usage(command, "%s can be given %d times", o->name, CLI_STOPS_MAX);
         args->stops[args->stop_count++] = text;
         return CLI_OK;
     case CLI_SIZE:
@@ -270,24 +284,21 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args,
 
 /* ---- help ----------------------------------------------------------------------------------------------------------- */
 
+/* Words from the current column on; later lines are indented. */
 static void print_wrapped(FILE *out, const char *text, int indent, int column)
 {
+    bool first = true;
     while (*text != '\0') {
-        size_t word = strcspn(text, " \n");
-        if (column > indent && column + (int)word + 1 > HELP_WIDTH) {
+        int word = (int)strcspn(text, " ");
+        if (!first && column + 1 + word > HELP_WIDTH) {
             fprintf(out, "\n%*s", indent, "");
             column = indent;
-        }
-        column += fprintf(out, "%.*s", (int)word, text);
-        text += word;
-        if (*text == '\n') {
-            fprintf(out, "\n%*s", text[1] == '\n' ? 0 : indent, "");
-            column = indent;
-            text++;
-        } else if (*text == ' ') {
+        } else if (!first) {
             column += fprintf(out, " ");
-            text++;
         }
+        column += fprintf(out, "%.*s", word, text);
+        text += word + (text[word] == ' ');
+        first = false;
     }
     fputc('\n', out);
 }
@@ -296,10 +307,10 @@ static void print_option(FILE *out, const cli_option *o)
 {
     char alias[NAME_BYTES_MAX] = "", left[128];
     bool letter = next_alias(o->aliases, alias) != NULL && alias[0] == '-' && alias[1] != '-';
-    snprintf(left, sizeof left, "%s%s%s%s%s", letter ? alias : "   ", letter ? ", " : " ", o->name, o->value != NULL ? " " : "",
-             o->value != NULL ? o->value : "");
+    snprintf(left, sizeof left, "%s%s%s%s%s", letter ? alias : "  ", letter ? ", " : "  ", o->name,
+             o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
     int column = fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
-    if (column > HELP_COLUMN) fprintf(out, "\n%*s", HELP_COLUMN, "");
+    if (column >= HELP_COLUMN) fprintf(out, "\n%*s", HELP_COLUMN, "");
     print_wrapped(out, o->help, HELP_COLUMN, HELP_COLUMN);
 }
 

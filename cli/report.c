@@ -7,17 +7,23 @@
 
 cli_span cli_span_between(const chord_stats *before, const chord_stats *after, uint64_t spent_ns)
 {
-    return (cli_span){.ns = spent_ns, .stall_ns = after->stall_ns - before->stall_ns,
-                      .bytes_read = after->bytes_read - before->bytes_read, .passes = after->passes - before->passes};
+    return (cli_span){.ns = spent_ns,
+                      .stall_ns = after->stall_ns - before->stall_ns,
+                      .bytes_read = after->bytes_read - before->bytes_read,
+                      .passes = after->passes - before->passes};
 }
 
-double cli_per_second(uint64_t count, uint64_t ns) { return ns != 0 ? (double)count * 1e9 / (double)ns : 0; }
+double cli_per_second(uint64_t count, uint64_t ns)
+{
+    return ns != 0 ? (double)count * 1e9 / (double)ns : 0;
+}
 
 double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const cli_rates *rates, bool one_token_each)
 {
     if (span->ns == 0 || span->passes == 0) return NAN;
     double seconds = (double)span->ns / 1e9;
-    if (plan->streamed_bytes_per_pass == 0) { /* in memory: many tokens at once are bound by arithmetic, which has no such roof */
+    if (plan->streamed_bytes_per_pass ==
+        0) { /* in memory: many tokens at once are bound by arithmetic, which has no such roof */
         if (rates->memory_bytes_per_s <= 0 || !one_token_each) return NAN;
         return 100 * (double)(plan->read_bytes_per_pass * span->passes) / rates->memory_bytes_per_s / seconds;
     }
@@ -33,8 +39,8 @@ double cli_weights_rate(const cli_span *decode, const chord_plan *plan)
     return (double)(plan->read_bytes_per_pass * decode->passes) * 1e9 / (double)(decode->ns - decode->stall_ns);
 }
 
-void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan, const cli_rates *rates,
-                     cli_report *out)
+void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan,
+                     const cli_rates *rates, cli_report *out)
 {
     static const chord_stats START = {0};
     *out = (cli_report){.stats = *after_answer, .plan = *plan, .rates = *rates};

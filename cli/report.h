@@ -25,9 +25,9 @@ double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const 
 double cli_per_second(uint64_t count, uint64_t ns); /* 0 when no time went by */
 
 /* Splits the counters of a session that ran one prompt and one answer. */
-void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan, const cli_rates *rates,
-                     cli_report *out);
-void cli_report_print(const cli_report *report);           /* on stderr */
+void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan,
+                     const cli_rates *rates, cli_report *out);
+void cli_report_print(const cli_report *report);             /* on stderr */
 void cli_report_json(const cli_report *report, json_out *j); /* as "stats" */
 /* The rate at which weights were computed with, worth keeping once a few tokens were made; else 0. */
 double cli_weights_rate(const cli_span *decode, const chord_plan *plan);

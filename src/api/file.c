@@ -37,8 +37,11 @@ void chord_file_close(chord_file *file)
 void chord_file_describe(const chord_file *file, chord_file_info *out)
 {
     const chord_gguf *g = file->files.gguf;
-    *out = (chord_file_info){.version = chord_gguf_version(g), .parts = file->files.count, .data_bytes = chord_gguf_data_bytes(g),
-                             .values = chord_gguf_value_count(g), .tensors = chord_gguf_tensor_count(g)};
+    *out = (chord_file_info){.version = chord_gguf_version(g),
+                             .parts = file->files.count,
+                             .data_bytes = chord_gguf_data_bytes(g),
+                             .values = chord_gguf_value_count(g),
+                             .tensors = chord_gguf_tensor_count(g)};
     for (uint32_t i = 0; i < file->files.count; i++) out->file_bytes += file->files.stores[i]->size_bytes;
     for (uint64_t i = 0; i < out->tensors; i++) {
         const chord_tensor *t = chord_gguf_tensor_at(g, i);
@@ -52,8 +55,10 @@ void chord_file_value_at(const chord_file *file, uint64_t index, chord_file_valu
 {
     const chord_gguf_value *v = chord_gguf_value_at(file->files.gguf, index);
     bool array = v->type == CHORD_GGUF_ARRAY, counted = array || v->type == CHORD_GGUF_STRING;
-    *out = (chord_file_value){.key = v->key, .type = chord_gguf_type_name(v->type),
-                              .elem_type = array ? chord_gguf_type_name(v->elem_type) : NULL, .count = counted ? v->count : 1};
+    *out = (chord_file_value){.key = v->key,
+                              .type = chord_gguf_type_name(v->type),
+                              .elem_type = array ? chord_gguf_type_name(v->elem_type) : NULL,
+                              .count = counted ? v->count : 1};
 }
 
 /* The double whose shortest decimal text reads back as this float: 1e-05 instead of 9.999999747378752e-06. */
@@ -62,7 +67,8 @@ static double shorten_f32(float value)
     double scale = 1.0, size = value < 0 ? -(double)value : (double)value;
     if (size == 0 || size < 1e-22 || size > 1e22) return (double)value;
     while (size * scale < 1e8 && scale < 1e22) scale *= 10; /* nine digits always suffice */
-    for (double tail = 1e8; tail >= 1; tail /= 10) { /* powers of ten up to 10^22 are exact: each candidate is rounded once */
+    for (double tail = 1e8; tail >= 1;
+         tail /= 10) { /* powers of ten up to 10^22 are exact: each candidate is rounded once */
         double candidate = scale >= tail ? (double)(int64_t)(size * (scale / tail) + 0.5) / (scale / tail)
                                          : (double)(int64_t)(size / (tail / scale) + 0.5) * (tail / scale);
         if ((float)candidate == (float)size) return value < 0 ? -candidate : candidate;
@@ -133,7 +139,8 @@ static chord_status put_elements(chord_gguf_walk *walk, uint64_t items_max, chor
     return chord_buffer_append(out, "]", 1, err);
 }
 
-static chord_status put_value(const chord_file *file, const chord_gguf_value *v, uint64_t items_max, chord_buffer *out, chord_error *err)
+static chord_status put_value(const chord_file *file, const chord_gguf_value *v, uint64_t items_max, chord_buffer *out,
+                              chord_error *err)
 {
     if (v->type == CHORD_GGUF_STRING) return put_text(file, v, out, err);
     if (v->type != CHORD_GGUF_ARRAY) return put_scalar(out, v, err);
@@ -144,8 +151,8 @@ static chord_status put_value(const chord_file *file, const chord_gguf_value *v,
     return status;
 }
 
-chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap, size_t *need,
-                                   chord_error *err)
+chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap,
+                                   size_t *need, chord_error *err)
 {
     chord_buffer buffer;
     chord_buffer_init(&buffer, file->runtime->heap, VALUE_TEXT_BYTES_MAX);
@@ -154,7 +161,8 @@ chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint6
         size_t n = buffer.len < cap ? buffer.len : cap;
         if (n > 0) memcpy(out, buffer.data, n);
         *need = buffer.len;
-        if (n < buffer.len) status = chord_fail(err, CHORD_SHORT, "%zu bytes are needed, %zu were given", buffer.len, cap);
+        if (n < buffer.len)
+            status = chord_fail(err, CHORD_SHORT, "%zu bytes are needed, %zu were given", buffer.len, cap);
     }
     chord_buffer_free(&buffer);
     return status;
@@ -165,14 +173,18 @@ chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint6
 void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out)
 {
     const chord_tensor *t = chord_gguf_tensor_at(file->files.gguf, index);
-    *out = (chord_file_tensor){.name = t->name, .type = chord_type_get(t->type)->name, .part = t->shard, .dims_count = t->dims_count,
-                               .offset = t->offset, .bytes = t->bytes};
+    *out = (chord_file_tensor){.name = t->name,
+                               .type = chord_type_get(t->type)->name,
+                               .part = t->shard,
+                               .dims_count = t->dims_count,
+                               .offset = t->offset,
+                               .bytes = t->bytes};
     memcpy(out->dims, t->dims, sizeof out->dims);
 }
 
 /* Read and dequantise n elements, a whole number of rows' blocks at a time. */
-static chord_status read_values(const chord_file *file, const chord_tensor *t, const chord_format_ops *ops, void *scratch, float *out,
-                                size_t n, chord_error *err)
+static chord_status read_values(const chord_file *file, const chord_tensor *t, const chord_format_ops *ops,
+                                void *scratch, float *out, size_t n, chord_error *err)
 {
     const chord_type_info *info = chord_type_get(t->type);
     uint64_t blocks_max = READ_BYTES_MAX / 2 / (info->block_bytes + info->block_elems * sizeof(float));
@@ -181,7 +193,8 @@ static chord_status read_values(const chord_file *file, const chord_tensor *t, c
         uint64_t blocks = chord_min_u64(blocks_max, chord_ceil_div(n - done, info->block_elems));
         uint64_t offset = t->offset + done / info->block_elems * info->block_bytes;
         uint64_t use = chord_min_u64(blocks * info->block_elems, n - done);
-        CHORD_TRY(chord_store_read(file->files.stores[t->shard], offset, scratch, (size_t)(blocks * info->block_bytes), err));
+        CHORD_TRY(
+            chord_store_read(file->files.stores[t->shard], offset, scratch, (size_t)(blocks * info->block_bytes), err));
         ops->dequantize(scratch, values, blocks * info->block_elems);
         memcpy(out + done, values, (size_t)use * sizeof *out);
         done += use;
@@ -189,7 +202,8 @@ static chord_status read_values(const chord_file *file, const chord_tensor *t, c
     return CHORD_OK;
 }
 
-chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got, chord_error *err)
+chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got,
+                                      chord_error *err)
 {
     const chord_tensor *t = chord_gguf_tensor(file->files.gguf, name);
     void *scratch = NULL;
@@ -197,7 +211,8 @@ chord_status chord_file_tensor_values(const chord_file *file, const char *name, 
     if (t == NULL) return chord_fail(err, CHORD_INVALID, "the file has no tensor named '%s'", name);
     const chord_format_ops *ops = chord_format_get(t->type);
     if (ops == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has the format %s, which cannot be turned into numbers; known are %s", name,
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "tensor '%s' has the format %s, which cannot be turned into numbers; known are %s", name,
                           chord_type_get(t->type)->name, chord_format_list());
     n = (size_t)chord_min_u64(n, t->rows * t->dims[0]);
     CHORD_TRY(chord_alloc(file->runtime->heap, READ_BYTES_MAX, "the tensor's values", &scratch, err));

@@ -5,7 +5,7 @@
 #define READ_BYTES_MAX (4 * CHORD_MIB)
 #define DISK_ROUND_NS 100000000ull
 #define MEMORY_ROUNDS 5u
-#define MEMORY_BYTES (64 * CHORD_MIB)      /* least: beyond most caches */
+#define MEMORY_BYTES (64 * CHORD_MIB) /* least: beyond most caches */
 #define MEMORY_BYTES_WANTED (256 * CHORD_MIB)
 
 /* ---- disk ---------------------------------------------------------------------------------------------- */
@@ -45,8 +45,8 @@ static void read_until_deadline(void *ud)
     do {
         chord_error err;
         uint64_t block = atomic_fetch_add(&round->next, 1) % round->blocks * round->stride % round->blocks;
-        if (chord_store_fetch(round->store, block * round->read_bytes, round->read_bytes, slot, round->slot_bytes, &data, &err) !=
-            CHORD_OK) {
+        if (chord_store_fetch(round->store, block * round->read_bytes, round->read_bytes, slot, round->slot_bytes,
+                              &data, &err) != CHORD_OK) {
             if (atomic_exchange(&round->failed, 1) == 0) round->err = err;
             return;
         }
@@ -66,8 +66,8 @@ static void run_readers(chord_runtime *r, disk_round *round, uint32_t depth)
     for (uint32_t i = 0; i < started; i++) chord_thread_join(r->heap, threads[i]);
 }
 
-static chord_status measure_disk_at(chord_runtime *r, disk_round *round, size_t read_bytes, uint32_t depth, chord_probe *out,
-                                    chord_error *err)
+static chord_status measure_disk_at(chord_runtime *r, disk_round *round, size_t read_bytes, uint32_t depth,
+                                    chord_probe *out, chord_error *err)
 {
     uint64_t start = chord_clock_ns();
     round->read_bytes = read_bytes;
@@ -92,11 +92,15 @@ static chord_status measure_disk_at(chord_runtime *r, disk_round *round, size_t 
 
 static chord_status measure_disk(chord_runtime *r, chord_store *store, chord_probe *out, chord_error *err)
 {
-    static const struct { uint32_t mib, depth; } ROUNDS[] = {{1, 1}, {4, 1}, {1, 4}, {4, 4}, {1, 8}, {4, 8}};
-    disk_round round = {.store = store, .slot_bytes = (size_t)chord_align_up(chord_store_slot_bytes(store, READ_BYTES_MAX), 4096)};
+    static const struct {
+        uint32_t mib, depth;
+    } ROUNDS[] = {{1, 1}, {4, 1}, {1, 4}, {4, 4}, {1, 8}, {4, 8}};
+    disk_round round = {.store = store,
+                        .slot_bytes = (size_t)chord_align_up(chord_store_slot_bytes(store, READ_BYTES_MAX), 4096)};
     uint64_t free_bytes = chord_heap_ceiling_bytes(r->heap) - chord_heap_used_bytes(r->heap);
     uint32_t readers = (uint32_t)chord_max_u64(1, chord_min_u64(READERS_MAX, free_bytes * 3 / 4 / round.slot_bytes));
-    CHORD_TRY(chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots, err));
+    CHORD_TRY(
+        chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots, err));
     chord_status status = CHORD_OK;
     for (uint32_t i = 0; i < CHORD_COUNT(ROUNDS) && status == CHORD_OK; i++)
         if (ROUNDS[i].depth <= readers)

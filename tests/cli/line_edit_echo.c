@@ -15,8 +15,10 @@ int main(int argc, char **argv)
         }
         putchar('<');
         for (; *line != '\0'; line++) {
-            if (*line == '\n') fputs("\\n", stdout);
-            else putchar(*line);
+            if (*line == '\n')
+                fputs("\\n", stdout);
+            else
+                putchar(*line);
         }
         puts(">");
         fflush(stdout);

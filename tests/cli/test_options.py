@@ -22,7 +22,8 @@ for command in COMMANDS:
     help = run(command, "--help")
     check(help.returncode == 0 and help.stderr == "" and help.stdout.startswith(f"usage: chord {command} "), f"{command} --help")
     check(f"\nexamples:\n  " in help.stdout and f"chord {command} " in help.stdout.split("examples:")[1], f"{command} --help teaches by example")
-    check(all(len(line) <= 110 for line in help.stdout.split("examples:")[0].splitlines()), f"{command} --help fits a terminal")
+    lines = help.stdout.split("examples:")[0].splitlines()
+    check(all(len(line) <= 100 and line == line.rstrip() for line in lines), f"{command} --help fits a terminal")
     check(run("help", command).stdout == help.stdout, f"help {command}")
 
 refused(["rnu"], "'run'")

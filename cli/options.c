@@ -309,8 +309,12 @@ static void print_option(FILE *out, const cli_option *o)
     bool letter = next_alias(o->aliases, alias) != NULL && alias[0] == '-' && alias[1] != '-';
     snprintf(left, sizeof left, "%s%s%s%s%s", letter ? alias : "  ", letter ? ", " : "  ", o->name,
              o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-    int column = fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
-    if (column >= HELP_COLUMN) fprintf(out, "\n%*s", HELP_COLUMN, "");
+    int column = fprintf(out, "  %s", left);
+    if (column >= HELP_COLUMN) {
+        fputc('\n', out);
+        column = 0;
+    }
+    fprintf(out, "%*s", HELP_COLUMN - column, "");
     print_wrapped(out, o->help, HELP_COLUMN, HELP_COLUMN);
 }
 

@@ -4,14 +4,14 @@
  *  - whole rows: a worker takes up to UNIT_ROWS rows of one kv head through all their blocks and folds as it goes. Each
  *    block is widened to f32 once for all rows of the unit, or read as it is when the rows are few.
  *  - split blocks: a few tokens against a long past, and kv heads that do not share out evenly. Workers compute
- *    partials of (kv head, block) for a round of blocks; then each row's partials are folded in block order. */
+ *    partials of (kv head, block) for a round of blocks; whoever ends a kv head's round folds it in block order. */
 #include "compute/kv_inner.h"
 #include "compute/vector_ops.h"
 
 #define UNIT_ROWS 128u    /* most rows that share one widened block */
 #define UNIT_ROWS_MIN 16u
 #define SPLIT_TOKENS 8u   /* most tokens for which blocks are split */
-#define SPLIT_SLOTS 32u   /* partials of one head held at a time */
+#define SPLIT_SLOTS 64u   /* partials of one head held at a time */
 #define SHARE_WORK 100000u /* multiply-adds below which a second thread does not pay */
 
 typedef struct attention {
@@ -23,6 +23,7 @@ typedef struct attention {
     uint32_t group, rows;         /* query heads of one kv head; rows of one kv head: tokens * group */
     uint64_t stride;              /* floats of a partial: sums, m, l, padded */
     float *slots, *folded;        /* split: (block of the round, row of any kv head), (row of any kv head) */
+    uint32_t *finished;           /* split: blocks of the round that are done, by kv head */
     float *workers;               /* worker_floats each */
     uint64_t worker_floats;
     uint32_t unit_rows, units, next;
@@ -43,7 +44,8 @@ static uint64_t worker_floats(uint32_t head_dim)
 
 static uint64_t split_floats(uint32_t threads, uint32_t head_dim, uint32_t heads)
 {
-    return threads > 1 ? (uint64_t)(SPLIT_SLOTS + SPLIT_TOKENS) * heads * partial_stride(head_dim) : 0;
+    uint64_t partials = (uint64_t)(SPLIT_SLOTS + SPLIT_TOKENS) * heads * partial_stride(head_dim);
+    return threads > 1 ? partials + chord_align_up(heads, 16) : 0;
 }
 
 uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads)
@@ -185,38 +187,43 @@ static float *slot(const attention *a, uint64_t block, uint32_t kv_head, uint32_
     return a->slots + (((block - a->block_first) * a->kv->kv_heads + kv_head) * a->rows + row) * a->stride;
 }
 
-static void split_share(void *ud, uint32_t worker, uint32_t workers)
+static void attend_block(const attention *a, const desk *d, uint32_t kv_head, uint64_t block)
 {
-    const attention *a = ud;
-    desk d = desk_of(a, worker);
-    chord_share share = chord_share_of(a->blocks * a->kv->kv_heads, 1, worker, workers);
-    for (uint64_t i = share.first; i < share.end; i++) {
-        uint32_t kv_head = (uint32_t)(i / a->blocks);
-        uint64_t block = a->block_first + i % a->blocks;
-        chord_attention_tile tile = tile_of(a);
-        open_block(a, &d, kv_head, block, a->rows, &tile);
-        for (uint32_t row = 0; row < a->rows;) {
-            /* Slots of rows that do not see the block stay unused: a tile's partials go where its first row's does. */
-            while (row < a->rows && !sees(seen_by(a, row), block)) row++;
-            tile.partial = slot(a, block, kv_head, row);
-            row = attend_tile(a, &tile, kv_head, block, row, a->rows);
-        }
+    chord_attention_tile tile = tile_of(a);
+    open_block(a, d, kv_head, block, a->rows, &tile);
+    for (uint32_t row = 0; row < a->rows;) {
+        /* Slots of rows that do not see the block stay unused: a tile's partials go where its first row's does. */
+        while (row < a->rows && !sees(seen_by(a, row), block)) row++;
+        tile.partial = slot(a, block, kv_head, row);
+        row = attend_tile(a, &tile, kv_head, block, row, a->rows);
     }
 }
 
-static void fold_share(void *ud, uint32_t worker, uint32_t workers)
+static void fold_round(const attention *a, uint32_t kv_head)
 {
-    const attention *a = ud;
-    chord_share share = chord_share_of((uint64_t)a->rows * a->kv->kv_heads, 1, worker, workers);
-    for (uint64_t i = share.first; i < share.end; i++) {
-        uint32_t kv_head = (uint32_t)(i / a->rows), row = (uint32_t)(i % a->rows);
-        float *acc = a->folded + i * a->stride;
+    uint64_t end = a->block_first + a->blocks;
+    for (uint32_t row = 0; row < a->rows; row++) {
+        float *acc = a->folded + ((uint64_t)kv_head * a->rows + row) * a->stride;
         chord_share seen = seen_by(a, row);
-        for (uint64_t block = a->block_first; block < a->block_first + a->blocks; block++)
+        for (uint64_t block = a->block_first; block < end; block++)
             if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), row, block);
-        bool whole =
-            seen.end <= (a->block_first + a->blocks) * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
+        bool whole = seen.end <= end * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
         if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->head_dim);
+    }
+}
+
+/* Who finishes a kv head's last block of the round folds them. */
+static void take_blocks(void *ud, uint32_t worker, uint32_t workers)
+{
+    (void)workers;
+    attention *a = ud;
+    desk d = desk_of(a, worker);
+    for (;;) {
+        uint64_t taken = __atomic_fetch_add(&a->next, 1, __ATOMIC_RELAXED);
+        if (taken >= a->blocks * a->kv->kv_heads) return;
+        uint32_t kv_head = (uint32_t)(taken / a->blocks);
+        attend_block(a, &d, kv_head, a->block_first + taken % a->blocks);
+        if (__atomic_add_fetch(&a->finished[kv_head], 1, __ATOMIC_ACQ_REL) == a->blocks) fold_round(a, kv_head);
     }
 }
 
@@ -225,8 +232,9 @@ static void attend_split(attention *a)
     uint64_t block_end = a->block_first + a->blocks, round = SPLIT_SLOTS / a->args->tokens;
     for (; a->block_first < block_end; a->block_first += a->blocks) {
         a->blocks = chord_min_u64(round, block_end - a->block_first);
-        chord_pool_run(a->c->pool, split_share, a);
-        chord_pool_run(a->c->pool, fold_share, a);
+        a->next = 0;
+        memset(a->finished, 0, a->kv->kv_heads * sizeof *a->finished);
+        chord_pool_run(a->c->pool, take_blocks, a);
     }
 }
 
@@ -241,6 +249,7 @@ void chord_attention(const chord_compute *c, float *out, const float *q, const c
     a.worker_floats = worker_floats(kv->head_dim);
     a.rows = args->tokens * a.group;
     a.folded = a.slots + (uint64_t)SPLIT_SLOTS * args->heads * a.stride;
+    a.finished = (uint32_t *)(void *)(a.folded + (uint64_t)SPLIT_TOKENS * args->heads * a.stride);
     a.workers = a.slots + split_floats(threads, kv->head_dim, args->heads);
     a.block_first = seen_by(&a, 0).first / CHORD_KV_BLOCK;
     a.blocks = (seen_by(&a, a.rows - 1).end - 1) / CHORD_KV_BLOCK + 1 - a.block_first;

@@ -136,7 +136,7 @@ static chord_status find_budget_min(const chord_network_config *config, uint64_t
         CHORD_TRY(fits_at(config, middle * unit, &fits, err));
         *(fits ? &high : &low) = middle;
     }
-    *out = high * unit;
+    *out = (high + 1) * unit; /* one to spare: what the process itself takes differs a little from one start to the next */
     return CHORD_OK;
 }
 

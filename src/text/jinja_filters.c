@@ -151,7 +151,6 @@ FILTER(filter_truncate)
     chord_value args[4], end = chord_literal("..."), head;
     int64_t length, leeway, have, end_length;
     CHORD_TRY(chord_call_bind(vm, call, "truncate", "length killwords end leeway", args));
-    CHORD_TRY(want_text(vm, "truncate", v));
     CHORD_TRY(want_integer(vm, "truncate", args[0], 255, &length));
     if (args[3].kind == CHORD_V_NONE) args[3] = (chord_value){0};
     CHORD_TRY(want_integer(vm, "truncate", args[3], 5, &leeway));
@@ -162,9 +161,10 @@ FILTER(filter_truncate)
     if (length < end_length || leeway < 0)
         return chord_jinja_fail(vm, CHORD_INVALID, "truncate: the length is too small");
     if (have <= length || have - length <= leeway) {
-        *out = v;
+        *out = v; /* of whatever type */
         return CHORD_OK;
     }
+    CHORD_TRY(want_text(vm, "truncate", v));
     head = chord_text_part(v, 0, chord_text_offset(v.text, v.len, (size_t)(length - end_length)));
     size_t space = chord_text_find_last(head, chord_literal(" "), head.len);
     if (!chord_value_true(vm, args[1]) && space != SIZE_MAX) head.len = space;

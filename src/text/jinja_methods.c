@@ -254,7 +254,7 @@ static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, b
     const chord_value space = {0};
     chord_value rest = chord_text_strip(v, space, !last, last);
     for (; rest.len > 0; times--) {
-        size_t from, to;
+        size_t from = 0, to = 0;
         CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
         if (times == 0 || !find_space(rest, last, &from, &to)) return chord_values_add(vm, list, rest);
         CHORD_TRY(

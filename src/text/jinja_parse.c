@@ -164,7 +164,7 @@ static chord_status parse_until(chord_parser *p, const char *const *ends, chord_
         } else if (p->now.kind == CHORD_T_VARIABLE_BEGIN) {
             CHORD_TRY(parse_variable(p, body));
         } else {
-            chord_node *statement;
+            chord_node *statement = NULL;
             CHORD_TRY(chord_parse_expect(p, CHORD_T_BLOCK_BEGIN));
             if (at_any(p, ends)) return CHORD_OK;
             CHORD_TRY(parse_statement(p, &statement));

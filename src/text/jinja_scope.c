@@ -3,8 +3,8 @@
  * Jinja decides at compile time where a name lives, and templates depend on it: what a loop's body assigns is gone with
  * the next round, a name that is assigned in only one branch is looked up in the context at the start of its scope, and
  * so on. So each scope is walked twice here: first its symbols are gathered (in the order of the text, without going
- * into inner scopes), then its names are bound and inner scopes are opened. A branch of an `if` gathers into a copy that
- * is merged. */
+ * into inner scopes), then its names are bound and inner scopes are opened. A branch of an `if` gathers into a copy
+ * that is merged. */
 #include "text/jinja_inner.h"
 
 typedef struct symbol symbol;

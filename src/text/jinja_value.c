@@ -136,7 +136,7 @@ static int order_texts(chord_value a, chord_value b)
 {
     size_t n = a.len < b.len ? a.len : b.len; /* the order of UTF-8 bytes is the order of code points */
     int order = memcmp(a.text, b.text, n);
-    return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
+    return order != 0 ? (order < 0 ? -1 : 1) : a.len < b.len ? -1 : a.len > b.len;
 }
 
 static chord_status order_items(chord_jinja *vm, const char *op, chord_value a, chord_value b, int *out)
@@ -262,7 +262,7 @@ chord_status chord_cursor_next(chord_jinja *vm, chord_cursor *c, chord_value *ou
     case CHORD_V_TEXT: {
         uint32_t code;
         size_t used = chord_utf8_decode(v.text + c->at, v.len - c->at, &code);
-        *out = chord_text_part(v, c->at, c->at + used);
+        *out = chord_text(v.text + c->at, used); /* the characters of markup are plain strings */
         c->at += used;
         return CHORD_OK;
     }

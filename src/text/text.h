@@ -60,7 +60,9 @@ chord_status chord_json_quote(chord_buffer *out, const char *text, size_t len, c
 /* Settings: trim_blocks, lstrip_blocks, loop controls, keep_trailing_newline off; raise_exception, strftime_now, tojson (ensure_ascii off), namespace, range,
  * dict, cycler and joiner where published templates use them. Sandboxed, at most CHORD_TEMPLATE_STEPS_MAX steps, output and memory up to the ceilings given.
  * A construct we lack is CHORD_UNSUPPORTED with line and column; raise_exception is CHORD_INVALID with its message; a syntax error CHORD_CORRUPT. */
+#ifndef CHORD_TEMPLATE_STEPS_MAX /* fuzzing lowers it */
 #define CHORD_TEMPLATE_STEPS_MAX 20000000ull
+#endif
 #define CHORD_TEMPLATE_OUTPUT_MAX (16 * CHORD_MIB)
 #define CHORD_TEMPLATE_MEMORY_MAX (64 * CHORD_MIB)
 typedef struct chord_template_args {

@@ -1,4 +1,5 @@
 """reference_jinja - chat templates rendered by Python's jinja2, set up as Hugging Face's transformers does it."""
+
 import datetime, json
 import jinja2, jinja2.ext, jinja2.nodes, jinja2.sandbox
 
@@ -9,6 +10,7 @@ class Raised(jinja2.exceptions.TemplateError):
 
 class Generation(jinja2.ext.Extension):
     """{% generation %}: a call block whose body is rendered where it stands."""
+
     tags = {"generation"}
 
     def parse(self, parser):
@@ -25,18 +27,30 @@ def environment(now):
         raise Raised(message)
 
     def tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+        return json.dumps(
+            value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+        )
 
-    env = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
+    env = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
+    )
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
-    env.globals["strftime_now"] = lambda form: datetime.datetime.fromtimestamp(now, datetime.timezone.utc).replace(tzinfo=None).strftime(form)
+    env.globals["strftime_now"] = (
+        lambda form: datetime.datetime.fromtimestamp(now, datetime.timezone.utc).replace(tzinfo=None).strftime(form)
+    )
     return env
 
 
 def render(text, root, open_reply, bos, eos, now):
     """("ok", text), or ("syntax" | "raised" | "error", message)."""
-    variables = {"tools": None, "documents": None, "add_generation_prompt": open_reply, "bos_token": bos, "eos_token": eos} | root
+    variables = {
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": open_reply,
+        "bos_token": bos,
+        "eos_token": eos,
+    } | root
     try:
         out = environment(now).from_string(text).render(**variables)
         out.encode()

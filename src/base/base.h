@@ -232,5 +232,7 @@ uint32_t chord_cpu_features(void);
 uint32_t chord_cpu_cores(void);
 /* Anonymous + shared + page-table + kernel-stack bytes of this process now; 0 where unknown. */
 uint64_t chord_process_bytes(void);
+/* Pages this process had to wait for from a disk since it began; 0 where unknown. */
+uint64_t chord_process_major_faults(void);
 
 #endif

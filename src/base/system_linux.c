@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
+#include <sys/resource.h>
 
 #define PATH_BYTES 4096
 #define LINE_BYTES 4096
@@ -255,6 +256,12 @@ uint64_t chord_linux_memory_available(const char *root)
 }
 
 uint64_t chord_memory_available_bytes(void) { return chord_linux_memory_available(""); }
+
+uint64_t chord_process_major_faults(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_majflt : 0;
+}
 
 uint64_t chord_process_bytes(void)
 {

@@ -238,6 +238,7 @@ uint32_t chord_cpu_cores(void) { return 1; }
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
+uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * WASM_PAGE; }
 
 /* A module cannot ask how far its memory may grow: this is what its addresses reach, and allocation tells the truth. */

@@ -125,8 +125,9 @@ static chord_status run_chunk(chord_chunk *c, const chord_forward_args *args, ui
     net->pass_open = false;
     chord_status ended = chord_pager_pass_end(net->pager, status == CHORD_OK ? err : NULL);
     if (status == CHORD_OK) status = ended;
-    if (status == CHORD_OK) s->length += c->count;
-    return status;
+    if (status != CHORD_OK) return status;
+    s->length += c->count;
+    return chord_network_watch_map(net, err);
 }
 
 /* Tokens of the next chunk: as many as fit, but no more wanted rows than the logits buffer holds. */

@@ -85,6 +85,9 @@ struct chord_network {
     chord_plan plan;
     chord_store *stores[CHORD_GGUF_SHARDS_MAX];
     chord_pager *pager;
+    chord_pager_config pager_config; /* as the pager was opened */
+    uint32_t passes;
+    uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
     chord_sequence *sequences;
@@ -137,6 +140,9 @@ chord_status chord_bind_layer(chord_blueprint *print, const chord_gguf *gguf, ui
 chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf, uint64_t budget_bytes, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* network.c: called after each pass; a mapping that keeps faulting after the first pass is left for streamed tiles. */
+chord_status chord_network_watch_map(chord_network *net, chord_error *err);
 
 /* scratch.c */
 uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows, uint32_t threads, chord_scratch *out);

@@ -214,17 +214,62 @@ static chord_status open_scratch(chord_network *net, chord_error *err)
     return CHORD_OK;
 }
 
+static chord_status start_pager(chord_network *net, const chord_pager_config *config, chord_error *err)
+{
+    chord_pager *pager;
+    CHORD_TRY(chord_pager_open(config, &pager, err));
+    chord_pager_close(net->pager);
+    net->pager = pager;
+    net->pager_config = *config;
+    return CHORD_OK;
+}
+
 static chord_status open_pager(chord_network *net, const chord_network_config *config, chord_error *err)
 {
     uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes;
     chord_pager_config pager = pager_config(config, &net->print, config->budget_bytes - spent, net->plan.mapped);
     for (uint32_t i = 0; i < pager.shards; i++) net->stores[i] = chord_gguf_store(config->gguf, i);
     pager.stores = net->stores;
-    CHORD_TRY(chord_pager_open(&pager, &net->pager, err));
+    CHORD_TRY(start_pager(net, &pager, err));
     net->pass_tiles = net->print.tile_count;
     CHORD_TRY(chord_pager_pass_begin(net->pager, net->pass_list, net->pass_tiles, err));
     net->pass_open = true;
     return CHORD_OK;
+}
+
+/* Waits for the disk after the first pass before the map is left. A map that stays has none; in too little memory the kernel's readahead hides
+ * most of them (SmolLM2 in 60 MiB: 1 to 16 a pass), so they are added up. */
+#define MAJOR_FAULTS_MAX 12u
+
+/* The system takes mapped pages away faster than passes come round: there is less memory than was promised. Half of what is free now,
+ * and no more than was planned, becomes pins and ring; the least that works if nothing is free. */
+static chord_status leave_map(chord_network *net, chord_error *err)
+{
+    chord_pager_config config = net->pager_config;
+    chord_pager_plan plan;
+    config.mapped = false;
+    CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
+    uint64_t free_bytes = chord_memory_available_bytes() / 2;
+    config.memory_bytes = chord_min_u64(config.memory_bytes, chord_max_u64(free_bytes, plan.memory_bytes_min));
+    if (config.memory_bytes < net->print.weight_bytes && config.memory_bytes > free_bytes)
+        config.memory_bytes = plan.memory_bytes_min;
+    CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
+    CHORD_TRY(start_pager(net, &config, err));
+    net->plan.mapped = false;
+    net->plan.resident_bytes = plan.pinned_bytes;
+    net->plan.window_bytes = plan.ring_bytes;
+    net->plan.streamed_bytes_per_pass = plan.streamed_bytes_per_pass;
+    net->plan.tiles_pinned = plan.pinned_tiles;
+    net->plan.ring_slots = plan.ring_slots;
+    return CHORD_OK;
+}
+
+chord_status chord_network_watch_map(chord_network *net, chord_error *err)
+{
+    if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK; /* packed tiles have left the map after their first pass */
+    uint64_t now = chord_process_major_faults();
+    if (net->passes++ == 0) net->major_faults = now;
+    return now - net->major_faults > MAJOR_FAULTS_MAX ? leave_map(net, err) : CHORD_OK;
 }
 
 static chord_status open_parts(chord_network *net, const chord_network_config *config, chord_error *err)

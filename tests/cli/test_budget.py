@@ -58,6 +58,14 @@ def sweep():
         check(stats["peak_bytes"] <= stats["budget_bytes"] <= limit,
               f"{what}: peak {stats['peak_bytes']}, budget {stats['budget_bytes']}, limit {limit}")
         print(f"{what}: peak {stats['peak_bytes'] / MIB:.1f} MiB (cgroup {result.peak_bytes / MIB:.1f}), hash {answer['logits_hash']}")
+    if cgroup.available():  # a budget that lies, and pages kept in the map: it must notice and stream
+        result = cgroup.run(60 * MIB, command(700 * MIB, "--no-repack"))
+        check(result.code == 0, f"a map in too little memory: exit {result.code}: {result.err.strip()[-300:]}")
+        if result.code == 0:
+            answer = json.loads(result.out)
+            hashes.add(answer["logits_hash"])
+            check(not answer["stats"]["mapped"], "a map that keeps faulting was not left")
+            print(f"mapped in 60 MiB: left for streamed tiles, hash {answer['logits_hash']}")
     check(len(hashes) == 1, f"hashes differ: {hashes}")
 
 

@@ -1,5 +1,5 @@
-/* acts.c - activations prepared once for all weights that read them: quantised as the specification says, their sums, and
- * groups of tokens interleaved for the multiplication of many. */
+/* acts.c - activations prepared once for all weights that read them: quantised as the specification says, their sums,
+ * and groups of tokens interleaved for the multiplication of many. */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
@@ -68,7 +68,8 @@ static void interleave(const uint8_t *src, uint64_t token_bytes, uint32_t dwords
             u32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
             u32x4 ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
             u32x4 turned[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
-                               __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5), __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
+                               __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5),
+                               __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
             for (uint32_t i = 0; i < 4; i++) memcpy(out + 4 * (CHORD_GROUP * (k + i) + t), &turned[i], sizeof(u32x4));
         }
     for (; k < dwords; k++)
@@ -87,7 +88,8 @@ static void fill_group(const chord_acts *acts, const chord_acts_layout *l, uint3
     const uint8_t *sums32 = base + l->sums32 + (uint64_t)first * (n / 32) * 2;
     if (acts->kind == CHORD_ACT_Q8_256) {
         interleave(sums32, n / 32 * 2ull, n / 64, tokens, group + l->group_mins32);
-        interleave(base + l->sums + (uint64_t)first * (n / 16) * 2, n / 16 * 2ull, n / 32, tokens, group + l->group_mins16);
+        interleave(base + l->sums + (uint64_t)first * (n / 16) * 2, n / 16 * 2ull, n / 32, tokens,
+                   group + l->group_mins16);
         return;
     }
     for (uint32_t k = 0; k < n / 32; k++)
@@ -111,7 +113,8 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
     bool finite = true;
     if (acts->kind == CHORD_ACT_F32) {
         acts->x = x;
-        for (uint64_t i = (uint64_t)first * n; i < (uint64_t)end * n; i++) finite &= __builtin_fabsf(x[i]) <= __FLT_MAX__;
+        for (uint64_t i = (uint64_t)first * n; i < (uint64_t)end * n; i++)
+            finite &= __builtin_fabsf(x[i]) <= __FLT_MAX__;
         return finite;
     }
     chord_acts_layout l = chord_acts_layout_of(acts->kind, n, acts->tokens_max);

@@ -1,4 +1,5 @@
-/* acts_body.h - quantising activations and summing them, in the compiler's vectors; a file defines CHORD_ISA and includes this. */
+/* acts_body.h - quantising activations and summing them, in the compiler's vectors; a file defines CHORD_ISA and
+ * includes this. */
 
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -31,7 +32,8 @@ LARGER(16)
 LARGER(8)
 LARGER(4)
 
-/* The same as chord_ref_quantize by vectors: magnitudes compare like their bits, and a maximum of integers may be taken in any order. */
+/* The same as chord_ref_quantize by vectors: magnitudes compare like their bits, and a maximum of integers may be taken
+ * in any order. */
 static inline bool quantize_block(const float *x, uint32_t block, int8_t *q, float *d)
 {
     s32x16 tops = {0};
@@ -40,7 +42,8 @@ static inline bool quantize_block(const float *x, uint32_t block, int8_t *q, flo
     }
     s32x8 eight = larger8(__builtin_shufflevector(tops, tops, 0, 1, 2, 3, 4, 5, 6, 7),
                           __builtin_shufflevector(tops, tops, 8, 9, 10, 11, 12, 13, 14, 15));
-    s32x4 four = larger4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+    s32x4 four =
+        larger4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
     four = larger4(four, __builtin_shufflevector(four, four, 2, 3, 0, 1));
     int32_t top = four[0] > four[1] ? four[0] : four[1];
     float amax;
@@ -78,7 +81,8 @@ static inline s16x8 pair_sums(const int8_t *q)
     s16x8 sum = __builtin_shufflevector(wide, wide, 0, 1, 2, 3, 4, 5, 6, 7) +
                 __builtin_shufflevector(wide, wide, 8, 9, 10, 11, 12, 13, 14, 15);
     sum += __builtin_shufflevector(sum, sum, 4, 5, 6, 7, 0, 1, 2, 3);
-    return __builtin_shufflevector(sum, sum, 0, 2, 0, 2, 0, 2, 0, 2) + __builtin_shufflevector(sum, sum, 1, 3, 1, 3, 1, 3, 1, 3);
+    return __builtin_shufflevector(sum, sum, 0, 2, 0, 2, 0, 2, 0, 2) +
+           __builtin_shufflevector(sum, sum, 1, 3, 1, 3, 1, 3, 1, 3);
 }
 
 void NAME(chord_sum)(const chord_acts *acts, const chord_acts_layout *l, uint32_t token)
@@ -92,7 +96,8 @@ void NAME(chord_sum)(const chord_acts *acts, const chord_acts_layout *l, uint32_
     int16_t factor = (int16_t)-(1 << CHORD_PAIR_SHIFT(l->pair_columns));
     for (uint32_t k = 0; k < n / 32; k++) {
         s16x8 a = pair_sums(q + 32 * k), b = pair_sums(q + 32 * k + 16);
-        s16x8 sum = __builtin_shufflevector(a, b, 0, 8, 0, 8, 0, 8, 0, 8) + __builtin_shufflevector(a, b, 1, 9, 1, 9, 1, 9, 1, 9);
+        s16x8 sum = __builtin_shufflevector(a, b, 0, 8, 0, 8, 0, 8, 0, 8) +
+                    __builtin_shufflevector(a, b, 1, 9, 1, 9, 1, 9, 1, 9);
         s16x8 pair = each == 2 ? a + b : __builtin_shufflevector(a, b, 0, 1, 8, 9, 0, 1, 8, 9);
         pair *= factor;
         if (each == 2) memcpy(pairs + 2 * k, &pair, 4);

@@ -1,5 +1,6 @@
 /* blocks.h - the block formats as they lie in a file (little endian, no padding, 2-byte aligned at best).
- * Sizes and field order as in ggml-common.h; how the numbers are meant is said by formats.c (dequantise) and ref.c (dot). */
+ * Sizes and field order as in ggml-common.h; how the numbers are meant is said by formats.c (dequantise) and ref.c
+ * (dot). */
 #ifndef CHORD_QUANT_BLOCKS_H
 #define CHORD_QUANT_BLOCKS_H
 
@@ -104,7 +105,8 @@ static inline float chord_bf16_to_f32(uint16_t half)
     return value;
 }
 
-/* Scale and minimum of sub-block s (0..7) of Q4_K and Q5_K: six bits each, the upper four's high bits spread over the lower ones. */
+/* Scale and minimum of sub-block s (0..7) of Q4_K and Q5_K: six bits each, the upper four's high bits spread over the
+ * lower ones. */
 static inline void chord_scale_min(const uint8_t packed[12], uint32_t s, int32_t *scale, int32_t *min)
 {
     if (s < 4) {

@@ -34,14 +34,16 @@ const uint32_t chord_float_kernel_count = CHORD_COUNT(chord_float_kernels) - 1;
 static const chord_panel_kernel *panel_kernel(chord_type type, uint32_t cpu)
 {
     for (uint32_t k = 0; k < chord_panel_kernel_count; k++)
-        if (chord_panel_kernels[k].type == type && (chord_panel_kernels[k].cpu & ~cpu) == 0) return &chord_panel_kernels[k];
+        if (chord_panel_kernels[k].type == type && (chord_panel_kernels[k].cpu & ~cpu) == 0)
+            return &chord_panel_kernels[k];
     return NULL;
 }
 
 static const chord_float_kernel *float_kernel(chord_type type, uint32_t cpu)
 {
     for (uint32_t k = 0; k < chord_float_kernel_count; k++)
-        if (chord_float_kernels[k].type == type && (chord_float_kernels[k].cpu & ~cpu) == 0) return &chord_float_kernels[k];
+        if (chord_float_kernels[k].type == type && (chord_float_kernels[k].cpu & ~cpu) == 0)
+            return &chord_float_kernels[k];
     return NULL;
 }
 
@@ -49,8 +51,8 @@ bool chord_rows_packs(chord_type type, uint32_t cpu) { return panel_kernel(type,
 
 /* ---- scratch ----------------------------------------------------------------------------------- */
 
-/* Sums of a panel for up to CHORD_TOKENS_AT_ONCE tokens, a packed slice, an unpacked chunk; and the sixteen rows that are
- * being packed in place, which the others never need at the same time. */
+/* Sums of a panel for up to CHORD_TOKENS_AT_ONCE tokens, a packed slice, an unpacked chunk; and the sixteen rows that
+ * are being packed in place, which the others never need at the same time. */
 #define SCRATCH_ACC (CHORD_TOKENS_AT_ONCE * 16ull * sizeof(float))
 #define SCRATCH_SLICE (CHORD_CHUNK / 32 * 16ull * sizeof(chord_block_q8_0))
 
@@ -73,9 +75,10 @@ typedef struct walk {
     uint8_t *slice, *unpacked;
 } walk;
 
-/* Bytes ahead of a packed panel's reader. The panel is one linear stream, yet the processor's own prefetching fell short of memory's
- * speed by a fifth; this distance was the best of 0.5 to 4 KiB. Sixteen rows that are still to be packed are read as sixteen streams:
- * of those the next panel is prefetched, linearly. Past the end of the rows a prefetch does no harm. */
+/* Bytes ahead of a packed panel's reader. The panel is one linear stream, yet the processor's own prefetching fell
+ * short of memory's speed by a fifth; this distance was the best of 0.5 to 4 KiB. Sixteen rows that are still to be
+ * packed are read as sixteen streams: of those the next panel is prefetched, linearly. Past the end of the rows a
+ * prefetch does no harm. */
 #define PREFETCH 2048
 
 /* Tokens [first, first + tokens) times one panel, into acc. */
@@ -93,15 +96,16 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
         job.panel = at->panel + (uint64_t)b * 16 * info->block_bytes;
         job.ahead = job.panel + (at->packed ? PREFETCH : 16ull * blocks * info->block_bytes);
         if (!at->packed) {
-            chord_pack_slice(at->w->type, at->panel, (uint64_t)blocks * info->block_bytes, at->rows, b, job.blocks, at->slice);
+            chord_pack_slice(at->w->type, at->panel, (uint64_t)blocks * info->block_bytes, at->rows, b, job.blocks,
+                             at->slice);
             job.panel = at->slice;
         }
         (few ? at->kernel->few : at->kernel->many)(&job);
     }
 }
 
-static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride,
-                       uint8_t *scratch)
+static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, const chord_acts *x, float *out,
+                       uint64_t out_stride, uint8_t *scratch)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint64_t row_bytes = (uint64_t)(w->n / info->block_elems) * info->block_bytes;
@@ -142,7 +146,8 @@ static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, 
     }
 }
 
-void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch, uint32_t cpu)
+void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
+                    uint32_t cpu)
 {
     const chord_panel_kernel *panel = panel_kernel(w->type, cpu);
     const chord_float_kernel *rows = float_kernel(w->type, cpu);

@@ -1,5 +1,6 @@
-/* float_body.h - rows of floats times float activations: sixteen strided lanes, multiply then add, then the lanes are halved
- * (quant.h). A file float_ISA.c defines CHORD_ISA, LANES (lanes in a vector), vf, load_f16(p) and load_bf16(p) of LANES values.
+/* float_body.h - rows of floats times float activations: sixteen strided lanes, multiply then add, then the lanes are
+ * halved (quant.h). A file float_ISA.c defines CHORD_ISA, LANES (lanes in a vector), vf, load_f16(p) and load_bf16(p)
+ * of LANES values.
  *
  * Up to four tokens: one row at a time, as memory likes it. More: blocks of rows and tokens, as the caches like it. */
 
@@ -50,7 +51,8 @@ INLINE void add_tail(chord_type type, const uint8_t *row, const float *x, uint32
 }
 
 /* A row times m tokens: the row is one stream from memory. */
-INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out, uint64_t out_stride)
+INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out,
+                    uint64_t out_stride)
 {
     vf acc[FEW][HALVES] = {0};
     uint32_t whole = n / 16 * 16;
@@ -69,9 +71,10 @@ INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float
     }
 }
 
-/* Columns [first, end) of two rows times four tokens, one vector of lanes at a time: eight sums in registers. lanes[row][token][16]. */
-INLINE void add_tile(chord_type type, const uint8_t *row0, const uint8_t *row1, const float *x, uint32_t n, uint32_t first,
-                     uint32_t end, float lanes[2][FEW][16])
+/* Columns [first, end) of two rows times four tokens, one vector of lanes at a time: eight sums in registers.
+ * lanes[row][token][16]. */
+INLINE void add_tile(chord_type type, const uint8_t *row0, const uint8_t *row1, const float *x, uint32_t n,
+                     uint32_t first, uint32_t end, float lanes[2][FEW][16])
 {
     for (uint32_t h = 0; h < HALVES; h++) {
         vf acc[2][FEW];
@@ -94,9 +97,10 @@ INLINE void add_tile(chord_type type, const uint8_t *row0, const uint8_t *row1, 
     }
 }
 
-/* Up to ROWS rows times four tokens: in chunks of columns, so that the tokens' stay in the first-level cache for all rows. */
-INLINE void dot_block(chord_type type, const uint8_t *w, uint64_t row_bytes, uint32_t n, uint32_t rows, const float *x, float *out,
-                      uint64_t out_stride)
+/* Up to ROWS rows times four tokens: in chunks of columns, so that the tokens' stay in the first-level cache for all
+ * rows. */
+INLINE void dot_block(chord_type type, const uint8_t *w, uint64_t row_bytes, uint32_t n, uint32_t rows, const float *x,
+                      float *out, uint64_t out_stride)
 {
     float lanes[ROWS + 1][FEW][16];
     uint32_t whole = n / 16 * 16;
@@ -104,7 +108,8 @@ INLINE void dot_block(chord_type type, const uint8_t *w, uint64_t row_bytes, uin
     for (uint32_t i = 0; i < whole; i += CHUNK)
         for (uint32_t r = 0; r < rows; r += 2) { /* an odd last row is paired with itself */
             const uint8_t *row = w + r * row_bytes;
-            add_tile(type, row, r + 1 < rows ? row + row_bytes : row, x, n, i, whole - i < CHUNK ? whole : i + CHUNK, lanes + r);
+            add_tile(type, row, r + 1 < rows ? row + row_bytes : row, x, n, i, whole - i < CHUNK ? whole : i + CHUNK,
+                     lanes + r);
         }
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t t = 0; t < FEW; t++) {
@@ -113,8 +118,8 @@ INLINE void dot_block(chord_type type, const uint8_t *w, uint64_t row_bytes, uin
         }
 }
 
-INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out,
-                     uint64_t out_stride)
+INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens,
+                     float *out, uint64_t out_stride)
 {
     uint64_t row_bytes = (uint64_t)n * (type == CHORD_TYPE_F32 ? 4 : 2);
     uint32_t blocked = tokens > FEW ? tokens / FEW * FEW : 0, left = tokens - blocked;
@@ -133,13 +138,13 @@ INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t row
     }
 }
 
-#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                                       \
-    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out, \
-                                 uint64_t out_stride);                                                                   \
-    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out, \
-                                 uint64_t out_stride)                                                                    \
-    {                                                                                                                    \
-        dot_rows(CHORD_TYPE_##format, w, n, rows, x, tokens, out, out_stride);                                           \
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                                     \
+    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens,         \
+                                 float *out, uint64_t out_stride);                                                     \
+    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens,         \
+                                 float *out, uint64_t out_stride)                                                      \
+    {                                                                                                                  \
+        dot_rows(CHORD_TYPE_##format, w, n, rows, x, tokens, out, out_stride);                                         \
     }
 
 CHORD_FLOAT_FORMATS(CHORD_FLOAT_KERNEL, CHORD_ISA, 0)

@@ -1,8 +1,8 @@
-/* pack.c - rows to panels and back. A packed panel is a sequence of block columns; in each, every field of the block stands for
- * sixteen rows at once, first all rows' first dword, then all rows' second ... so that one vector load is the same dword of
- * sixteen (or eight, or four) rows. f16 fields come first, as sixteen halves. Nothing changes but the order of the bytes,
- * except that the 32 high bits of Q5_0 and Q5_1 are rearranged: bit 8 b + s of the dword belongs to element 4 s + b, so that
- * (dword >> s) & 0x01010101 is the high bits of the four elements of step s.
+/* pack.c - rows to panels and back. A packed panel is a sequence of block columns; in each, every field of the block
+ * stands for sixteen rows at once, first all rows' first dword, then all rows' second ... so that one vector load is
+ * the same dword of sixteen (or eight, or four) rows. f16 fields come first, as sixteen halves. Nothing changes but the
+ * order of the bytes, except that the 32 high bits of Q5_0 and Q5_1 are rearranged: bit 8 b + s of the dword belongs to
+ * element 4 s + b, so that (dword >> s) & 0x01010101 is the high bits of the four elements of step s.
  *
  * The vectors are the compiler's (16 bytes), so this is one source for every instruction set. */
 #include "quant/blocks.h"
@@ -12,7 +12,8 @@
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
-/* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen rows. */
+/* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen
+ * rows. */
 typedef struct field {
     uint8_t unit;   /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged */
     uint8_t count;  /* how many */
@@ -21,8 +22,8 @@ typedef struct field {
     uint16_t step;  /* slots from one to the next */
 } field;
 
-/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, two dwords of low bits and the one of high
- * bits for both. */
+/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, two dwords of low bits and
+ * the one of high bits for both. */
 #define FIELDS_Q4_0(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
 #define FIELDS_Q4_1(X) X(2, 2, 0, 0, 2) X(4, 4, 4, 4, 4)
 #define FIELDS_Q5_0(X) X(2, 1, 0, 0, 2) X(5, 1, 2, 2, 4) X(4, 4, 6, 6, 4)
@@ -67,7 +68,8 @@ INLINE u32x4 swap_bits(u32x4 v, uint32_t mask, uint32_t shift)
     return v ^ changed ^ changed << shift;
 }
 
-/* Bit 4 s + b -> 8 b + s: the five bits of the position turn by two, which takes four exchanges (0 1, 0 2, 1 3, 2 4). */
+/* Bit 4 s + b -> 8 b + s: the five bits of the position turn by two, which takes four exchanges (0 1, 0 2, 1 3, 2 4).
+ */
 INLINE u32x4 high_bits_to_steps(u32x4 v)
 {
     v = swap_bits(v, 0x22222222u, 1);
@@ -110,7 +112,8 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
     uint64_t from = block + f.from;
     if (f.unit == 2) {
         for (uint32_t k = 0; k < f.count; k++)
-            for (uint32_t r = 0; r < 4; r++) memcpy(dst + 16 * (f.slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
+            for (uint32_t r = 0; r < 4; r++)
+                memcpy(dst + 16 * (f.slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
         return;
     }
     uint64_t step = 16ull * f.step;

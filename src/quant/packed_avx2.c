@@ -1,8 +1,12 @@
-/* packed_avx2.c - AVX2 without VNNI: u8 x s8 pairs are summed in 16 bits (vpmaddubsw), several steps before one vpmaddwd widens.
+/* packed_avx2.c - AVX2 without VNNI: pairs of products u8 x s8 are summed in 16 bits (vpmaddubsw), several steps before
+ * one vpmaddwd widens.
  *
- * Why nothing saturates: a pair is at most 63 * 127 * 2 = 16002. Sums of pairs are added with wrap-around, so only the final value
- * of a part must fit: nibbles 8 steps * 2 * 15 * 127 = 30480; with an offset the weights are signed, 5 bits 8 * 2 * 16 * 127 =
- * 32512, 6 bits in groups of 16 4 * 2 * 32 * 127 = 32512; 5 bits without an offset in groups of 16, 4 * 2 * 31 * 127 = 31496. */
+ * Why nothing saturates: a pair is at most 63 * 127 * 2 = 16002. Pairs are added with wrap-around, so only the final
+ * value of a 16-bit sum must fit; it holds two products of each step:
+ *   nibbles, 8 steps                      16 * 15 * 127 = 30480
+ *   5 bits with an offset, 8 steps        16 * 16 * 127 = 32512
+ *   5 bits without an offset, 4 steps      8 * 31 * 127 = 31496
+ *   6 bits with an offset, 4 steps         8 * 32 * 127 = 32512 */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
@@ -72,7 +76,10 @@ static inline vi signed_step(vi acc, vb w, vb a)
     return acc + dot_pairs((vb)pairs, (vb)_mm256_set1_epi16(1));
 }
 
-static inline vf load_f16(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+static inline vf load_f16(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
 static inline vf to_float(vi v) { return _mm256_cvtepi32_ps((__m256i)v); }
 
 #include "quant/packed_body.h"

@@ -27,7 +27,10 @@ static inline part part_start(vb pairs, int32_t up)
     vi sum = dot_pairs(pairs, (vb)_mm512_set1_epi16(up >= 0 ? (int16_t)(1 << up) : 1));
     return up >= 0 ? sum : sum >> -up; /* exact: sums of multiples */
 }
-static inline part part_step(part p, vb w, vb a) { return (part)_mm512_dpbusd_epi32((__m512i)p, (__m512i)w, (__m512i)a); }
+static inline part part_step(part p, vb w, vb a)
+{
+    return (part)_mm512_dpbusd_epi32((__m512i)p, (__m512i)w, (__m512i)a);
+}
 static inline void part_steps(part p[1], const vb w[1], vb a) { p[0] = part_step(p[0], w[0], a); }
 static inline vi part_total(part p) { return p; }
 static inline vi part_scaled(part p, vb scale) { return p * (vi)scale; }
@@ -43,7 +46,10 @@ static inline vb byte_pair(vb dwords, uint32_t i)
 
 static inline vi signed_step(vi acc, vb w, vb a) { return part_step(acc, (vb)((vu)w ^ 0x80808080u), a); }
 
-static inline vf load_f16(const uint8_t *p) { return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+static inline vf load_f16(const uint8_t *p)
+{
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
 static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 
 #include "quant/packed_body.h"

@@ -1,17 +1,18 @@
 /* quant.h - block formats: the reference that defines every result to the last bit, and faster spellings of it.
  *
  * The rule ("canonical arithmetic"), for a weight row w and one activation row x of n columns:
- *  - x is quantised first (formats with blocks of 32: blocks of 32; K-quants: blocks of 256): amax = max |x|, d = amax / 127 in
- *    f32, q = round-to-nearest-even(x * (127 / amax)); q and d are 0 where amax is 0, or so small that 127 / amax overflows. A NaN or
- *    infinity is reported.
+ *  - x is quantised first (formats with blocks of 32: blocks of 32; K-quants: blocks of 256): amax = max |x|,
+ *    d = amax / 127 in f32, q = round-to-nearest-even(x * (127 / amax)); q and d are 0 where amax is 0, or so small
+ *    that 127 / amax overflows. A NaN or infinity is reported.
  *  - inside one block everything is exact in int32, sub-scales and the sums for minimums included;
  *  - per block, in this order, every operation rounded by itself (no FMA):
  *      acc = acc + (d_w * d_x) * (float)isum
  *      acc = acc - (dmin_w * d_x) * (float)msum     (K-quants with minimums)
  *      acc = acc + (m_w * d_x) * (float)asum        (Q4_1, Q5_1; asum = sum of q over the block)
  *  - one accumulator per row starting at +0, blocks first to last.
- *  - F32, F16, BF16 rows: x stays f32; 16 strided lanes (lane i sums w[16k+i] * x[16k+i], multiply then add, k ascending; a tail shorter than
- *    16 fills the first lanes), then lanes are halved: 16 -> 8 (i + (i+8)) -> 4 -> 2 -> 1.
+ *  - F32, F16, BF16 rows: x stays f32; 16 strided lanes (lane i sums w[16k+i] * x[16k+i], multiply then add, k
+ *    ascending; a tail shorter than 16 fills the first lanes), then lanes are halved: 16 -> 8 (i + (i+8)) -> 4 -> 2
+ *    -> 1.
  * A row's result never depends on which rows or columns are computed beside it.
  *
  * Packed layout: 16 rows ("a panel") interleaved so that lane = row; a panel takes exactly the bytes of its 16 rows, so
@@ -35,8 +36,8 @@ const chord_format_ops *chord_format_get(chord_type type);
 /* "F32, F16, BF16, Q4_0, ..." for error sentences. */
 const char *chord_format_list(void);
 
-/* The activations of up to tokens_max rows of n columns, prepared once for all weights that read them. Memory is given by the
- * caller: chord_act_bytes() bytes, 64-byte aligned. What lies inside is the kernels' business. */
+/* The activations of up to tokens_max rows of n columns, prepared once for all weights that read them. Memory is given
+ * by the caller: chord_act_bytes() bytes, 64-byte aligned. What lies inside is the kernels' business. */
 typedef struct chord_acts {
     chord_act kind;
     uint32_t n, tokens, tokens_max;
@@ -48,12 +49,13 @@ typedef struct chord_acts {
 } chord_acts;
 uint64_t chord_act_bytes(chord_act kind, uint32_t n, uint32_t tokens_max);
 void chord_acts_init(chord_acts *acts, chord_act kind, uint32_t n, uint32_t tokens_max, void *memory);
-/* Fill rows [first, end) of acts from x (tokens, n); set acts->tokens before. Workers may take disjoint ranges whose bounds are multiples of
- * 8 (or the end). false: a NaN or an infinity was met. */
+/* Fill rows [first, end) of acts from x (tokens, n); set acts->tokens before. Workers may take disjoint ranges whose
+ * bounds are multiples of 8 (or the end). false: a NaN or an infinity was met. */
 bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t end, uint32_t cpu);
 
 /* out[t * out_stride + r] = w[r] . x[t] for rows r in [0, rows) and all tokens t.
- * packed: the rows' whole panels are in packed layout. scratch: chord_rows_scratch_bytes() bytes of the worker's own, 64-byte aligned. */
+ * packed: the rows' whole panels are in packed layout. scratch: chord_rows_scratch_bytes() bytes of the worker's own,
+ * 64-byte aligned. */
 typedef struct chord_rows {
     chord_type type;
     const uint8_t *data; /* 2-byte aligned */
@@ -61,7 +63,8 @@ typedef struct chord_rows {
     uint32_t rows;
     bool packed;
 } chord_rows;
-void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch, uint32_t cpu);
+void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
+                    uint32_t cpu);
 uint64_t chord_rows_scratch_bytes(uint32_t n_max);
 
 /* True when this format gains from packing with these CPU features. */

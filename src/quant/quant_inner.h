@@ -1,5 +1,5 @@
-/* quant_inner.h - what the files of this room share: the specification's entry points, the layout of prepared activations, and the
- * shape of a fast kernel. */
+/* quant_inner.h - what the files of this room share: the specification's entry points, the layout of prepared
+ * activations, and the shape of a fast kernel. */
 #ifndef CHORD_QUANT_INNER_H
 #define CHORD_QUANT_INNER_H
 
@@ -15,19 +15,21 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
 
 /* ---- acts.c: prepared activations -------------------------------------------------------------- */
 
-/* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups of
- * CHORD_GROUP tokens. */
+/* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups
+ * of CHORD_GROUP tokens. */
 #define CHORD_FEW 4u
 #define CHORD_GROUP 8u
 
 /* Offsets into the memory of chord_acts. Token-major arrays: q, d and sums as quant.h says; and
- *   pairs   dwords of two int16, one per 32 (Q8_32) or 16 (Q8_256) columns: the sums of the q whose column is 0 or 1, and 2 or 3,
- *           modulo 4, times -2^3 or -2^5: what weights stored with an offset of 8 or 32 start their running sum with.
- *   sums32  int16 per 32 columns.
- * Per group of CHORD_GROUP tokens, when there are more than CHORD_FEW, the same interleaved by token, a dword per token:
- *   group_q [n / 4], group_pairs, group_d float [n / block],
- *   group_mins32: Q8_32: float sums of 32 [n / 32]; Q8_256: int16 pairs of sums of 32 [n / 64]
- *   group_mins16: Q8_256: int16 pairs of sums of 16 [n / 32] */
+ *   pairs        dwords of two int16, one per 32 (Q8_32) or 16 (Q8_256) columns: the sums of the q whose column is 0 or
+ *                1, and 2 or 3, modulo 4, times -2^3 or -2^5: what weights stored with an offset of 8 or 32 start with
+ *   sums32       int16 per 32 columns
+ * Per group of CHORD_GROUP tokens, when there are more than CHORD_FEW, interleaved by token, a dword for each:
+ *   group_q      [n / 4], four q
+ *   group_pairs  as pairs
+ *   group_d      [n / block], float
+ *   group_mins32 Q8_32: [n / 32], the sums of 32 as floats; Q8_256: [n / 64], two sums of 32 as int16
+ *   group_mins16 Q8_256: [n / 32], two sums of 16 as int16 */
 typedef struct chord_acts_layout {
     uint32_t block, pair_columns;
     uint64_t q, d, sums, pairs, sums32, groups, bytes;
@@ -36,7 +38,8 @@ typedef struct chord_acts_layout {
 #define CHORD_PAIR_SHIFT(columns) ((columns) == 32 ? 3 : 5)
 chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t tokens_max);
 
-/* `count` blocks of a row, as chord_ref_quantize; and the sums of a token's q, all arrays. One spelling per instruction set. */
+/* `count` blocks of a row, as chord_ref_quantize; and the sums of a token's q, all arrays. One spelling per instruction
+ * set. */
 bool chord_quantize_any(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d);
 bool chord_quantize_avx2(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d);
 void chord_sum_any(const chord_acts *acts, const chord_acts_layout *l, uint32_t token);
@@ -44,7 +47,8 @@ void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t
 
 /* ---- pack.c ------------------------------------------------------------------------------------ */
 
-/* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows` repeat the last row. */
+/* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows`
+ * repeat the last row. */
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst);
 /* One row of a packed panel back in the file's layout. */
@@ -52,8 +56,8 @@ void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, ui
 
 /* ---- fast kernels ------------------------------------------------------------------------------ */
 
-/* `blocks` blocks of a packed panel, from block `first_block` of the activation rows on. acc[t][lane] is added to, t counting
- * from first_token. */
+/* `blocks` blocks of a packed panel, from block `first_block` of the activation rows on. acc[t][lane] is added to, t
+ * counting from first_token. */
 typedef struct chord_panel_job {
     const uint8_t *panel;
     const uint8_t *ahead; /* `few` prefetches as many bytes from here as it reads */
@@ -69,14 +73,16 @@ typedef struct chord_panel_kernel {
     const char *isa;
     uint32_t cpu;
     void (*few)(const chord_panel_job *job);  /* 1 .. CHORD_FEW tokens */
-    void (*many)(const chord_panel_job *job); /* any number; first_token is a multiple of CHORD_GROUP; columns <= CHORD_CHUNK */
+    void (*many)(
+        const chord_panel_job *job); /* any number; first_token is a multiple of CHORD_GROUP; columns <= CHORD_CHUNK */
 } chord_panel_kernel;
 
 typedef struct chord_float_kernel {
     chord_type type;
     const char *isa;
     uint32_t cpu;
-    void (*rows)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out, uint64_t out_stride);
+    void (*rows)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, float *out,
+                 uint64_t out_stride);
 } chord_float_kernel;
 
 /* Columns unpacked at a time: 16 rows of them and the activations of a group stay in a 32 KiB first-level cache. */

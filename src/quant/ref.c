@@ -1,9 +1,10 @@
-/* ref.c - the specification: scalar, in the file's own layout. Every other spelling is compared with this one, byte by byte.
+/* ref.c - the specification: scalar, in the file's own layout. Every other spelling is compared with this one, byte by
+ * byte.
  *
- * A block of weights is a handful of integers and one or two factors: element i of a row is d * w[i] + m * u[i], where w holds the
- * quant less its offset times its integer sub-scale, and u the integer minimum. So a block's share of the dot product is
- * d * (exact integer sum of w q) + m * (exact integer sum of u q). The unit is compiled without contraction; a test looks for
- * fused multiply-adds in the object. */
+ * A block of weights is a handful of integers and one or two factors: element i of a row is d * w[i] + m * u[i], where
+ * w holds the quant less its offset times its integer sub-scale, and u the integer minimum. So a block's share of the
+ * dot product is d * (exact integer sum of w q) + m * (exact integer sum of u q). The unit is compiled without
+ * contraction; a test looks for fused multiply-adds in the object. */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 

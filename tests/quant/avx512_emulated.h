@@ -1,4 +1,5 @@
-/* avx512_emulated.h - the AVX-512 intrinsics our kernels use, in plain C by SIMDe (https://github.com/simd-everywhere/simde). */
+/* avx512_emulated.h - the AVX-512 intrinsics our kernels use, in plain C by SIMDe
+ * (https://github.com/simd-everywhere/simde). */
 #ifndef AVX512_EMULATED_H
 #define AVX512_EMULATED_H
 

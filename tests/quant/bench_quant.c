@@ -1,8 +1,10 @@
-/* bench-quant [FORMAT [ISA [COLUMNS]]]: what each kernel reaches on one core, in thread CPU time, best of several passes.
- *   read      a plain linear read of the same memory, one stream
- *   gemv      GB/s of weight bytes, one token, packed: hot (4 MB) and cold (576 MB), 4 tokens cold; then the file's layout, cold
- *   gemm      GOP/s (two per weight and token), packed, 512 tokens and 32 tokens
- *   pack      GB/s in place, hot */
+/* bench-quant [FORMAT [ISA [COLUMNS]]]: what each kernel reaches on one core, in thread CPU time, best of several
+ * passes.
+ *   read  a plain linear read of the same memory, one stream
+ *   gemv  GB/s of weight bytes, one token, packed: hot (4 MB) and cold (576 MB); x4: four tokens, cold; file: one
+ *         token, cold, in the file's layout
+ *   gemm  GOP/s (two per weight and token), packed, 512 and 32 tokens
+ *   pack  GB/s in place, hot */
 #define _GNU_SOURCE
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
@@ -115,9 +117,11 @@ static void run(chord_type type, const char *isa, uint32_t cpu, uint32_t n, uint
     set_tokens(&b, x, 1);
     b.packed = false;
     double natural = gb * copies / BEST_OF(2, dot(&b));
-    printf("%-5s %-7s n=%-5u read %5.1f | gemv hot %5.1f cold %5.1f (%3.0f %%) x4 %5.1f file %5.1f | gemm512 %6.1f gemm32 %6.1f | "
+    printf("%-5s %-7s n=%-5u read %5.1f | gemv hot %5.1f cold %5.1f (%3.0f %%) x4 %5.1f file %5.1f | gemm512 %6.1f "
+           "gemm32 %6.1f | "
            "pack %5.1f\n",
-           info->name, isa, n, read_cold, gemv_hot, gemv_cold, 100 * gemv_cold / read_cold, four_cold, natural, many, some, pack);
+           info->name, isa, n, read_cold, gemv_hot, gemv_cold, 100 * gemv_cold / read_cold, four_cold, natural, many,
+           some, pack);
     fflush(stdout);
     free(x);
     free(memory);

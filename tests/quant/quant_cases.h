@@ -1,5 +1,5 @@
-/* quant_cases.h - weights and activations that kernels are compared on: random ones, and the extremes at which a 16-bit sum
- * would saturate, a sign would be lost or a subnormal flushed. */
+/* quant_cases.h - weights and activations that kernels are compared on: random ones, and the extremes at which a 16-bit
+ * sum would saturate, a sign would be lost or a subnormal flushed. */
 #ifndef QUANT_CASES_H
 #define QUANT_CASES_H
 
@@ -40,11 +40,15 @@ static uint16_t finite_f16(weight_fill fill)
     return (uint16_t)((random_u32() & 0x83ff) | (8 + random_u32() % 10) << 10);
 }
 
+/* Two bytes past an aligned address: more is never promised. Freed with free_odd. */
+static uint8_t *malloc_odd(uint64_t bytes) { return (uint8_t *)malloc(bytes + 2) + 2; }
+static void free_odd(uint8_t *p) { free(p - 2); }
+
 static uint8_t *make_weights(const format_case *f, uint32_t n, uint32_t rows, weight_fill fill)
 {
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
     uint64_t blocks = (uint64_t)n / info->block_elems * rows, bytes = blocks * info->block_bytes;
-    uint8_t *w = malloc(bytes + 2) ;
+    uint8_t *w = malloc_odd(bytes);
     const uint8_t value[W_FILLS] = {0, 0xff, 0, 0x80, 0x7f, 0, 0};
     for (uint64_t i = 0; i < bytes; i++)
         w[i] = fill == W_RANDOM || fill >= W_SUBNORMAL ? (uint8_t)random_u32() : value[fill];
@@ -101,7 +105,8 @@ static prepared prepare(chord_act kind, const float *x, uint32_t n, uint32_t tok
     chord_acts_init(&p.acts, kind, n, tokens_max, p.memory);
     p.acts.tokens = tokens;
     for (uint32_t t = 0; t < tokens; t += 8) /* in shares, last first */
-        CHECK(chord_acts_fill(&p.acts, x, (tokens - 1) / 8 * 8 - t, tokens - t < tokens ? (tokens - 1) / 8 * 8 - t + 8 : tokens, cpu));
+        CHECK(chord_acts_fill(&p.acts, x, (tokens - 1) / 8 * 8 - t,
+                              tokens - t < tokens ? (tokens - 1) / 8 * 8 - t + 8 : tokens, cpu));
     return p;
 }
 
@@ -115,7 +120,7 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
     while (f->type != kernel->type) f++;
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
     uint32_t blocks = n / info->block_elems, row_bytes = blocks * info->block_bytes, most = 33;
-    uint8_t *w = make_weights(f, n, 16, fill), *panel = malloc(16ull * row_bytes);
+    uint8_t *w = make_weights(f, n, 16, fill), *panel = malloc_odd(16ull * row_bytes);
     float *x = make_activations(n, most, xfill), *want = malloc(most * 16 * 4), *acc = aligned(40 * 16 * 4);
     uint8_t *scratch = aligned(CHORD_UNPACKED_BYTES);
     chord_act kind = chord_format_get(f->type)->act;
@@ -140,8 +145,8 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
         free(p.memory);
     }
     free(all.memory);
-    free(w);
-    free(panel);
+    free_odd(w);
+    free_odd(panel);
     free(x);
     free(want);
     free(acc);

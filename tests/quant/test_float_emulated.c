@@ -6,7 +6,8 @@
 #include "../../src/quant/float_avx512.c"
 #undef CHORD_FLOAT_KERNEL
 
-#define CHORD_FLOAT_KERNEL(format, name, isa, cpu) {CHORD_TYPE_##format, "avx512 emulated", cpu, chord_rows_##name##_emulated},
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                                     \
+    {CHORD_TYPE_##format, "avx512 emulated", cpu, chord_rows_##name##_emulated},
 
 int main(void)
 {
@@ -25,7 +26,7 @@ int main(void)
                     float want = chord_ref_dot_float(f->type, w + r * row_bytes, n, x + t * n);
                     CHECK(memcmp(&want, &out[t * rows + r], sizeof want) == 0);
                 }
-            free(w);
+            free_odd(w);
             free(x);
         }
     return check_done();

@@ -1,5 +1,5 @@
-/* Sizes and dequantised values are those of the reference runtime (tests/golden/dequant.bin), and the specification's dot product is the
- * one those values define. */
+/* Sizes and dequantised values are those of the reference runtime (tests/golden/dequant.bin), and the specification's
+ * dot product is the one those values define. */
 #include "check.h"
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
@@ -69,7 +69,8 @@ int main(void)
         if (exponent != 31) CHECK((double)f == (half & 0x8000 ? -value : value) && (signbit(f) != 0) == (half >> 15));
         else CHECK(mantissa == 0 ? isinf(f) : isnan(f));
     }
-    CHECK(chord_type_get(4) == NULL && chord_type_get(63) == NULL && chord_type_get(64) == NULL && chord_type_get(~0u) == NULL);
+    CHECK(chord_type_get(4) == NULL && chord_type_get(63) == NULL && chord_type_get(64) == NULL &&
+          chord_type_get(~0u) == NULL);
     CHECK(chord_format_get(CHORD_TYPE_IQ1_S) == NULL && chord_type_get(CHORD_TYPE_IQ1_S) != NULL);
     uint32_t mask;
     CHECK(chord_cpu_by_name("ref", &mask) && mask == CHORD_CPU_ANY && chord_cpu_by_name(NULL, &mask) && mask == ~0u);

@@ -1,4 +1,5 @@
-/* Every fast kernel this CPU can run equals the specification to the last bit, whatever rows, columns and tokens stand beside. */
+/* Every fast kernel this CPU can run equals the specification to the last bit, whatever rows, columns and tokens stand
+ * beside. */
 #include "quant_cases.h"
 
 /* chord_rows_dot in all ways: in the file's layout and packed, for all heights and numbers of tokens. */
@@ -8,7 +9,7 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
     const uint32_t rows_max = 50, tokens_max = 33;
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
     uint64_t row_bytes = (uint64_t)n / info->block_elems * info->block_bytes;
-    uint8_t *w = make_weights(f, n, rows_max, fill), *packed = malloc(row_bytes * rows_max);
+    uint8_t *w = make_weights(f, n, rows_max, fill), *packed = malloc_odd(row_bytes * rows_max);
     float *x = make_activations(n, tokens_max, xfill);
     float *want = malloc(rows_max * tokens_max * 4), *got = malloc(rows_max * tokens_max * 4);
     void *scratch = aligned(chord_rows_scratch_bytes(n));
@@ -32,15 +33,15 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
                     equal = equal && memcmp(got + t * rows_max, want + t * rows_max, rows * 4) == 0;
                 CHECK_SAY(equal, "%s cpu %s n=%u rows=%u tokens=%u way %d weights %d activations %d", info->name,
                           chord_cpu_name(cpu), n, rows, counts[c], way, (int)fill, (int)xfill);
-                uint32_t after;
-                memcpy(&after, got + (counts[c] - 1) * rows_max + rows, 4);
-                if (rows < rows_max) CHECK(after == 0xeeeeeeeeu);
+                uint32_t after = 0xeeeeeeeeu;
+                if (rows < rows_max) memcpy(&after, got + (counts[c] - 1) * rows_max + rows, 4);
+                CHECK(after == 0xeeeeeeeeu);
             }
         free(p.memory);
     }
     free(all.memory);
-    free(w);
-    free(packed);
+    free_odd(w);
+    free_odd(packed);
     free(x);
     free(want);
     free(got);
@@ -91,14 +92,15 @@ static void check_packing(void)
     for (uint32_t i = 0; i < 10; i++) {
         chord_type type = format_cases[i].type;
         uint32_t bytes = chord_type_get((uint32_t)type)->block_bytes * 3;
-        uint8_t *w = make_weights(&format_cases[i], 3 * block_of(type), 16, W_RANDOM), *panel = malloc(16 * bytes), row[1024];
+        uint8_t *w = make_weights(&format_cases[i], 3 * block_of(type), 16, W_RANDOM), *panel = malloc_odd(16 * bytes),
+                row[1024];
         chord_pack_slice(type, w, bytes, 16, 0, 3, panel);
         for (uint32_t r = 0; r < 16; r++) {
             chord_unpack_row(type, panel, 3, r, row);
             CHECK_SAY(memcmp(row, w + r * bytes, bytes) == 0, "%s row %u", chord_type_get((uint32_t)type)->name, r);
         }
-        free(w);
-        free(panel);
+        free_odd(w);
+        free_odd(panel);
     }
 }
 

@@ -161,7 +161,7 @@ static void check_panel_kernel_everywhere(const chord_panel_kernel *kernel)
             check_panel_kernel(kernel, fill == W_RANDOM ? 5 * 256 : 3 * block, (weight_fill)fill, (act_fill)xfill);
     check_panel_kernel(kernel, block, W_RANDOM, X_RANDOM);
     check_panel_kernel(kernel, 1536, W_RANDOM, X_RANDOM);
-    check_panel_kernel(kernel, 2048, W_RANDOM, X_RANDOM);
+    check_panel_kernel(kernel, 2304, W_RANDOM, X_RANDOM); /* more than one chunk */
 }
 
 #endif

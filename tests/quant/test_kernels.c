@@ -116,8 +116,10 @@ int main(void)
         for (uint32_t i = 0; i < CHORD_COUNT(format_cases); i++) {
             const format_case *f = &format_cases[i];
             check_rows(f, f->factors == 0 ? 1000 : block_of(f->type) * 5, W_RANDOM, X_RANDOM, masks[m]);
-            if (masks[m] != CHORD_CPU_ANY) check_rows(f, 1536, W_RANDOM, X_SIGNS, masks[m]);
-            if (masks[m] != CHORD_CPU_ANY) check_rows(f, 512, W_SUBNORMAL, X_TINY, masks[m]);
+            if (masks[m] == CHORD_CPU_ANY) continue;
+            check_rows(f, 1536, W_RANDOM, X_SIGNS, masks[m]);
+            check_rows(f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, masks[m]);
+            check_rows(f, 512, W_SUBNORMAL, X_TINY, masks[m]);
         }
     }
     return check_done();

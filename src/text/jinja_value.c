@@ -359,8 +359,7 @@ static chord_status hash_of(chord_jinja *vm, chord_value key, uint64_t *out)
         return CHORD_OK;
     }
     case CHORD_V_LIST:
-    case CHORD_V_DICT:
-    case CHORD_V_VIEW: return chord_jinja_fail(vm, CHORD_INVALID, "unhashable type: '%s'", chord_type_name(key));
+    case CHORD_V_DICT: return chord_jinja_fail(vm, CHORD_INVALID, "unhashable type: '%s'", chord_type_name(key));
     case CHORD_V_NONE:
     case CHORD_V_UNDEFINED: *out = key.kind; return CHORD_OK;
     default: *out = (uint64_t)(uintptr_t)key.dict; return CHORD_OK;

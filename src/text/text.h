@@ -57,9 +57,12 @@ chord_status chord_json_quote(chord_buffer *out, const char *text, size_t len, c
 
 /* ---- chat templates: Jinja as Hugging Face's transformers runs it -------------------------------- */
 
-/* Settings: trim_blocks, lstrip_blocks, loop controls, keep_trailing_newline off; raise_exception, strftime_now, tojson (ensure_ascii off), namespace, range,
- * dict, cycler and joiner where published templates use them. Sandboxed, at most CHORD_TEMPLATE_STEPS_MAX steps, output and memory up to the ceilings given.
- * A construct we lack is CHORD_UNSUPPORTED with line and column; raise_exception is CHORD_INVALID with its message; a syntax error CHORD_CORRUPT. */
+/* Settings: trim_blocks, lstrip_blocks, loop controls, the generation tag, keep_trailing_newline off; raise_exception,
+ * strftime_now, tojson (ensure_ascii off), namespace, range, dict, cycler and joiner. Sandboxed: lists and mappings cannot
+ * be changed. At most CHORD_TEMPLATE_STEPS_MAX steps, output and memory up to the ceilings given (CHORD_BUDGET), and less
+ * than 192 KiB of stack. A construct we lack is CHORD_UNSUPPORTED with line and column; a syntax error CHORD_CORRUPT, another
+ * error of the template CHORD_INVALID, both with their place; raise_exception is CHORD_INVALID with its message alone.
+ * Lacking: inheritance, include and import, autoescape; integers beyond 64 bits; powers with a fraction; %e and %g. */
 #ifndef CHORD_TEMPLATE_STEPS_MAX /* fuzzing lowers it */
 #define CHORD_TEMPLATE_STEPS_MAX 20000000ull
 #endif

@@ -43,7 +43,8 @@ def drop_caches():
         pass
 
 
-def run(limit_bytes, command, timeout=600, cold=True, env=None):
+def run(limit_bytes, command, timeout=600, cold=True, env=None, capture=True):
+    """capture False: the command's output goes where ours goes, as it comes."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="chord-test-", dir=parent()))
     v1 = V1.is_dir()
     (folder / ("memory.limit_in_bytes" if v1 else "memory.max")).write_text(str(limit_bytes))
@@ -53,7 +54,8 @@ def run(limit_bytes, command, timeout=600, cold=True, env=None):
         drop_caches()
     start = time.monotonic()
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+        pipe = subprocess.PIPE if capture else None
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env,
                                    preexec_fn=lambda: (folder / "cgroup.procs").write_text(str(os.getpid())))
         try:
             out, err = process.communicate(timeout=timeout)

@@ -251,8 +251,6 @@ static chord_status leave_map(chord_network *net, chord_error *err)
     CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
     uint64_t free_bytes = chord_memory_available_bytes() / 2;
     config.memory_bytes = chord_min_u64(config.memory_bytes, chord_max_u64(free_bytes, plan.memory_bytes_min));
-    if (config.memory_bytes < net->print.weight_bytes && config.memory_bytes > free_bytes)
-        config.memory_bytes = plan.memory_bytes_min;
     CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
     CHORD_TRY(start_pager(net, &config, err));
     net->plan.mapped = false;

@@ -148,6 +148,16 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
     return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries, m->vocabulary);
 }
 
+static void say_plan(const chord_model *m)
+{
+    chord_model_info info = {0};
+    chord_network_describe(m->net, &info);
+    const chord_plan *p = &info.plan;
+    chord_runtime_say(m->runtime, CHORD_LOG_INFO, "%s: %u of %u tiles stay (%" PRIu64 " MiB), %" PRIu64 " MiB stream in each pass%s",
+                      info.architecture, p->tiles_pinned, p->tiles, p->resident_bytes / CHORD_MIB,
+                      p->streamed_bytes_per_pass / CHORD_MIB, p->mapped ? "; the file is mapped" : "");
+}
+
 static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o, chord_error *err)
 {
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
@@ -156,6 +166,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     CHORD_TRY(load_template(m, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);
+    if (m->net != NULL) say_plan(m);
     return CHORD_OK;
 }
 

@@ -17,13 +17,20 @@ static bool print_piece(void *ud, const chord_piece *piece)
     return true;
 }
 
+static void count_line(void *ud, chord_log_level level, const char *line)
+{
+    (void)level;
+    *(int *)ud += strstr(line, "tiles stay") != NULL;
+}
+
 /* What a program does: a runtime with a budget, a model, a session; give it tokens, let it go on. */
 static chord_status answer(const chord_source *source, const char *prompt, chord_generate_result *result, chord_stats *stats, chord_error *err)
 {
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
     chord_session *session = NULL;
-    chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 2};
+    int lines = 0;
+    chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 2, .log = count_line, .log_ud = &lines};
     chord_model_options model_options = {.context_tokens = 256};
     chord_generate_options generate = {.max_tokens = 32, .ignore_end = true};
     int32_t tokens[128];
@@ -35,6 +42,7 @@ static chord_status answer(const chord_source *source, const char *prompt, chord
     if (status == CHORD_OK) status = chord_session_sync(session, tokens, count, NULL, err);
     if (status == CHORD_OK) status = chord_session_generate(session, &generate, print_piece, &printed, result, err);
     if (status == CHORD_OK) chord_session_stats(session, stats);
+    CHECK(status != CHORD_OK || lines == 1); /* the library says what it planned, to the log only */
     chord_session_close(session);
     chord_model_close(model);
     chord_runtime_close(runtime);

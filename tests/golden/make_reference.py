@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""make_reference.py LLAMA_BIN MODEL.gguf NAME: greedy tokens of the reference runtime and how sure it was of each.
+"""make_reference.py LLAMA_BIN MODEL.gguf NAME [default]: greedy tokens of the reference runtime and how sure it was of each.
 
 Starts LLAMA_BIN/llama-server on a free loopback port, asks for 48 greedy tokens after each of our prompts with the two
 best log-probabilities of every step, and writes tests/golden/reference_NAME.txt, which C reads with fscanf:
     prompt <n> <ids...>
     tokens <n> then n lines "<id> <second id> <gap>"
 gap is the difference of the two best logits, the least that the reference's own ways of computing give (MODES): they part
-from each other by more than a logit now and then, and where they do, the reference has no clear opinion.
+from each other by more than a logit now and then, and where they do, the reference has no clear opinion. With "default" only its default way is asked: reference_qwen.txt was made so
+(more steps count as clear).
 """
 import json, pathlib, socket, subprocess, sys, time, urllib.request
 
@@ -78,7 +79,7 @@ def margin(step, expected):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
     binaries, model, name = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     cases = []
@@ -87,7 +88,7 @@ def main():
             ids = post(server.port, "/tokenize", {"content": prompt, "add_special": True})["tokens"]
             steps = server.complete(ids, 48, False)
             cases.append((ids, [[step["id"], *margin(step, step["id"])] for step in steps]))
-    for mode in MODES:
+    for mode in MODES if "default" not in sys.argv[4:] else []:
         with Server(binaries, model, mode) as server:
             for ids, steps in cases:
                 past = list(ids)

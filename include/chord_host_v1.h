@@ -1,0 +1,219 @@
+/* chord_host_v1.h - what a WebAssembly guest and its host say to each other, version 1. One header for both sides; docs/WEBASSEMBLY.md
+ * explains it, scripts/make-constants writes the same for TypeScript.
+ *
+ *  - Imports are of module "chord_host_v1". A pointer or a size_t is an i32 in wasm32 and an i64 in wasm64; everything else is the same in both.
+ *    Offsets and sizes of files are 64-bit always. A host that cannot do a thing answers CHORD_HOST_UNSUPPORTED; a guest does without.
+ *  - Guest pointers are numbers: a range that is not inside the guest's memory gets CHORD_HOST_RANGE and nothing is read or written.
+ *  - Calls that give a size, an offset or a handle give one of the negative codes when they fail; error_text has the sentence.
+ *  - Structures have no pointers and no holes that matter, so one layout serves both sides (checked below).
+ */
+#ifndef CHORD_HOST_V1_H
+#define CHORD_HOST_V1_H
+
+#include "chord.h"
+
+#define CHORD_HOST_VERSION 1
+
+#define CHORD_HOST_CODE_MAP(X)                                                                                         \
+    X(OK, 0, "done")                                                                                                   \
+    X(INVALID, -1, "no such file, bank, thread or value")                                                              \
+    X(RANGE, -2, "a pointer or an offset is out of range")                                                             \
+    X(IO, -3, "a read failed")                                                                                         \
+    X(MEMORY, -4, "the memory budget is used up")                                                                      \
+    X(UNSUPPORTED, -5, "this host does not offer it")                                                                  \
+    X(CANCELLED, -6, "the host wants the guest to end")                                                                \
+    X(LIMIT, -7, "too many of them")
+#define CHORD_HOST_CODE_ENUM(name, value, text) CHORD_HOST_##name = value,
+typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord_host_code;
+#undef CHORD_HOST_CODE_ENUM
+
+/* ---- what a host offers ------------------------------------------------------------------------------------------ */
+
+/* X(name, parameters, result): i int32_t, l 64 bits, p pointer or size_t, - nothing. */
+#define CHORD_HOST_IMPORT_MAP(X)                                                                                       \
+    X(version, "", 'i')                                                                                                \
+    X(clock_ns, "", 'l')                                                                                               \
+    X(clock_unix_s, "", 'l')                                                                                           \
+    X(log, "ipp", '-')                                                                                                 \
+    X(error_text, "pp", 'p')                                                                                           \
+    X(cancelled, "", 'i')                                                                                              \
+    X(emit, "pp", 'i')                                                                                                 \
+    X(progress, "p", '-')                                                                                              \
+    X(memory_limit, "", 'l')                                                                                           \
+    X(file_open, "pp", 'i')                                                                                            \
+    X(file_size, "i", 'l')                                                                                             \
+    X(file_align, "i", 'i')                                                                                            \
+    X(file_read, "ilpp", 'i')                                                                                          \
+    X(file_fetch, "ilppp", 'l')                                                                                        \
+    X(file_prefetch, "ill", 'i')                                                                                       \
+    X(file_map, "illpp", 'l')                                                                                          \
+    X(file_unmap, "pp", 'i')                                                                                           \
+    X(tensor_count, "i", 'l')                                                                                          \
+    X(tensor_at, "ilp", 'i')                                                                                           \
+    X(window_skew, "", 'i')                                                                                            \
+    X(bank_limit, "", 'l')                                                                                             \
+    X(bank_open, "p", 'i')                                                                                             \
+    X(bank_show, "ip", 'i')                                                                                            \
+    X(bank_close, "i", 'i')                                                                                            \
+    X(thread_limit, "", 'i')                                                                                           \
+    X(thread_start, "p", 'i')                                                                                          \
+    X(thread_join, "i", 'i')                                                                                           \
+    X(wait, "pil", 'i')                                                                                                \
+    X(wake, "pi", 'i')                                                                                                 \
+    X(rows_offered, "", 'i')                                                                                           \
+    X(rows, "p", 'i')
+
+/* A tensor of the model's directory. */
+typedef struct chord_host_tensor {
+    uint64_t offset, bytes; /* in its file; absolute */
+    uint64_t dims[4];       /* GGUF order, fastest first; 1 beyond the last */
+    uint32_t type;          /* ggml_type of the GGUF specification */
+    uint32_t file;          /* handle for file_read and its kind */
+    char name[128];         /* always ends in a zero byte; longer names are cut */
+} chord_host_tensor;
+
+/* rows [0, rows) of a weight matrix times prepared activations: out[t * out_stride + r]. Addresses are the guest's. Both sides are this library, so
+ * prepared activations and packed panels have one layout (src/quant/quant.h). */
+typedef struct chord_host_rows {
+    uint64_t weights, acts, out; /* bytes in the guest's memory */
+    uint64_t x;                  /* float activations, for weights of floats */
+    uint64_t out_stride;         /* floats from one token to the next */
+    uint32_t type, columns, rows, packed;
+    uint32_t act_kind, tokens, tokens_max;
+    uint32_t reserved; /* 0 */
+} chord_host_rows;
+
+/* What `progress` points to. */
+typedef struct chord_host_progress {
+    uint64_t done, total, bytes_read, stall_ns;
+    uint32_t phase; /* 0 open, 1 prefill, 2 decode */
+    uint32_t reserved;
+} chord_host_progress;
+
+#define CHORD_HOST_WAKE_OK 0
+#define CHORD_HOST_WAKE_CHANGED 1 /* *at was not `expected` */
+#define CHORD_HOST_WAKE_TIMEOUT 2
+
+#if defined(__wasm__)
+#define CHORD_HOST_IMPORT(name) __attribute__((import_module("chord_host_v1"), import_name(#name)))
+CHORD_HOST_IMPORT(version) int32_t chord_host_version(void);
+CHORD_HOST_IMPORT(clock_ns) uint64_t chord_host_clock_ns(void);         /* monotonic */
+CHORD_HOST_IMPORT(clock_unix_s) int64_t chord_host_clock_unix_s(void);  /* seconds since 1970 UTC; 0: unknown */
+CHORD_HOST_IMPORT(log) void chord_host_log(int32_t level, const char *text, size_t len); /* chord_log_level */
+/* The sentence of this thread's last failure: copies at most cap bytes, the last one a zero; gives the full length. */
+CHORD_HOST_IMPORT(error_text) size_t chord_host_error_text(char *to, size_t cap);
+CHORD_HOST_IMPORT(cancelled) int32_t chord_host_cancelled(void); /* 1: give up soon. Asked between tiles */
+CHORD_HOST_IMPORT(emit) int32_t chord_host_emit(const char *text, size_t len); /* generated text; 1: enough */
+CHORD_HOST_IMPORT(progress) void chord_host_progress_say(const chord_host_progress *progress);
+CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes the linear memory may grow to */
+
+/* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No other file can be opened. */
+CHORD_HOST_IMPORT(file_open) int32_t chord_host_file_open(const char *name, size_t len);
+CHORD_HOST_IMPORT(file_size) int64_t chord_host_file_size(int32_t file);
+CHORD_HOST_IMPORT(file_align) int32_t chord_host_file_align(int32_t file); /* what file_fetch likes; a slot holds len + 2 of it, and is aligned to it */
+CHORD_HOST_IMPORT(file_read) int32_t chord_host_file_read(int32_t file, uint64_t offset, void *to, size_t len);
+/* Straight into a slot without a copy: the first wanted byte lies at slot + the result (O_DIRECT reads whole device blocks). */
+CHORD_HOST_IMPORT(file_fetch) int64_t chord_host_file_fetch(int32_t file, uint64_t offset, size_t len, void *slot, size_t slot_bytes);
+CHORD_HOST_IMPORT(file_prefetch) int32_t chord_host_file_prefetch(int32_t file, uint64_t offset, uint64_t len); /* advice */
+/* The file's own pages appear read-only in the window, which is whole 64 KiB pages of the guest's memory: no copy, shared with the page cache.
+ * The byte at `offset` lies at window + the result. The window's old bytes are gone; file_unmap gives zeroed memory back. */
+CHORD_HOST_IMPORT(file_map) int64_t chord_host_file_map(int32_t file, uint64_t offset, uint64_t len, void *window, size_t window_bytes);
+CHORD_HOST_IMPORT(file_unmap) int32_t chord_host_file_unmap(void *window, size_t window_bytes);
+CHORD_HOST_IMPORT(tensor_count) int64_t chord_host_tensor_count(int32_t file);
+CHORD_HOST_IMPORT(tensor_at) int32_t chord_host_tensor_at(int32_t file, uint64_t index, chord_host_tensor *out);
+
+/* Banks: memory of the host, more than a guest's addresses reach, zeroed when opened. A bank is seen in one window at a time; what is written there
+ * stays when another bank takes its place. window_skew: a window is quickest at addresses that are this, modulo 2 MiB. */
+CHORD_HOST_IMPORT(window_skew) int32_t chord_host_window_skew(void);
+CHORD_HOST_IMPORT(bank_limit) int64_t chord_host_bank_limit(void); /* bytes the budget has for banks; 0: no banks */
+CHORD_HOST_IMPORT(bank_open) int32_t chord_host_bank_open(size_t bytes); /* a multiple of 64 KiB */
+CHORD_HOST_IMPORT(bank_show) int32_t chord_host_bank_show(int32_t bank, void *window); /* the bank that was there leaves */
+CHORD_HOST_IMPORT(bank_close) int32_t chord_host_bank_close(int32_t bank);
+
+/* Threads: the host calls the export chord_thread_main(start) of another instance over the same memory. */
+CHORD_HOST_IMPORT(thread_limit) int32_t chord_host_thread_limit(void); /* that compute; 1: no threads */
+CHORD_HOST_IMPORT(thread_start) int32_t chord_host_thread_start(void *start);
+CHORD_HOST_IMPORT(thread_join) int32_t chord_host_thread_join(int32_t thread);
+CHORD_HOST_IMPORT(wait) int32_t chord_host_wait(uint32_t *at, uint32_t expected, int64_t timeout_ns); /* timeout < 0: none */
+CHORD_HOST_IMPORT(wake) int32_t chord_host_wake(uint32_t *at, uint32_t count); /* how many were woken */
+
+/* The host's own kernels: the same bits, sooner. */
+CHORD_HOST_IMPORT(rows_offered) int32_t chord_host_rows_offered(void);
+CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
+#endif
+
+/* ---- what a guest of this library exports -------------------------------------------------------------------------- */
+
+/* chord.h function by function, with handles (pointers of the guest) in place of pointers, and results written to `out`, memory of the guest.
+ * X(name, parameters, result). A result 'i' of a call that can fail is a chord_status; guest_error tells the sentence. */
+#define CHORD_GUEST_EXPORT_MAP(X)                                                                                      \
+    X(guest_version, "", 'i')                                                                                          \
+    X(guest_alloc, "p", 'p')                                                                                           \
+    X(guest_free, "pp", '-')                                                                                           \
+    X(guest_error, "p", '-')                                                                                           \
+    X(guest_runtime_open, "pp", 'i')                                                                                   \
+    X(guest_runtime_close, "p", '-')                                                                                   \
+    X(guest_runtime_threads, "p", 'i')                                                                                 \
+    X(guest_model_plan, "ppp", 'i')                                                                                    \
+    X(guest_model_open, "ppp", 'i')                                                                                    \
+    X(guest_model_close, "p", '-')                                                                                     \
+    X(guest_model_describe, "pp", '-')                                                                                 \
+    X(guest_tokenize, "pppippp", 'i')                                                                                  \
+    X(guest_detokenize, "pppippp", 'i')                                                                                \
+    X(guest_chat_render, "ppppippp", 'i')                                                                              \
+    X(guest_session_open, "pp", 'i')                                                                                   \
+    X(guest_session_close, "p", '-')                                                                                   \
+    X(guest_session_reset, "p", '-')                                                                                   \
+    X(guest_session_sync, "pppp", 'i')                                                                                 \
+    X(guest_session_score, "ppppp", 'i')                                                                               \
+    X(guest_session_stats, "pp", '-')                                                                                  \
+    X(guest_session_stats_reset, "p", '-')                                                                             \
+    X(guest_generate_start, "ppp", 'i')                                                                                \
+    X(guest_generate_next, "pp", 'i')                                                                                  \
+    X(guest_generate_result, "pp", '-')                                                                                \
+    X(guest_cancel, "p", '-')
+
+typedef struct chord_guest_runtime_options {
+    uint64_t budget_bytes; /* 0: what the host's memory_limit and bank_limit allow */
+    uint32_t threads;      /* 0: thread_limit */
+    char cpu[20];          /* "" or the name of the fastest kernels to use: "rows", "relaxed-simd", "simd128", "ref" */
+} chord_guest_runtime_options;
+
+typedef struct chord_guest_model_options {
+    uint64_t vocabulary_of; /* handle of a model, 0: none */
+    uint32_t context_tokens, sessions_max, chunk_tokens, prefetch_tiles;
+    uint32_t kv_type, policy, mode; /* chord.h's enums */
+    uint32_t no_prefetch, no_repack, no_vocabulary, no_weights; /* 0 or 1 */
+    uint32_t reserved;
+} chord_guest_model_options;
+
+typedef struct chord_guest_model_info {
+    uint64_t parameters, file_bytes;
+    uint32_t layers, embedding, heads, kv_heads, vocabulary, trained_context_tokens, context_tokens, has_chat_template;
+    char architecture[64], name[128];
+    chord_plan plan;
+} chord_guest_model_info;
+
+typedef struct chord_guest_generate_options {
+    chord_sampling sampling;
+    uint32_t max_tokens, ignore_end, want_logprobs;
+    uint32_t stops_bytes; /* stop strings, each ended by a zero byte, one after the other */
+} chord_guest_generate_options;
+
+/* guest_generate_next: more 0 says that the last piece was given before; text is valid until the next call. */
+typedef struct chord_guest_piece {
+    uint64_t text, len; /* address in the guest's memory */
+    int32_t token;
+    float logprob;
+    uint32_t more;
+    uint32_t reserved;
+} chord_guest_piece;
+
+_Static_assert(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 && sizeof(chord_host_progress) == 40, "one layout on both sides");
+_Static_assert(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56, "one layout on both sides");
+_Static_assert(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48, "one layout on both sides");
+_Static_assert(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 && sizeof(chord_guest_piece) == 32,
+               "one layout on both sides");
+_Static_assert(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");
+
+#endif

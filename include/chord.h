@@ -219,6 +219,12 @@ typedef struct chord_generate_result {
 chord_status chord_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece,
                                     void *ud, chord_generate_result *out, chord_error *err);
 
+/* The same by pulling, a piece at a time. *more false: the last piece was given before. A piece's text lives until the next call on the session;
+ * stop strings must live until the end. Starting again, or any other call that changes the past, ends what was being generated. */
+chord_status chord_generate_start(chord_session *session, const chord_generate_options *options, chord_error *err);
+chord_status chord_generate_next(chord_session *session, chord_piece *out, bool *more, chord_error *err);
+void chord_generate_result_get(const chord_session *session, chord_generate_result *out);
+
 /* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in
  * order; return false to stop. first: the first of the n positions whose row is wanted (rows before cost nothing). */
 typedef bool (*chord_on_logits)(void *ud, size_t position, const float *logits, size_t vocabulary);

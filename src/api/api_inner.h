@@ -44,6 +44,15 @@ struct chord_model {
     uint32_t trained_tokens;
 };
 
+/* A text being generated. */
+typedef struct chord_generation {
+    chord_generate_options options;
+    chord_hash hash;
+    chord_generate_result result;
+    size_t given_bytes; /* of the pending text: the last piece, still the caller's to look at */
+    bool running, holding; /* more tokens come; text may be held back */
+} chord_generation;
+
 struct chord_session {
     chord_model *model;
     chord_sequence *sequence;
@@ -53,6 +62,7 @@ struct chord_session {
     bool has_logits;
     void *sample_scratch;
     chord_buffer pending; /* generated text not yet given out */
+    chord_generation generation;
     chord_stats counted;
     void (*on_progress)(void *ud, const chord_progress *);
     void *progress_ud;

@@ -1,0 +1,138 @@
+/* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), the model's bytes (memory64_bytes.c), the layer cache and
+ * its reader (memory64_cache.c), open, close and the imports (memory64.c). */
+#ifndef CHORD_MEMORY64_INNER_H
+#define CHORD_MEMORY64_INNER_H
+
+#include "host_inner.h"
+
+#define M64_GIB ((uint64_t)1 << 30)
+#define M64_AUTO_FROM_BYTES (3 * M64_GIB) /* smaller models fit a guest's own 4 GiB beside what else it needs */
+#define M64_PAGE_BYTES 4096u
+#define M64_TENSOR_PAD 32u
+#define M64_LAYERS_MAX 4096u
+#define M64_LAYER_BYTES_MAX ((uint64_t)INT32_MAX) /* counts are i32 */
+#define M64_NONE UINT32_MAX
+#define M64_ASKED_MAX 16u /* layers a guest may have asked for and not got yet */
+
+/* ---- regions and layers -------------------------------------------------------------------------------------------- */
+
+/* A region is address space: numbers, until its file is mapped, and memory only where it is touched. */
+typedef struct m64_region {
+    const char *name;
+    uint64_t base, bytes; /* whole pages */
+    uint64_t used_bytes;
+} m64_region;
+
+typedef struct m64_layout {
+    m64_region regions[3]; /* the model; or embeddings, layers, lm_head */
+    uint32_t count;
+    uint64_t reserved_bytes;
+} m64_layout;
+
+typedef struct m64_sizes {
+    uint64_t model_bytes;                                  /* of its files */
+    uint64_t embeddings_bytes, layers_bytes, lm_head_bytes; /* of tensors, each padded; embeddings: also whatever is neither layer nor head */
+} m64_sizes;
+
+chord_status m64_lay_out(const m64_sizes *sizes, chord_region_layout kind, m64_layout *out, chord_error *err);
+/* Whole pages, in order, none over another, nothing beyond 2^64. */
+chord_status m64_layout_check(const m64_layout *layout, chord_error *err);
+
+typedef struct m64_tensor {
+    uint64_t offset, bytes; /* in its part */
+    uint64_t slot_at;       /* in a cache slot */
+    uint32_t part, layer;
+} m64_tensor;
+
+/* Bytes of one part that are read together: neighbouring tensors of a layer and the gaps between them. Begins on a device block, so that every piece
+ * of it lies in the slot where the file has it. */
+typedef struct m64_run {
+    uint64_t offset, bytes, slot_at;
+    uint32_t part;
+} m64_run;
+
+typedef struct m64_layer {
+    uint64_t bytes;      /* as a guest gets it; 0: no such layer */
+    uint64_t slot_bytes; /* in the cache */
+    uint32_t first_tensor, tensor_count, first_run, run_count;
+    uint32_t place;      /* in the order of layers that a cache may hold, M64_NONE: too large to be given */
+    uint32_t slot;       /* pinned: always its own; else the one it is in, or M64_NONE */
+    bool ahead_failed;   /* not to be read ahead again before somebody asks for it */
+} m64_layer;
+
+typedef struct m64_index {
+    m64_tensor *tensors; /* of layers, by layer, part, offset */
+    m64_run *runs;
+    m64_layer *layers;
+    uint32_t tensor_count, layer_count; /* layers: one more than the highest number */
+    m64_sizes sizes;
+} m64_index;
+
+chord_status m64_index_open(chord_heap *heap, const host_model *model, m64_index *out, chord_error *err);
+void m64_index_close(chord_heap *heap, m64_index *index);
+
+/* ---- the model's bytes ----------------------------------------------------------------------------------------------- */
+
+typedef struct m64_part {
+    chord_store *store;
+    const uint8_t *map; /* NULL: read */
+    bool map_lost;      /* a page could not be had: read from now on */
+} m64_part;
+
+typedef enum m64_slot_state { M64_EMPTY, M64_LOADING, M64_READY } m64_slot_state;
+
+/* Memory for one layer. It is taken when it is first used and kept until clear or close. */
+typedef struct m64_slot {
+    chord_region memory;
+    uint64_t bytes, used_tick;
+    uint32_t layer, users; /* users: calls that copy from it */
+    m64_slot_state state;
+    bool pinned, fresh; /* fresh: read ahead and not given since */
+    bool asked;         /* fresh because the guest asked for it */
+    bool awaited;       /* LOADING, and a call waits for it */
+} m64_slot;
+
+struct memory64 {
+    chord_heap *heap;
+    bool enabled;
+    m64_part *parts;
+    uint32_t part_count;
+    m64_index index;
+    m64_layout layout;
+
+    chord_mutex mutex;         /* guards all below, and map_lost */
+    chord_cond changed, work;  /* a slot's state; something for the reader */
+    m64_slot *slots;           /* the pinned ones, then the ring */
+    uint32_t slot_count, ring_first;
+    uint32_t *order;           /* layers that a cache may hold, ascending */
+    uint32_t order_count;
+    uint64_t tick;
+
+    chord_thread *reader; /* NULL: none yet */
+    uint32_t distance;    /* layers read ahead of window */
+    uint32_t window;      /* place of the layer asked for last, M64_NONE: none */
+    uint32_t asked[M64_ASKED_MAX], asked_count;
+    uint32_t demands;     /* reads that calls wait for: the reader stands back */
+    bool reader_idle, closing;
+    chord_memory64_stats stats;
+};
+
+/* memory64_bytes.c: [offset, offset + len) of the model, parts one after the other. All of it, or CHORD_IO; the range was checked. */
+chord_status m64_read_model(memory64 *m, uint64_t offset, uint8_t *to, uint64_t len, chord_error *err);
+chord_status m64_read_part(memory64 *m, uint32_t part, uint64_t offset, uint8_t *to, uint64_t len, chord_error *err);
+chord_status m64_read_layer(memory64 *m, const m64_layer *layer, uint8_t *to, chord_error *err); /* straight into the guest */
+
+/* memory64_cache.c */
+chord_status m64_cache_open(memory64 *m, const chord_memory64_options *options, chord_error *err);
+void m64_cache_close(memory64 *m);
+chord_status m64_cache_give(memory64 *m, uint32_t layer, uint8_t *to, chord_error *err);
+chord_status m64_cache_preload(memory64 *m, uint32_t *resident, chord_error *err);
+uint32_t m64_cache_clear(memory64 *m); /* layers that left */
+/* 1: there or on its way, 0: will be read, -1: no memory or no thread for it. */
+int m64_cache_ask(memory64 *m, uint32_t layer);
+void m64_demand_begin(memory64 *m);
+void m64_demand_end(memory64 *m, chord_status status); /* also counts a failure */
+/* Returns when the reader has nothing to do. For tests, which count. */
+void m64_cache_settle(memory64 *m);
+
+#endif

@@ -1,8 +1,9 @@
 /* live.c - the live line: phase, percent, MB/s, tokens/s, stall. */
 #include "live.h"
 
+#include "host.h"
+
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,15 +19,9 @@ void cli_live_start(cli_live *live)
     *live = (cli_live){.on = isatty(STDERR_FILENO) != 0};
 }
 
-static size_t columns(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
-}
-
 void cli_live_say(cli_live *live, const char *text)
 {
-    size_t room = columns() - 1;
+    size_t room = cli_terminal_columns() - 1;
     if (!live->on) return;
     fprintf(stderr, "\r\033[K%.*s", (int)(strlen(text) < room ? strlen(text) : room), text);
     fflush(stderr);

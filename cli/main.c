@@ -1,4 +1,5 @@
 /* main.c - the commands of chord. */
+#include "host.h"
 #include "interrupt.h"
 #include "options.h"
 
@@ -19,7 +20,9 @@ static void print_overview(FILE *out)
             "\nexamples:\n"
             "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
             "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
-            "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n");
+            "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n"
+            "%s",
+            cli_host_help);
 }
 
 static const cli_command *find(const char *name)

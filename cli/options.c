@@ -1,6 +1,8 @@
 /* options.c - command lines to cli_args, and help out of the same table. */
 #include "options.h"
 
+#include "host.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -324,5 +326,5 @@ void cli_print_help(const cli_command *command, FILE *out)
     print_wrapped(out, command->text, 0, 0);
     fprintf(out, "\noptions:\n");
     for (size_t i = 0; i < command->option_count; i++) print_option(out, &command->options[i]);
-    fprintf(out, "\nexamples:\n%s", command->examples);
+    fprintf(out, "\nexamples:\n%s%s", command->examples, cli_host_help);
 }

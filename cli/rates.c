@@ -2,6 +2,7 @@
 #include "rates.h"
 
 #include "json_out.h"
+#include "live.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -104,7 +105,7 @@ static void save(const entries *all, const char *path)
 {
     char unfinished[PATH_MAX + 32];
     json_out j = {0};
-    snprintf(unfinished, sizeof unfinished, "%s.%ld", path, (long)getpid());
+    snprintf(unfinished, sizeof unfinished, "%s.%" PRIx64, path, cli_clock_ns());
     FILE *file = fopen(unfinished, "wb");
     if (file == NULL) return;
     json_open(&j, NULL, '{');

@@ -1,6 +1,8 @@
 /* report.c - counters to sentences and JSON. */
 #include "report.h"
 
+#include "host.h"
+
 #include <math.h>
 
 #define PASSES_WORTH_LEARNING 8
@@ -66,9 +68,9 @@ void cli_report_print(const cli_report *r)
     fprintf(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s\n", s->prompt_tokens,
             cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
             cli_size_text(s->budget_bytes, budget));
-    fprintf(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s\n", s->mapped ? "mapped" : "streamed",
+    fprintf(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n", s->mapped ? "mapped" : "streamed",
             cli_size_text(s->bytes_read, bytes), (double)s->read_ns / 1e9, (double)s->stall_ns / 1e9,
-            spent > 0 ? 100 * (double)s->stall_ns / spent : 0, roof);
+            spent > 0 ? 100 * (double)s->stall_ns / spent : 0, roof, cli_host_reads);
 }
 
 void cli_report_json(const cli_report *r, json_out *j)

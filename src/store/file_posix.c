@@ -6,16 +6,13 @@
  * hold it twice. */
 #define _GNU_SOURCE
 #include "store/file_inner.h"
+#include "store/file_plain_posix.h"
 #include "store/store_inner.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define READ_BYTES_MAX (1u << 30)     /* one call never asks for more; Linux would cut it near 2 GiB */
 #define STEP_BYTES 262144u            /* how finely a partly cached tile is looked at */
 #define TRIAL_BYTES_MIN 262144u       /* smaller reads say nothing about a way's speed */
 #define TRIALS 8u                     /* cold reads measured, half of them each way */
@@ -35,48 +32,17 @@ typedef struct file_store {
 
 /* ---- plain reads ------------------------------------------------------------------------------ */
 
-static chord_status fail_read(const chord_store *store, uint64_t offset, size_t len, int os_errno, chord_error *err)
-{
-    if (os_errno != 0)
-        return chord_fail_os(err, CHORD_IO, os_errno, "%s: cannot read %zu bytes at %" PRIu64, store->name, len,
-                             offset);
-    return chord_fail(err, CHORD_IO, "%s ends at %" PRIu64 ", it had %" PRIu64 " bytes when it was opened", store->name,
-                      offset, store->size_bytes);
-}
-
-/* All of len. Interrupted and short reads go on where they stopped; 0: all was read, -1: the file ended, else errno. */
-static int read_all(int fd, uint64_t *offset, uint8_t *dst, size_t len)
-{
-    while (len > 0) {
-        ssize_t got = pread(fd, dst, len < READ_BYTES_MAX ? len : READ_BYTES_MAX, (off_t)*offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return got < 0 ? errno : -1;
-        *offset += (uint64_t)got;
-        dst += got;
-        len -= (size_t)got;
-    }
-    return 0;
-}
-
-static chord_status read_exact(const file_store *self, int fd, uint64_t offset, void *dst, size_t len, chord_error *err)
-{
-    uint64_t at = offset;
-    int failure = read_all(fd, &at, dst, len);
-    return failure == 0 ? CHORD_OK
-                        : fail_read(&self->store, at, (size_t)(offset + len - at), failure > 0 ? failure : 0, err);
-}
-
 static chord_status file_read(chord_store *store, uint64_t offset, void *dst, size_t len, chord_error *err)
 {
     file_store *self = (file_store *)store;
-    return read_exact(self, self->fd, offset, dst, len, err);
+    return file_read_exact(&self->store, self->fd, offset, dst, len, err);
 }
 
 /* ---- cold reads ------------------------------------------------------------------------------- */
 
 static chord_status read_buffered(file_store *self, uint64_t offset, uint8_t *dst, size_t len, chord_error *err)
 {
-    CHORD_TRY(read_exact(self, self->plain_fd, offset, dst, len, err));
+    CHORD_TRY(file_read_exact(&self->store, self->plain_fd, offset, dst, len, err));
     posix_fadvise(self->plain_fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
     return CHORD_OK;
 }
@@ -87,9 +53,9 @@ static bool read_direct(file_store *self, uint64_t first, uint64_t end, uint8_t 
                         chord_error *err)
 {
     uint64_t at = first;
-    int failure = end > first ? read_all(self->direct_fd, &at, dst, (size_t)(end - first)) : 0;
+    int failure = end > first ? file_read_all(self->direct_fd, &at, dst, (size_t)(end - first)) : 0;
     if (failure == EINVAL || failure == EOPNOTSUPP) return false;
-    *status = failure == 0 ? CHORD_OK : fail_read(&self->store, at, (size_t)(end - at), failure > 0 ? failure : 0, err);
+    *status = failure == 0 ? CHORD_OK : file_fail_read(&self->store, at, (size_t)(end - at), failure > 0 ? failure : 0, err);
     return true;
 }
 
@@ -132,7 +98,7 @@ static chord_status read_cold(file_store *self, uint64_t slot_first, uint8_t *sl
             /* The file's unaligned tail stays in the page cache: it is one page. */
             uint64_t tail = chord_max_u64(at, last);
             if (status == CHORD_OK && end > tail)
-                status = read_exact(self, self->fd, tail, slot + (tail - slot_first), (size_t)(end - tail), err);
+                status = file_read_exact(&self->store, self->fd, tail, slot + (tail - slot_first), (size_t)(end - tail), err);
         } else {
             atomic_store(&self->no_direct, true);
             way = WAY_BUFFERED;
@@ -217,9 +183,7 @@ static chord_status open_fds(file_store *self, const char *path, chord_error *er
     self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
     if (self->fd < 0 || fstat(self->fd, &info) != 0) return chord_fail_os(err, CHORD_IO, errno, "cannot open %s", path);
-    if (S_ISDIR(info.st_mode)) return chord_fail(err, CHORD_IO, "%s is a directory", path);
-    if (!S_ISREG(info.st_mode)) return chord_fail(err, CHORD_IO, "%s is not a regular file", path);
-    if (info.st_size == 0) return chord_fail(err, CHORD_CORRUPT, "%s is empty", path);
+    CHORD_TRY(file_check_kind(path, &info, err));
     self->store.size_bytes = (uint64_t)info.st_size;
     self->plain_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat again;

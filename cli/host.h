@@ -1,0 +1,14 @@
+/* host.h - what differs between the systems the program runs on: host.c, and host_wasi.c in a WebAssembly module. */
+#ifndef CLI_HOST_H
+#define CLI_HOST_H
+
+#include "cli.h"
+
+/* Of the terminal behind stderr, 80 where it does not say. */
+size_t cli_terminal_columns(void);
+/* For help: lines on what is different here. "": nothing. */
+extern const char *const cli_host_help;
+/* For the statistics: what the waiting for reads is here. "": nothing to say. */
+extern const char *const cli_host_reads;
+
+#endif

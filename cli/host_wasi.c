@@ -1,0 +1,14 @@
+/* host_wasi.c - a WASI host: no threads, no signals, and a terminal that does not tell its size. */
+#include "host.h"
+
+const char *const cli_host_help =
+    "\nhere, as a WebAssembly module:\n"
+    "  wasmtime run --dir . chord.wasm run model.gguf -p \"Why is the sky blue?\"\n"
+    "  --dir gives the module a folder; other files it cannot see. --memory is its linear memory (default 1G: it\n"
+    "  cannot ask what the machine has). It has one thread, whatever --threads says, and nothing computes while it\n"
+    "  reads: its stall is its reading time. Files are never mapped. Ctrl-C ends the host, and a line of chat is\n"
+    "  edited as the terminal itself allows.\n";
+
+const char *const cli_host_reads = "; one thread: it waits for each read";
+
+size_t cli_terminal_columns(void) { return 80; }

@@ -129,7 +129,7 @@ static bool parse_f64(const char *text, double *out)
 }
 
 /* 1536, 512M, 1.5G, 512MiB, 512MB: K, M, G and T are powers of 1024 in every spelling. */
-static bool parse_size(const char *text, uint64_t *out)
+bool cli_size(const char *text, uint64_t *out)
 {
     char *end;
     double value = strtod(text, &end), unit = 1;
@@ -219,7 +219,7 @@ static int take_value(const cli_command *command, const cli_option *o, const cha
         args->stops[args->stop_count++] = text;
         return CLI_OK;
     case CLI_SIZE:
-        if (parse_size(text, field)) return CLI_OK;
+        if (cli_size(text, field)) return CLI_OK;
         return cli_usage(command, "%s takes a size such as 512M or 1.5G, not '%s'", o->name, text);
     case CLI_CHOICE:
         if (parse_choice(o->value, text, field)) return CLI_OK;

@@ -65,6 +65,8 @@ extern const cli_command cli_run, cli_chat, cli_plan, cli_inspect, cli_tokenize,
 /* CLI_OK, or CLI_USAGE after saying what is wrong. *help: --help was asked for. */
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help);
 void cli_print_help(const cli_command *command, FILE *out);
+/* "512M", "1.5G", "4096": bytes; K, M, G are powers of 1024. */
+bool cli_size(const char *text, uint64_t *out);
 /* The nearest of count names to a misspelt one, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 /* "chord: NAME: <sentence>" and where help is; returns CLI_USAGE. */

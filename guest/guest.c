@@ -1,81 +1,320 @@
-/* guest.c - the core as a WebAssembly module: what a host calls, and how the module reads the model's bytes.
+/* guest.c - chord.h as a WebAssembly module's exports: function by function, with handles for pointers (chord_host_v1.h).
  *
- * One instance runs one model. The host answers two imports, module "env":
- *   chord_clock_ns() -> i64                     a monotonic clock (src/base/system_wasm.c)
- *   chord_read(offset i64, to, length) -> i32   length bytes of the model at offset into memory at `to`; 0, or failed
- * Pointers and lengths are i32 in wasm32, i64 in wasm64. The same file compiles natively, so that both can be compared. */
-#include "guest.h"
+ * Every number comes from a host that was written by somebody: handles are looked up, texts are bounded by their lengths. */
+#include "base/base.h"
+#include "chord_host_v1.h"
 
-#if defined(__wasm__)
-__attribute__((import_module("env"), import_name("chord_read")))
-#endif
-int32_t chord_import_read(uint64_t offset, void *to, size_t length);
+#define EXPORT(result, name, ...)                                                                                      \
+    result name(__VA_ARGS__);                                                                                          \
+    __attribute__((export_name(#name))) result name(__VA_ARGS__)
+
+#define HANDLES_MAX 32u
+
+typedef enum kind { KIND_NONE, KIND_RUNTIME, KIND_MODEL, KIND_SESSION } kind;
+
+/* What a session keeps for its host: the stop strings of the text being made. */
+typedef struct stop_list {
+    char text[1024];
+    const char *stops[32];
+} stop_list;
+
+typedef struct handle {
+    kind kind;
+    void *object;
+    stop_list stops; /* of a session */
+} handle;
 
 static struct {
-    chord_runtime *runtime;
-    chord_model *model;
-    chord_session *session;
+    handle handles[HANDLES_MAX];
     chord_error error;
-    chord_generate_result made;
-    uint32_t count; /* of tokens */
-    int32_t tokens[GUEST_TOKENS_MAX];
 } guest;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *to, size_t length)
+/* ---- handles ------------------------------------------------------------------------------------ */
+
+static int32_t fail(chord_status status, const char *sentence)
+{
+    return (int32_t)chord_fail(&guest.error, status, "%s", sentence);
+}
+
+static void *object_of(uintptr_t id, kind wanted)
+{
+    if (id == 0 || id > HANDLES_MAX || guest.handles[id - 1].kind != wanted) {
+        fail(CHORD_INVALID, "no such runtime, model or session: the handle is not one this module gave");
+        return NULL;
+    }
+    return guest.handles[id - 1].object;
+}
+
+static uintptr_t free_handle(void)
+{
+    for (uintptr_t i = 0; i < HANDLES_MAX; i++)
+        if (guest.handles[i].kind == KIND_NONE) return i + 1;
+    return 0;
+}
+
+static void keep(uintptr_t id, kind what, void *object, uintptr_t *out)
+{
+    guest.handles[id - 1].kind = what;
+    guest.handles[id - 1].object = object;
+    *out = id;
+}
+
+/* The object leaves its handle. */
+static void *take(uintptr_t id, kind wanted)
+{
+    void *object = object_of(id, wanted);
+    if (object != NULL) guest.handles[id - 1].kind = KIND_NONE;
+    return object;
+}
+
+/* ---- memory and errors ----------------------------------------------------------------------------- */
+
+static chord_heap *inputs; /* what the host writes its questions into */
+
+EXPORT(int32_t, guest_version, void) { return CHORD_HOST_VERSION; }
+
+EXPORT(void *, guest_alloc, size_t bytes)
+{
+    void *p = NULL;
+    if (inputs == NULL && chord_heap_open(64 * CHORD_MIB, &inputs, &guest.error) != CHORD_OK) return NULL;
+    return chord_alloc(inputs, bytes, "what the host asks", &p, &guest.error) == CHORD_OK ? p : NULL;
+}
+
+EXPORT(void, guest_free, void *p, size_t bytes)
+{
+    (void)bytes;
+    chord_free(inputs, p);
+}
+
+EXPORT(void, guest_error, chord_error *out) { *out = guest.error; }
+
+/* ---- runtime and model ------------------------------------------------------------------------------- */
+
+static void say(void *ud, chord_log_level level, const char *line)
 {
     (void)ud;
-    return chord_import_read(offset, to, length) == 0 ? CHORD_OK : CHORD_IO;
+    chord_host_log((int32_t)level, line, strlen(line));
 }
 
-static chord_status open_all(uint64_t model_bytes, uint64_t budget_bytes, uint32_t context_tokens)
+EXPORT(int32_t, guest_runtime_open, const chord_guest_runtime_options *o, uintptr_t *out)
 {
-    chord_runtime_options options = {.budget_bytes = budget_bytes};
-    chord_source source = {.read = read_bytes, .size_bytes = model_bytes};
-    chord_model_options model = {.context_tokens = context_tokens};
-    chord_status status = chord_runtime_open(&options, &guest.runtime, &guest.error);
-    if (status == CHORD_OK) status = chord_model_open(guest.runtime, &source, &model, &guest.model, &guest.error);
-    if (status == CHORD_OK) status = chord_session_open(guest.model, &guest.session, &guest.error);
-    return status;
-}
-
-GUEST_EXPORT("guest_open") int32_t guest_open(uint64_t model_bytes, uint64_t budget_bytes, uint32_t context_tokens)
-{
-    guest_close();
-    chord_status status = open_all(model_bytes, budget_bytes, context_tokens);
-    if (status != CHORD_OK) guest_close();
+    chord_runtime *runtime = NULL;
+    uintptr_t id = free_handle();
+    char cpu[sizeof o->cpu];
+    memcpy(cpu, o->cpu, sizeof cpu);
+    cpu[sizeof cpu - 1] = '\0';
+    chord_runtime_options options = {.budget_bytes = o->budget_bytes, .threads = o->threads, .log = say,
+                                     .cpu = cpu[0] != '\0' ? cpu : NULL};
+    if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
+    chord_status status = chord_runtime_open(&options, &runtime, &guest.error);
+    if (status == CHORD_OK) keep(id, KIND_RUNTIME, runtime, out);
     return (int32_t)status;
 }
 
-GUEST_EXPORT("guest_close") void guest_close(void)
+EXPORT(void, guest_runtime_close, uintptr_t id) { chord_runtime_close(take(id, KIND_RUNTIME)); }
+
+EXPORT(int32_t, guest_runtime_threads, uintptr_t id)
 {
-    chord_session_close(guest.session);
-    chord_model_close(guest.model);
-    chord_runtime_close(guest.runtime);
-    guest.session = NULL;
-    guest.model = NULL;
-    guest.runtime = NULL;
+    chord_runtime *runtime = object_of(id, KIND_RUNTIME);
+    return runtime != NULL ? (int32_t)chord_runtime_threads(runtime) : 0;
 }
 
-static bool keep_token(void *ud, const chord_piece *piece)
+/* "" names the model that the host was started with. */
+static const chord_source SOURCE = {.uri = ""};
+
+static bool read_options(const chord_guest_model_options *from, chord_model_options *to)
 {
-    (void)ud;
-    guest.tokens[guest.count++] = piece->token;
-    return guest.count < GUEST_TOKENS_MAX;
+    *to = (chord_model_options){.context_tokens = from->context_tokens, .sessions_max = from->sessions_max,
+                                .chunk_tokens = from->chunk_tokens, .prefetch_tiles = from->prefetch_tiles,
+                                .kv_type = (chord_kv_type)from->kv_type, .policy = (chord_policy)from->policy,
+                                .mode = (chord_mode)from->mode, .no_prefetch = from->no_prefetch != 0,
+                                .no_repack = from->no_repack != 0, .no_vocabulary = from->no_vocabulary != 0,
+                                .no_weights = from->no_weights != 0};
+    if (from->vocabulary_of == 0) return true;
+    to->vocabulary_of = object_of((uintptr_t)from->vocabulary_of, KIND_MODEL);
+    return to->vocabulary_of != NULL;
 }
 
-GUEST_EXPORT("guest_generate") int32_t guest_generate(uint32_t prompt_tokens, uint32_t max_tokens)
+EXPORT(int32_t, guest_model_plan, uintptr_t runtime_id, const chord_guest_model_options *o, chord_plan *out)
 {
-    if (guest.session == NULL || prompt_tokens > GUEST_TOKENS_MAX || max_tokens > GUEST_TOKENS_MAX - prompt_tokens)
-        return CHORD_INVALID;
-    chord_generate_options options = {.max_tokens = max_tokens, .ignore_end = true};
-    guest.count = prompt_tokens;
-    chord_status status = chord_session_sync(guest.session, guest.tokens, prompt_tokens, NULL, &guest.error);
-    if (status == CHORD_OK)
-        status = chord_session_generate(guest.session, &options, keep_token, NULL, &guest.made, &guest.error);
+    chord_model_options options;
+    chord_runtime *runtime = object_of(runtime_id, KIND_RUNTIME);
+    if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
+    return (int32_t)chord_model_plan(runtime, &SOURCE, &options, out, &guest.error);
+}
+
+EXPORT(int32_t, guest_model_open, uintptr_t runtime_id, const chord_guest_model_options *o, uintptr_t *out)
+{
+    chord_model *model = NULL;
+    chord_model_options options;
+    chord_runtime *runtime = object_of(runtime_id, KIND_RUNTIME);
+    uintptr_t id = free_handle();
+    if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
+    if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
+    chord_status status = chord_model_open(runtime, &SOURCE, &options, &model, &guest.error);
+    if (status == CHORD_OK) keep(id, KIND_MODEL, model, out);
     return (int32_t)status;
 }
 
-GUEST_EXPORT("guest_tokens") int32_t *guest_tokens(void) { return guest.tokens; }
-GUEST_EXPORT("guest_token_count") uint32_t guest_token_count(void) { return guest.count; }
-GUEST_EXPORT("guest_logits_hash") uint64_t guest_logits_hash(void) { return guest.made.logits_hash; }
-GUEST_EXPORT("guest_error") const char *guest_error(void) { return guest.error.text; }
+EXPORT(void, guest_model_close, uintptr_t id) { chord_model_close(take(id, KIND_MODEL)); }
+
+EXPORT(void, guest_model_describe, uintptr_t id, chord_guest_model_info *out)
+{
+    chord_model_info info = {0};
+    chord_model *model = object_of(id, KIND_MODEL);
+    if (model != NULL) chord_model_describe(model, &info);
+    memset(out, 0, sizeof *out);
+    out->parameters = info.parameters;
+    out->file_bytes = info.file_bytes;
+    out->layers = info.layers;
+    out->embedding = info.embedding;
+    out->heads = info.heads;
+    out->kv_heads = info.kv_heads;
+    out->vocabulary = info.vocabulary;
+    out->trained_context_tokens = info.trained_context_tokens;
+    out->context_tokens = info.context_tokens;
+    out->has_chat_template = info.has_chat_template;
+    out->plan = info.plan;
+    chord_format(out->architecture, sizeof out->architecture, "%s", info.architecture != NULL ? info.architecture : "");
+    chord_format(out->name, sizeof out->name, "%s", info.name != NULL ? info.name : "");
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------- */
+
+EXPORT(int32_t, guest_tokenize, uintptr_t id, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap, size_t *need)
+{
+    const chord_model *model = object_of(id, KIND_MODEL);
+    if (model == NULL) return CHORD_INVALID;
+    return (int32_t)chord_tokenize(model, text, len, (chord_tokenize_mode)mode, out, cap, need, &guest.error);
+}
+
+EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n, int32_t special, char *out, size_t cap, size_t *need)
+{
+    const chord_model *model = object_of(id, KIND_MODEL);
+    if (model == NULL) return CHORD_INVALID;
+    return (int32_t)chord_detokenize(model, tokens, n, special != 0, out, cap, need, &guest.error);
+}
+
+/* template_text: NULL, or ended by a zero byte. */
+EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, const char *messages, size_t len, int32_t open_reply, char *out, size_t cap, size_t *need)
+{
+    const chord_model *model = object_of(id, KIND_MODEL);
+    if (model == NULL) return CHORD_INVALID;
+    return (int32_t)chord_chat_render(model, template_text, messages, len, open_reply != 0, out, cap, need, &guest.error);
+}
+
+/* ---- sessions ---------------------------------------------------------------------------------------------- */
+
+static void say_progress(void *ud, const chord_progress *p)
+{
+    static const char *const PHASES[] = {"open", "prefill", "decode"};
+    chord_host_progress out = {.done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
+    for (uint32_t i = 0; i < CHORD_COUNT(PHASES); i++)
+        if (chord_text_equal(p->phase, PHASES[i])) out.phase = i;
+    chord_host_progress_say(&out);
+    if (chord_host_cancelled() != 0) chord_session_cancel(ud);
+}
+
+EXPORT(int32_t, guest_session_open, uintptr_t model_id, uintptr_t *out)
+{
+    chord_session *session = NULL;
+    chord_model *model = object_of(model_id, KIND_MODEL);
+    uintptr_t id = free_handle();
+    if (model == NULL) return CHORD_INVALID;
+    if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
+    chord_status status = chord_session_open(model, &session, &guest.error);
+    if (status != CHORD_OK) return (int32_t)status;
+    chord_session_on_progress(session, say_progress, session);
+    keep(id, KIND_SESSION, session, out);
+    return CHORD_OK;
+}
+
+EXPORT(void, guest_session_close, uintptr_t id) { chord_session_close(take(id, KIND_SESSION)); }
+
+EXPORT(void, guest_session_reset, uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    if (session != NULL) chord_session_reset(session);
+}
+
+EXPORT(int32_t, guest_session_sync, uintptr_t id, const int32_t *tokens, size_t n, size_t *reused)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_sync(session, tokens, n, reused, &guest.error) : CHORD_INVALID;
+}
+
+EXPORT(int32_t, guest_session_score, uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_score(session, tokens, n, first, logprobs, &guest.error) : CHORD_INVALID;
+}
+
+EXPORT(void, guest_session_stats, uintptr_t id, chord_stats *out)
+{
+    const chord_session *session = object_of(id, KIND_SESSION);
+    memset(out, 0, sizeof *out);
+    if (session != NULL) chord_session_stats(session, out);
+}
+
+EXPORT(void, guest_session_stats_reset, uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    if (session != NULL) chord_session_stats_reset(session);
+}
+
+EXPORT(void, guest_cancel, uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    if (session != NULL) chord_session_cancel(session);
+}
+
+/* ---- generating ------------------------------------------------------------------------------------------------ */
+
+/* Copies the strings: the host's memory may be freed while text is still made. */
+static chord_status read_stops(stop_list *list, const char *text, size_t bytes, size_t *count)
+{
+    *count = 0;
+    if (bytes == 0) return CHORD_OK;
+    if (bytes > sizeof list->text || text[bytes - 1] != '\0')
+        return chord_fail(&guest.error, CHORD_INVALID, "stop strings take %zu bytes, at most %zu are possible, the last one zero", bytes,
+                          sizeof list->text);
+    memcpy(list->text, text, bytes);
+    list->text[bytes - 1] = '\0';
+    for (size_t at = 0; at < bytes; at += strlen(list->text + at) + 1) {
+        if (*count == CHORD_COUNT(list->stops))
+            return chord_fail(&guest.error, CHORD_INVALID, "more than %zu stop strings", CHORD_COUNT(list->stops));
+        list->stops[(*count)++] = list->text + at;
+    }
+    return CHORD_OK;
+}
+
+EXPORT(int32_t, guest_generate_start, uintptr_t id, const chord_guest_generate_options *o, const char *stops)
+{
+    size_t count;
+    chord_session *session = object_of(id, KIND_SESSION);
+    if (session == NULL) return CHORD_INVALID;
+    stop_list *list = &guest.handles[id - 1].stops;
+    chord_status status = read_stops(list, stops, o->stops_bytes, &count);
+    if (status != CHORD_OK) return (int32_t)status;
+    chord_generate_options options = {.max_tokens = o->max_tokens, .sampling = o->sampling, .stops = list->stops, .stop_count = count,
+                                      .ignore_end = o->ignore_end != 0, .want_logprobs = o->want_logprobs != 0};
+    return (int32_t)chord_generate_start(session, &options, &guest.error);
+}
+
+EXPORT(int32_t, guest_generate_next, uintptr_t id, chord_guest_piece *out)
+{
+    chord_piece piece;
+    bool more = false;
+    chord_session *session = object_of(id, KIND_SESSION);
+    if (session == NULL) return CHORD_INVALID;
+    chord_status status = chord_generate_next(session, &piece, &more, &guest.error);
+    *out = (chord_guest_piece){.text = (uintptr_t)piece.text, .len = piece.len, .token = piece.token, .logprob = piece.logprob, .more = more};
+    return (int32_t)status;
+}
+
+EXPORT(void, guest_generate_result, uintptr_t id, chord_generate_result *out)
+{
+    const chord_session *session = object_of(id, KIND_SESSION);
+    memset(out, 0, sizeof *out);
+    if (session != NULL) chord_generate_result_get(session, out);
+}

@@ -15,7 +15,7 @@ typedef struct chord_host chord_host;   /* the engine and its cache of compiled 
 typedef struct chord_guest chord_guest; /* one instance, its threads, its model, its limits */
 
 typedef struct chord_host_options {
-    const char *cache_folder; /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/chord or ~/.cache/chord; "": not kept */
+    const char *cache_folder; /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
     bool interruptible;       /* guests can be ended in mid-loop (costs up to a few percent); needed for untrusted ones and for time limits */
     bool hardened64;          /* keep Spectre hardening of 64-bit memories (a third slower); for untrusted guests */
     void (*log)(void *ud, chord_log_level level, const char *line);
@@ -24,6 +24,12 @@ typedef struct chord_host_options {
 
 chord_status chord_host_open(const chord_host_options *options, chord_host **out, chord_error *err);
 void chord_host_close(chord_host *host); /* after its guests */
+
+/* What a module is, by its exports and imports: one of this library, a WASI command, or another. */
+typedef struct chord_module_info {
+    bool is_chord_guest, is_command, wants_model, wide;
+} chord_module_info;
+chord_status chord_host_inspect(chord_host *host, const char *path, chord_module_info *out, chord_error *err);
 
 /* Memory64 regions (module "env"): address space for the model's bytes beside the guest's own memory. */
 typedef enum chord_region_layout { CHORD_REGIONS_AUTO, CHORD_REGIONS_SINGLE, CHORD_REGIONS_MULTI } chord_region_layout;
@@ -56,6 +62,7 @@ typedef struct chord_guest_options {
     size_t preload_count;
     const char *const *args;   /* a WASI command's arguments, first its name; its stdin, stdout and stderr are the process's */
     size_t arg_count;
+    const char *folder;        /* a WASI command may read what lies in it, as its "."; NULL: no files */
     bool (*on_emit)(void *ud, const char *text, size_t len); /* false: enough */
     void (*on_progress)(void *ud, const chord_host_progress *progress);
     void (*on_log)(void *ud, chord_log_level level, const char *line);
@@ -69,15 +76,17 @@ void chord_guest_close(chord_guest *guest);
  * chord_guest_cancel or the time limit CHORD_CANCELLED; the guest can then only be closed. */
 chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t arg_count, uint64_t *result, chord_error *err);
 bool chord_guest_has(const chord_guest *guest, const char *name);
+bool chord_guest_is_wide(const chord_guest *guest); /* 64-bit addresses */
 /* The guest's memory [at, at + bytes), NULL when it does not lie inside. Valid until the next call. */
 void *chord_guest_bytes(chord_guest *guest, uint64_t at, uint64_t bytes);
-/* From any thread: `cancelled` answers 1, and an interruptible guest is ended in mid-loop. */
+/* From any thread: `cancelled` answers 1 until the running call returns, and an interruptible guest is ended in mid-loop. */
 void chord_guest_cancel(chord_guest *guest);
 
 typedef struct chord_memory64_stats {
     uint64_t layers_loaded, bytes_read, reads, hits, misses, evictions, prefetched, errors, resident_bytes;
 } chord_memory64_stats;
 typedef struct chord_guest_stats {
+    uint64_t budget_bytes;                           /* what the guest itself may use of the process's budget */
     uint64_t linear_bytes, linear_bytes_max, bank_bytes, mapped_bytes; /* linear memory as it is, as it may become; banks; file windows */
     uint64_t peak_bytes;                             /* of the process */
     uint64_t start_ns;                               /* from chord_guest_open to the first import answered */

@@ -105,7 +105,7 @@ CHORD_HOST_IMPORT(error_text) size_t chord_host_error_text(char *to, size_t cap)
 CHORD_HOST_IMPORT(cancelled) int32_t chord_host_cancelled(void); /* 1: give up soon. Asked between tiles */
 CHORD_HOST_IMPORT(emit) int32_t chord_host_emit(const char *text, size_t len); /* generated text; 1: enough */
 CHORD_HOST_IMPORT(progress) void chord_host_progress_say(const chord_host_progress *progress);
-CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes the linear memory may grow to */
+CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes of linear memory and banks together */
 
 /* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No other file can be opened. */
 CHORD_HOST_IMPORT(file_open) int32_t chord_host_file_open(const char *name, size_t len);

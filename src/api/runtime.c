@@ -4,7 +4,6 @@
 #include "quant/quant.h"
 
 #define THREADS_MAX 256u
-#define CODE_BYTES (5 * CHORD_MIB)        /* the program and libc as they lie in memory, and the caller's own odds and ends */
 #define THREAD_BYTES (192 * 1024ull)      /* stack touched and kernel structures, compute and reader threads alike */
 #define READER_THREADS 4u
 
@@ -63,7 +62,7 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     if (threads > THREADS_MAX)
         return chord_fail(err, CHORD_INVALID, "%u threads were asked for, at most %u are allowed", threads, THREADS_MAX);
     uint64_t budget = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
-    uint64_t overhead = chord_process_bytes() + CODE_BYTES + (threads + READER_THREADS) * THREAD_BYTES;
+    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + (threads + READER_THREADS) * THREAD_BYTES;
     if (budget <= overhead + CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",
                           (double)budget / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);

@@ -12,7 +12,12 @@
 
 /* ---- the few words C leaves to a library --------------------------------------------------- */
 
-#if defined(__wasm__)
+/* A guest of chord_host_v1: no libc, the host's services. (A WASI command has a libc and is not one.) */
+#if defined(__wasm__) && !defined(__wasi__)
+#define CHORD_FREESTANDING 1
+#endif
+
+#if defined(CHORD_FREESTANDING)
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int value, size_t n);
@@ -112,6 +117,27 @@ typedef struct chord_region {
 chord_status chord_region_open(chord_heap *heap, uint64_t bytes, const char *what, bool touch, bool lock,
                                chord_region *out, chord_error *err);
 void chord_region_close(chord_heap *heap, chord_region *region);
+
+/* Count bytes that are not the heap's own memory against its ceiling. */
+chord_status chord_heap_charge(chord_heap *heap, uint64_t bytes, const char *what, chord_error *err);
+void chord_heap_discharge(chord_heap *heap, uint64_t bytes);
+
+/* Banks: more memory than addresses reach. A bank (a multiple of 64 KiB, zeroed, resident, charged to the heap) is seen in a window of the same
+ * size, one at a time; what is written there stays when another bank takes its place. Windows are pages of the caller's (a region); quickest
+ * when window address modulo 2 MiB is the skew. */
+typedef struct chord_bank chord_bank;
+bool chord_bank_offered(void);
+uint64_t chord_bank_window_skew(void);
+chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err);
+/* before: the bank that is in this window now, NULL: none. */
+chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window, chord_error *err);
+void chord_bank_close(chord_heap *heap, chord_bank *bank); /* in a window: zeros remain there */
+#if defined(CHORD_FREESTANDING)
+/* What a host answered, as a failure of ours: its own sentence after `what`. */
+chord_status chord_host_failure(chord_error *err, int64_t code, const char *what);
+#else
+void *chord_bank_bytes(chord_bank *bank); /* where its bytes lie now: in the window, or parked */
+#endif
 
 /* Growing bytes with a ceiling, always terminated by a zero byte that len does not count. */
 typedef struct chord_buffer {
@@ -227,11 +253,14 @@ void chord_float_leave(uint32_t saved);
 #define CHORD_CPU_AVX512 2u     /* AVX-512 F, BW, DQ, VL, VBMI, VNNI */
 #define CHORD_CPU_WASM_SIMD 4u  /* 128-bit SIMD */
 #define CHORD_CPU_WASM_RELAXED 8u
+#define CHORD_CPU_HOST_ROWS 16u /* the host of a wasm guest multiplies with its own kernels */
 uint32_t chord_cpu_features(void);
 /* Cores within the affinity mask and the cgroup's CPU quota, at least 1. */
 uint32_t chord_cpu_cores(void);
 /* Anonymous + shared + page-table + kernel-stack bytes of this process now; 0 where unknown. */
 uint64_t chord_process_bytes(void);
+/* What code, libraries and the caller's own odds and ends take beside chord_process_bytes. */
+uint64_t chord_process_code_bytes(void);
 /* Pages this process had to wait for from a disk since it began; 0 where unknown. */
 uint64_t chord_process_major_faults(void);
 

@@ -1,5 +1,8 @@
 /* cpu.c - what this CPU and system allow, asked without libc; the floating-point mode. */
 #include "base/base.h"
+#if defined(CHORD_FREESTANDING)
+#include "chord_host_v1.h"
+#endif
 
 #if defined(__x86_64__)
 
@@ -86,6 +89,9 @@ uint32_t chord_cpu_features(void)
 #endif
 #if defined(__wasm_relaxed_simd__)
     found |= CHORD_CPU_WASM_RELAXED;
+#endif
+#if defined(CHORD_FREESTANDING)
+    if (chord_host_rows_offered() > 0) found |= CHORD_CPU_HOST_ROWS;
 #endif
     return found;
 }

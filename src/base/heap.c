@@ -122,6 +122,13 @@ static chord_status fail_system(uint64_t bytes, const char *what, chord_error *e
     return chord_fail(err, CHORD_NO_MEMORY, "%s: the system refused %" PRIu64 " bytes", what, bytes);
 }
 
+chord_status chord_heap_charge(chord_heap *heap, uint64_t bytes, const char *what, chord_error *err)
+{
+    return charge(heap, bytes) ? CHORD_OK : fail_ceiling(heap, bytes, what, err);
+}
+
+void chord_heap_discharge(chord_heap *heap, uint64_t bytes) { discharge(heap, bytes); }
+
 chord_status chord_alloc(chord_heap *heap, uint64_t bytes, const char *what, void **out, chord_error *err)
 {
     *out = NULL;

@@ -1,250 +1,200 @@
-/* system_wasm.c - the freestanding face: one thread, linear memory, the host's clock.
- *
- * All memory behind __heap_base is ours. Its first 64 bytes hold the list of free blocks, in order of address;
- * blocks are multiples of 64 bytes and merge with their neighbours when freed. */
+/* system_wasm.c - the freestanding face: clock, threads and banks of the host behind chord_host_v1. */
 #include "base/system_inner.h"
+#include "chord_host_v1.h"
 
-#define UNIT 64u
-#define WASM_PAGE 65536u
+#include <stdatomic.h>
 
-extern unsigned char __heap_base; /* where the linker's data and stack end */
-
-typedef struct free_block {
-    uintptr_t bytes;
-    struct free_block *next;
-} free_block;
-
-typedef struct linear_heap {
-    free_block *first;
-    uintptr_t written_end; /* memory from here on was never written, so it is still zero */
-} linear_heap;
-
-/* ---- the words C leaves to a library ---------------------------------------------------------- */
-
-#if defined(__wasm_bulk_memory__)
-/* These become one instruction each. */
-void *memcpy(void *restrict dst, const void *restrict src, size_t n) { return __builtin_memcpy(dst, src, n); }
-void *memmove(void *dst, const void *src, size_t n) { return __builtin_memmove(dst, src, n); }
-void *memset(void *dst, int value, size_t n) { return __builtin_memset(dst, value, n); }
-#else
-/* no_builtin: the compiler must not turn these loops into calls of themselves. */
-__attribute__((no_builtin)) void *memcpy(void *restrict dst, const void *restrict src, size_t n)
-{
-    unsigned char *d = dst;
-    const unsigned char *s = src;
-    for (size_t i = 0; i < n; i++) d[i] = s[i];
-    return dst;
-}
-
-__attribute__((no_builtin)) void *memmove(void *dst, const void *src, size_t n)
-{
-    unsigned char *d = dst;
-    const unsigned char *s = src;
-    if ((uintptr_t)dst <= (uintptr_t)src)
-        for (size_t i = 0; i < n; i++) d[i] = s[i];
-    else
-        for (size_t i = n; i-- > 0;) d[i] = s[i];
-    return dst;
-}
-
-__attribute__((no_builtin)) void *memset(void *dst, int value, size_t n)
-{
-    unsigned char *d = dst;
-    for (size_t i = 0; i < n; i++) d[i] = (unsigned char)value;
-    return dst;
-}
-#endif
-
-__attribute__((no_builtin)) int memcmp(const void *a, const void *b, size_t n)
-{
-    const unsigned char *x = a, *y = b;
-    size_t i = 0;
-    while (i + 8 <= n && chord_load_u64(x + i) == chord_load_u64(y + i)) i += 8;
-    for (; i < n; i++)
-        if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
-    return 0;
-}
-
-__attribute__((no_builtin)) size_t strlen(const char *text)
-{
-    size_t n = 0;
-    while (text[n] != '\0') n++;
-    return n;
-}
-
-/* ---- memory ----------------------------------------------------------------------------------- */
-
-static linear_heap *heap_state(void)
-{
-    return (linear_heap *)(((uintptr_t)&__heap_base + UNIT - 1) & ~(uintptr_t)(UNIT - 1));
-}
-
-static void note_written(linear_heap *heap, uintptr_t end)
-{
-    if (end > heap->written_end) heap->written_end = end;
-}
-
-static free_block *write_block(linear_heap *heap, uintptr_t at, uintptr_t bytes, free_block *next)
-{
-    free_block *block = (free_block *)at;
-    block->bytes = bytes;
-    block->next = next;
-    note_written(heap, at + sizeof *block);
-    return block;
-}
-
-static void give(uintptr_t at, uintptr_t bytes)
-{
-    linear_heap *heap = heap_state();
-    free_block *before = NULL, *after = heap->first;
-    while (after != NULL && (uintptr_t)after < at) {
-        before = after;
-        after = after->next;
-    }
-    if (after != NULL && at + bytes == (uintptr_t)after) {
-        bytes += after->bytes;
-        after = after->next;
-    }
-    if (before != NULL && (uintptr_t)before + before->bytes == at) {
-        before->bytes += bytes;
-        before->next = after;
-        return;
-    }
-    free_block *block = write_block(heap, at, bytes, after);
-    if (before != NULL) before->next = block;
-    else heap->first = block;
-}
-
-static uintptr_t take(uintptr_t bytes, uintptr_t align)
-{
-    linear_heap *heap = heap_state();
-    for (free_block **link = &heap->first; *link != NULL; link = &(*link)->next) {
-        free_block *block = *link;
-        uintptr_t before = -(uintptr_t)block & (align - 1), at = (uintptr_t)block + before;
-        if (block->bytes < before || block->bytes - before < bytes) continue;
-        uintptr_t rest = block->bytes - before - bytes;
-        free_block *after = rest > 0 ? write_block(heap, at + bytes, rest, block->next) : block->next;
-        *link = before > 0 ? write_block(heap, (uintptr_t)block, before, after) : after;
-        return at;
-    }
-    return 0;
-}
-
-/* The memory the module started with behind our state, once. */
-static void begin(linear_heap *heap)
-{
-    uintptr_t first = (uintptr_t)heap + UNIT;
-    uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
-    note_written(heap, first);
-    if (end > first) give(first, (end - first) & ~(uintptr_t)(UNIT - 1));
-}
-
-static bool grow(uintptr_t bytes)
-{
-    uintptr_t pages = (bytes + WASM_PAGE - 1) / WASM_PAGE;
-    uintptr_t before = (uintptr_t)__builtin_wasm_memory_grow(0, pages);
-    if (before == UINTPTR_MAX) return false;
-    uintptr_t room = pages * WASM_PAGE;
-#if !defined(__wasm64__)
-    if (before + pages == 65536) room -= WASM_PAGE; /* an end of 2^32 would wrap to 0 */
-#endif
-    give(before * WASM_PAGE, room);
-    return true;
-}
-
-static void *get(uint64_t bytes, uintptr_t align, bool zeroed)
-{
-    linear_heap *heap = heap_state();
-    if (heap->written_end == 0) begin(heap);
-    if (bytes > UINTPTR_MAX - 2 * WASM_PAGE) return NULL;
-    uintptr_t size = (uintptr_t)chord_align_up(bytes, UNIT), at = take(size, align);
-    if (at == 0 && (!grow(size) || (at = take(size, align)) == 0)) return NULL;
-    if (zeroed && heap->written_end > at) {
-        uintptr_t written = heap->written_end - at;
-        memset((void *)at, 0, written < size ? written : size);
-    }
-    note_written(heap, at + size);
-    return (void *)at;
-}
-
-void *chord_system_pages_get(uint64_t bytes, bool huge)
-{
-    (void)huge;
-    return get(bytes, CHORD_PAGE_BYTES, true);
-}
-
-void chord_system_pages_free(void *pages, uint64_t bytes)
-{
-    give((uintptr_t)pages, (uintptr_t)chord_align_up(bytes, UNIT));
-}
-
-bool chord_system_pages_touch(void *pages, uint64_t bytes)
-{
-    for (uint64_t at = 0; at < bytes; at += CHORD_PAGE_BYTES) ((volatile char *)pages)[at] = 0;
-    return true;
-}
-
-void chord_system_pages_lock(void *pages, uint64_t bytes)
-{
-    (void)pages;
-    (void)bytes;
-}
-
-void *chord_system_block_get(uint64_t bytes) { return get(bytes, UNIT, false); }
-void chord_system_block_free(void *block, uint64_t bytes) { chord_system_pages_free(block, bytes); }
+#define STACK_BYTES 262144u
 
 void chord_system_error_text(int os_errno, char *out, size_t cap) { chord_format(out, cap, "error %d", os_errno); }
 
-/* ---- clock and threads ------------------------------------------------------------------------ */
+uint64_t chord_clock_ns(void) { return chord_host_clock_ns(); }
+int64_t chord_clock_unix_s(void) { return chord_host_clock_unix_s(); }
 
-__attribute__((import_module("env"), import_name("chord_clock_ns"))) uint64_t chord_import_clock_ns(void);
+/* A host's sentence for its last failure, as ours. */
+chord_status chord_host_failure(chord_error *err, int64_t code, const char *what)
+{
+    char text[256];
+    chord_status status = code == CHORD_HOST_MEMORY ? CHORD_BUDGET
+                        : code == CHORD_HOST_UNSUPPORTED ? CHORD_UNSUPPORTED
+                        : code == CHORD_HOST_CANCELLED ? CHORD_CANCELLED : CHORD_IO;
+    text[0] = '\0';
+    chord_host_error_text(text, sizeof text);
+    if (text[0] == '\0') chord_format(text, sizeof text, "the host answered %d", (int)code);
+    return chord_fail(err, status, "%s: %s", what, text);
+}
 
-uint64_t chord_clock_ns(void) { return chord_import_clock_ns(); }
-int64_t chord_clock_unix_s(void) { return 0; }
+/* ---- mutex and condition ---------------------------------------------------------------------- */
 
-void chord_mutex_init(chord_mutex *mutex) { (void)mutex; }
+/* 0: free, 1: taken, 2: taken and somebody may be waiting (Drepper, "Futexes are tricky", mutex 2). */
+static _Atomic uint32_t *state_of(chord_mutex *mutex) { return (_Atomic uint32_t *)(void *)mutex->bytes; }
+static _Atomic uint32_t *turns_of(chord_cond *cond) { return (_Atomic uint32_t *)(void *)cond->bytes; }
+
+void chord_mutex_init(chord_mutex *mutex) { atomic_store(state_of(mutex), 0); }
 void chord_mutex_free(chord_mutex *mutex) { (void)mutex; }
-void chord_mutex_lock(chord_mutex *mutex) { (void)mutex; }
-void chord_mutex_unlock(chord_mutex *mutex) { (void)mutex; }
-void chord_cond_init(chord_cond *cond) { (void)cond; }
+
+void chord_mutex_lock(chord_mutex *mutex)
+{
+    uint32_t state = 0;
+    if (atomic_compare_exchange_strong(state_of(mutex), &state, 1)) return;
+    while (atomic_exchange(state_of(mutex), 2) != 0) chord_host_wait((uint32_t *)(void *)mutex->bytes, 2, -1);
+}
+
+void chord_mutex_unlock(chord_mutex *mutex)
+{
+    if (atomic_exchange(state_of(mutex), 0) == 2) chord_host_wake((uint32_t *)(void *)mutex->bytes, 1);
+}
+
+/* A turn counter: a wake changes it, so a waiter that looked before cannot miss it. The second word counts waiters. */
+void chord_cond_init(chord_cond *cond) { memset(cond->bytes, 0, sizeof cond->bytes); }
 void chord_cond_free(chord_cond *cond) { (void)cond; }
 
 void chord_cond_wait(chord_cond *cond, chord_mutex *mutex)
 {
-    (void)cond;
-    (void)mutex;
-    CHORD_ASSERT(false); /* nobody else runs: this wait would never end */
+    uint32_t turn = atomic_load(turns_of(cond));
+    atomic_fetch_add(turns_of(cond) + 1, 1);
+    chord_mutex_unlock(mutex);
+    chord_host_wait((uint32_t *)(void *)cond->bytes, turn, -1);
+    atomic_fetch_sub(turns_of(cond) + 1, 1);
+    chord_mutex_lock(mutex);
 }
 
-void chord_cond_wake_all(chord_cond *cond) { (void)cond; }
+void chord_cond_wake_all(chord_cond *cond)
+{
+    atomic_fetch_add(turns_of(cond), 1);
+    if (atomic_load(turns_of(cond) + 1) != 0) chord_host_wake((uint32_t *)(void *)cond->bytes, UINT32_MAX);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+/* stack_top comes first: chord_thread_main reads it before there is a stack to run C on. */
+struct chord_thread {
+    uintptr_t stack_top;
+    void (*run)(void *ud);
+    void *ud;
+    void *stack;
+    int32_t id;
+};
+
+#if defined(__wasm64__)
+#define ADDRESS "i64"
+#else
+#define ADDRESS "i32"
+#endif
+/* The entry of a thread's own instance over the same memory: its stack, then C. */
+__asm__(".globaltype __stack_pointer, " ADDRESS "\n"
+        ".functype chord_thread_body (" ADDRESS ") -> ()\n"
+        ".globl chord_thread_main\n"
+        ".export_name chord_thread_main, chord_thread_main\n"
+        ".type chord_thread_main, @function\n"
+        "chord_thread_main:\n"
+        ".functype chord_thread_main (" ADDRESS ") -> ()\n"
+        "local.get 0\n" ADDRESS ".load 0\n"
+        "global.set __stack_pointer\n"
+        "local.get 0\n"
+        "call chord_thread_body\n"
+        "end_function\n");
+
+void chord_thread_body(chord_thread *thread);
+__attribute__((used)) void chord_thread_body(chord_thread *thread) { thread->run(thread->ud); }
+
+static chord_status start(chord_thread *thread, const char *name, chord_error *err)
+{
+    thread->id = chord_fault_now() ? CHORD_HOST_MEMORY : chord_host_thread_start(thread);
+    if (thread->id >= 0) return CHORD_OK;
+    if (thread->id == CHORD_HOST_UNSUPPORTED)
+        return chord_fail(err, CHORD_UNSUPPORTED, "cannot start thread '%s': this host has none", name);
+    return chord_host_failure(err, thread->id, name);
+}
 
 chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
                                 chord_error *err)
 {
-    (void)heap;
-    (void)run;
-    (void)ud;
+    void *p;
     *out = NULL;
-    return chord_fail(err, CHORD_UNSUPPORTED, "cannot start thread '%s': this host has none", name);
+    CHORD_TRY(chord_alloc(heap, sizeof(chord_thread), "thread", &p, err));
+    chord_thread *thread = p;
+    chord_status status = chord_alloc(heap, STACK_BYTES, "a thread's stack", &thread->stack, err);
+    if (status == CHORD_OK) {
+        thread->stack_top = (uintptr_t)thread->stack + STACK_BYTES;
+        thread->run = run;
+        thread->ud = ud;
+        *out = thread; /* the new thread may look at it through ud */
+        status = start(thread, name, err);
+    }
+    if (status == CHORD_OK) return CHORD_OK;
+    *out = NULL;
+    chord_free(heap, thread->stack);
+    chord_free(heap, thread);
+    return status;
 }
 
 void chord_thread_join(chord_heap *heap, chord_thread *thread)
 {
-    (void)heap;
-    (void)thread;
+    if (thread == NULL) return;
+    chord_host_thread_join(thread->id);
+    chord_free(heap, thread->stack);
+    chord_free(heap, thread);
 }
 
-uint32_t chord_cpu_cores(void) { return 1; }
+uint32_t chord_cpu_cores(void)
+{
+    int32_t threads = chord_host_thread_limit();
+    return threads > 1 ? (uint32_t)threads : 1;
+}
+
+/* ---- banks ------------------------------------------------------------------------------------ */
+
+struct chord_bank {
+    uint64_t bytes;
+    int32_t id;
+};
+
+bool chord_bank_offered(void) { return chord_host_bank_limit() > 0; }
+uint64_t chord_bank_window_skew(void) { return (uint64_t)chord_host_window_skew(); }
+
+chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err)
+{
+    void *p;
+    *out = NULL;
+    CHORD_TRY(chord_heap_charge(heap, bytes, "a bank of the host", err));
+    chord_status status = chord_alloc(heap, sizeof(chord_bank), "a bank", &p, err);
+    if (status == CHORD_OK) {
+        chord_bank *bank = p;
+        *bank = (chord_bank){.bytes = bytes, .id = chord_host_bank_open((size_t)bytes)};
+        if (bank->id >= 0) {
+            *out = bank;
+            return CHORD_OK;
+        }
+        status = chord_host_failure(err, bank->id, "a bank");
+        chord_free(heap, bank);
+    }
+    chord_heap_discharge(heap, bytes);
+    return status;
+}
+
+chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window, chord_error *err)
+{
+    (void)before; /* the host knows who is there */
+    int32_t code = chord_host_bank_show(bank->id, window);
+    return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "a bank");
+}
+
+void chord_bank_close(chord_heap *heap, chord_bank *bank)
+{
+    if (bank == NULL) return;
+    chord_host_bank_close(bank->id);
+    chord_heap_discharge(heap, bank->bytes);
+    chord_free(heap, bank);
+}
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
 uint64_t chord_process_major_faults(void) { return 0; }
-uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * WASM_PAGE; }
+uint64_t chord_process_code_bytes(void) { return 0; } /* the data segment counts as memory in use, code is the host's */
 
-/* A module cannot ask how far its memory may grow: this is what its addresses reach, and allocation tells the truth. */
 uint64_t chord_memory_available_bytes(void)
 {
-    uint64_t reach = sizeof(void *) == 4 ? 4096 * CHORD_MIB : 16384 * CHORD_MIB, used = chord_process_bytes();
-    uint64_t bytes = reach > used ? reach - used : 0, spare = chord_max_u64(256 * CHORD_MIB, bytes / 10);
-    return bytes > spare ? bytes - spare : 0;
+    uint64_t limit = chord_host_memory_limit(), reach = UINT64_C(1) << 32;
+    return sizeof(void *) == 4 && !chord_bank_offered() ? chord_min_u64(limit, reach) : limit;
 }

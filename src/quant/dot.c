@@ -1,6 +1,9 @@
 /* dot.c - rows times prepared activations: chooses the kernel, walks panels, slices and groups of tokens. */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
+#if defined(CHORD_FREESTANDING)
+#include "chord_host_v1.h"
+#endif
 
 #define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
     void chord_few_##name##_##isa(const chord_panel_job *job);                                         \
@@ -146,11 +149,30 @@ static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, 
     }
 }
 
+/* ---- by the host of a wasm guest ------------------------------------------------------------------ */
+
+#if defined(CHORD_FREESTANDING)
+static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride)
+{
+    chord_host_rows job = {.weights = (uintptr_t)w->data, .acts = (uintptr_t)x->panels, .out = (uintptr_t)out, .x = (uintptr_t)x->x,
+                           .out_stride = out_stride, .type = w->type, .columns = w->n, .rows = w->rows, .packed = w->packed,
+                           .act_kind = x->kind, .tokens = x->tokens, .tokens_max = x->tokens_max};
+    return chord_host_rows_dot(&job) == CHORD_HOST_OK;
+}
+#else
+static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride)
+{
+    (void)w, (void)x, (void)out, (void)out_stride;
+    return false;
+}
+#endif
+
 void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
                     uint32_t cpu)
 {
     const chord_panel_kernel *panel = panel_kernel(w->type, cpu);
     const chord_float_kernel *rows = float_kernel(w->type, cpu);
+    if ((cpu & CHORD_CPU_HOST_ROWS) != 0 && dot_on_host(w, x, out, out_stride)) return;
     if (panel != NULL) dot_panels(panel, w, x, out, out_stride, scratch);
     else if (rows != NULL) rows->rows(w->data, w->n, w->rows, x->x, x->tokens, out, out_stride);
     else dot_reference(w, x, out, out_stride, scratch);
@@ -167,6 +189,7 @@ typedef struct isa_name {
 static const isa_name isa_names[] = {
     {"avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512},
     {"avx2", CHORD_CPU_AVX2},
+    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS},
     {"relaxed-simd", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED},
     {"simd128", CHORD_CPU_WASM_SIMD},
     {"ref", CHORD_CPU_ANY},

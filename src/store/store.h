@@ -67,4 +67,10 @@ bool chord_store_map_failed(chord_store *store, const void *base);
 chord_status chord_store_open_faulty(chord_heap *heap, chord_store *inner, uint64_t fail_nth, uint64_t fail_count,
                                      uint64_t delay_ns, chord_store **out, chord_error *err);
 
+/* The guard: mappings whose SIGBUS is ours (chord_guard_install). Stores add their own; so do hosts that map a file elsewhere. */
+bool chord_guard_installed(void);
+bool chord_guard_add(const void *base, uint64_t bytes); /* false: the list is full */
+void chord_guard_remove(const void *base);
+bool chord_guard_take_failed(const void *base);
+
 #endif

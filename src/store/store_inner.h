@@ -11,10 +11,4 @@ chord_status chord_store_new(chord_heap *heap, size_t bytes, const char *name, c
 chord_status chord_store_fetch_once(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
                                     uint8_t **data, chord_error *err);
 
-/* The guard (guard_posix.c): mappings whose SIGBUS is ours. */
-bool chord_guard_installed(void);
-bool chord_guard_add(const void *base, uint64_t bytes); /* false: the list is full */
-void chord_guard_remove(const void *base);
-bool chord_guard_take_failed(const void *base);
-
 #endif

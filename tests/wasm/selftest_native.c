@@ -1,48 +1,44 @@
 /* selftest_native [MODEL PROMPT_TOKENS MAX_TOKENS]: prints what test_wasm.mjs expects of the modules, one `hash name` a line. With a
- * model: the tokens and the logits hash of guest.c's generation, compiled natively. */
-#include "guest.h"
+ * model: the hash of a generation, and its tokens. */
 #include "selftest.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-int32_t chord_import_read(uint64_t offset, void *to, size_t length); /* the host's side of guest.c */
-
-static int model;
-
-int32_t chord_import_read(uint64_t offset, void *to, size_t length) /* from any thread */
+static bool print_token(void *ud, const chord_piece *piece)
 {
-    return pread(model, to, length, (off_t)offset) != (ssize_t)length;
+    (void)ud;
+    if (piece->token >= 0) printf(" %d", piece->token);
+    return true;
 }
 
-static int generate(const char *path, uint32_t prompt_tokens, uint32_t max_tokens)
+static chord_status generate(const char *path, uint32_t prompt_tokens, uint32_t max_tokens, chord_generate_result *out, chord_error *err)
 {
-    struct stat file;
-    model = open(path, O_RDONLY);
-    if (model < 0 || fstat(model, &file) != 0) {
-        fprintf(stderr, "cannot open %s\n", path);
-        return 1;
-    }
-    int32_t status = guest_open((uint64_t)file.st_size, 0, prompt_tokens + max_tokens);
-    for (uint32_t i = 0; i < prompt_tokens; i++) guest_tokens()[i] = (int32_t)(i * 7 % 250);
-    if (status == CHORD_OK) status = guest_generate(prompt_tokens, max_tokens);
-    if (status != CHORD_OK) {
-        fprintf(stderr, "%s\n", guest_error());
-        return 1;
-    }
-    printf("%016" PRIx64 " forward pass", guest_logits_hash());
-    for (uint32_t i = prompt_tokens; i < guest_token_count(); i++) printf(" %d", guest_tokens()[i]);
-    putchar('\n');
-    guest_close();
-    close(model);
-    return 0;
+    chord_runtime *runtime;
+    chord_model *model;
+    chord_session *session;
+    int32_t *tokens = calloc(prompt_tokens, sizeof *tokens);
+    chord_source source = {.uri = path};
+    chord_model_options options = {.context_tokens = prompt_tokens + max_tokens};
+    chord_generate_options made = {.max_tokens = max_tokens, .ignore_end = true};
+    for (uint32_t i = 0; i < prompt_tokens; i++) tokens[i] = (int32_t)(i * 7 % 250);
+    CHORD_TRY(chord_runtime_open(NULL, &runtime, err));
+    CHORD_TRY(chord_model_open(runtime, &source, &options, &model, err));
+    CHORD_TRY(chord_session_open(model, &session, err));
+    CHORD_TRY(chord_session_sync(session, tokens, prompt_tokens, NULL, err));
+    printf("tokens");
+    CHORD_TRY(chord_session_generate(session, &made, print_token, NULL, out, err));
+    chord_session_close(session);
+    chord_model_close(model);
+    chord_runtime_close(runtime);
+    free(tokens);
+    return CHORD_OK;
 }
 
 int main(int argc, char **argv)
 {
+    chord_error err;
+    chord_generate_result result;
     for (uint32_t i = 0; selftest_name(i) != NULL; i++) {
         uint64_t hash = selftest_hash(i, 0);
         printf("%016" PRIx64 " %s\n", hash, selftest_name(i));
@@ -51,5 +47,11 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    return argc == 4 ? generate(argv[1], (uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3])) : 0;
+    if (argc != 4) return 0;
+    if (generate(argv[1], (uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]), &result, &err) != CHORD_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    printf("\n%016" PRIx64 " logits\n", result.logits_hash);
+    return 0;
 }

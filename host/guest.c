@@ -1,0 +1,390 @@
+/* guest.c - instances: opened, called, cancelled, closed. */
+#define _GNU_SOURCE
+#include "guest_inner.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
+#define THREAD_BYTES (256 * 1024ull)   /* stack touched, instance and kernel structures */
+#define LIMIT_NS_NEVER 0
+
+chord_heap *host_guest_heap(chord_guest *guest) { return guest->heap; }
+const host_model *host_guest_model(chord_guest *guest) { return &guest->model; }
+const chord_guest_options *host_guest_options(chord_guest *guest) { return &guest->options; }
+memory64 *host_guest_memory64(chord_guest *guest) { return guest->memory64; }
+wasi_nn *host_guest_nn(chord_guest *guest) { return guest->nn; }
+
+/* ---- memory --------------------------------------------------------------------------------------------------- */
+
+void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes)
+{
+    *base = NULL;
+    *bytes = 0;
+    if (instance->guest->shared != NULL) {
+        *base = instance->guest->shared_base;
+        *bytes = wasmtime_sharedmemory_data_size(instance->guest->shared);
+    } else if (instance->has_own_memory) {
+        *base = wasmtime_memory_data(instance->context, &instance->own_memory);
+        *bytes = wasmtime_memory_data_size(instance->context, &instance->own_memory);
+    }
+}
+
+uint64_t guest_linear_bytes(const chord_guest *guest)
+{
+    uint8_t *base;
+    uint64_t bytes = 0;
+    if (guest->main != NULL) guest_memory_of(guest->main, &base, &bytes);
+    else if (guest->shared != NULL) bytes = wasmtime_sharedmemory_data_size(guest->shared);
+    return bytes;
+}
+
+void guest_measure(chord_guest *guest)
+{
+    uint64_t now = chord_process_bytes(), peak = atomic_load(&guest->peak_bytes);
+    while (now > peak && !atomic_compare_exchange_weak(&guest->peak_bytes, &peak, now)) {}
+}
+
+/* ---- the end of a guest ------------------------------------------------------------------------------------------ */
+
+void guest_kill(chord_guest *guest, const char *why)
+{
+    pthread_mutex_lock(&guest->lock);
+    if (!atomic_load(&guest->dying)) {
+        chord_format(guest->death, sizeof guest->death, "%s", why);
+        atomic_store_explicit(&guest->dying, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&guest->lock);
+}
+
+/* Called in the guest's loops when the epoch has moved. */
+static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta, wasmtime_update_deadline_kind_t *kind)
+{
+    guest_instance *instance = ud;
+    chord_guest *guest = instance->guest;
+    uint64_t end_ns = atomic_load(&guest->call_end_ns);
+    (void)context;
+    if (end_ns != LIMIT_NS_NEVER && chord_clock_ns() > end_ns) atomic_store(&guest->over_time, true);
+    if (atomic_load(&guest->dying)) return wasmtime_error_new(guest->death);
+    if (atomic_load(&guest->over_time)) return wasmtime_error_new("the call took longer than its time limit");
+    if (atomic_load(&guest->cancelled)) return wasmtime_error_new("the guest was cancelled");
+    *delta = 1;
+    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+    return NULL;
+}
+
+/* ---- instances ------------------------------------------------------------------------------------------------------ */
+
+static bool set_wasi(guest_instance *instance)
+{
+    const chord_guest_options *o = &instance->guest->options;
+    wasi_config_t *wasi = wasi_config_new();
+    const char **argv = calloc(o->arg_count + 1, sizeof *argv);
+    bool good = argv != NULL;
+    for (size_t i = 0; good && i < o->arg_count; i++) argv[i] = o->args[i];
+    good = good && wasi_config_set_argv(wasi, o->arg_count, argv);
+    free(argv);
+    wasi_config_inherit_stdin(wasi);
+    wasi_config_inherit_stdout(wasi);
+    wasi_config_inherit_stderr(wasi);
+    if (good && o->folder != NULL) good = wasi_config_preopen_dir(wasi, o->folder, ".", false);
+    if (!good) {
+        wasi_config_delete(wasi);
+        return false;
+    }
+    wasmtime_error_t *error = wasmtime_context_set_wasi(instance->context, wasi);
+    if (error != NULL) wasmtime_error_delete(error);
+    return error == NULL;
+}
+
+static chord_status instantiate(guest_instance *instance, chord_error *err)
+{
+    chord_guest *guest = instance->guest;
+    wasm_trap_t *trap = NULL;
+    wasmtime_extern_t item;
+    wasmtime_error_t *error = wasmtime_instance_pre_instantiate(guest->pre, instance->context, &instance->instance, &trap);
+    if (error != NULL || trap != NULL) return host_fail_wasmtime(err, error, trap, guest->options.module);
+    instance->has_instance = true;
+    if (guest->shared == NULL && wasmtime_instance_export_get(instance->context, &instance->instance, "memory", 6, &item)) {
+        instance->has_own_memory = item.kind == WASMTIME_EXTERN_MEMORY;
+        if (instance->has_own_memory) instance->own_memory = item.of.memory;
+        else wasmtime_extern_delete(&item);
+    }
+    return CHORD_OK;
+}
+
+chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err)
+{
+    *out = NULL;
+    guest_instance *instance = calloc(1, sizeof *instance);
+    if (instance == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for an instance");
+    instance->guest = guest;
+    instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
+    instance->context = wasmtime_store_context(instance->store);
+    if (guest->shared == NULL) wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, -1, -1, -1, -1);
+    if (guest->host->options.interruptible) {
+        wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
+        wasmtime_context_set_epoch_deadline(instance->context, 1);
+    }
+    chord_status status = !guest->wants_wasi || set_wasi(instance) ? CHORD_OK : chord_fail(err, CHORD_IO, "WASI could not be set up");
+    if (status == CHORD_OK) status = instantiate(instance, err);
+    if (status != CHORD_OK) {
+        guest_instance_close(instance);
+        return status;
+    }
+    *out = instance;
+    return CHORD_OK;
+}
+
+void guest_instance_close(guest_instance *instance)
+{
+    if (instance == NULL) return;
+    wasmtime_store_delete(instance->store);
+    chord_free(instance->guest->heap, instance->rows_scratch);
+    free(instance);
+}
+
+/* ---- the model --------------------------------------------------------------------------------------------------------- */
+
+static chord_status add_part(chord_guest *guest, uint32_t index, const char *path, chord_error *err)
+{
+    host_model *m = &guest->model;
+    CHORD_TRY(chord_store_open_file(guest->heap, path, &m->stores[index], err));
+    m->names[index] = m->stores[index]->name;
+    m->count = index + 1;
+    return CHORD_OK;
+}
+
+static chord_status open_model(chord_guest *guest, chord_error *err)
+{
+    host_model *m = &guest->model;
+    const char *path = guest->options.model;
+    if (path == NULL) return CHORD_OK;
+    CHORD_TRY(add_part(guest, 0, path, err));
+    CHORD_TRY(chord_gguf_open(guest->heap, m->stores[0], &m->gguf, err));
+    uint32_t parts = chord_gguf_shards_expected(m->gguf);
+    for (uint32_t i = 1; i < parts; i++) {
+        char part[4096];
+        CHORD_TRY(chord_gguf_shard_path(path, i, parts, part, sizeof part, err));
+        CHORD_TRY(add_part(guest, i, part, err));
+        CHORD_TRY(chord_gguf_add_shard(m->gguf, m->stores[i], err));
+    }
+    return CHORD_OK;
+}
+
+static void close_model(chord_guest *guest)
+{
+    host_model *m = &guest->model;
+    chord_gguf_close(m->gguf);
+    for (uint32_t i = 0; i < m->count; i++) {
+        chord_store_close(m->stores[i]);
+        if (guest->window_fds[i] > 0) close(guest->window_fds[i]);
+    }
+}
+
+/* ---- open and close ------------------------------------------------------------------------------------------------------- */
+
+/* What the process takes already and what a guest always costs comes off the budget; the rest is the guest's. */
+static chord_status settle_budget(chord_guest *guest, chord_error *err)
+{
+    chord_guest_options *o = &guest->options;
+    if (o->threads == 0) o->threads = chord_cpu_cores();
+    if (o->threads > GUEST_THREADS_MAX / 2) o->threads = GUEST_THREADS_MAX / 2;
+    guest->budget_bytes = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
+    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + LIBRARY_BYTES + (o->threads + 4) * THREAD_BYTES;
+    if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
+        return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB",
+                          (double)guest->budget_bytes / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
+    CHORD_TRY(chord_heap_open(guest->budget_bytes - overhead, &guest->heap, err));
+    guest->linear_bytes_max = chord_heap_ceiling_bytes(guest->heap);
+    if (o->linear_bytes_max != 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, o->linear_bytes_max);
+    return CHORD_OK;
+}
+
+/* Guests whose weights live in the host: what their own memory may take is set aside first. */
+static chord_status open_services(chord_guest *guest, chord_error *err)
+{
+    const chord_guest_options *o = &guest->options;
+    if (!guest->wants_memory64 && !guest->wants_nn) return CHORD_OK;
+    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max / 4, 256 * CHORD_MIB);
+    CHORD_TRY(chord_heap_charge(guest->heap, guest->linear_bytes_max, "the guest's own memory", err));
+    if (guest->wants_memory64) {
+        if (guest->model.count == 0) return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
+        CHORD_TRY(memory64_open(guest->heap, &guest->model, &o->memory64, &guest->memory64, err));
+    }
+    if (!guest->wants_nn) return CHORD_OK;
+    chord_runtime_options options = {.budget_bytes = guest->budget_bytes - guest->linear_bytes_max - LIBRARY_BYTES, .threads = o->threads};
+    CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
+    return wasi_nn_open(guest->heap, guest->runtime, o->preloads, o->preload_count, &guest->nn, err);
+}
+
+static chord_status open_parts(chord_guest *guest, chord_error *err)
+{
+    CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
+    CHORD_TRY(settle_budget(guest, err));
+    CHORD_TRY(open_model(guest, err));
+    CHORD_TRY(guest_link(guest, err));
+    CHORD_TRY(open_services(guest, err));
+    CHORD_TRY(guest_instance_open(guest, &guest->main, err));
+    if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
+    guest_measure(guest);
+    return CHORD_OK;
+}
+
+chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out, chord_error *err)
+{
+    *out = NULL;
+    if (options == NULL || options->module == NULL) return chord_fail(err, CHORD_INVALID, "a guest needs the path of a module");
+    if (options->call_ns_max != 0 && !host->options.interruptible)
+        return chord_fail(err, CHORD_INVALID, "a time limit needs a host that was opened interruptible");
+    chord_guest *guest = calloc(1, sizeof *guest);
+    if (guest == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a guest");
+    guest->host = host;
+    guest->options = *options;
+    guest->opened_ns = chord_clock_ns();
+    pthread_mutex_init(&guest->lock, NULL);
+    chord_status status = open_parts(guest, err);
+    if (status != CHORD_OK) {
+        chord_guest_close(guest);
+        return status;
+    }
+    *out = guest;
+    return CHORD_OK;
+}
+
+void chord_guest_close(chord_guest *guest)
+{
+    if (guest == NULL) return;
+    guest_kill(guest, "the guest is being closed");
+    guest_threads_stop(guest);
+    if (guest->heap != NULL) {
+        v1_windows_close(guest);
+        v1_banks_close(guest);
+    }
+    guest_instance_close(guest->main);
+    memory64_close(guest->memory64);
+    wasi_nn_close(guest->nn);
+    chord_runtime_close(guest->runtime);
+    if ((guest->memory64 != NULL || guest->nn != NULL || guest->runtime != NULL)) chord_heap_discharge(guest->heap, guest->linear_bytes_max);
+    close_model(guest);
+    if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
+    if (guest->pre != NULL) wasmtime_instance_pre_delete(guest->pre);
+    if (guest->linker != NULL) wasmtime_linker_delete(guest->linker);
+    if (guest->module != NULL) wasmtime_module_delete(guest->module);
+    chord_heap_close(guest->heap);
+    pthread_mutex_destroy(&guest->lock);
+    free(guest->imports);
+    free(guest);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------------- */
+
+static bool find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
+{
+    wasmtime_extern_t item;
+    if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item)) return false;
+    bool found = item.kind == WASMTIME_EXTERN_FUNC;
+    if (found) *out = item.of.func;
+    else wasmtime_extern_delete(&item);
+    return found;
+}
+
+bool chord_guest_is_wide(const chord_guest *guest) { return guest->wide; }
+
+bool chord_guest_has(const chord_guest *guest, const char *name)
+{
+    wasmtime_func_t func;
+    return find_function(guest->main, name, &func);
+}
+
+/* Arguments by the export's own signature. */
+static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, size_t count, wasmtime_val_raw_t *raw, const char *name, chord_error *err)
+{
+    const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
+    if (takes->size != count || gives->size > 1)
+        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments and gives %zu results; it was called with %zu", name, takes->size, gives->size, count);
+    for (size_t i = 0; i < count; i++) {
+        wasm_valkind_t kind = wasm_valtype_kind(takes->data[i]);
+        if (kind != WASM_I32 && kind != WASM_I64) return chord_fail(err, CHORD_INVALID, "%s: argument %zu is not an integer", name, i + 1);
+        if (kind == WASM_I64) raw[i].i64 = (int64_t)args[i];
+        else raw[i].i32 = (int32_t)(uint32_t)args[i];
+    }
+    return CHORD_OK;
+}
+
+/* What a call that did not return means. */
+static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name, uint64_t *result, chord_error *err)
+{
+    int exit_code;
+    char why[CHORD_TRAP_BYTES];
+    if (error != NULL && wasmtime_error_exit_status(error, &exit_code)) {
+        wasmtime_error_delete(error);
+        if (result != NULL) *result = (uint64_t)(uint32_t)exit_code;
+        return CHORD_OK;
+    }
+    bool ended = atomic_load(&guest->cancelled) || atomic_load(&guest->over_time);
+    chord_error sentence;
+    (void)host_fail_wasmtime(&sentence, error, trap, name);
+    chord_format(why, sizeof why, "%s", sentence.text);
+    guest_kill(guest, why);
+    if (atomic_load(&guest->over_time))
+        return chord_fail(err, CHORD_CANCELLED, "%s took longer than the %.3f s it was given", name, (double)guest->options.call_ns_max / 1e9);
+    return chord_fail(err, ended ? CHORD_CANCELLED : CHORD_CORRUPT, "%s", why);
+}
+
+chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
+{
+    guest_instance *main = guest->main;
+    wasmtime_func_t func;
+    wasmtime_val_raw_t raw[16];
+    wasm_trap_t *trap = NULL;
+    if (result != NULL) *result = 0;
+    if (atomic_load(&guest->dying)) return chord_fail(err, CHORD_CORRUPT, "the guest has ended: %s", guest->death);
+    if (!find_function(main, name, &func)) return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
+    if (count > CHORD_COUNT(raw)) return chord_fail(err, CHORD_INVALID, "%s: %zu arguments are too many", name, count);
+    wasm_functype_t *type = wasmtime_func_type(main->context, &func);
+    size_t results = wasm_functype_results(type)->size;
+    bool wide = results > 0 && wasm_valtype_kind(wasm_functype_results(type)->data[0]) == WASM_I64;
+    chord_status status = put_args(type, args, count, raw, name, err);
+    wasm_functype_delete(type);
+    if (status != CHORD_OK) return status;
+    if (guest->options.call_ns_max != 0) atomic_store(&guest->call_end_ns, chord_clock_ns() + guest->options.call_ns_max);
+    wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
+    atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
+    guest_measure(guest);
+    if (error == NULL && trap == NULL) atomic_store(&guest->cancelled, false);
+    if (error != NULL || trap != NULL) return explain(guest, error, trap, name, result, err);
+    if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
+    return v1_windows_check(guest, err);
+}
+
+void *chord_guest_bytes(chord_guest *guest, uint64_t at, uint64_t bytes)
+{
+    host_call call = {.guest = guest};
+    guest_memory_of(guest->main, &call.memory, &call.memory_bytes);
+    return host_bytes(&call, at, bytes);
+}
+
+void chord_guest_cancel(chord_guest *guest)
+{
+    atomic_store(&guest->cancelled, true);
+    if (guest->nn != NULL) wasi_nn_cancel(guest->nn);
+    if (guest->host->options.interruptible) wasmtime_engine_increment_epoch(guest->host->engine);
+}
+
+void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out)
+{
+    chord_guest *g = (chord_guest *)guest;
+    uint64_t first_ns = atomic_load(&g->first_import_ns);
+    guest_measure(g);
+    *out = (chord_guest_stats){
+        .budget_bytes = chord_heap_ceiling_bytes(guest->heap),
+        .linear_bytes = guest_linear_bytes(guest), .linear_bytes_max = guest->linear_bytes_max, .bank_bytes = atomic_load(&g->bank_bytes),
+        .mapped_bytes = atomic_load(&g->mapped_bytes), .peak_bytes = atomic_load(&g->peak_bytes), .compile_ns = guest->compile_ns,
+        .start_ns = first_ns != 0 ? first_ns - guest->opened_ns : 0, .bytes_read = atomic_load(&g->bytes_read), .reads = atomic_load(&g->reads),
+        .rows_calls = atomic_load(&g->rows_calls)};
+    if (guest->memory64 != NULL) memory64_stats(guest->memory64, &out->memory64);
+}

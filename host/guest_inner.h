@@ -1,0 +1,139 @@
+/* guest_inner.h - a guest from inside: what guest.c, guest_threads.c, guest_link.c and v1_*.c share. */
+#ifndef CHORD_GUEST_INNER_H
+#define CHORD_GUEST_INNER_H
+
+#include "host_inner.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <wasi.h>
+#include <wasmtime.h>
+
+#define GUEST_THREADS_MAX 64u
+#define GUEST_FILE_WINDOWS_MAX 256u
+#define GUEST_BANKS_MAX 4096u
+
+struct chord_host {
+    wasm_engine_t *engine;
+    chord_host_options options;
+    char cache_folder[4096]; /* "": compiled modules are not kept */
+    pthread_t ticker;        /* interruptible: raises the epoch */
+    bool ticking;
+    _Atomic bool closing;
+    pthread_mutex_t lock;
+    wasmtime_module_t *last; /* NULL: none was loaded yet */
+    uint64_t last_hash;
+    size_t last_bytes;
+};
+
+/* One Wasmtime instance on one thread. */
+typedef struct guest_instance {
+    chord_guest *guest;
+    wasmtime_store_t *store;
+    wasmtime_context_t *context;
+    wasmtime_instance_t instance;
+    bool has_instance, has_own_memory;
+    wasmtime_memory_t own_memory;
+    chord_error err;              /* of the thread's last failing import */
+    char trap[CHORD_TRAP_BYTES];
+    void *_Atomic waits_at;       /* host address this thread waits at */
+    void *rows_scratch;
+    uint64_t rows_scratch_bytes;
+} guest_instance;
+
+typedef enum thread_state { THREAD_NONE, THREAD_RUNNING, THREAD_JOINING } thread_state;
+typedef struct guest_thread {
+    thread_state state;
+    pthread_t id;
+    uint64_t start; /* the guest's argument */
+    guest_instance *instance;
+} guest_thread;
+
+typedef struct guest_bank {
+    chord_bank *bank;
+    uint64_t bytes;
+    void *window; /* host address, NULL: parked */
+} guest_bank;
+
+typedef struct guest_window {
+    void *base; /* host address; NULL: free */
+    uint64_t bytes;
+} guest_window;
+
+/* An import as it was bound for this module. */
+typedef struct guest_import {
+    const host_import *import;
+    bool wide; /* pointers are i64 */
+} guest_import;
+
+struct chord_guest {
+    chord_host *host;
+    chord_guest_options options;
+    chord_heap *heap;
+    uint64_t budget_bytes;
+    chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
+    host_model model;
+    char *model_names;
+    int window_fds[CHORD_GGUF_SHARDS_MAX];
+
+    wasmtime_module_t *module;
+    wasmtime_linker_t *linker;
+    wasmtime_instance_pre_t *pre;
+    wasmtime_sharedmemory_t *shared; /* NULL: instances have their own */
+    uint8_t *shared_base;
+    uint64_t linear_bytes_max;
+    bool wide; /* 64-bit addresses */
+    bool wants_wasi, wants_memory64, wants_nn, wants_v1;
+    guest_import *imports;
+    guest_instance *main;
+
+    pthread_mutex_t lock; /* threads, banks, windows */
+    guest_thread threads[GUEST_THREADS_MAX];
+    guest_bank *banks;
+    uint32_t bank_count;
+    guest_window windows[GUEST_FILE_WINDOWS_MAX];
+    memory64 *memory64;
+    wasi_nn *nn;
+
+    _Atomic bool cancelled, dying, over_time;
+    char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
+    _Atomic uint64_t call_end_ns;  /* when the running call is over its time; 0: never */
+    uint64_t opened_ns;
+    _Atomic uint64_t first_import_ns, bank_bytes, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
+    uint64_t compile_ns;
+};
+
+/* host.c */
+chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err);
+/* error and trap are taken over; one of them is NULL. */
+chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what);
+
+/* guest_link.c */
+chord_status guest_link(chord_guest *guest, chord_error *err);
+
+/* guest.c */
+chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
+void guest_instance_close(guest_instance *instance);
+void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */
+uint64_t guest_linear_bytes(const chord_guest *guest);
+void guest_measure(chord_guest *guest);
+/* Where the instance's memory lies now. */
+void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes);
+static inline guest_instance *guest_instance_of(const wasmtime_context_t *context) { return wasmtime_context_get_data(context); }
+
+/* guest_threads.c */
+extern const host_import guest_thread_imports[];
+void guest_threads_stop(chord_guest *guest); /* dying is set */
+
+/* v1.c, v1_files.c, v1_memory.c, v1_rows.c, guest_threads.c: together module chord_host_v1 */
+extern const host_import v1_imports[], v1_file_imports[], v1_memory_imports[], v1_rows_imports[];
+void v1_windows_close(chord_guest *guest);
+bool v1_banks_offered(const chord_guest *guest);
+void v1_banks_close(chord_guest *guest);
+chord_status v1_windows_check(chord_guest *guest, chord_error *err); /* CHORD_IO: a mapped file lost pages */
+
+/* A failing import: the sentence for error_text, and the code. */
+int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+guest_instance *host_instance_of(const host_call *call);
+
+#endif

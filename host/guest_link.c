@@ -1,0 +1,210 @@
+/* guest_link.c - what a module imports, bound to what this host offers. */
+#include "guest_inner.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* ---- calls ------------------------------------------------------------------------------------------------ */
+
+guest_instance *host_instance_of(const host_call *call)
+{
+    return (guest_instance *)(void *)((char *)call->err - offsetof(guest_instance, err));
+}
+
+int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...)
+{
+    char text[300];
+    va_list args;
+    va_start(args, format);
+    chord_vformat(text, sizeof text, format, args);
+    va_end(args);
+    (void)chord_fail(call->err, code == CHORD_HOST_IO ? CHORD_IO : CHORD_INVALID, "%s", text);
+    return code;
+}
+
+static wasm_trap_t *trap_of(const char *sentence) { return wasmtime_trap_new(sentence, strlen(sentence)); }
+
+/* Budget and death are looked at here: every guest passes here sooner or later. */
+static wasm_trap_t *before_call(chord_guest *guest)
+{
+    uint64_t none = 0, now_ns;
+    if (atomic_load_explicit(&guest->first_import_ns, memory_order_relaxed) == 0) {
+        now_ns = chord_clock_ns();
+        atomic_compare_exchange_strong(&guest->first_import_ns, &none, now_ns);
+    }
+    return atomic_load_explicit(&guest->dying, memory_order_acquire) ? trap_of(guest->death) : NULL;
+}
+
+static wasm_trap_t *run_import(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *raw, size_t count)
+{
+    const guest_import *bound = env;
+    const host_import *import = bound->import;
+    guest_instance *instance = guest_instance_of(wasmtime_caller_context(caller));
+    uint64_t args[8];
+    (void)count;
+    wasm_trap_t *trap = before_call(instance->guest);
+    if (trap != NULL) return trap;
+    for (size_t i = 0; import->takes[i] != '\0'; i++) {
+        bool wide = import->takes[i] == 'l' || (import->takes[i] == 'p' && bound->wide);
+        args[i] = wide ? (uint64_t)raw[i].i64 : (uint32_t)raw[i].i32;
+    }
+    host_call call = {.guest = instance->guest, .err = &instance->err, .trap = instance->trap};
+    guest_memory_of(instance, &call.memory, &call.memory_bytes);
+    int64_t result = import->run(&call, args);
+    if (instance->trap[0] != '\0') return trap_of(instance->trap);
+    if (import->gives == 'l' || (import->gives == 'p' && bound->wide)) raw[0].i64 = result;
+    else if (import->gives != '-') raw[0].i32 = (int32_t)result;
+    return NULL;
+}
+
+/* ---- signatures --------------------------------------------------------------------------------------------- */
+
+static wasm_valkind_t kind_of(char letter, bool wide)
+{
+    return letter == 'l' || (letter == 'p' && wide) ? WASM_I64 : WASM_I32;
+}
+
+static wasm_functype_t *type_of(const host_import *import, bool wide)
+{
+    wasm_valtype_vec_t takes, gives;
+    size_t n = strlen(import->takes);
+    wasm_valtype_vec_new_uninitialized(&takes, n);
+    for (size_t i = 0; i < n; i++) takes.data[i] = wasm_valtype_new(kind_of(import->takes[i], wide));
+    if (import->gives == '-') {
+        wasm_valtype_vec_new_empty(&gives);
+    } else {
+        wasm_valtype_vec_new_uninitialized(&gives, 1);
+        gives.data[0] = wasm_valtype_new(kind_of(import->gives, wide));
+    }
+    return wasm_functype_new(&takes, &gives);
+}
+
+static const host_import *find_in(const host_import *table, uint32_t count, const char *name, size_t len)
+{
+    for (uint32_t i = 0; (count == 0 || i < count) && table[i].name != NULL; i++)
+        if (strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0) return &table[i];
+    return NULL;
+}
+
+static bool named(const wasm_name_t *name, const char *text)
+{
+    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
+}
+
+static const host_import *find_import(chord_guest *guest, const wasm_name_t *module, const wasm_name_t *name)
+{
+    if (named(module, "chord_host_v1")) {
+        const host_import *const tables[] = {v1_imports, v1_file_imports, v1_memory_imports, v1_rows_imports, guest_thread_imports};
+        const host_import *found = NULL;
+        for (size_t i = 0; i < CHORD_COUNT(tables) && found == NULL; i++) found = find_in(tables[i], 0, name->data, name->size);
+        guest->wants_v1 = guest->wants_v1 || found != NULL;
+        return found;
+    }
+    if (named(module, "env")) {
+        const host_import *found = find_in(memory64_imports, memory64_import_count, name->data, name->size);
+        guest->wants_memory64 = guest->wants_memory64 || found != NULL;
+        return found;
+    }
+    if (named(module, "wasi_ephemeral_nn")) {
+        const host_import *found = find_in(wasi_nn_imports, wasi_nn_import_count, name->data, name->size);
+        guest->wants_nn = guest->wants_nn || found != NULL;
+        return found;
+    }
+    return NULL;
+}
+
+/* ---- the module's imports -------------------------------------------------------------------------------------- */
+
+static chord_status define_function(chord_guest *guest, const wasm_importtype_t *type, guest_import *slot, chord_error *err)
+{
+    const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
+    if (named(module, "wasi_snapshot_preview1")) {
+        guest->wants_wasi = true;
+        return CHORD_OK;
+    }
+    const host_import *import = find_import(guest, module, name);
+    if (import == NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %.*s.%.*s, which this host does not offer", guest->options.module, (int)module->size,
+                          module->data, (int)name->size, name->data);
+    *slot = (guest_import){.import = import, .wide = guest->wide};
+    wasm_functype_t *functype = type_of(import, guest->wide);
+    wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(guest->linker, module->data, module->size, name->data, name->size, functype,
+                                                                    run_import, slot, NULL);
+    wasm_functype_delete(functype);
+    return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, import->name);
+}
+
+/* The shared memory all instances see. Its maximum is the promise: what is less than the module declares is refused to grow further. */
+static chord_status define_memory(chord_guest *guest, const wasm_importtype_t *type, chord_error *err)
+{
+    const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(type));
+    const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
+    uint64_t most = 0, page = wasmtime_memorytype_page_size(memory), least = wasmtime_memorytype_minimum(memory);
+    if (!wasmtime_memorytype_isshared(memory) || !wasmtime_memorytype_maximum(memory, &most))
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s imports a memory that is not shared; this host gives only shared ones", guest->options.module);
+    most = chord_min_u64(most, guest->linear_bytes_max / page);
+    if (most < least)
+        return chord_fail(err, CHORD_BUDGET, "%s begins with %" PRIu64 " bytes of memory, %" PRIu64 " are allowed", guest->options.module, least * page,
+                          guest->linear_bytes_max);
+    guest->linear_bytes_max = most * page;
+    wasm_memorytype_t *ours;
+    wasmtime_error_t *error = wasmtime_memorytype_new(least, true, most, wasmtime_memorytype_is64(memory), true, 16, &ours);
+    if (error == NULL) {
+        error = wasmtime_sharedmemory_new(guest->host->engine, ours, &guest->shared);
+        wasm_memorytype_delete(ours);
+    }
+    if (error != NULL) return host_fail_wasmtime(err, error, NULL, "the shared memory");
+    guest->shared_base = wasmtime_sharedmemory_data(guest->shared);
+    wasmtime_store_t *store = wasmtime_store_new(guest->host->engine, NULL, NULL); /* a shared memory belongs to none; the call wants one */
+    wasmtime_extern_t item = {.kind = WASMTIME_EXTERN_SHAREDMEMORY, .of.sharedmemory = guest->shared};
+    error = wasmtime_linker_define(guest->linker, wasmtime_store_context(store), module->data, module->size, name->data, name->size, &item);
+    wasmtime_store_delete(store);
+    return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, "the shared memory");
+}
+
+static bool is_wide(const wasmtime_module_t *module, const wasm_importtype_vec_t *imports)
+{
+    wasm_exporttype_vec_t exports;
+    bool wide = false;
+    for (size_t i = 0; i < imports->size; i++) {
+        const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(imports->data[i]));
+        if (memory != NULL) wide = wide || wasmtime_memorytype_is64(memory);
+    }
+    wasmtime_module_exports(module, &exports);
+    for (size_t i = 0; i < exports.size; i++) {
+        const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_exporttype_type(exports.data[i]));
+        if (memory != NULL && named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
+    }
+    wasm_exporttype_vec_delete(&exports);
+    return wide;
+}
+
+static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *imports, chord_error *err)
+{
+    for (size_t i = 0; i < imports->size; i++) {
+        const wasm_importtype_t *type = imports->data[i];
+        const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
+        switch (wasm_externtype_kind(wasm_importtype_type(type))) {
+        case WASM_EXTERN_FUNC: CHORD_TRY(define_function(guest, type, &guest->imports[i], err)); break;
+        case WASM_EXTERN_MEMORY: CHORD_TRY(define_memory(guest, type, err)); break;
+        default:
+            return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %.*s.%.*s, which is neither a function nor a memory", guest->options.module,
+                              (int)module->size, module->data, (int)name->size, name->data);
+        }
+    }
+    wasmtime_error_t *error = guest->wants_wasi ? wasmtime_linker_define_wasi(guest->linker) : NULL;
+    if (error == NULL) error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
+    return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, guest->options.module);
+}
+
+chord_status guest_link(chord_guest *guest, chord_error *err)
+{
+    wasm_importtype_vec_t imports;
+    wasmtime_module_imports(guest->module, &imports);
+    guest->wide = is_wide(guest->module, &imports);
+    guest->linker = wasmtime_linker_new(guest->host->engine);
+    guest->imports = calloc(imports.size + 1, sizeof *guest->imports);
+    chord_status status = guest->imports != NULL ? define_all(guest, &imports, err) : chord_fail(err, CHORD_NO_MEMORY, "no memory for %zu imports", imports.size);
+    wasm_importtype_vec_delete(&imports);
+    return status;
+}

@@ -1,0 +1,196 @@
+/* guest_threads.c - threads of a guest: each a thread of the host with an instance of its own over the shared memory; and how they wait for each
+ * other. Waiting is the kernel's futex on the guest's own word, so that a dying guest's sleepers can be woken. */
+#define _GNU_SOURCE
+#include "guest_inner.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK_BYTES (2 * CHORD_MIB) /* wasm runs on it too (Wasmtime's limit is 512 KiB); what is not touched costs nothing */
+#define CHECK_NS 1000000            /* between two wakes of a dying guest's sleepers */
+
+static long futex(uint32_t *at, int what, uint32_t value, const struct timespec *timeout)
+{
+    return syscall(SYS_futex, at, what | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+}
+
+/* ---- a thread's life ------------------------------------------------------------------------------------------------ */
+
+/* The main thread may sleep, waiting for one that has just died. It says where it sleeps before it looks at `dying` a last time, and here it is the other
+ * way round: so it is seen, or does not fall asleep. */
+static void wake_main(chord_guest *guest)
+{
+    struct timespec pause = {.tv_nsec = CHECK_NS};
+    for (void *at; (at = atomic_load(&guest->main->waits_at)) != NULL; nanosleep(&pause, NULL)) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
+}
+
+static void run_guest_code(guest_instance *instance, uint64_t start)
+{
+    chord_guest *guest = instance->guest;
+    wasmtime_extern_t item;
+    wasmtime_val_raw_t raw[1];
+    wasm_trap_t *trap = NULL;
+    chord_error err;
+    if (!wasmtime_instance_export_get(instance->context, &instance->instance, "chord_thread_main", 17, &item)) {
+        guest_kill(guest, "the guest starts threads but exports no chord_thread_main");
+        wake_main(guest);
+        return;
+    }
+    if (guest->wide) raw[0].i64 = (int64_t)start;
+    else raw[0].i32 = (int32_t)(uint32_t)start;
+    wasmtime_error_t *error = item.kind == WASMTIME_EXTERN_FUNC
+                                  ? wasmtime_func_call_unchecked(instance->context, &item.of.func, raw, 1, &trap)
+                                  : wasmtime_error_new("chord_thread_main is not a function");
+    if (error == NULL && trap == NULL) return;
+    (void)host_fail_wasmtime(&err, error, trap, "a thread of the guest");
+    guest_kill(guest, err.text);
+    wake_main(guest);
+}
+
+static void *thread_main(void *ud)
+{
+    guest_thread *thread = ud;
+    pthread_setname_np(pthread_self(), "chord-guest");
+    (void)chord_float_enter();
+    run_guest_code(thread->instance, thread->start);
+    return NULL;
+}
+
+static int create(guest_thread *thread)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int rc = pthread_attr_init(&attr);
+    if (rc != 0) return rc;
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    sigfillset(&all);
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < CHORD_COUNT(faults); i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    rc = pthread_create(&thread->id, &attr, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+static int64_t start_thread(host_call *call, const uint64_t *a)
+{
+    chord_guest *guest = call->guest;
+    guest_thread *thread = NULL;
+    guest_instance *instance;
+    int32_t id = 0;
+    if (guest->shared == NULL) return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads need a shared memory, imported");
+    pthread_mutex_lock(&guest->lock);
+    for (; id < (int32_t)GUEST_THREADS_MAX && guest->threads[id].state != THREAD_NONE; id++) {}
+    if (id < (int32_t)GUEST_THREADS_MAX) {
+        thread = &guest->threads[id];
+        thread->state = THREAD_JOINING; /* nobody's yet */
+    }
+    pthread_mutex_unlock(&guest->lock);
+    if (thread == NULL) return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u threads already", GUEST_THREADS_MAX);
+    chord_status status = guest_instance_open(guest, &instance, call->err);
+    int rc = 0;
+    pthread_mutex_lock(&guest->lock);
+    if (status == CHORD_OK) {
+        thread->instance = instance;
+        thread->start = a[0];
+        rc = atomic_load(&guest->dying) ? ECANCELED : create(thread);
+    }
+    thread->state = status == CHORD_OK && rc == 0 ? THREAD_RUNNING : THREAD_NONE;
+    pthread_mutex_unlock(&guest->lock);
+    if (status != CHORD_OK) return CHORD_HOST_MEMORY;
+    if (rc == 0) return id;
+    guest_instance_close(instance);
+    return host_fail(call, CHORD_HOST_MEMORY, "a thread could not be started (error %d)", rc);
+}
+
+static int64_t join_thread(host_call *call, const uint64_t *a)
+{
+    chord_guest *guest = call->guest;
+    guest_thread *thread = a[0] < GUEST_THREADS_MAX ? &guest->threads[a[0]] : NULL;
+    pthread_mutex_lock(&guest->lock);
+    bool ours = thread != NULL && thread->state == THREAD_RUNNING && !pthread_equal(thread->id, pthread_self());
+    if (ours) thread->state = THREAD_JOINING;
+    pthread_mutex_unlock(&guest->lock);
+    if (!ours) return host_fail(call, CHORD_HOST_INVALID, "thread %d is not one that can be joined", (int)(uint32_t)a[0]);
+    pthread_join(thread->id, NULL);
+    guest_instance_close(thread->instance);
+    pthread_mutex_lock(&guest->lock);
+    *thread = (guest_thread){0};
+    pthread_mutex_unlock(&guest->lock);
+    return CHORD_HOST_OK;
+}
+
+static int64_t limit_threads(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return call->guest->shared != NULL ? call->guest->options.threads : 1;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------------------------- */
+
+/* Gives a thread a word to sleep on until it changes; the guest's death ends the sleep, and the next import ends the thread. */
+static int64_t wait_for(host_call *call, const uint64_t *a)
+{
+    guest_instance *instance = host_instance_of(call);
+    uint32_t *at = host_bytes(call, a[0], 4);
+    int64_t timeout_ns = (int64_t)a[2];
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    if (at == NULL || a[0] % 4 != 0) return host_fail(call, CHORD_HOST_RANGE, "a word to wait at, at %" PRIu64 ", is not in memory", a[0]);
+    atomic_store(&instance->waits_at, at);
+    long rc = atomic_load(&call->guest->dying) ? 0 : futex(at, FUTEX_WAIT, (uint32_t)a[1], timeout_ns < 0 ? NULL : &timeout);
+    int failure = rc == 0 ? 0 : errno;
+    atomic_store(&instance->waits_at, NULL);
+    if (atomic_load(&call->guest->dying)) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", call->guest->death);
+    if (failure == ETIMEDOUT) return CHORD_HOST_WAKE_TIMEOUT;
+    return failure == EAGAIN ? CHORD_HOST_WAKE_CHANGED : CHORD_HOST_WAKE_OK;
+}
+
+static int64_t wake_at(host_call *call, const uint64_t *a)
+{
+    uint32_t *at = host_bytes(call, a[0], 4);
+    uint32_t count = (uint32_t)a[1] > INT32_MAX ? INT32_MAX : (uint32_t)a[1];
+    if (at == NULL || a[0] % 4 != 0) return host_fail(call, CHORD_HOST_RANGE, "a word to wake at, at %" PRIu64 ", is not in memory", a[0]);
+    long woken = futex(at, FUTEX_WAKE, count, NULL);
+    return woken > 0 ? woken : 0;
+}
+
+static void wake_sleepers(chord_guest *guest)
+{
+    for (uint32_t i = 0; i < GUEST_THREADS_MAX; i++) {
+        guest_instance *instance = guest->threads[i].state != THREAD_NONE ? guest->threads[i].instance : NULL;
+        uint32_t *at = instance != NULL ? atomic_load(&instance->waits_at) : NULL;
+        if (at != NULL) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
+    }
+    uint32_t *at = guest->main != NULL ? atomic_load(&guest->main->waits_at) : NULL;
+    if (at != NULL) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
+}
+
+void guest_threads_stop(chord_guest *guest)
+{
+    struct timespec pause;
+    for (uint32_t i = 0; i < GUEST_THREADS_MAX; i++) {
+        guest_thread *thread = &guest->threads[i];
+        if (thread->state != THREAD_RUNNING) continue;
+        do { /* a sleeper may go to sleep just after it was woken */
+            if (guest->host->options.interruptible) wasmtime_engine_increment_epoch(guest->host->engine);
+            wake_sleepers(guest);
+            clock_gettime(CLOCK_REALTIME, &pause);
+            pause.tv_nsec += CHECK_NS;
+            if (pause.tv_nsec >= 1000000000) pause.tv_sec++, pause.tv_nsec -= 1000000000;
+        } while (pthread_timedjoin_np(thread->id, NULL, &pause) == ETIMEDOUT);
+        guest_instance_close(thread->instance);
+        *thread = (guest_thread){0};
+    }
+}
+
+const host_import guest_thread_imports[] = {
+    {"thread_limit", "", 'i', limit_threads}, {"thread_start", "p", 'i', start_thread}, {"thread_join", "i", 'i', join_thread},
+    {"wait", "pil", 'i', wait_for},           {"wake", "pi", 'i', wake_at},             {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,290 @@
+/* host.c - the engine, and modules compiled once: Wasmtime's own ahead-of-time format in a folder of the user's. */
+#define _GNU_SOURCE
+#include "guest_inner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_NS 10000000 /* how finely time limits are kept */
+#define MODULE_BYTES_MAX (256 * CHORD_MIB)
+_Static_assert(WASMTIME_VERSION_MAJOR == 50, "the C API changes with every version: headers and library are those of 50.0.1");
+
+chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what)
+{
+    wasm_byte_vec_t text = {0};
+    if (error != NULL) wasmtime_error_message(error, &text);
+    else wasm_trap_message(trap, &text);
+    size_t len = text.size < 230 ? text.size : 230;
+    while (len > 0 && (text.data[len - 1] == '\0' || text.data[len - 1] == '\n')) len--;
+    for (size_t i = 0; i < len; i++)
+        if (text.data[i] == '\n') text.data[i] = ' ';
+    char sentence[256];
+    chord_format(sentence, sizeof sentence, "%.*s", (int)len, text.data);
+    wasm_byte_vec_delete(&text);
+    if (error != NULL) wasmtime_error_delete(error);
+    if (trap != NULL) wasm_trap_delete(trap);
+    return chord_fail(err, CHORD_CORRUPT, "%s: %s", what, sentence);
+}
+
+/* ---- the engine ---------------------------------------------------------------------------------------- */
+
+static wasm_engine_t *make_engine(const chord_host_options *o)
+{
+    wasm_config_t *config = wasm_config_new();
+    if (config == NULL) return NULL;
+    wasmtime_config_wasm_threads_set(config, true);
+    wasmtime_config_shared_memory_set(config, true);
+    wasmtime_config_wasm_relaxed_simd_set(config, true);
+    wasmtime_config_wasm_memory64_set(config, true);
+    wasmtime_config_wasm_multi_memory_set(config, true);
+    wasmtime_config_epoch_interruption_set(config, o->interruptible);
+    /* Bounds are checked all the same; only the hardening against speculation goes. Memories of 32 bits have guard pages and no checks at all. */
+    if (!o->hardened64) wasmtime_config_cranelift_flag_set(config, "enable_heap_access_spectre_mitigation", "false");
+    return wasm_engine_new_with_config(config);
+}
+
+static void *tick(void *ud)
+{
+    chord_host *host = ud;
+    struct timespec pause = {.tv_nsec = TICK_NS};
+    while (!atomic_load(&host->closing)) {
+        nanosleep(&pause, NULL);
+        wasmtime_engine_increment_epoch(host->engine);
+    }
+    return NULL;
+}
+
+/* Ours alone: what lies there is run as machine code. */
+static bool folder_is_private(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() && (s.st_mode & 022) == 0;
+}
+
+static void make_folders(const char *path)
+{
+    char part[4096];
+    for (size_t i = 1; path[i] != '\0' && i < sizeof part - 1; i++) {
+        if (path[i + 1] != '/' && path[i + 1] != '\0') continue;
+        memcpy(part, path, i + 1);
+        part[i + 1] = '\0';
+        mkdir(part, 0700);
+    }
+}
+
+static void choose_cache(chord_host *host)
+{
+    const char *given = host->options.cache_folder, *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *to = host->cache_folder;
+    size_t cap = sizeof host->cache_folder;
+    if (given != NULL) chord_format(to, cap, "%s", given);
+    else if (xdg != NULL && xdg[0] == '/') chord_format(to, cap, "%s/wasm-chord", xdg);
+    else if (home != NULL && home[0] == '/') chord_format(to, cap, "%s/.cache/wasm-chord", home);
+    if (to[0] == '\0') return;
+    make_folders(to);
+    if (!folder_is_private(to)) to[0] = '\0';
+}
+
+chord_status chord_host_open(const chord_host_options *options, chord_host **out, chord_error *err)
+{
+    static const chord_host_options DEFAULTS = {0};
+    *out = NULL;
+    chord_host *host = calloc(1, sizeof *host);
+    if (host == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for the host");
+    host->options = options != NULL ? *options : DEFAULTS;
+    host->engine = make_engine(&host->options);
+    if (host->engine == NULL) {
+        free(host);
+        return chord_fail(err, CHORD_UNSUPPORTED, "Wasmtime has no compiler for this machine");
+    }
+    pthread_mutex_init(&host->lock, NULL);
+    choose_cache(host);
+    if (host->options.interruptible) host->ticking = pthread_create(&host->ticker, NULL, tick, host) == 0;
+    *out = host;
+    return CHORD_OK;
+}
+
+void chord_host_close(chord_host *host)
+{
+    if (host == NULL) return;
+    atomic_store(&host->closing, true);
+    if (host->ticking) pthread_join(host->ticker, NULL);
+    if (host->last != NULL) wasmtime_module_delete(host->last);
+    wasm_engine_delete(host->engine);
+    pthread_mutex_destroy(&host->lock);
+    free(host);
+}
+
+/* ---- modules ------------------------------------------------------------------------------------------- */
+
+/* The whole file; *out is freed by the caller. */
+static chord_status read_file(const char *path, uint8_t **out, size_t *len, chord_error *err)
+{
+    struct stat s;
+    *out = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return chord_fail_os(err, CHORD_IO, errno, "%s", path);
+    if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode) || s.st_size < 8 || (uint64_t)s.st_size > MODULE_BYTES_MAX) {
+        close(fd);
+        return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly module (a file of 8 bytes to %u MiB)", path, (unsigned)(MODULE_BYTES_MAX / CHORD_MIB));
+    }
+    *len = (size_t)s.st_size;
+    *out = malloc(*len);
+    size_t got = 0;
+    ssize_t n = 1;
+    while (*out != NULL && got < *len && n > 0) {
+        n = read(fd, *out + got, *len - got);
+        if (n > 0) got += (size_t)n;
+        else if (n < 0 && errno == EINTR) n = 1;
+    }
+    close(fd);
+    if (*out != NULL && got == *len) return CHORD_OK;
+    free(*out);
+    *out = NULL;
+    return chord_fail(err, CHORD_IO, "%s: cannot be read", path);
+}
+
+/* "FOLDER/HASH-LENGTH-SETTINGS.END" */
+static bool cache_path(const chord_host *host, const uint8_t *wasm, size_t len, const char *end, char *out, size_t cap)
+{
+    if (host->cache_folder[0] == '\0') return false;
+    size_t need = chord_format(out, cap, "%s/%llx-%zu-%d%d.%s", host->cache_folder, (unsigned long long)chord_hash_of(wasm, len), len,
+                               host->options.interruptible, host->options.hardened64, end);
+    return need < cap;
+}
+
+/* The module was compiled before: the copy of its bytes beside the code says that the hash did not lie. */
+static bool load_cached(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out)
+{
+    char path[4200];
+    uint8_t *copy;
+    size_t copy_len;
+    if (!cache_path(host, wasm, len, "wasm", path, sizeof path) || read_file(path, &copy, &copy_len, NULL) != CHORD_OK) return false;
+    bool same = copy_len == len && memcmp(copy, wasm, len) == 0;
+    free(copy);
+    if (!same || !cache_path(host, wasm, len, "cwasm", path, sizeof path) || access(path, R_OK) != 0) return false;
+    wasmtime_error_t *error = wasmtime_module_deserialize_file(host->engine, path, out);
+    if (error == NULL) return true;
+    wasmtime_error_delete(error); /* of another version or another CPU: compiled again */
+    return false;
+}
+
+static bool write_file(const char *path, const void *bytes, size_t len)
+{
+    char temporary[4300];
+    chord_format(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    size_t put = 0;
+    ssize_t n = 1;
+    while (put < len && n > 0)
+        if ((n = write(fd, (const char *)bytes + put, len - put)) > 0) put += (size_t)n;
+    bool good = close(fd) == 0 && put == len && rename(temporary, path) == 0;
+    if (!good) unlink(temporary);
+    return good;
+}
+
+/* Failing to keep it costs only time. */
+static void store_cached(chord_host *host, const uint8_t *wasm, size_t len, const wasmtime_module_t *module)
+{
+    char path[4200];
+    wasm_byte_vec_t code;
+    if (!cache_path(host, wasm, len, "cwasm", path, sizeof path)) return;
+    wasmtime_error_t *error = wasmtime_module_serialize(module, &code);
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+        return;
+    }
+    bool good = write_file(path, code.data, code.size);
+    wasm_byte_vec_delete(&code);
+    if (good && cache_path(host, wasm, len, "wasm", path, sizeof path)) write_file(path, wasm, len);
+}
+
+/* The last one loaded is kept at hand: a program looks at a module before it opens it. */
+static bool take_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out)
+{
+    uint64_t hash = chord_hash_of(wasm, len);
+    pthread_mutex_lock(&host->lock);
+    bool same = host->last != NULL && host->last_hash == hash && host->last_bytes == len;
+    if (same) *out = wasmtime_module_clone(host->last);
+    pthread_mutex_unlock(&host->lock);
+    return same;
+}
+
+static void keep_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t *module)
+{
+    pthread_mutex_lock(&host->lock);
+    if (host->last != NULL) wasmtime_module_delete(host->last);
+    host->last = wasmtime_module_clone(module);
+    host->last_hash = chord_hash_of(wasm, len);
+    host->last_bytes = len;
+    pthread_mutex_unlock(&host->lock);
+}
+
+static chord_status compile(chord_host *host, const uint8_t *wasm, size_t len, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
+                            chord_error *err)
+{
+    uint64_t start_ns = chord_clock_ns();
+    wasmtime_error_t *error = wasmtime_module_new(host->engine, wasm, len, out);
+    *compile_ns = chord_clock_ns() - start_ns;
+    if (error != NULL) return host_fail_wasmtime(err, error, NULL, path);
+    store_cached(host, wasm, len, *out);
+    return CHORD_OK;
+}
+
+chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err)
+{
+    uint8_t *wasm;
+    size_t len;
+    *compile_ns = 0;
+    CHORD_TRY(read_file(path, &wasm, &len, err));
+    if (memcmp(wasm, "\0asm\1\0\0\0", 8) != 0) {
+        free(wasm);
+        return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly core module (it begins with other bytes; components are not run)", path);
+    }
+    chord_status status = CHORD_OK;
+    if (!take_last(host, wasm, len, out)) {
+        if (!load_cached(host, wasm, len, out)) status = compile(host, wasm, len, path, out, compile_ns, err);
+        if (status == CHORD_OK) keep_last(host, wasm, len, *out);
+    }
+    free(wasm);
+    return status;
+}
+
+static bool name_is(const wasm_name_t *name, const char *text)
+{
+    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
+}
+
+chord_status chord_host_inspect(chord_host *host, const char *path, chord_module_info *out, chord_error *err)
+{
+    wasmtime_module_t *module;
+    wasm_exporttype_vec_t exports;
+    wasm_importtype_vec_t imports;
+    uint64_t compile_ns;
+    *out = (chord_module_info){0};
+    CHORD_TRY(host_load_module(host, path, &module, &compile_ns, err));
+    wasmtime_module_exports(module, &exports);
+    for (size_t i = 0; i < exports.size; i++) {
+        const wasm_name_t *name = wasm_exporttype_name(exports.data[i]);
+        if (name_is(name, "guest_version")) out->is_chord_guest = true;
+        if (name_is(name, "_start")) out->is_command = true;
+    }
+    wasmtime_module_imports(module, &imports);
+    for (size_t i = 0; i < imports.size; i++) {
+        const wasm_name_t *name = wasm_importtype_module(imports.data[i]);
+        const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(imports.data[i]));
+        if (memory != NULL && wasmtime_memorytype_is64(memory)) out->wide = true;
+        if (memory == NULL && (name_is(name, "chord_host_v1") || name_is(name, "env"))) out->wants_model = true;
+    }
+    wasm_exporttype_vec_delete(&exports);
+    wasm_importtype_vec_delete(&imports);
+    wasmtime_module_delete(module);
+    return CHORD_OK;
+}

@@ -1,0 +1,89 @@
+/* v1.c - chord_host_v1: version, clocks, words, limits. */
+#include "guest_inner.h"
+
+static int64_t version(host_call *call, const uint64_t *a)
+{
+    (void)call, (void)a;
+    return CHORD_HOST_VERSION;
+}
+
+static int64_t clock_ns(host_call *call, const uint64_t *a)
+{
+    (void)call, (void)a;
+    return (int64_t)chord_clock_ns();
+}
+
+static int64_t clock_unix_s(host_call *call, const uint64_t *a)
+{
+    (void)call, (void)a;
+    return chord_clock_unix_s();
+}
+
+/* At most 1 KiB of it, control characters made harmless: a guest must not write to its host's terminal what it likes. */
+static int64_t say(host_call *call, const uint64_t *a)
+{
+    char line[1025];
+    const chord_guest_options *o = &call->guest->options;
+    size_t len = (size_t)chord_min_u64(a[2], sizeof line - 1);
+    const char *text = host_bytes(call, a[1], len);
+    if (text == NULL || o->on_log == NULL) return 0;
+    memcpy(line, text, len);
+    line[len] = '\0';
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 127) line[i] = ' ';
+    o->on_log(o->ud, a[0] == CHORD_LOG_WARN ? CHORD_LOG_WARN : CHORD_LOG_INFO, line);
+    return 0;
+}
+
+static int64_t error_text(host_call *call, const uint64_t *a)
+{
+    const char *text = call->err->text;
+    size_t len = strlen(text), room = (size_t)chord_min_u64(a[1], len + 1);
+    char *to = host_bytes(call, a[0], room);
+    if (to == NULL || room == 0) return (int64_t)len;
+    memcpy(to, text, room - 1);
+    to[room - 1] = '\0';
+    return (int64_t)len;
+}
+
+static int64_t cancelled(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return atomic_load(&call->guest->cancelled);
+}
+
+static int64_t emit(host_call *call, const uint64_t *a)
+{
+    const chord_guest_options *o = &call->guest->options;
+    const char *text = host_bytes(call, a[0], a[1]);
+    if (text == NULL) return host_fail(call, CHORD_HOST_RANGE, "text of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
+    return o->on_emit != NULL && !o->on_emit(o->ud, text, (size_t)a[1]);
+}
+
+static int64_t progress(host_call *call, const uint64_t *a)
+{
+    const chord_guest_options *o = &call->guest->options;
+    chord_host_progress copy;
+    const void *from = host_bytes(call, a[0], sizeof copy);
+    if (from == NULL || o->on_progress == NULL) return 0;
+    memcpy(&copy, from, sizeof copy);
+    if (copy.phase > 2) copy.phase = 0;
+    o->on_progress(o->ud, &copy);
+    guest_measure(call->guest);
+    return 0;
+}
+
+/* Linear memory and banks together. */
+static int64_t memory_limit(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    const chord_guest *guest = call->guest;
+    return (int64_t)(v1_banks_offered(guest) ? chord_heap_ceiling_bytes(guest->heap) : guest->linear_bytes_max);
+}
+
+const host_import v1_imports[] = {
+    {"version", "", 'i', version},       {"clock_ns", "", 'l', clock_ns},     {"clock_unix_s", "", 'l', clock_unix_s},
+    {"log", "ipp", '-', say},            {"error_text", "pp", 'p', error_text}, {"cancelled", "", 'i', cancelled},
+    {"emit", "pp", 'i', emit},           {"progress", "p", '-', progress},    {"memory_limit", "", 'l', memory_limit},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,254 @@
+/* v1_files.c - chord_host_v1: the model's files. Read into guest memory, or their pages mapped there. */
+#define _GNU_SOURCE
+#include "guest_inner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define WASM_PAGE 65536u
+#define PAGE 4096u
+
+static chord_store *file_of(host_call *call, uint64_t file)
+{
+    const host_model *m = &call->guest->model;
+    if (file < m->count) return m->stores[file];
+    (void)host_fail(call, CHORD_HOST_INVALID, "file %d is not open: the model has %u", (int)(uint32_t)file, m->count);
+    return NULL;
+}
+
+static int64_t open_file(host_call *call, const uint64_t *a)
+{
+    const host_model *m = &call->guest->model;
+    char name[4096];
+    const char *from = a[1] < sizeof name ? host_bytes(call, a[0], a[1]) : NULL;
+    if (from == NULL) return host_fail(call, CHORD_HOST_RANGE, "a file's name of %" PRIu64 " bytes is not in memory, or too long", a[1]);
+    memcpy(name, from, (size_t)a[1]);
+    name[a[1]] = '\0';
+    if (m->count == 0) return host_fail(call, CHORD_HOST_INVALID, "this guest was given no model");
+    if (name[0] == '\0') return 0;
+    for (uint32_t i = 0; i < m->count; i++)
+        if (chord_text_equal(name, m->names[i])) return i;
+    return host_fail(call, CHORD_HOST_INVALID, "the guest asked for a file that is not its model");
+}
+
+static int64_t file_size(host_call *call, const uint64_t *a)
+{
+    const chord_store *store = file_of(call, a[0]);
+    return store != NULL ? (int64_t)store->size_bytes : CHORD_HOST_INVALID;
+}
+
+static int64_t file_align(host_call *call, const uint64_t *a)
+{
+    const chord_store *store = file_of(call, a[0]);
+    return store != NULL ? (int64_t)chord_max_u64(store->align, 1) : CHORD_HOST_INVALID;
+}
+
+static int64_t code_of(chord_status status)
+{
+    return status == CHORD_OK ? CHORD_HOST_OK : status == CHORD_CANCELLED ? CHORD_HOST_CANCELLED : CHORD_HOST_IO;
+}
+
+static bool in_file(host_call *call, const chord_store *store, uint64_t offset, uint64_t len)
+{
+    if (offset <= store->size_bytes && len <= store->size_bytes - offset) return true;
+    (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " wanted, the file has %" PRIu64, len, offset, store->size_bytes);
+    return false;
+}
+
+static void count_read(chord_guest *guest, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&guest->reads, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&guest->bytes_read, bytes, memory_order_relaxed);
+}
+
+static int64_t read_file(host_call *call, const uint64_t *a)
+{
+    chord_store *store = file_of(call, a[0]);
+    if (store == NULL) return CHORD_HOST_INVALID;
+    void *to = host_bytes(call, a[2], a[3]);
+    if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
+    if (!in_file(call, store, a[1], a[3])) return CHORD_HOST_RANGE;
+    chord_status status = chord_store_read(store, a[1], to, (size_t)a[3], call->err);
+    if (status == CHORD_OK) count_read(call->guest, a[3]);
+    return code_of(status);
+}
+
+static int64_t fetch_file(host_call *call, const uint64_t *a)
+{
+    chord_store *store = file_of(call, a[0]);
+    uint8_t *data;
+    if (store == NULL) return CHORD_HOST_INVALID;
+    uint8_t *slot = host_bytes(call, a[3], a[4]);
+    if (slot == NULL) return host_fail(call, CHORD_HOST_RANGE, "a slot of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[4], a[3]);
+    if (!in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
+    uint64_t unit = chord_max_u64(store->align, PAGE);
+    if ((uintptr_t)slot % PAGE != 0 || a[4] < 2 * unit || a[4] - 2 * unit < a[2])
+        return host_fail(call, CHORD_HOST_INVALID, "a slot for %" PRIu64 " bytes is aligned to %u and has %" PRIu64 " more", a[2], PAGE, 2 * unit);
+    chord_status status = chord_store_fetch(store, a[1], (size_t)a[2], slot, (size_t)a[4], &data, call->err);
+    if (status != CHORD_OK) return code_of(status);
+    count_read(call->guest, a[2]);
+    return data - slot;
+}
+
+/* ---- mapped windows ---------------------------------------------------------------------------------------------------- */
+
+static int file_descriptor(chord_guest *guest, uint64_t file)
+{
+    pthread_mutex_lock(&guest->lock);
+    if (guest->window_fds[file] <= 0) guest->window_fds[file] = open(guest->model.names[file], O_RDONLY | O_CLOEXEC);
+    int fd = guest->window_fds[file];
+    pthread_mutex_unlock(&guest->lock);
+    return fd;
+}
+
+static int64_t prefetch_file(host_call *call, const uint64_t *a)
+{
+    chord_store *store = file_of(call, a[0]);
+    if (store == NULL) return CHORD_HOST_INVALID;
+    if (!in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
+    int fd = file_descriptor(call->guest, a[0]);
+    if (fd >= 0) posix_fadvise(fd, (off_t)a[1], (off_t)a[2], POSIX_FADV_WILLNEED);
+    return CHORD_HOST_OK;
+}
+
+/* Memory that never moves: shared, or of 32 bits (Wasmtime reserves all of its addresses). */
+static bool memory_stays(const host_call *call) { return call->guest->shared != NULL || !call->guest->wide; }
+
+static guest_window *window_at(chord_guest *guest, const uint8_t *base, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
+        guest_window *w = &guest->windows[i];
+        if (w->base != NULL && base < (uint8_t *)w->base + w->bytes && (uint8_t *)w->base < base + bytes) return w;
+    }
+    return NULL;
+}
+
+/* Zeroed memory again, not given to another file. Held: the lock. */
+static bool clear_window(chord_guest *guest, guest_window *window)
+{
+    chord_guard_remove(window->base);
+    bool good = mmap(window->base, window->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    atomic_fetch_sub(&guest->mapped_bytes, window->bytes);
+    window->base = NULL;
+    return good;
+}
+
+static bool place_window(chord_guest *guest, guest_window *window, uint8_t *base, uint64_t bytes, int fd, uint64_t offset)
+{
+    if (mmap(base, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) return false;
+    *window = (guest_window){.base = base, .bytes = bytes};
+    atomic_fetch_add(&guest->mapped_bytes, bytes);
+    if (chord_guard_add(base, bytes)) return true;
+    (void)clear_window(guest, window); /* without the guard a file that shrinks would end the process */
+    return false;
+}
+
+static int64_t map_locked(host_call *call, const uint64_t *a, uint8_t *base, int fd)
+{
+    chord_guest *guest = call->guest;
+    uint64_t first = chord_align_down(a[1], PAGE), bytes = chord_align_up(a[1] + a[2], PAGE) - first;
+    guest_window *window = window_at(guest, base, a[4]);
+    if (window != NULL && (window->base != base || window->bytes > a[4])) return host_fail(call, CHORD_HOST_INVALID, "the window overlaps another one");
+    if (window != NULL && !clear_window(guest, window)) return host_fail(call, CHORD_HOST_MEMORY, "the window cannot be cleared");
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX && window == NULL; i++)
+        if (guest->windows[i].base == NULL) window = &guest->windows[i];
+    if (window == NULL) return host_fail(call, CHORD_HOST_LIMIT, "%u windows are mapped already", GUEST_FILE_WINDOWS_MAX);
+    if (!place_window(guest, window, base, bytes, fd, first)) return host_fail(call, CHORD_HOST_MEMORY, "the file cannot be mapped (error %d)", errno);
+    return (int64_t)(a[1] - first);
+}
+
+static int64_t map_file(host_call *call, const uint64_t *a)
+{
+    chord_store *store = file_of(call, a[0]);
+    if (store == NULL) return CHORD_HOST_INVALID;
+    if (call->guest->options.copy || !memory_stays(call) || !chord_guard_installed()) return host_fail(call, CHORD_HOST_UNSUPPORTED, "windows are not offered");
+    uint8_t *base = host_bytes(call, a[3], a[4]);
+    if (base == NULL || a[3] % WASM_PAGE != 0 || a[4] % WASM_PAGE != 0)
+        return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", a[4], a[3]);
+    if (a[2] == 0 || !in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
+    if (a[4] < PAGE || chord_align_up(a[1] % PAGE + a[2], PAGE) > a[4])
+        return host_fail(call, CHORD_HOST_INVALID, "%" PRIu64 " bytes at %" PRIu64 " do not fit in a window of %" PRIu64, a[2], a[1], a[4]);
+    int fd = file_descriptor(call->guest, a[0]);
+    if (fd < 0) return host_fail(call, CHORD_HOST_IO, "the file cannot be opened again");
+    pthread_mutex_lock(&call->guest->lock);
+    int64_t result = map_locked(call, a, base, fd);
+    pthread_mutex_unlock(&call->guest->lock);
+    return result;
+}
+
+static int64_t unmap_file(host_call *call, const uint64_t *a)
+{
+    uint8_t *base = host_bytes(call, a[0], a[1]);
+    if (base == NULL) return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
+    pthread_mutex_lock(&call->guest->lock);
+    guest_window *window = window_at(call->guest, base, a[1]);
+    bool ours = window != NULL && window->base == base && window->bytes <= a[1];
+    bool cleared = ours && clear_window(call->guest, window);
+    pthread_mutex_unlock(&call->guest->lock);
+    if (!ours) return host_fail(call, CHORD_HOST_INVALID, "no window begins at %" PRIu64, a[0]);
+    return cleared ? CHORD_HOST_OK : host_fail(call, CHORD_HOST_MEMORY, "the window cannot be cleared");
+}
+
+void v1_windows_close(chord_guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++)
+        if (guest->windows[i].base != NULL) (void)clear_window(guest, &guest->windows[i]);
+    pthread_mutex_unlock(&guest->lock);
+}
+
+chord_status v1_windows_check(chord_guest *guest, chord_error *err)
+{
+    bool failed = false;
+    if (atomic_load_explicit(&guest->mapped_bytes, memory_order_relaxed) == 0) return CHORD_OK;
+    pthread_mutex_lock(&guest->lock);
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++)
+        if (guest->windows[i].base != NULL && chord_guard_take_failed(guest->windows[i].base)) failed = true;
+    pthread_mutex_unlock(&guest->lock);
+    return failed ? chord_fail(err, CHORD_IO, "%s: a page of the mapped file could not be read; the call's results are void", guest->options.model)
+                  : CHORD_OK;
+}
+
+/* ---- the directory --------------------------------------------------------------------------------------------------------- */
+
+static int64_t tensor_count(host_call *call, const uint64_t *a)
+{
+    const host_model *m = &call->guest->model;
+    int64_t count = 0;
+    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
+    for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++) count += chord_gguf_tensor_at(m->gguf, i)->shard == a[0];
+    return count;
+}
+
+static const chord_tensor *find_tensor(const host_model *m, uint64_t file, uint64_t index)
+{
+    for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++) {
+        const chord_tensor *t = chord_gguf_tensor_at(m->gguf, i);
+        if (t->shard == file && index-- == 0) return t;
+    }
+    return NULL;
+}
+
+static int64_t tensor_at(host_call *call, const uint64_t *a)
+{
+    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
+    const chord_tensor *t = find_tensor(&call->guest->model, a[0], a[1]);
+    void *to = host_bytes(call, a[2], sizeof(chord_host_tensor));
+    if (t == NULL) return host_fail(call, CHORD_HOST_INVALID, "the file has no tensor %" PRIu64, a[1]);
+    if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "a tensor's record at %" PRIu64 " is not in memory", a[2]);
+    chord_host_tensor out = {.offset = t->offset, .bytes = t->bytes, .type = (uint32_t)t->type, .file = (uint32_t)a[0]};
+    memcpy(out.dims, t->dims, sizeof out.dims);
+    chord_format(out.name, sizeof out.name, "%s", t->name);
+    memcpy(to, &out, sizeof out);
+    return CHORD_HOST_OK;
+}
+
+const host_import v1_file_imports[] = {
+    {"file_open", "pp", 'i', open_file},        {"file_size", "i", 'l', file_size},      {"file_align", "i", 'i', file_align},
+    {"file_read", "ilpp", 'i', read_file},      {"file_fetch", "ilppp", 'l', fetch_file}, {"file_prefetch", "ill", 'i', prefetch_file},
+    {"file_map", "illpp", 'l', map_file},       {"file_unmap", "pp", 'i', unmap_file},   {"tensor_count", "i", 'l', tensor_count},
+    {"tensor_at", "ilp", 'i', tensor_at},       {NULL, NULL, 0, NULL},
+};

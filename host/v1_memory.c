@@ -1,0 +1,134 @@
+/* v1_memory.c - chord_host_v1: banks, memory of the host seen through windows. */
+#include "guest_inner.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define WASM_PAGE 65536u
+#define HUGE_BYTES (2 * CHORD_MIB)
+
+static int64_t window_skew(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return call->memory != NULL ? (int64_t)((HUGE_BYTES - (uintptr_t)call->memory % HUGE_BYTES) % HUGE_BYTES) : 0;
+}
+
+/* Banks need a memory that never moves and that no other guest gets later. */
+bool v1_banks_offered(const chord_guest *guest)
+{
+    return guest->shared != NULL && !guest->options.no_banks && !guest->options.copy;
+}
+
+static uint64_t left_bytes(const chord_guest *guest)
+{
+    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest), all = chord_heap_ceiling_bytes(guest->heap);
+    return used < all ? all - used : 0;
+}
+
+static int64_t bank_limit(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return v1_banks_offered(call->guest) ? (int64_t)left_bytes(call->guest) : 0;
+}
+
+static int64_t open_locked(host_call *call, uint64_t bytes)
+{
+    chord_guest *guest = call->guest;
+    uint32_t id = 0;
+    if (guest->banks == NULL) guest->banks = calloc(GUEST_BANKS_MAX, sizeof *guest->banks);
+    if (guest->banks == NULL) return host_fail(call, CHORD_HOST_MEMORY, "no memory for a list of banks");
+    while (id < guest->bank_count && guest->banks[id].bank != NULL) id++;
+    if (id == GUEST_BANKS_MAX) return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u banks already", GUEST_BANKS_MAX);
+    if (bytes > left_bytes(guest))
+        return host_fail(call, CHORD_HOST_MEMORY, "a bank of %" PRIu64 " bytes: the budget has %" PRIu64 " left", bytes, left_bytes(guest));
+    if (chord_bank_open(guest->heap, bytes, &guest->banks[id].bank, call->err) != CHORD_OK) return CHORD_HOST_MEMORY;
+    guest->banks[id].bytes = bytes;
+    guest->banks[id].window = NULL;
+    if (id == guest->bank_count) guest->bank_count++;
+    atomic_fetch_add(&guest->bank_bytes, bytes);
+    return id;
+}
+
+static int64_t bank_open(host_call *call, const uint64_t *a)
+{
+    if (!v1_banks_offered(call->guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not offered");
+    if (a[0] == 0 || a[0] % WASM_PAGE != 0) return host_fail(call, CHORD_HOST_INVALID, "a bank of %" PRIu64 " bytes is not whole pages", a[0]);
+    pthread_mutex_lock(&call->guest->lock);
+    int64_t result = open_locked(call, a[0]);
+    pthread_mutex_unlock(&call->guest->lock);
+    return result;
+}
+
+static guest_bank *bank_of(chord_guest *guest, uint64_t id)
+{
+    return id < guest->bank_count && guest->banks[id].bank != NULL ? &guest->banks[id] : NULL;
+}
+
+/* A window shows one bank at a time: one that overlaps it elsewhere is in the way. */
+static int64_t show_locked(host_call *call, guest_bank *bank, uint8_t *window)
+{
+    chord_guest *guest = call->guest;
+    guest_bank *before = NULL;
+    for (uint32_t i = 0; i < guest->bank_count; i++) {
+        guest_bank *other = &guest->banks[i];
+        uint8_t *at = other->window;
+        if (other == bank || at == NULL || window >= at + other->bytes || at >= window + bank->bytes) continue;
+        if (at != window || other->bytes != bank->bytes) return host_fail(call, CHORD_HOST_INVALID, "the window overlaps that of another bank");
+        before = other;
+    }
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
+        uint8_t *at = guest->windows[i].base;
+        if (at != NULL && window < at + guest->windows[i].bytes && at < window + bank->bytes)
+            return host_fail(call, CHORD_HOST_INVALID, "a file is mapped in this window");
+    }
+    chord_status status = chord_bank_show(bank->bank, before != NULL ? before->bank : NULL, window, call->err);
+    if (status != CHORD_OK) return CHORD_HOST_MEMORY;
+    if (before != NULL) before->window = NULL;
+    bank->window = window;
+    return CHORD_HOST_OK;
+}
+
+static int64_t bank_show(host_call *call, const uint64_t *a)
+{
+    chord_guest *guest = call->guest;
+    pthread_mutex_lock(&guest->lock);
+    guest_bank *bank = bank_of(guest, a[0]);
+    uint8_t *window = bank != NULL ? host_bytes(call, a[1], bank->bytes) : NULL;
+    int64_t result;
+    if (bank == NULL) result = host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
+    else if (window == NULL || (uintptr_t)window % 4096 != 0)
+        result = host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", bank->bytes, a[1]);
+    else result = show_locked(call, bank, window);
+    pthread_mutex_unlock(&guest->lock);
+    return result;
+}
+
+static void close_bank(chord_guest *guest, guest_bank *bank)
+{
+    chord_bank_close(guest->heap, bank->bank);
+    atomic_fetch_sub(&guest->bank_bytes, bank->bytes);
+    *bank = (guest_bank){0};
+}
+
+static int64_t bank_close(host_call *call, const uint64_t *a)
+{
+    pthread_mutex_lock(&call->guest->lock);
+    guest_bank *bank = bank_of(call->guest, a[0]);
+    if (bank != NULL) close_bank(call->guest, bank);
+    pthread_mutex_unlock(&call->guest->lock);
+    return bank != NULL ? CHORD_HOST_OK : host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
+}
+
+void v1_banks_close(chord_guest *guest)
+{
+    for (uint32_t i = 0; i < guest->bank_count; i++)
+        if (guest->banks[i].bank != NULL) close_bank(guest, &guest->banks[i]);
+    free(guest->banks);
+    guest->banks = NULL;
+    guest->bank_count = 0;
+}
+
+const host_import v1_memory_imports[] = {
+    {"window_skew", "", 'i', window_skew}, {"bank_limit", "", 'l', bank_limit}, {"bank_open", "p", 'i', bank_open},
+    {"bank_show", "ip", 'i', bank_show},   {"bank_close", "i", 'i', bank_close}, {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,84 @@
+/* v1_rows.c - chord_host_v1: rows of weights times activations by the host's own kernels. Canonical arithmetic makes it a pure speed-up: both sides
+ * give the same bits. All that a guest may write into a job is checked; the values themselves may be anything. */
+#include "guest_inner.h"
+#include "quant/quant.h"
+
+#define COLUMNS_MAX (1u << 24)
+#define ROWS_MAX (1u << 24)
+#define TOKENS_MAX (1u << 16)
+
+static int64_t rows_offered(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return !call->guest->options.no_rows;
+}
+
+typedef struct checked {
+    chord_rows weights;
+    chord_acts acts;
+    float *out;
+} checked;
+
+static bool find_all(host_call *call, const chord_host_rows *job, const chord_type_info *info, checked *to)
+{
+    uint64_t row_bytes = (uint64_t)(job->columns / info->block_elems) * info->block_bytes;
+    uint64_t last = (uint64_t)(job->tokens - 1) * job->out_stride + job->rows;
+    const uint8_t *weights = host_bytes(call, job->weights, row_bytes * job->rows);
+    to->out = job->out_stride <= UINT32_MAX ? host_bytes(call, job->out, last * sizeof(float)) : NULL;
+    if (weights == NULL || to->out == NULL || (uintptr_t)weights % 2 != 0 || (uintptr_t)to->out % 4 != 0) return false;
+    to->weights = (chord_rows){.type = (chord_type)job->type, .data = weights, .n = job->columns, .rows = job->rows, .packed = job->packed != 0};
+    chord_act kind = (chord_act)job->act_kind;
+    void *memory = NULL;
+    if (kind != CHORD_ACT_F32) {
+        memory = host_bytes(call, job->acts, chord_act_bytes(kind, job->columns, job->tokens_max));
+        if (memory == NULL || (uintptr_t)memory % 64 != 0) return false;
+    }
+    chord_acts_init(&to->acts, kind, job->columns, job->tokens_max, memory);
+    to->acts.tokens = job->tokens;
+    if (kind != CHORD_ACT_F32) return true;
+    to->acts.x = host_bytes(call, job->x, (uint64_t)job->columns * job->tokens * sizeof(float));
+    return to->acts.x != NULL && (uintptr_t)to->acts.x % 4 == 0;
+}
+
+/* The calling thread's own memory for kernels, made once. */
+static void *scratch_of(host_call *call, uint32_t columns)
+{
+    guest_instance *instance = host_instance_of(call);
+    uint64_t need = chord_rows_scratch_bytes(columns);
+    if (need <= instance->rows_scratch_bytes) return instance->rows_scratch;
+    chord_heap *heap = call->guest->heap;
+    void *grown;
+    if (chord_alloc(heap, need, "scratch for rows", &grown, call->err) != CHORD_OK) return NULL;
+    chord_free(heap, instance->rows_scratch);
+    instance->rows_scratch = grown;
+    instance->rows_scratch_bytes = need;
+    return grown;
+}
+
+static int64_t rows(host_call *call, const uint64_t *a)
+{
+    chord_host_rows job;
+    checked to;
+    const void *from = host_bytes(call, a[0], sizeof job);
+    if (call->guest->options.no_rows) return host_fail(call, CHORD_HOST_UNSUPPORTED, "rows are not offered");
+    if (from == NULL) return host_fail(call, CHORD_HOST_RANGE, "a job of rows at %" PRIu64 " is not in memory", a[0]);
+    memcpy(&job, from, sizeof job);
+    const chord_type_info *info = chord_type_get(job.type);
+    const chord_format_ops *format = info != NULL ? chord_format_get((chord_type)job.type) : NULL;
+    if (format == NULL || job.act_kind != (uint32_t)format->act) return host_fail(call, CHORD_HOST_INVALID, "rows of type %u with activations %u", job.type, job.act_kind);
+    if (job.columns == 0 || job.columns > COLUMNS_MAX || job.columns % info->block_elems != 0 || job.rows == 0 || job.rows > ROWS_MAX ||
+        job.tokens == 0 || job.tokens > job.tokens_max || job.tokens_max > TOKENS_MAX)
+        return host_fail(call, CHORD_HOST_INVALID, "%u rows of %u columns times %u of %u tokens", job.rows, job.columns, job.tokens, job.tokens_max);
+    if (!find_all(call, &job, info, &to)) return host_fail(call, CHORD_HOST_RANGE, "weights, activations or results are not in memory, or not aligned");
+    void *scratch = scratch_of(call, job.columns);
+    if (scratch == NULL) return CHORD_HOST_MEMORY;
+    chord_rows_dot(&to.weights, &to.acts, to.out, job.out_stride, scratch, chord_cpu_features());
+    atomic_fetch_add_explicit(&call->guest->rows_calls, 1, memory_order_relaxed);
+    return CHORD_HOST_OK;
+}
+
+const host_import v1_rows_imports[] = {
+    {"rows_offered", "", 'i', rows_offered},
+    {"rows", "p", 'i', rows},
+    {NULL, NULL, 0, NULL},
+};

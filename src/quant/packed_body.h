@@ -55,12 +55,14 @@ INLINE vf load_floats(const float *p)
 INLINE void store_floats(float *p, vf v) { memcpy(p, &v, sizeof v); }
 
 /* The dword at p in every lane. */
+#ifndef SPREAD
 INLINE vb spread(const void *p)
 {
     vu v = {0};
     v += chord_load_u32(p);
     return (vb)v;
 }
+#endif
 
 INLINE vb low_nibbles(vb v) { return (vb)((vu)v & 0x0f0f0f0fu); }
 INLINE vb high_nibbles(vb v) { return (vb)((vu)v >> 4 & 0x0f0f0f0fu); }
@@ -196,28 +198,20 @@ INLINE part start_part(traits f, const void *pairs)
                         : part_start(spread(pairs), f.offset - CHORD_PAIR_SHIFT(f.header < 200 ? 32 : 16));
 }
 
+#ifdef FEW_BODY
+#include FEW_BODY
+#else
 #include "quant/packed_few.h"
+#endif
 #include "quant/packed_many.h"
 
 /* ---- the kernels ------------------------------------------------------------------------------- */
-
-INLINE void few(traits f, const chord_panel_job *job, uint32_t m)
-{
-    if (f.type == CHORD_TYPE_Q8_0) few_q8_0(f, job, m);
-    else if (f.header < 200) few_32(f, job, m);
-    else few_256(f, job, m);
-}
 
 #define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
     void NAME(chord_few_##name)(const chord_panel_job *job);                                           \
     void NAME(chord_few_##name)(const chord_panel_job *job)                                            \
     {                                                                                                  \
-        switch (job->tokens) {                                                                         \
-        case 1: few(TRAITS_##format, job, 1); break;                                                   \
-        case 2: few(TRAITS_##format, job, 2); break;                                                   \
-        case 3: few(TRAITS_##format, job, 3); break;                                                   \
-        default: few(TRAITS_##format, job, 4); break;                                                  \
-        }                                                                                              \
+        few(TRAITS_##format, job);                                                                     \
     }                                                                                                  \
     void NAME(chord_many_##name)(const chord_panel_job *job);                                          \
     void NAME(chord_many_##name)(const chord_panel_job *job) { many(TRAITS_##format, job); }

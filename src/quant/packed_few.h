@@ -169,3 +169,20 @@ INLINE void few_256(traits f, const chord_panel_job *job, uint32_t m)
         }
     }
 }
+
+INLINE void few_tokens(traits f, const chord_panel_job *job, uint32_t m)
+{
+    if (f.type == CHORD_TYPE_Q8_0) few_q8_0(f, job, m);
+    else if (f.header < 200) few_32(f, job, m);
+    else few_256(f, job, m);
+}
+
+INLINE void few(traits f, const chord_panel_job *job)
+{
+    switch (job->tokens) {
+    case 1: few_tokens(f, job, 1); break;
+    case 2: few_tokens(f, job, 2); break;
+    case 3: few_tokens(f, job, 3); break;
+    default: few_tokens(f, job, 4); break;
+    }
+}

@@ -18,6 +18,8 @@
 #define BYTE_PLANES 2
 #define SIGNED_BIAS 0
 #define STEP_LOOP _Pragma("clang loop unroll(disable)")
+#define FEW_BODY "quant/packed_few_wasm.h"
+#define SPREAD
 
 typedef int8_t vb __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
@@ -46,7 +48,7 @@ static inline part pair_products(vb w, vb a)
 
 static inline void part_steps(part p[4], const vb w[4], vb a)
 {
-    for (uint32_t h = 0; h < 4; h++) p[h] += pair_products(w[h], a);
+    _Pragma("clang loop unroll(full)") for (uint32_t h = 0; h < 4; h++) p[h] += pair_products(w[h], a);
 }
 
 static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b); }
@@ -68,20 +70,69 @@ static inline vb byte_pair(vb dwords, uint32_t i)
     return (vb)((two & 255u) | (two & 0xff00u) << 8);
 }
 
-static inline vi signed_step(vi acc, vb w, vb a)
+#if defined(__wasm_relaxed_simd__)
+/* A signed weight has no 7 bits, an activation's magnitude has: w * a = (w ^ m) * |a| + (|a| where a < 0), m all ones where a < 0.
+ * 128 * 127 * 2 = 32512. */
+typedef struct signed_factor {
+    vb magnitude, mask;
+} signed_factor;
+static inline signed_factor signed_factor_of(vb a)
+{
+    return (signed_factor){(vb)wasm_i8x16_abs((v128_t)a), (vb)wasm_i8x16_lt((v128_t)a, wasm_i8x16_const_splat(0))};
+}
+static inline vi signed_step(vi acc, vb w, signed_factor a)
+{
+    return (vi)wasm_i32x4_relaxed_dot_i8x16_i7x16_add((v128_t)(w ^ a.mask), (v128_t)a.magnitude, (v128_t)acc);
+}
+/* What a block of 32 columns starts with. */
+static inline vi signed_start(const uint8_t *q)
+{
+    const v128_t zero = wasm_i8x16_const_splat(0);
+    v128_t sum = wasm_i16x8_add(wasm_i16x8_extadd_pairwise_i8x16(wasm_i8x16_min(wasm_v128_load(q), zero)),
+                                wasm_i16x8_extadd_pairwise_i8x16(wasm_i8x16_min(wasm_v128_load(q + 16), zero)));
+    vi four = (vi)wasm_i32x4_extadd_pairwise_i16x8(sum);
+    four += __builtin_shufflevector(four, four, 2, 3, 0, 1);
+    return -(four + __builtin_shufflevector(four, four, 1, 0, 3, 2));
+}
+#else
+typedef struct signed_factor {
+    vb even, odd;
+} signed_factor;
+static inline signed_factor signed_factor_of(vb a)
+{
+    return (signed_factor){(vb)((words)((part)a << 8) >> 8), (vb)((words)a >> 8)};
+}
+static inline vi signed_step(vi acc, vb w, signed_factor a)
 {
     words even = (words)((part)w << 8) >> 8, odd = (words)w >> 8;
-    words a_even = (words)((part)a << 8) >> 8, a_odd = (words)a >> 8;
-    return acc + dot_pairs((vb)even, (vb)a_even) + dot_pairs((vb)odd, (vb)a_odd);
+    return acc + dot_pairs((vb)even, a.even) + dot_pairs((vb)odd, a.odd);
+}
+static inline vi signed_start(const uint8_t *q)
+{
+    (void)q;
+    return (vi){0};
+}
+#endif
+
+/* The dword at p in every lane; as a float, because Cranelift then needs no general register between. */
+static inline vb spread(const void *p)
+{
+    float dword;
+    memcpy(&dword, p, sizeof dword);
+    __asm__("" : "+r"(dword));
+    return (vb)wasm_f32x4_splat(dword);
 }
 
-/* As chord_f16_to_f32, which says why; the multiplication is exact. */
+/* Exact, and without a subnormal operand, which costs dearly: a half whose exponent is 0 is read as 1.m * 2^-15; that less 2^-14,
+ * negative for these alone, added once more makes it 0.m * 2^-14. From 65536 on it is infinity or NaN (whose bits do not matter). */
 static inline vf load_f16(const uint8_t *p)
 {
-    vi half = (vi)wasm_i32x4_load16x4(p), magnitude = half & 0x7fff;
-    vf scaled = (vf)(magnitude << 13) * 0x1p112f;
-    vi infinite = ((0x7bff - magnitude) >> 31) & 0x7f800000, quiet = ((0x7c00 - magnitude) >> 31) & 0x00400000;
-    return (vf)((vi)scaled | infinite | quiet | (vi)((vu)half & 0x80000000u));
+    v128_t half = wasm_i32x4_load16x4(p), one = wasm_f32x4_const_splat(0x1p-14f);
+    v128_t bits = wasm_i32x4_add(wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x7fff)), 13), wasm_i32x4_const_splat(112 << 23));
+    v128_t value = wasm_f32x4_add(bits, wasm_f32x4_pmin(wasm_f32x4_sub(bits, one), wasm_f32x4_const_splat(0)));
+    v128_t special = wasm_v128_and(wasm_f32x4_ge(value, wasm_f32x4_const_splat(65536.0f)), wasm_i32x4_const_splat(0x7f800000));
+    v128_t sign = wasm_v128_and(half, wasm_i32x4_const_splat(INT32_MIN));
+    return (vf)wasm_v128_or(wasm_v128_or(value, special), sign);
 }
 static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 

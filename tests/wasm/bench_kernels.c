@@ -1,0 +1,162 @@
+/* bench_kernels.c - the kernels inside a module, for a host that times them: the host prepares a format, then runs pieces of work
+ * and divides the weight bytes each run reports by the time it took. bench_kernels.mjs and bench_kernels.py print the columns of
+ * tests/quant/bench_quant.c. */
+#include "quant/blocks.h"
+#include "quant/quant_inner.h"
+
+#if defined(__wasm__)
+#define EXPORT(name) __attribute__((export_name(name)))
+#else
+#define EXPORT(name) __attribute__((visibility("default")))
+#endif
+#ifndef BENCH_CPU
+#define BENCH_CPU chord_cpu_features()
+#endif
+
+enum { TOKENS_MAX = 512 };
+enum work { READ_COLD, HOT, COLD, COLD_FILE, PACK, ACTIVATIONS };
+
+const char *bench_name(uint32_t index);
+uint64_t bench_prepare(uint32_t index, uint32_t columns, uint64_t hot_bytes, uint64_t cold_bytes);
+uint32_t bench_tokens(uint32_t tokens);
+uint64_t bench_run(uint32_t what);
+uint64_t bench_weights(void);
+uint64_t bench_hash(void);
+
+static struct {
+    chord_heap *heap;
+    chord_arena memory;
+    chord_type type;
+    uint32_t n, rows, copies, cpu, seed;
+    uint64_t bytes;
+    uint8_t *weights; /* copies, one behind the other; the first one is the hot matrix */
+    float *x, *out;
+    void *scratch;
+    chord_acts acts;
+    volatile uint64_t sink;
+} bench;
+
+static const chord_format_ops *format_at(uint32_t index)
+{
+    for (uint32_t type = 0; type < CHORD_TYPE_ID_MAX; type++) {
+        const chord_format_ops *format = chord_format_get((chord_type)type);
+        if (format != NULL && index-- == 0) return format;
+    }
+    return NULL;
+}
+
+EXPORT("bench_name") const char *bench_name(uint32_t index)
+{
+    const chord_format_ops *format = format_at(index);
+    return format == NULL ? NULL : chord_type_get((uint32_t)format->type)->name;
+}
+
+static uint32_t next_random(void) { return (bench.seed = bench.seed * 1664525u + 1013904223u) >> 8; }
+
+static void *take(uint64_t bytes)
+{
+    char *p = chord_arena_get(&bench.memory, bytes + 64);
+    return p == NULL ? NULL : (void *)chord_align_up((uintptr_t)p, 64);
+}
+
+static void fill(const chord_type_info *info)
+{
+    for (uint64_t i = 0; i < bench.bytes; i++) bench.weights[i] = (uint8_t)(next_random() & 0x3b); /* factors stay finite */
+    for (uint64_t i = info->block_bytes - 1; info->block_elems == 1 && i < bench.bytes; i += info->block_bytes)
+        bench.weights[i] = (uint8_t)(0x38 + (next_random() & 0x87)); /* floats are near 1 */
+    for (uint64_t i = 0; i < (uint64_t)TOKENS_MAX * bench.n; i++) bench.x[i] = (float)((int32_t)(next_random() % 2001) - 1000) / 500.0f;
+}
+
+static bool take_memory(chord_act kind)
+{
+    uint64_t outputs = (uint64_t)bench.rows * TOKENS_MAX, cold = (uint64_t)bench.rows * bench.copies * CHORD_FEW;
+    bench.weights = take(bench.bytes * bench.copies);
+    bench.x = take((uint64_t)TOKENS_MAX * bench.n * sizeof *bench.x);
+    bench.out = take((outputs > cold ? outputs : cold) * sizeof *bench.out);
+    bench.scratch = take(chord_rows_scratch_bytes(bench.n));
+    void *memory = take(chord_act_bytes(kind, bench.n, TOKENS_MAX));
+    if (bench.weights == NULL || bench.x == NULL || bench.out == NULL || bench.scratch == NULL || memory == NULL) return false;
+    chord_acts_init(&bench.acts, kind, bench.n, TOKENS_MAX, memory);
+    return true;
+}
+
+/* The bytes of the hot matrix, 0 when memory was refused. Its copies fill cold_bytes. */
+EXPORT("bench_prepare")
+uint64_t bench_prepare(uint32_t index, uint32_t columns, uint64_t hot_bytes, uint64_t cold_bytes)
+{
+    const chord_format_ops *format = format_at(index);
+    const chord_type_info *info = chord_type_get((uint32_t)format->type);
+    if (bench.heap != NULL) {
+        chord_arena_free(&bench.memory);
+        chord_heap_close(bench.heap);
+        bench.heap = NULL;
+    }
+    uint64_t row_bytes = (uint64_t)columns / info->block_elems * info->block_bytes, most = cold_bytes + 256 * CHORD_MIB;
+    bench.type = format->type;
+    bench.n = columns;
+    bench.rows = (uint32_t)(hot_bytes / row_bytes) / 16 * 16;
+    bench.copies = (uint32_t)(cold_bytes / hot_bytes);
+    bench.bytes = bench.rows * row_bytes;
+    bench.cpu = BENCH_CPU;
+    bench.seed = 1;
+    if (chord_heap_open(most, &bench.heap, NULL) != CHORD_OK) return 0;
+    chord_arena_init(&bench.memory, bench.heap, most - CHORD_MIB, "bench");
+    if (!take_memory(format->act)) return 0;
+    fill(info);
+    if (chord_rows_packs(bench.type, bench.cpu))
+        chord_rows_pack(bench.type, bench.weights, bench.weights, columns, bench.rows, bench.scratch);
+    for (uint32_t k = 1; k < bench.copies; k++) memcpy(bench.weights + k * bench.bytes, bench.weights, bench.bytes);
+    return bench.bytes;
+}
+
+/* Prepares the activations of 1 .. 512 tokens; more than 4 are for the hot matrix only. */
+EXPORT("bench_tokens") uint32_t bench_tokens(uint32_t tokens)
+{
+    bench.acts.tokens = tokens < TOKENS_MAX ? tokens : TOKENS_MAX;
+    return chord_acts_fill(&bench.acts, bench.x, 0, bench.acts.tokens, bench.cpu);
+}
+
+static void dot(uint32_t copies, bool packed)
+{
+    chord_rows w = {bench.type, bench.weights, bench.n, bench.rows * copies, packed && chord_rows_packs(bench.type, bench.cpu)};
+    chord_rows_dot(&w, &bench.acts, bench.out, bench.rows * copies, bench.scratch, bench.cpu);
+}
+
+typedef uint64_t u64x2 __attribute__((vector_size(16)));
+
+static void read_all(uint64_t bytes)
+{
+    u64x2 sum[4] = {{0}};
+    for (uint64_t i = 0; i + 64 <= bytes; i += 64)
+        for (uint32_t k = 0; k < 4; k++) sum[k] ^= *(const u64x2 *)(const void *)(bench.weights + i + 16 * k);
+    sum[0] ^= sum[1] ^ sum[2] ^ sum[3];
+    bench.sink = sum[0][0] ^ sum[0][1];
+}
+
+/* One run of READ_COLD .. ACTIVATIONS; the weight bytes (ACTIVATIONS: of floats) it went through. */
+EXPORT("bench_run") uint64_t bench_run(uint32_t what)
+{
+    switch ((enum work)what) {
+    case READ_COLD: read_all(bench.bytes * bench.copies); return bench.bytes * bench.copies;
+    case HOT: dot(1, true); return bench.bytes;
+    case COLD: dot(bench.copies, true); return bench.bytes * bench.copies;
+    case COLD_FILE: dot(bench.copies, false); return bench.bytes * bench.copies;
+    case PACK: chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch); return bench.bytes;
+    case ACTIVATIONS:
+        for (uint32_t k = 0; k < 100; k++) bench_tokens(bench.acts.tokens);
+        return 100ull * bench.acts.tokens * bench.n * sizeof(float);
+    }
+    return 0;
+}
+
+/* Of the hot matrix. */
+EXPORT("bench_weights") uint64_t bench_weights(void) { return (uint64_t)bench.rows * bench.n; }
+
+/* Of the outputs of the last HOT run. */
+EXPORT("bench_hash") uint64_t bench_hash(void)
+{
+    chord_hash hash;
+    chord_hash_start(&hash);
+    chord_hash_add(&hash, bench.out, (uint64_t)bench.rows * bench.acts.tokens * sizeof *bench.out);
+    return chord_hash_end(&hash);
+}

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+const bool cli_host_has_home = true;
 const char *const cli_host_help = "";
 const char *const cli_host_reads = "";
 

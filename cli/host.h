@@ -6,6 +6,8 @@
 
 /* Of the terminal behind stderr, 80 where it does not say. */
 size_t cli_terminal_columns(void);
+/* Whether there is a home folder, where histories and rates are kept. */
+extern const bool cli_host_has_home;
 /* For help: lines on what is different here. "": nothing. */
 extern const char *const cli_host_help;
 /* For the statistics: what the waiting for reads is here. "": nothing to say. */

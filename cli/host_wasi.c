@@ -1,6 +1,9 @@
 /* host_wasi.c - a WASI host: no threads, no signals, and a terminal that does not tell its size. */
 #include "host.h"
 
+/* HOME names a folder of the host's; here libc would look for it, and make it, below a folder that was given. */
+const bool cli_host_has_home = false;
+
 const char *const cli_host_help =
     "\nhere, as a WebAssembly module:\n"
     "  wasmtime run --dir . chord.wasm run model.gguf -p \"Why is the sky blue?\"\n"

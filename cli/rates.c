@@ -1,6 +1,7 @@
 /* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS" and "weights@THREADS@FILE". */
 #include "rates.h"
 
+#include "host.h"
 #include "json_out.h"
 #include "live.h"
 
@@ -40,6 +41,7 @@ bool cli_state_path(const char *variable, const char *fallback, const char *name
 {
     const char *base = getenv(variable), *home = getenv("HOME");
     int n;
+    if (!cli_host_has_home) return false;
     if (base != NULL && base[0] == '/')
         n = snprintf(out, cap, "%s/wasm-chord/%s", base, name);
     else if (home != NULL && home[0] == '/')

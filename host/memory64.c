@@ -9,13 +9,10 @@
 static chord_status open_parts(memory64 *m, const host_model *model, chord_error *err)
 {
     void *p;
-    CHORD_TRY(chord_alloc(m->heap, model->count * sizeof(m64_part), "the parts of memory64", &p, err));
+    CHORD_TRY(chord_alloc(m->heap, model->count * sizeof(chord_store *), "the parts of memory64", &p, err));
     m->parts = p;
     m->part_count = model->count;
-    for (uint32_t i = 0; i < model->count; i++) {
-        m->parts[i].store = model->stores[i];
-        if (chord_store_can_map(model->stores[i])) m->parts[i].map = chord_store_map(model->stores[i], NULL); /* NULL: it is read */
-    }
+    memcpy(m->parts, model->stores, model->count * sizeof(chord_store *));
     return CHORD_OK;
 }
 
@@ -24,6 +21,7 @@ static chord_status open_enabled(memory64 *m, const host_model *model, const cho
     CHORD_TRY(m64_index_open(m->heap, model, &m->index, err));
     CHORD_TRY(m64_lay_out(&m->index.sizes, options->layout, &m->layout, err));
     CHORD_TRY(open_parts(m, model, err));
+    CHORD_TRY(m64_regions_open(m, err));
     return m64_cache_open(m, options, err);
 }
 
@@ -62,7 +60,7 @@ void memory64_close(memory64 *m)
 {
     if (m == NULL) return;
     m64_cache_close(m);
-    for (uint32_t i = 0; i < m->part_count; i++) chord_store_unmap(m->parts[i].store, m->parts[i].map);
+    m64_regions_close(m);
     chord_free(m->heap, m->parts);
     m64_index_close(m->heap, &m->index);
     chord_cond_free(&m->work);

@@ -61,8 +61,8 @@ static chord_status choose_slots(const memory64 *m, uint32_t asked, cache_plan *
     uint64_t ceiling = chord_heap_ceiling_bytes(m->heap), used = chord_min_u64(chord_heap_used_bytes(m->heap), ceiling);
     uint64_t free_bytes = ceiling - used;
     if (asked == 0) {
-        /* The guest's own memory comes from the same heap, and has not grown yet. */
-        *out = plan_for(m, slots_that_fit(m, m->order_count, free_bytes / 2));
+        /* An eighth stays for what else the guest may open. */
+        *out = plan_for(m, slots_that_fit(m, m->order_count, free_bytes - free_bytes / 8));
         return CHORD_OK;
     }
     if (asked < CACHE_LAYERS_MIN || asked > CACHE_LAYERS_MAX)
@@ -222,7 +222,7 @@ static bool stand_back(memory64 *m, const m64_slot *slot)
 
 static chord_status read_run(memory64 *m, const m64_slot *slot, const m64_run *run, bool ahead, chord_error *err)
 {
-    chord_store *store = m->parts[run->part].store;
+    chord_store *store = m->parts[run->part];
     uint64_t room = slot->memory.bytes - run->slot_at;
     for (uint64_t at = 0; at < run->bytes; at += PIECE_BYTES) {
         uint64_t len = chord_min_u64(PIECE_BYTES, run->bytes - at);

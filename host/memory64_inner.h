@@ -1,5 +1,5 @@
-/* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), the model's bytes (memory64_bytes.c), the layer cache and
- * its reader (memory64_cache.c), open, close and the imports (memory64.c). */
+/* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), their addresses (memory64_regions.c), the model's bytes
+ * (memory64_bytes.c), the layer cache and its reader (memory64_cache.c), open, close and the imports (memory64.c). */
 #ifndef CHORD_MEMORY64_INNER_H
 #define CHORD_MEMORY64_INNER_H
 
@@ -16,10 +16,10 @@
 
 /* ---- regions and layers -------------------------------------------------------------------------------------------- */
 
-/* A region is address space: numbers, until its file is mapped, and memory only where it is touched. */
+/* A region is address space: reserved, with the file's pages in it, and memory only where they are touched. */
 typedef struct m64_region {
     const char *name;
-    uint64_t base, bytes; /* whole pages */
+    uint64_t base, bytes; /* whole pages; base counts from the first region's */
     uint64_t used_bytes;
 } m64_region;
 
@@ -29,10 +29,19 @@ typedef struct m64_layout {
     uint64_t reserved_bytes;
 } m64_layout;
 
+/* What a tensor belongs to. Embeddings: also whatever is neither of a layer nor of the head. */
+typedef enum m64_kind { M64_EMBEDDINGS, M64_LAYERS, M64_LM_HEAD, M64_KINDS } m64_kind;
+
 typedef struct m64_sizes {
-    uint64_t model_bytes;                                  /* of its files */
-    uint64_t embeddings_bytes, layers_bytes, lm_head_bytes; /* of tensors, each padded; embeddings: also whatever is neither layer nor head */
+    uint64_t model_bytes, model_page_bytes; /* of its files; each in whole pages */
+    uint64_t used_bytes[M64_KINDS];         /* of tensors, each padded */
+    uint64_t span_bytes[M64_KINDS];         /* whole pages from the first to the last of them, in each part */
 } m64_sizes;
+
+/* Where the tensors of a kind lie in a part; bytes 0: nowhere. */
+typedef struct m64_span {
+    uint64_t offset, bytes;
+} m64_span;
 
 chord_status m64_lay_out(const m64_sizes *sizes, chord_region_layout kind, m64_layout *out, chord_error *err);
 /* Whole pages, in order, none over another, nothing beyond 2^64. */
@@ -64,6 +73,7 @@ typedef struct m64_index {
     m64_tensor *tensors; /* of layers, by layer, part, offset */
     m64_run *runs;
     m64_layer *layers;
+    m64_span *spans;     /* of kind k in part p: [p * M64_KINDS + k] */
     uint32_t tensor_count, layer_count; /* layers: one more than the highest number */
     m64_sizes sizes;
 } m64_index;
@@ -73,11 +83,13 @@ void m64_index_close(chord_heap *heap, m64_index *index);
 
 /* ---- the model's bytes ----------------------------------------------------------------------------------------------- */
 
-typedef struct m64_part {
-    chord_store *store;
-    const uint8_t *map; /* NULL: read */
-    bool map_lost;      /* a page could not be had: read from now on */
-} m64_part;
+/* Pages of a part at their place in a region. */
+typedef struct m64_view {
+    const uint8_t *at;
+    uint64_t offset, bytes; /* of the part */
+    uint32_t part;
+    bool lost; /* a page could not be had: read from now on */
+} m64_view;
 
 typedef enum m64_slot_state { M64_EMPTY, M64_LOADING, M64_READY } m64_slot_state;
 
@@ -95,12 +107,15 @@ typedef struct m64_slot {
 struct memory64 {
     chord_heap *heap;
     bool enabled;
-    m64_part *parts;
+    chord_store **parts;
     uint32_t part_count;
     m64_index index;
     m64_layout layout;
+    void *reserved;  /* layout.reserved_bytes of address space; NULL: none, all is read */
+    m64_view *views;
+    uint32_t view_count;
 
-    chord_mutex mutex;         /* guards all below, and map_lost */
+    chord_mutex mutex;         /* guards all below, and the views' lost */
     chord_cond changed, work;  /* a slot's state; something for the reader */
     m64_slot *slots;           /* the pinned ones, then the ring */
     uint32_t slot_count, ring_first;
@@ -116,6 +131,10 @@ struct memory64 {
     bool reader_idle, closing;
     chord_memory64_stats stats;
 };
+
+/* memory64_regions.c: where the guard is installed, and the stores can be mapped. Only memory for the lists can be missing: then it fails. */
+chord_status m64_regions_open(memory64 *m, chord_error *err);
+void m64_regions_close(memory64 *m);
 
 /* memory64_bytes.c: [offset, offset + len) of the model, parts one after the other. All of it, or CHORD_IO; the range was checked. */
 chord_status m64_read_model(memory64 *m, uint64_t offset, uint8_t *to, uint64_t len, chord_error *err);

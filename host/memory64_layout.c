@@ -26,10 +26,9 @@ chord_status m64_layout_check(const m64_layout *layout, chord_error *err)
         const m64_region *r = &layout->regions[i];
         if (r->base % M64_PAGE_BYTES != 0 || r->bytes % M64_PAGE_BYTES != 0)
             return chord_fail(err, CHORD_CORRUPT, "region '%s': %" PRIu64 " bytes at %" PRIu64 " are not whole pages", r->name, r->bytes, r->base);
-        if (r->base < end || r->bytes > UINT64_MAX - r->base || r->used_bytes > r->bytes)
+        if (r->base < end || r->bytes > UINT64_MAX - r->base)
             return chord_fail(err, CHORD_CORRUPT,
-                              "region '%s': %" PRIu64 " bytes (%" PRIu64 " used) at %" PRIu64 ", the one before ends at %" PRIu64, r->name,
-                              r->bytes, r->used_bytes, r->base, end);
+                              "region '%s': %" PRIu64 " bytes at %" PRIu64 ", the one before ends at %" PRIu64, r->name, r->bytes, r->base, end);
         end = r->base + r->bytes;
     }
     return CHORD_OK;
@@ -38,17 +37,16 @@ chord_status m64_layout_check(const m64_layout *layout, chord_error *err)
 chord_status m64_lay_out(const m64_sizes *sizes, chord_region_layout kind, m64_layout *out, chord_error *err)
 {
     *out = (m64_layout){0};
+    static const char *const names[M64_KINDS] = {"embeddings", "layers", "lm_head"};
     uint64_t small = 8 * M64_GIB, large = 16 * M64_GIB;
-    if (kind == CHORD_REGIONS_AUTO) kind = sizes->model_bytes < large ? CHORD_REGIONS_SINGLE : CHORD_REGIONS_MULTI;
+    if (kind == CHORD_REGIONS_AUTO) kind = sizes->model_page_bytes < large ? CHORD_REGIONS_SINGLE : CHORD_REGIONS_MULTI;
     if (kind == CHORD_REGIONS_SINGLE) {
-        if (sizes->model_bytes > large)
+        if (sizes->model_page_bytes > large)
             return chord_fail(err, CHORD_UNSUPPORTED, "the model has %" PRIu64 " bytes, a single region holds at most %" PRIu64
                               "; use several regions", sizes->model_bytes, large);
-        CHORD_TRY(add_region(out, "model", sizes->model_bytes, sizes->model_bytes <= small ? small : large, err));
+        CHORD_TRY(add_region(out, "model", sizes->model_bytes, sizes->model_page_bytes <= small ? small : large, err));
     } else {
-        CHORD_TRY(add_region(out, "embeddings", sizes->embeddings_bytes, sizes->embeddings_bytes, err));
-        CHORD_TRY(add_region(out, "layers", sizes->layers_bytes, sizes->layers_bytes, err));
-        CHORD_TRY(add_region(out, "lm_head", sizes->lm_head_bytes, sizes->lm_head_bytes, err));
+        for (int k = 0; k < M64_KINDS; k++) CHORD_TRY(add_region(out, names[k], sizes->used_bytes[k], sizes->span_bytes[k], err));
     }
     return m64_layout_check(out, err);
 }
@@ -86,6 +84,31 @@ static int by_place(const void *pa, const void *pb)
 
 static bool is_head(const char *name) { return strncmp(name, "output.", 7) == 0 || strncmp(name, "output_norm", 11) == 0; }
 
+static m64_kind kind_of(const char *name, uint32_t *layer)
+{
+    return layer_of(name, layer) ? M64_LAYERS : is_head(name) ? M64_LM_HEAD : M64_EMBEDDINGS;
+}
+
+static void widen(m64_span *span, const chord_tensor *t)
+{
+    uint64_t first = span->bytes == 0 ? t->offset : chord_min_u64(span->offset, t->offset);
+    uint64_t end = chord_max_u64(span->bytes == 0 ? 0 : span->offset + span->bytes, t->offset + t->bytes);
+    *span = (m64_span){.offset = first, .bytes = end - first};
+}
+
+/* Spans become whole pages, which may reach beyond the end of the file. */
+static chord_status add_spans(const host_model *model, m64_index *out, chord_error *err)
+{
+    for (uint32_t i = 0; i < model->count * M64_KINDS; i++) {
+        m64_span *span = &out->spans[i];
+        uint64_t first = chord_align_down(span->offset, M64_PAGE_BYTES);
+        if (span->bytes == 0) continue;
+        *span = (m64_span){.offset = first, .bytes = chord_align_up(span->offset + span->bytes, M64_PAGE_BYTES) - first};
+        CHORD_TRY(add_bytes(&out->sizes.span_bytes[i % M64_KINDS], span->bytes, "a region", err));
+    }
+    return CHORD_OK;
+}
+
 static chord_status collect(const host_model *model, m64_index *out, chord_error *err)
 {
     uint64_t count = chord_gguf_tensor_count(model->gguf);
@@ -93,18 +116,17 @@ static chord_status collect(const host_model *model, m64_index *out, chord_error
         const chord_tensor *t = chord_gguf_tensor_at(model->gguf, i);
         uint64_t padded = chord_align_up(t->bytes, M64_TENSOR_PAD); /* it lies in a file: no overflow */
         uint32_t layer;
-        if (!layer_of(t->name, &layer)) {
-            CHORD_TRY(add_bytes(is_head(t->name) ? &out->sizes.lm_head_bytes : &out->sizes.embeddings_bytes, padded, t->name, err));
-            continue;
-        }
+        m64_kind kind = kind_of(t->name, &layer);
+        CHORD_TRY(add_bytes(&out->sizes.used_bytes[kind], padded, t->name, err));
+        widen(&out->spans[t->shard * M64_KINDS + kind], t);
+        if (kind != M64_LAYERS) continue;
         if (layer >= M64_LAYERS_MAX)
             return chord_fail(err, CHORD_CORRUPT, "tensor '%s': at most %u layers are possible", t->name, M64_LAYERS_MAX);
-        CHORD_TRY(add_bytes(&out->sizes.layers_bytes, padded, t->name, err));
         out->tensors[out->tensor_count++] = (m64_tensor){.offset = t->offset, .bytes = t->bytes, .part = t->shard, .layer = layer};
         if (layer >= out->layer_count) out->layer_count = layer + 1;
     }
     qsort(out->tensors, out->tensor_count, sizeof(m64_tensor), by_place);
-    return CHORD_OK;
+    return add_spans(model, out, err);
 }
 
 static uint64_t block_bytes(const chord_store *store) { return chord_max_u64(store->align, M64_PAGE_BYTES); }
@@ -169,9 +191,14 @@ chord_status m64_index_open(chord_heap *heap, const host_model *model, m64_index
     uint64_t count = chord_gguf_tensor_count(model->gguf);
     *out = (m64_index){0};
     if (count >= M64_NONE) return chord_fail(err, CHORD_CORRUPT, "%" PRIu64 " tensors are too many", count);
-    for (uint32_t i = 0; i < model->count; i++) CHORD_TRY(add_bytes(&out->sizes.model_bytes, model->stores[i]->size_bytes, model->names[i], err));
+    for (uint32_t i = 0; i < model->count; i++) {
+        uint64_t size = chord_min_u64(model->stores[i]->size_bytes, INT64_MAX); /* no file is larger */
+        CHORD_TRY(add_bytes(&out->sizes.model_bytes, size, model->names[i], err));
+        CHORD_TRY(add_bytes(&out->sizes.model_page_bytes, chord_align_up(size, M64_PAGE_BYTES), model->names[i], err));
+    }
     chord_status status = get(heap, count * sizeof(m64_tensor), &out->tensors, err);
     if (status == CHORD_OK) status = get(heap, count * sizeof(m64_run), &out->runs, err);
+    if (status == CHORD_OK) status = get(heap, model->count * M64_KINDS * sizeof(m64_span), &out->spans, err);
     if (status == CHORD_OK) status = collect(model, out, err);
     if (status == CHORD_OK) status = get(heap, out->layer_count * sizeof(m64_layer), &out->layers, err);
     if (status == CHORD_OK) status = place_layers(model, out, err);
@@ -183,6 +210,7 @@ void m64_index_close(chord_heap *heap, m64_index *index)
 {
     chord_free(heap, index->tensors);
     chord_free(heap, index->runs);
+    chord_free(heap, index->spans);
     chord_free(heap, index->layers);
     *index = (m64_index){0};
 }

@@ -104,8 +104,8 @@ static void measure_memcpy(uint64_t bytes)
         ms[i] = (double)(chord_clock_ns() - start) / 1e6;
     }
     qsort(ms, ROUNDS, sizeof ms[0], by_value);
-    printf("%-11s            layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s\n", "memcpy", (double)bytes / 1e6, ms[ROUNDS / 2],
-           ms[0], ms[ROUNDS - 1], (double)bytes / 1e6 / ms[ROUNDS / 2]);
+    printf("%-11s            layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s\n", "memcpy", (double)bytes / 1e6,
+           ms[ROUNDS / 2], ms[0], ms[ROUNDS - 1], (double)bytes / 1e6 / ms[ROUNDS / 2]);
     munmap(from, SOURCES * bytes);
 }
 
@@ -117,7 +117,8 @@ int main(int argc, char **argv)
     model.count = 1;
     model.names[0] = path;
     if (chord_guard_install(&err) != CHORD_OK || chord_heap_open(UINT64_MAX, &heap, &err) != CHORD_OK ||
-        chord_store_open_file(heap, path, &model.stores[0], &err) != CHORD_OK || chord_gguf_open(heap, model.stores[0], &model.gguf, &err) != CHORD_OK)
+        chord_store_open_file(heap, path, &model.stores[0], &err) != CHORD_OK ||
+        chord_gguf_open(heap, model.stores[0], &model.gguf, &err) != CHORD_OK)
         leave(path);
     guest_memory = mmap(NULL, GUEST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (guest_memory == MAP_FAILED) return 1;

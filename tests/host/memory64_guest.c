@@ -1,5 +1,5 @@
-/* memory64_guest.c - a guest that knows nothing but the imports' promise: wasm32, no libc, memory of its own. It finds the tensors by reading the GGUF
- * directory through memory64_read, and compares what memory64_load_layer gives with the same bytes read one by one.
+/* memory64_guest.c - a guest that knows nothing but the imports' promise: wasm32, no libc, memory of its own. It finds the tensors by reading the
+ * GGUF directory through memory64_read, and compares what memory64_load_layer gives with the same bytes read one by one.
  *
  *   tests/host/build-guest FOLDER      memory64_guest.wasm          the four imports alone
  *                                      memory64_guest_more.wasm     with those offered beyond them (-DMORE)

@@ -37,23 +37,23 @@ static void close_guest(test_guest *g, chord_heap *heap)
 static void check_layouts(void)
 {
     m64_layout l;
-    m64_sizes s = {.model_bytes = 5 * GIB, .embeddings_bytes = 1000, .layers_bytes = 4 * GIB, .lm_head_bytes = 4096};
+    m64_sizes s = {.model_bytes = 5 * GIB, .model_page_bytes = 5 * GIB, .used_bytes = {1000, 4 * GIB, 4096}, .span_bytes = {1000, 4 * GIB, 4096}};
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err));
     CHECK(l.count == 1 && l.regions[0].base == 0 && l.regions[0].bytes == 8 * GIB && l.regions[0].used_bytes == 5 * GIB);
-    s.model_bytes = 8 * GIB;
+    s.model_bytes = s.model_page_bytes = 8 * GIB;
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err));
     CHECK(l.count == 1 && l.reserved_bytes == 8 * GIB);
-    s.model_bytes = 8 * GIB + 1;
+    s.model_bytes = 8 * GIB - 5000, s.model_page_bytes = 8 * GIB + 4096; /* two parts */
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err));
     CHECK(l.count == 1 && l.reserved_bytes == 16 * GIB);
-    s.model_bytes = 16 * GIB;
+    s.model_bytes = s.model_page_bytes = 16 * GIB;
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_SINGLE, &l, &err));
     CHECK(l.count == 1 && l.reserved_bytes == 16 * GIB);
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err)); /* from 16 GB on */
     CHECK(l.count == 3);
-    s.model_bytes = 16 * GIB + 1;
+    s.model_bytes = 16 * GIB + 1, s.model_page_bytes = 16 * GIB + 4096;
     CHECK(m64_lay_out(&s, CHORD_REGIONS_SINGLE, &l, &err) == CHORD_UNSUPPORTED && strstr(err.text, "17179869185") != NULL);
-    s.model_bytes = 5 * GIB; /* by option */
+    s.model_bytes = s.model_page_bytes = 5 * GIB; /* by option */
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_MULTI, &l, &err));
     CHECK(l.count == 3 && l.regions[0].base == 0 && l.regions[0].bytes == 4096 && l.regions[0].used_bytes == 1000);
     CHECK(l.regions[1].base == 4096 && l.regions[1].bytes == 4 * GIB && l.regions[2].base == 4096 + 4 * GIB && l.regions[2].bytes == 4096);
@@ -67,14 +67,11 @@ static void check_layouts(void)
     bad.regions[2].base += 32;
     CHECK(m64_layout_check(&bad, &err) == CHORD_CORRUPT); /* not on a page */
     bad = l;
-    bad.regions[0].used_bytes = 5000;
-    CHECK(m64_layout_check(&bad, &err) == CHORD_CORRUPT);
-    bad = l;
     bad.regions[2].bytes = UINT64_MAX - 4095;
     CHECK(m64_layout_check(&bad, &err) == CHORD_CORRUPT);
     for (int i = 0; i < 3; i++) { /* sizes that wrap when rounded up or added */
-        m64_sizes large = {.model_bytes = 1, .embeddings_bytes = i == 0 ? UINT64_MAX - 100 : 10, .layers_bytes = i == 1 ? UINT64_MAX - 6000 : 10,
-                           .lm_head_bytes = i == 2 ? UINT64_MAX - 9000 : 10};
+        m64_sizes large = {.model_bytes = 1, .span_bytes = {10, 10, 10}};
+        large.span_bytes[i] = UINT64_MAX - 100 - 5000 * (uint64_t)i;
         CHECK(m64_lay_out(&large, CHORD_REGIONS_MULTI, &l, &err) == CHORD_CORRUPT);
     }
 }
@@ -117,8 +114,8 @@ static void check_contents(chord_memory64_options options, uint64_t heap_bytes)
     chord_heap *heap = open_guest(&g, &m, options, heap_bytes);
     CHECK(CALL0(&g, "layer_count") == 5);
     const m64_sizes *sizes = &g.guest.m->index.sizes;
-    CHECK(sizes->lm_head_bytes == 256 + 512 && sizes->embeddings_bytes == 4032 + 4 * 64);
-    CHECK(sizes->layers_bytes == truth_layer(&m, 0, NULL) + truth_layer(&m, 1, NULL) + truth_layer(&m, 4, NULL));
+    CHECK(sizes->used_bytes[M64_LM_HEAD] == 256 + 512 && sizes->used_bytes[M64_EMBEDDINGS] == 4032 + 4 * 64);
+    CHECK(sizes->used_bytes[M64_LAYERS] == truth_layer(&m, 0, NULL) + truth_layer(&m, 1, NULL) + truth_layer(&m, 4, NULL));
     static const int present[] = {0, 1, 4};
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 3; i++) {
@@ -462,8 +459,9 @@ static void check_budget(void)
         test_guest g;
         chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .prefetch = 2}, ceiling);
         uint32_t slots = g.guest.m->slot_count;
-        CHECK_SAY(slots * (slot - 8192) <= ceiling / 2 && (slots == 22 || (slots + 2) * (slot + 4096) > (ceiling - 40000) / 2), "%u slots in %llu", slots,
-                  (unsigned long long)ceiling);
+        /* Seven eighths of what the lists left; the last slot may have found no room because the ring's are the largest. */
+        CHECK_SAY(slots * (slot - 8192) <= ceiling / 8 * 7 && (slots == 22 || (slots + 2) * (slot + 4096) > (ceiling - 40000) / 8 * 7),
+                  "%u slots in %llu", slots, (unsigned long long)ceiling);
         for (int i = 0; i < 44; i++) CHECK(layer_is_right(&m, &g, i % 22, 0));
         m64_cache_settle(g.guest.m);
         CHECK(chord_heap_peak_bytes(heap) <= ceiling);
@@ -534,8 +532,23 @@ static void check_failed_reads(uint32_t distance)
     CHECK(seen > 10);
 }
 
+/* Every view shows its part's bytes, inside its region, and none lies over another. */
+static void check_views(const test_model *m, const memory64 *opened)
+{
+    const uint8_t *end = opened->reserved;
+    for (uint32_t i = 0; i < opened->view_count; i++) {
+        const m64_view *v = &opened->views[i];
+        uint64_t there = chord_min_u64(v->bytes, m->parts[v->part].len - v->offset);
+        CHECK(v->at >= end && memcmp(v->at, m->parts[v->part].bytes + v->offset, there) == 0);
+        const m64_region *r = &opened->layout.regions[opened->layout.count == 1 ? 0 : i];
+        const uint8_t *base = (const uint8_t *)opened->reserved + r->base;
+        CHECK(v->at == base && v->bytes <= r->bytes && there >= r->used_bytes);
+        end = v->at + v->bytes;
+    }
+}
+
 /* A file that shrinks under its mapping. */
-static void check_truncated(bool mapped)
+static void check_truncated(bool mapped, chord_region_layout layout)
 {
     test_model m;
     test_guest g;
@@ -545,8 +558,10 @@ static void check_truncated(bool mapped)
     CHECK(write(fd, m.parts[0].bytes, m.parts[0].len) == (ssize_t)m.parts[0].len);
     CHECK_OK(chord_store_open_file(m.heap, path, &m.host.stores[0], &err));
     model_open(&m);
-    chord_heap *heap = open_guest(&g, &m, ON, 100000); /* no cache: layers come from the file */
-    CHECK(g.guest.m->slot_count == 0 && (g.guest.m->parts[0].map != NULL) == mapped);
+    chord_memory64_options options = {.enabled = CHORD_ON, .layout = layout};
+    chord_heap *heap = open_guest(&g, &m, options, 100000); /* no cache: layers come from the file */
+    CHECK(g.guest.m->slot_count == 0 && g.guest.m->view_count == (!mapped ? 0u : layout == CHORD_REGIONS_MULTI ? 3u : 1u));
+    check_views(&m, g.guest.m);
     for (int i = 0; i < 4; i++) CHECK(layer_is_right(&m, &g, i, 0));
     CHECK(READ(&g, 1000, 0, 300000) == 300000 && memcmp(guest_memory, m.parts[0].bytes + 1000, 300000) == 0);
     /* Within the last page: no signal, but not the file's bytes either. */
@@ -608,8 +623,8 @@ static void check_each_fault(bool preload)
         chord_heap_close(heap);
         if (!fired) break;
     }
-    CHECK_SAY(n > 30 && opened > 20 && wrong > 5, "%llu steps, opened %llu times, %llu calls failed", (unsigned long long)n, (unsigned long long)opened,
-              (unsigned long long)wrong);
+    CHECK_SAY(n > 30 && opened > 20 && wrong > 5, "%llu steps, opened %llu times, %llu calls failed", (unsigned long long)n,
+              (unsigned long long)opened, (unsigned long long)wrong);
     model_close(&m);
 }
 #endif
@@ -862,9 +877,10 @@ int main(void)
     check_auto();
     check_large_layers();
     check_sparse_file();
-    check_truncated(false);
+    check_truncated(false, CHORD_REGIONS_AUTO);
     CHECK_OK(chord_guard_install(&err));
-    check_truncated(true);
+    check_truncated(true, CHORD_REGIONS_SINGLE);
+    check_truncated(true, CHORD_REGIONS_MULTI);
     check_sparse_file();
     check_contents(ON, 8 << 20);
     check_contents(ON, 100000);

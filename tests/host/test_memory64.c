@@ -105,14 +105,31 @@ static void model_scattered(test_model *m)
     model_fill(m);
 }
 
-static void check_contents(chord_memory64_options options, uint64_t heap_bytes)
+/* The parts as files, which can be mapped. */
+static void model_files(test_model *m)
+{
+    for (int i = 0; i < m->part_count; i++) {
+        char path[] = "/tmp/test_memory64_XXXXXX";
+        int fd = mkstemp(path);
+        CHECK(write(fd, m->parts[i].bytes, m->parts[i].len) == (ssize_t)m->parts[i].len);
+        CHECK_OK(chord_store_open_file(m->heap, path, &m->host.stores[i], &err));
+        close(fd);
+        unlink(path);
+    }
+}
+
+static void check_contents(chord_memory64_options options, uint64_t heap_bytes, bool files)
 {
     test_model m;
     test_guest g;
     model_scattered(&m);
+    if (files) model_files(&m);
     model_open(&m);
     chord_heap *heap = open_guest(&g, &m, options, heap_bytes);
+    /* In several regions: part 1 has embeddings and layers, part 2 layers, part 3 layers and the head. */
+    CHECK(g.guest.m->view_count == (!files ? 0u : options.layout == CHORD_REGIONS_MULTI ? 5u : 3u));
     CHECK(CALL0(&g, "layer_count") == 5);
+    CHECK(LOAD(&g, 2, 0, 1000) == -2 && CALL1(&g, "layer_bytes", 3) == -2 && CALL1(&g, "prefetch", 3) == -2); /* numbers without tensors */
     const m64_sizes *sizes = &g.guest.m->index.sizes;
     CHECK(sizes->used_bytes[M64_LM_HEAD] == 256 + 512 && sizes->used_bytes[M64_EMBEDDINGS] == 4032 + 4 * 64);
     CHECK(sizes->used_bytes[M64_LAYERS] == truth_layer(&m, 0, NULL) + truth_layer(&m, 1, NULL) + truth_layer(&m, 4, NULL));
@@ -291,6 +308,7 @@ static void check_large_layers(void)
     uint64_t at = m.tensors[4].offset; /* beyond 11 GiB */
     CHECK(at > 11 * GIB && LOAD(&g, 4, 8, 2000) == 1024);
     for (uint64_t i = 0; i < 1000; i++) CHECK(guest_memory[8 + i] == byte_at(at + i));
+    CHECK(READ(&g, 0, 0, (uint32_t)INT32_MAX + 1) == -2 && READ(&g, 0, 0, INT32_MAX) == -4); /* what no i32 can count, before the pointer */
     CHECK(READ(&g, 4 * GIB + 7, 0, 100) == 100);
     for (uint64_t i = 0; i < 100; i++) CHECK(guest_memory[i] == byte_at(4 * GIB + 7 + i));
     CHECK(READ(&g, 4 * GIB - 50, 0, 100) == 100 && guest_memory[99] == byte_at(4 * GIB + 49));
@@ -439,9 +457,24 @@ static void check_preload_and_clear(void)
     check_stats(&g, "first used", 2, 0, 1, 3);
     CHECK(layer_is_right(&m, &g, 1, 0));
     check_stats(&g, "second used", 3, 0, 1, 3);
+    /* What a call had to read itself meanwhile is not read ahead any more. */
+    CHECK(CALL1(&g, "prefetch", 0) == 0);
+    m64_cache_settle(g.guest.m);
+    CHECK(CALL1(&g, "prefetch", 1) == 0 && layer_is_right(&m, &g, 1, 0) && layer_is_right(&m, &g, 2, 0));
+    m64_cache_settle(g.guest.m);
+    check_stats(&g, "asked, then demanded", 3, 2, 4, 4);
     for (uint32_t i = 2, room = 0; i < 22 && room == 0; i++) room = CALL1(&g, "prefetch", i) < 0; /* as many as may be asked for, then no */
     m64_cache_settle(g.guest.m);
     for (int i = 0; i < 22; i++) CHECK(layer_is_right(&m, &g, i, 0));
+    close_guest(&g, heap);
+
+    /* What was cleared does not come back by itself. */
+    heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .prefetch = 2}, 16 << 20);
+    CHECK(layer_is_right(&m, &g, 0, 0));
+    m64_cache_settle(g.guest.m);
+    CHECK(CALL0(&g, "clear") == 3 && READ(&g, 0, 0, 100) == 100);
+    m64_cache_settle(g.guest.m);
+    CHECK(CALL1(&g, "stat", STAT_RESIDENT) == 0);
     close_guest(&g, heap);
     model_close(&m);
 }
@@ -530,6 +563,31 @@ static void check_failed_reads(uint32_t distance)
         model_close(&m);
     }
     CHECK(seen > 10);
+}
+
+/* A disk that is gone: layers are not read ahead again and again. */
+static void check_lost_disk(void)
+{
+    test_model m;
+    test_guest g;
+    chord_store *inner;
+    model_plain(&m, 6, 3000);
+    CHECK_OK(chord_store_open_memory(m.heap, m.parts[0].bytes, m.parts[0].len, "part-1", &inner, &err));
+    CHECK_OK(chord_store_open_faulty(m.heap, inner, 2, UINT64_MAX, 0, &m.host.stores[0], &err)); /* the first is the directory's */
+    model_open(&m);
+    chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .prefetch = 2}, 4 << 20);
+    for (int i = 1; i <= 3; i++) { /* the call itself; layers 1 and 2 once only */
+        CHECK(LOAD(&g, 0, 0, 10000) == -4);
+        m64_cache_settle(g.guest.m);
+        CHECK(CALL1(&g, "stat", STAT_ERRORS) == i + 2);
+    }
+    CHECK(CALL0(&g, "preload") == -4 && err.text[0] != '\0' && CALL0(&g, "clear") == 0);
+    close_guest(&g, heap);
+    CHECK_OK(chord_heap_open(4 << 20, &heap, &err));
+    chord_memory64_options preload = {.enabled = CHORD_ON, .preload = true};
+    CHECK(memory64_open(heap, &m.host, &preload, &g.guest.m, &err) == CHORD_IO && chord_heap_used_bytes(heap) == 0);
+    chord_heap_close(heap);
+    model_close(&m);
 }
 
 /* Every view shows its part's bytes, inside its region, and none lies over another. */
@@ -777,14 +835,14 @@ static void check_stand_back(bool awaited)
     one_call two = {.m = g.guest.m, .layer = 2}, one = {.m = g.guest.m, .layer = 1};
     pthread_create(&demand, NULL, load_on_thread, &two);
     await_begun(&gated, 1, 1);
-    allow(&gated, 0, awaited ? 99 : 1);
+    allow(&gated, 0, 1);
+    usleep(30000);
+    CHECK(begun(&gated, 0) == 1);
     if (awaited) {
         pthread_create(&other, NULL, load_on_thread, &one);
+        allow(&gated, 0, 99);
         pthread_join(other, NULL); /* though layer 2 is still held */
         CHECK(one.got == bytes && begun(&gated, 0) == 3);
-    } else {
-        usleep(30000);
-        CHECK(begun(&gated, 0) == 1);
     }
     allow(&gated, 1, 99);
     pthread_join(demand, NULL);
@@ -882,14 +940,18 @@ int main(void)
     check_truncated(true, CHORD_REGIONS_SINGLE);
     check_truncated(true, CHORD_REGIONS_MULTI);
     check_sparse_file();
-    check_contents(ON, 8 << 20);
-    check_contents(ON, 100000);
-    check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI, .prefetch = 4}, 1 << 20);
+    for (int files = 0; files < 2; files++) {
+        check_contents(ON, 8 << 20, files);
+        check_contents(ON, 100000, files);
+        check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI, .prefetch = 4}, 1 << 20, files);
+        check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI}, 100000, files);
+    }
     check_traces();
     check_preload_and_clear();
     check_budget();
     check_failed_reads(0);
     check_failed_reads(2);
+    check_lost_disk();
     check_stand_back(false);
     check_stand_back(true);
     check_close_while_reading();

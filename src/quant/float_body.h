@@ -10,7 +10,7 @@
 #define NAME(x) PASTE(x, CHORD_ISA)
 
 #define HALVES (16 / LANES)
-#define FEW CHORD_FEW
+#define FEW 4u
 #define ROWS 16u
 #define CHUNK 512u /* columns: four tokens' are 8 KiB */
 #define PREFETCH 1280 /* bytes ahead, for 16-bit rows; a row of F32 is slower with any */

@@ -1,50 +1,45 @@
-/* packed_few_wasm.h - part of packed_body.h in place of packed_few.h: 1 .. CHORD_FEW tokens for an engine that compiles a basic
- * block by doing all its loads first (Wasmtime's Cranelift). Unrolled steps would run out of registers, so every step is a turn of
- * a loop, with at most eight sums: two runs of columns for one token, or one run for two tokens.
- *
- * Pointers are hidden from the compiler in every turn: otherwise it keeps one counter and computes each address anew instead of
- * using the constant offsets that loads have for nothing. */
+/* packed_few_wasm.h - part of packed_body.h in place of packed_few.h: one token, for an engine that compiles a basic block by doing
+ * all its loads first and its arithmetic where the result is used (Wasmtime's Cranelift). Unrolled steps would run out of
+ * registers, so every step is a turn of a loop, and what a group of columns gives is stored before the next begins. */
 
+/* The compiler forgets where p comes from: otherwise it keeps one counter for a loop and computes each address from it, instead of
+ * using the constant offsets that loads have for nothing. */
 INLINE const uint8_t *hide(const uint8_t *p)
 {
-    __asm__("" : "+r"(p));
+    __asm__ volatile("" : "+r"(p));
     return p;
 }
 
-/* The same through memory, and not stored as it is loaded so that the store is not forwarded: Cranelift compares "p + 64" with
- * "q + 512" as p with q + 448, and then needs p before and after the addition. */
+/* The end of a loop, through memory and loaded otherwise than it was stored so that the store is not forwarded: Cranelift compares
+ * "p + 64" with "q + 512" as p with q + 448, and then needs p before and after the addition. */
 INLINE const uint8_t *at(const uint8_t *p)
 {
-    volatile uint32_t there[4] = {(uint32_t)(uintptr_t)p, (uint32_t)((uint64_t)(uintptr_t)p >> 32)};
-    uint64_t end;
+#if defined(__wasm64__)
+    volatile uint32_t there[2] = {(uint32_t)(uintptr_t)p, (uint32_t)((uintptr_t)p >> 32)};
+#else
+    volatile uint64_t there[1] = {(uintptr_t)p};
+#endif
+    const uint8_t *end;
     memcpy(&end, hide((const uint8_t *)there), sizeof end);
-    return (const uint8_t *)(uintptr_t)end;
+    return end;
 }
 
 typedef struct columns {
-    const uint8_t *q[2];
-    const float *d[2];
-    const int16_t *sums32[2];
-    const uint8_t *sums[2], *pairs[2];
+    const uint8_t *q, *sums, *sums32, *pairs;
+    const float *d;
 } columns;
 
-INLINE columns columns_of(const chord_panel_job *job, uint32_t first, uint32_t m)
+INLINE columns columns_of(const chord_panel_job *job)
 {
     const chord_acts *x = job->x;
     chord_acts_layout l = chord_acts_layout_of(x->kind, x->n, x->tokens_max);
     const uint8_t *base = x->panels;
-    uint64_t n = x->n, column = (uint64_t)job->first_block * l.block;
-    columns c;
-    UNROLL
-    for (uint32_t t = 0; t < m; t++) {
-        uint64_t row = (job->first_token + first + t) * n;
-        c.q[t] = (const uint8_t *)x->q + row + column;
-        c.d[t] = x->d + row / l.block + job->first_block;
-        c.sums[t] = (const uint8_t *)x->sums + (row + column) / 16 * 2;
-        c.sums32[t] = (const int16_t *)(const void *)(base + l.sums32) + (row + column) / 32;
-        c.pairs[t] = base + l.pairs + (row + column) / l.pair_columns * 4;
-    }
-    return c;
+    uint64_t row = (uint64_t)job->first_token * x->n, first = row + (uint64_t)job->first_block * l.block;
+    return (columns){.q = (const uint8_t *)x->q + first,
+                     .sums = (const uint8_t *)x->sums + first / 16 * 2,
+                     .sums32 = base + l.sums32 + first / 32 * 2,
+                     .pairs = base + l.pairs + first / l.pair_columns * 4,
+                     .d = x->d + first / l.block};
 }
 
 INLINE void add_products(part *sums, const vb *w, uint32_t vectors, vb a)
@@ -55,6 +50,8 @@ INLINE void add_products(part *sums, const vb *w, uint32_t vectors, vb a)
 
 /* ---- blocks of 32 ---- */
 
+INLINE bool has_five_bits(traits f) { return f.type == CHORD_TYPE_Q5_0 || f.type == CHORD_TYPE_Q5_1; }
+
 /* Weights 4 i .. 4 i + 3 and 16 + 4 i ..: of formats with five bits, those left in `bits` come next. */
 INLINE void next_weights_32(traits f, const uint8_t *p, vb *bits, uint32_t vectors, vb low[4], vb high[4])
 {
@@ -63,112 +60,87 @@ INLINE void next_weights_32(traits f, const uint8_t *p, vb *bits, uint32_t vecto
         vb v = load_bytes(p + 16 * h);
         low[h] = low_nibbles(v);
         high[h] = high_nibbles(v);
-        if (f.type != CHORD_TYPE_Q5_0 && f.type != CHORD_TYPE_Q5_1) continue;
+        if (!has_five_bits(f)) continue;
         low[h] = join(low[h], (vb)((vu)bits[h] << 4 & 0x10101010u));
         high[h] = join(high[h], (vb)((vu)bits[h] & 0x10101010u));
         bits[h] = (vb)((vu)bits[h] >> 1);
     }
 }
 
-/* Rows 4 h0 .. of one block: the sums of its products. */
-INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const columns *x, uint32_t b, uint32_t m,
-                         part sums[2][4])
+/* The products of one block, rows from 4 h0 on. */
+INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const uint8_t *q, part start, part *sums)
 {
     vb bits[4];
     UNROLL
-    for (uint32_t t = 0; t < m; t++)
-        UNROLL
-        for (uint32_t h = 0; h < vectors; h++) sums[t][h] = start_part(f, x->pairs[t] + 4 * b);
-    UNROLL
-    for (uint32_t h = 0; h < vectors; h++) bits[h] = f.header >= 96 ? load_bytes(block + f.header - 64 + 16 * (h0 + h)) : (vb){0};
-    const uint8_t *p = hide(block + f.header + 16 * h0), *end = at(p + 256), *q[2];
-    UNROLL
-    for (uint32_t t = 0; t < m; t++) q[t] = x->q[t] + 32 * b;
+    for (uint32_t h = 0; h < vectors; h++) {
+        sums[h] = start;
+        bits[h] = has_five_bits(f) ? load_bytes(block + f.header - 64 + 16 * (h0 + h)) : (vb){0};
+    }
+    const uint8_t *p = hide(block + f.header + 16 * h0), *end = at(p + 256);
     STEP_LOOP
     do {
         vb low[4], high[4];
         next_weights_32(f, p, bits, vectors, low, high);
-        UNROLL
-        for (uint32_t t = 0; t < m; t++) {
-            add_products(sums[t], low, vectors, spread(q[t]));
-            add_products(sums[t], high, vectors, spread(q[t] + 16));
-            q[t] = hide(q[t] + 4);
-        }
+        add_products(sums, low, vectors, spread(q));
+        add_products(sums, high, vectors, spread(q + 16));
+        q = hide(q + 4);
         p = hide(p + 64);
     } while (p != end);
 }
 
-/* The float part: rows 4 h .. of one block. */
-INLINE void finish_block_32(traits f, const uint8_t *block, uint32_t h, const columns *x, uint32_t b, uint32_t m, const vi isum[2],
-                            float *acc)
+/* The float part of a block: rows from 4 h on. sum: of the activations. */
+INLINE void finish_block_32(traits f, const uint8_t *block, uint32_t h, vf dx, vi isum, vf sum, float *acc)
 {
-    vf d = load_f16(block + 8 * h), min = d;
-    if (f.min == MIN_FACTOR) min = load_f16(block + 32 + 8 * h);
-    UNROLL
-    for (uint32_t t = 0; t < m; t++) {
-        float *to = acc + 16 * t + 4 * h;
-        vf dx = (vf)spread(x->d[t] + b);
-        vf sum = load_floats(to) + (d * dx) * to_float(isum[t]);
-        if (f.min == MIN_FACTOR) sum = sum + (min * dx) * (float)x->sums32[t][b];
-        store_floats(to, sum);
-    }
+    vf value = load_floats(acc + 4 * h) + (load_f16(block + 8 * h) * dx) * to_float(isum);
+    if (f.min == MIN_FACTOR) value = value + (load_f16(block + 32 + 8 * h) * dx) * sum;
+    store_floats(acc + 4 * h, value);
 }
 
 /* Weights of 5 bits without an offset are summed as if they had one of 16, or 16 bits would not hold the sum. */
-INLINE void few_32(traits f, const chord_panel_job *job, uint32_t first, uint32_t m)
+INLINE void few_32(traits f, const chord_panel_job *job)
 {
-    columns x = columns_of(job, first, m);
+    columns x = columns_of(job);
     const uint8_t *block = job->panel;
-    float *acc = job->acc + 16 * first;
+    float *acc = job->acc;
     bool raised = f.type == CHORD_TYPE_Q5_1;
-    uint32_t vectors = f.header >= 96 ? 2 : 4, blocks = job->blocks;
+    uint32_t vectors = has_five_bits(f) ? 2 : 4, blocks = job->blocks;
     if (raised) f.offset = 4;
-    for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes)
+    for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes) {
+        part start = start_part(f, x.pairs + 4 * b);
+        int32_t sum = f.min == MIN_FACTOR ? (int16_t)chord_load_u16(x.sums32 + 2 * b) : 0;
         UNROLL
         for (uint32_t h0 = 0; h0 < 4; h0 += vectors) {
-            part sums[2][4];
-            sum_block_32(f, block, h0, vectors, &x, b, m, sums);
+            part sums[4];
+            sum_block_32(f, block, h0, vectors, x.q + 32 * b, start, sums);
             UNROLL
-            for (uint32_t h = 0; h < vectors; h++) {
-                vi isum[2];
-                UNROLL
-                for (uint32_t t = 0; t < m; t++) {
-                    isum[t] = part_total(sums[t][h]);
-                    if (raised) isum[t] += 16 * x.sums32[t][b];
-                }
-                finish_block_32(f, block, h0 + h, &x, b, m, isum, acc);
-            }
+            for (uint32_t h = 0; h < vectors; h++)
+                finish_block_32(f, block, h0 + h, (vf)spread(x.d + b), part_total(sums[h]) + (raised ? 16 * sum : 0),
+                                (vf){0} + (float)sum, acc);
         }
+    }
 }
 
-INLINE void few_q8_0(traits f, const chord_panel_job *job, uint32_t first, uint32_t m)
+INLINE void few_q8_0(traits f, const chord_panel_job *job)
 {
-    columns x = columns_of(job, first, m);
+    columns x = columns_of(job);
     const uint8_t *block = job->panel;
-    float *acc = job->acc + 16 * first;
+    float *acc = job->acc;
     uint32_t blocks = job->blocks;
     for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes) {
-        vi sums[4][2];
-        const uint8_t *p = hide(block + f.header), *end = at(p + 512), *q[2];
+        const uint8_t *q = x.q + 32 * b, *p = hide(block + f.header), *end = at(p + 512);
+        vi sums[4];
         UNROLL
-        for (uint32_t t = 0; t < m; t++) {
-            q[t] = x.q[t] + 32 * b;
-            UNROLL
-            for (uint32_t h = 0; h < 4; h++) sums[h][t] = signed_start(q[t]);
-        }
+        for (uint32_t h = 0; h < 4; h++) sums[h] = signed_start(q);
         STEP_LOOP
         do {
+            signed_factor a = signed_factor_of(spread(q));
             UNROLL
-            for (uint32_t t = 0; t < m; t++) {
-                signed_factor a = signed_factor_of(spread(q[t]));
-                UNROLL
-                for (uint32_t h = 0; h < 4; h++) sums[h][t] = signed_step(sums[h][t], load_bytes(p + 16 * h), a);
-                q[t] = hide(q[t] + 4);
-            }
+            for (uint32_t h = 0; h < 4; h++) sums[h] = signed_step(sums[h], load_bytes(p + 16 * h), a);
+            q = hide(q + 4);
             p = hide(p + 64);
         } while (p != end);
         UNROLL
-        for (uint32_t h = 0; h < 4; h++) finish_block_32(f, block, h, &x, b, m, sums[h], acc);
+        for (uint32_t h = 0; h < 4; h++) finish_block_32(f, block, h, (vf)spread(x.d + b), sums[h], (vf){0}, acc);
     }
 }
 
@@ -176,122 +148,91 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job, uint32_t first, uint3
 
 /* Bytes of a panel from one step to the next. */
 #define STEP_BYTES(f) ((f).type == CHORD_TYPE_Q6_K ? 192u : 64u)
-/* Vectors of rows at a time, and steps in a turn of the loop. */
-#ifndef VECTORS_K
-#define VECTORS_K(f) 4u
-#define TURN(f) 1u
-#endif
+/* Vectors of rows at a time: two where a step's weights are put together from two vectors each. */
+#define VECTORS_K(f) ((f).type == CHORD_TYPE_Q2_K || (f).type == CHORD_TYPE_Q4_K ? 4u : 2u)
 
-/* Sums over groups wait in memory, and are loaded and stored for each: kept in registers, they would be added up at the end of a
- * super-block only, and all that goes into them would wait on the stack. */
-typedef volatile vi *waiting;
-
-/* Groups [first_run, end_run) of the two (one in each run of the pair) at `place` in a super-block, rows from 4 h0 on. */
-INLINE void few_groups(traits f, const uint8_t *block, uint32_t h0, uint32_t b, uint32_t place, uint32_t first_run, uint32_t end_run,
-                       const columns *x, uint32_t m, waiting isum)
+/* Both groups (one in each run of the pair) at `place` in a super-block, rows from 4 h0 on: added to isum[h0 ..]. */
+INLINE void few_groups(traits f, const uint8_t *block, uint32_t h0, uint32_t b, uint32_t place, const columns *x, volatile vi *isum)
 {
     uint32_t steps = f.group / 4, i0 = place % (32 / f.group) * steps;
     uint32_t pair = place / (32 / f.group) % 2, part128 = place / (32 / f.group) / 2;
-    part sums[2][2][4];
+    part sums[2][4];
     UNROLL
-    for (uint32_t k = first_run; k < end_run; k++)
+    for (uint32_t k = 0; k < 2; k++) {
+        part start = start_part(f, x->pairs + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
         UNROLL
-        for (uint32_t t = 0; t < m; t++) {
-            part start = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
-            UNROLL
-            for (uint32_t h = 0; h < VECTORS_K(f); h++) sums[k][t][h] = start;
-        }
-    const uint8_t *p = hide(block + STEP_BYTES(f) * i0 + 16 * h0), *end = at(p + STEP_BYTES(f) * steps), *q[2];
-    UNROLL
-    for (uint32_t t = 0; t < m; t++) q[t] = hide(x->q[t] + CHORD_K * b + 4 * i0);
+        for (uint32_t h = 0; h < VECTORS_K(f); h++) sums[k][h] = start;
+    }
+    const uint8_t *p = hide(block + STEP_BYTES(f) * i0 + 16 * h0), *end = at(p + STEP_BYTES(f) * steps);
+    const uint8_t *q = hide(x->q + CHORD_K * b + 4 * i0);
     STEP_LOOP
     do {
+        vb w[2][4];
         UNROLL
-        for (uint32_t i = 0; i < TURN(f); i++) {
-            vb w[2][4];
-            UNROLL
-            for (uint32_t h = 0; h < VECTORS_K(f); h++) {
-                vb both[2];
-                weights_256(f, p, part128, pair, i, h, both);
-                w[0][h] = both[0];
-                w[1][h] = both[1];
-            }
-            UNROLL
-            for (uint32_t t = 0; t < m; t++)
-                UNROLL
-                for (uint32_t k = first_run; k < end_run; k++)
-                    add_products(sums[k][t], w[k], VECTORS_K(f), spread(q[t] + 128 * part128 + 32 * RUN(f, pair, k) + 4 * i));
+        for (uint32_t h = 0; h < VECTORS_K(f); h++) {
+            vb both[2];
+            weights_256(f, p, part128, pair, 0, h, both);
+            w[0][h] = both[0];
+            w[1][h] = both[1];
         }
         UNROLL
-        for (uint32_t t = 0; t < m; t++) q[t] = hide(q[t] + 4 * TURN(f));
-        p = hide(p + STEP_BYTES(f) * TURN(f));
+        for (uint32_t k = 0; k < 2; k++)
+            add_products(sums[k], w[k], VECTORS_K(f), spread(q + 128 * part128 + 32 * RUN(f, pair, k)));
+        q = hide(q + 4);
+        p = hide(p + STEP_BYTES(f));
     } while (p != end);
     block = hide(block);
     UNROLL
     for (uint32_t h = 0; h < VECTORS_K(f); h++) {
         subscales scales = load_subscales(f, block, h0 + h);
+        vi sum = place == 0 ? (vi){0} : isum[h0 + h];
         UNROLL
-        for (uint32_t t = 0; t < m; t++) {
-            vi sum = {0};
-            UNROLL
-            for (uint32_t k = first_run; k < end_run; k++)
-                sum += part_scaled(sums[k][t][h], group_scale(f, &scales, (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group));
-            isum[4 * t + h0 + h] = place == 0 && first_run == 0 ? sum : sum + isum[4 * t + h0 + h];
-        }
+        for (uint32_t k = 0; k < 2; k++)
+            sum += part_scaled(sums[k][h], group_scale(f, &scales, (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group));
+        isum[h0 + h] = sum;
     }
 }
 
 /* The sum for the minimums of one block column. */
-INLINE vi few_mins(traits f, const subscales *scales, uint32_t b, const columns *x, uint32_t t)
+INLINE vi few_mins(traits f, const uint8_t *block, uint32_t h, uint32_t b, const columns *x)
 {
     uint32_t pairs = f.min == MIN_16 ? 8 : 4;
-    const uint8_t *sums = f.min == MIN_16 ? x->sums[t] + 32 * b : (const uint8_t *)(x->sums32[t] + 8 * b);
+    const uint8_t *sums = f.min == MIN_16 ? x->sums + 32 * b : x->sums32 + 16 * b;
+    subscales scales = load_subscales(f, block, h);
     vi sum = {0};
     UNROLL
-    for (uint32_t p = 0; p < pairs; p++) sum += dot_pairs(byte_pair(scales->min[p / 2], p % 2), spread(sums + 4 * p));
+    for (uint32_t p = 0; p < pairs; p++) sum += dot_pairs(byte_pair(scales.min[p / 2], p % 2), spread(sums + 4 * p));
     return sum;
 }
 
-INLINE void few_256(traits f, const chord_panel_job *job, uint32_t first, uint32_t m)
+/* isum is in memory, loaded and stored for each group: kept in registers it would be added up at the end of the super-block only,
+ * and all that goes into it would wait on the stack. */
+INLINE void few_256(traits f, const chord_panel_job *job)
 {
-    columns x = columns_of(job, first, m);
+    columns x = columns_of(job);
     const uint8_t *block = job->panel;
-    vi memory[8];
-    waiting isum = memory;
+    float *acc = job->acc;
+    volatile vi isum[4];
     uint32_t blocks = job->blocks;
     for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes) {
         UNROLL
         for (uint32_t place = 0; place < 128 / f.group; place++)
             UNROLL
-            for (uint32_t h0 = 0; h0 < 4; h0 += VECTORS_K(f))
-                UNROLL
-                for (uint32_t k = 0; k < 2; k += 3 - m) few_groups(f, block, h0, b, place, k, k + 3 - m, &x, m, isum);
+            for (uint32_t h0 = 0; h0 < 4; h0 += VECTORS_K(f)) few_groups(f, block, h0, b, place, &x, isum);
+        const uint8_t *header = hide(block);
+        vf dx = (vf)spread(x.d + b);
         UNROLL
         for (uint32_t h = 0; h < 4; h++) {
-            vf d = load_f16(block + 8 * h), min = d;
-            subscales scales = load_subscales(f, block, h);
-            if (f.min != NO_MIN) min = load_f16(block + 32 + 8 * h);
-            UNROLL
-            for (uint32_t t = 0; t < m; t++) {
-                float *to = job->acc + 16 * (first + t) + 4 * h;
-                vf dx = (vf)spread(x.d[t] + b), sum = load_floats(to) + (d * dx) * to_float(isum[4 * t + h]);
-                if (f.min != NO_MIN) sum = sum - (min * dx) * to_float(few_mins(f, &scales, b, &x, t));
-                store_floats(to, sum);
-            }
+            vf value = load_floats(acc + 4 * h) + (load_f16(header + 8 * h) * dx) * to_float(isum[h]);
+            if (f.min != NO_MIN) value = value - (load_f16(header + 32 + 8 * h) * dx) * to_float(few_mins(f, header, h, b, &x));
+            store_floats(acc + 4 * h, value);
         }
     }
 }
 
-INLINE void few_tokens(traits f, const chord_panel_job *job, uint32_t first, uint32_t m)
-{
-    if (f.type == CHORD_TYPE_Q8_0) few_q8_0(f, job, first, m);
-    else if (f.header < 200) few_32(f, job, first, m);
-    else few_256(f, job, first, m);
-}
-
 INLINE void few(traits f, const chord_panel_job *job)
 {
-    uint32_t t = 0;
-    for (; t + 2 <= job->tokens; t += 2) few_tokens(f, job, t, 2);
-    if (t < job->tokens) few_tokens(f, job, t, 1);
+    if (f.type == CHORD_TYPE_Q8_0) few_q8_0(f, job);
+    else if (f.header < 200) few_32(f, job);
+    else few_256(f, job);
 }

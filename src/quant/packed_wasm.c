@@ -55,19 +55,23 @@ static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t
 static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)wasm_i16x8_const_splat(1)); }
 static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
 
-/* Byte i of each dword in both of its words, as the low byte. */
-static inline vb both_words(vu byte) { return (vb)(byte | byte << 16); }
-static inline vb scale_unsigned(vb dwords, uint32_t i) { return both_words((vu)dwords >> 8 * i & 255u); }
-static inline vb scale_signed(vb dwords, uint32_t i)
+/* Byte i of each dword everywhere in it. */
+static inline vu repeat_byte(vb v, uint32_t i)
 {
-    words high = (words)both_words((vu)dwords << (24 - 8 * i) >> 16);
-    return (vb)((words)((part)high & 0xff00) >> 8);
+    switch (i) {
+    case 0: return (vu)__builtin_shufflevector(v, v, 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
+    case 1: return (vu)__builtin_shufflevector(v, v, 1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13);
+    case 2: return (vu)__builtin_shufflevector(v, v, 2, 2, 2, 2, 6, 6, 6, 6, 10, 10, 10, 10, 14, 14, 14, 14);
+    default: return (vu)__builtin_shufflevector(v, v, 3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15);
+    }
 }
+static inline vb scale_unsigned(vb dwords, uint32_t i) { return (vb)((part)repeat_byte(dwords, i) >> 8); }
+static inline vb scale_signed(vb dwords, uint32_t i) { return (vb)((words)repeat_byte(dwords, i) >> 8); }
 static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32); }
-static inline vb byte_pair(vb dwords, uint32_t i)
+static inline vb byte_pair(vb v, uint32_t i)
 {
-    vu two = (vu)dwords >> 16 * i;
-    return (vb)((two & 255u) | (two & 0xff00u) << 8);
+    return i == 0 ? (vb)((part)__builtin_shufflevector(v, v, 0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12, 12, 13, 13) >> 8)
+                  : (vb)((part)__builtin_shufflevector(v, v, 2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15) >> 8);
 }
 
 #if defined(__wasm_relaxed_simd__)

@@ -17,7 +17,11 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
 
 /* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups
  * of CHORD_GROUP tokens. */
+#if defined(__wasm__)
+#define CHORD_FEW 1u /* the core is the limit, not memory: unpacking pays from the second token on */
+#else
 #define CHORD_FEW 4u
+#endif
 #define CHORD_GROUP 8u
 
 /* Offsets into the memory of chord_acts. Token-major arrays: q, d and sums as quant.h says; and

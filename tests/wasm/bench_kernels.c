@@ -69,7 +69,7 @@ static void fill(const chord_type_info *info)
 
 static bool take_memory(chord_act kind)
 {
-    uint64_t outputs = (uint64_t)bench.rows * TOKENS_MAX, cold = (uint64_t)bench.rows * bench.copies * CHORD_FEW;
+    uint64_t outputs = (uint64_t)bench.rows * TOKENS_MAX, cold = (uint64_t)bench.rows * bench.copies * 4;
     bench.weights = take(bench.bytes * bench.copies);
     bench.x = take((uint64_t)TOKENS_MAX * bench.n * sizeof *bench.x);
     bench.out = take((outputs > cold ? outputs : cold) * sizeof *bench.out);

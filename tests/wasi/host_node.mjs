@@ -1,5 +1,6 @@
-// host_node.mjs [--dir FOLDER ...] MODULE [ARG ...]: run a WASI command in Node.
-import { readFileSync } from "node:fs";
+// host_node.mjs [--dir FOLDER ...] MODULE [ARG ...]: run a WASI command in Node. Where $MEMORY_FILE names a file, the bytes of linear
+// memory at the end are written to it.
+import { readFileSync, writeFileSync } from "node:fs";
 import { WASI } from "node:wasi";
 
 const words = process.argv.slice(2), preopens = {};
@@ -11,3 +12,4 @@ const plain = (functions) => Object.fromEntries(Object.entries(functions).map(([
 const imports = { wasi_snapshot_preview1: plain(wasi.wasiImport) };
 const { instance } = await WebAssembly.instantiate(readFileSync(words[0]), imports);
 process.exitCode = wasi.start(instance);
+if (process.env.MEMORY_FILE) writeFileSync(process.env.MEMORY_FILE, String(instance.exports.memory.buffer.byteLength));

@@ -1,4 +1,5 @@
-"""host_wasmtime.py [--dir FOLDER ...] MODULE [ARG ...]: run a WASI command in the stock Wasmtime package, as `wasmtime run` does.
+"""host_wasmtime.py [--dir FOLDER ...] MODULE [ARG ...]: run a WASI command in the stock Wasmtime package, as `wasmtime run` does. Where
+$MEMORY_FILE names a file, the bytes of linear memory at the end are written to it.
 
 MODULE may be compiled already: host_wasmtime.py --compile MODULE COMPILED.cwasm"""
 import os, sys
@@ -19,11 +20,16 @@ def run(engine, module, folders, arguments):
         wasi.preopen_dir(folder, folder)
     store = wasmtime.Store(engine)
     store.set_wasi(wasi)
+    exports = linker.instantiate(store, module).exports(store)
+    code = 0
     try:
-        linker.instantiate(store, module).exports(store)["_start"](store)
+        exports["_start"](store)
     except wasmtime.ExitTrap as end:
-        return end.code
-    return 0
+        code = end.code
+    if os.environ.get("MEMORY_FILE"):
+        with open(os.environ["MEMORY_FILE"], "w") as out:
+            out.write(str(exports["memory"].data_len(store)))
+    return code
 
 
 words, folders, engine = sys.argv[1:], [], wasmtime.Engine()

@@ -50,7 +50,8 @@ typedef struct tile_part {
     const chord_weight *weight;
     const chord_acts *acts;
     chord_view view;
-    bool pack;      /* move the rows to view.own, packed, before computing them */
+    bool keep;      /* move the rows to view.own before computing them */
+    bool pack;      /* packed */
     uint32_t rows;
     float *out;
     uint64_t stride;
@@ -69,6 +70,7 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     uint64_t skip = share.first * t->row_bytes;
     uint32_t rows = (uint32_t)(share.end - share.first), columns = (uint32_t)t->dims[0];
     chord_rows w = {.type = t->type, .data = part->view.data + skip, .n = columns, .rows = rows, .packed = part->view.packed};
+    if (part->keep && !part->pack) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
     if (part->pack) {
         uint8_t *own = part->view.own + skip;
         uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
@@ -103,13 +105,14 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
     part->pack = part->view.own != NULL && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
+    part->keep = part->pack || part->view.wanted;
     return CHORD_OK;
 }
 
 static void release(chord_network *net, const tile_part *part, uint32_t i)
 {
     uint32_t tile = tile_index(part->weight, i);
-    if (part->pack) chord_pager_packed(net->pager, tile);
+    if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
     chord_pager_release(net->pager, tile);
     net->tiles_done++;
     const chord_forward_args *args = net->progress;

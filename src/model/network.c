@@ -40,6 +40,15 @@ static uint64_t fixed_bytes(const chord_network_config *config, const chord_blue
            (uint64_t)p->tile_count * TILE_RECORD_BYTES + page_tables + CHORD_MIB / 2;
 }
 
+#define BANK_BYTES (32 * CHORD_MIB)       /* a pass over 4.4 GB changes 140 times, some microseconds each */
+#define BANKED_FROM_BYTES (192 * CHORD_MIB)
+
+/* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small, and 4 GiB are no limit. */
+static uint64_t bank_bytes_for(uint64_t memory_bytes)
+{
+    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() ? BANK_BYTES : 0;
+}
+
 static chord_pager_config pager_config(const chord_network_config *config, const chord_blueprint *p, uint64_t memory_bytes,
                                        bool mapped)
 {
@@ -48,6 +57,7 @@ static chord_pager_config pager_config(const chord_network_config *config, const
         .heap = config->heap, .shards = chord_gguf_shards_expected(config->gguf), .tiles = p->tiles,
         .tile_count = p->tile_count, .memory_bytes = memory_bytes, .hold_max = 2, .prefetch_tiles = o->prefetch_tiles,
         .no_prefetch = o->no_prefetch, .policy = o->policy, .mapped = mapped, .pack = !o->no_repack,
+        .bank_bytes = bank_bytes_for(memory_bytes),
     };
 }
 

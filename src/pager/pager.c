@@ -11,13 +11,15 @@ static chord_status get(chord_pager *pager, uint64_t bytes, void *out, chord_err
     return CHORD_OK;
 }
 
+static bool is_banked(const chord_pager *pager) { return pager->layout.windows_bytes != 0; }
+
 static void place_slots(chord_pager *pager, const uint8_t *pins)
 {
     uint8_t *next = pager->region.base;
     uint32_t n = 0;
     for (uint32_t i = 0; i < pager->config.tile_count; i++) {
         pager->slot_of_tile[i] = PAGER_NONE;
-        if (pins[i] == 0) continue;
+        if (pins[i] == 0 || is_banked(pager)) continue;
         pager->slot_of_tile[i] = n;
         pager->slots[n] = (pager_slot){.memory = next, .tile = i, .home = true,
                                        .bytes = pager_slot_bytes(&pager->config, i)};
@@ -43,13 +45,14 @@ static uint32_t ahead_limit(const chord_pager *pager)
 static chord_status open_slots(chord_pager *pager, const uint8_t *pins, chord_error *err)
 {
     const chord_pager_plan *plan = &pager->layout.plan;
-    pager->slot_count = plan->pinned_tiles + plan->ring_slots;
+    pager->slot_count = (is_banked(pager) ? 0 : plan->pinned_tiles) + plan->ring_slots;
     CHORD_TRY(get(pager, pager->slot_count * sizeof(pager_slot), &pager->slots, err));
     CHORD_TRY(get(pager, pager->config.tile_count * sizeof(uint32_t), &pager->slot_of_tile, err));
-    uint64_t bytes = plan->pinned_bytes + plan->ring_bytes;
+    uint64_t bytes = is_banked(pager) ? plan->ring_bytes - pager->layout.windows_bytes : plan->pinned_bytes + plan->ring_bytes;
     if (bytes > 0)
         CHORD_TRY(chord_region_open(pager->config.heap, bytes, "memory for weights", true, true, &pager->region, err));
     place_slots(pager, pins);
+    if (is_banked(pager)) CHORD_TRY(pager_banked_open(pager, pins, err));
     pager->ahead_max = ahead_limit(pager);
     return pager_readers_start(pager, err);
 }
@@ -88,6 +91,7 @@ void chord_pager_close(chord_pager *pager)
     chord_heap *heap = pager->config.heap;
     pager_readers_stop(pager);
     pager_mapped_close(pager);
+    pager_banked_close(pager);
     chord_region_close(heap, &pager->region);
     chord_free(heap, pager->slots);
     chord_free(heap, pager->slot_of_tile);
@@ -107,6 +111,7 @@ static void reconcile(chord_pager *pager, const uint32_t *list, uint32_t count)
     for (uint32_t i = 0; i < pager->slot_count; i++) pager->slots[i].next_pass = false;
     for (uint32_t i = 0; i < count; i++) {
         pager_slot *slot = pager_slot_of(pager, list[i]);
+        if (pager_banked_has(pager, list[i])) continue;
         if (slot == NULL || slot->state == SLOT_EMPTY) break;
         if (slot->expected) slot->next_pass = true; /* a mark, for the next lines */
     }
@@ -117,11 +122,17 @@ static void reconcile(chord_pager *pager, const uint32_t *list, uint32_t count)
     }
 }
 
+/* A mapped tile has no slot, and one that was held in its bank neither. */
+static void release_slot(chord_pager *pager, uint32_t tile)
+{
+    pager_slot *slot = pager->config.mapped ? NULL : pager_slot_of(pager, tile);
+    if (slot != NULL && slot->state == SLOT_PINNED) pager_slot_release(pager, slot);
+}
+
 static void end_pass(chord_pager *pager)
 {
     while (pager->held_count > 0) {
-        uint32_t tile = pager->held[--pager->held_count];
-        if (!pager->config.mapped) pager_slot_release(pager, pager_slot_of(pager, tile));
+        release_slot(pager, pager->held[--pager->held_count]);
     }
     for (uint32_t i = 0; i < pager->slot_count; i++) {
         pager_slot *slot = &pager->slots[i];
@@ -277,6 +288,27 @@ static chord_status pin_slot(chord_pager *pager, uint32_t tile, chord_view *out,
     return CHORD_OK;
 }
 
+/* A tile of a bank: kept there, or on its way through the ring, with its place in the bank beside it. */
+static chord_status pin_banked(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
+{
+    const pager_place *place = &pager->places[tile];
+    uint8_t *own;
+    uint32_t at;
+    CHORD_TRY(find_place(pager, tile, &at, err));
+    CHORD_TRY(pager_banked_show(pager, tile, &own, err));
+    if (place->kept) {
+        pass_over(pager, at);
+        go_to(pager, at + 1);
+        pager->stats.hits++;
+        *out = (chord_view){.data = own, .packed = place->packed};
+        return CHORD_OK;
+    }
+    CHORD_TRY(pin_slot(pager, tile, out, err));
+    out->own = own;
+    out->wanted = true;
+    return CHORD_OK;
+}
+
 static chord_status pin_mapped(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     uint32_t place;
@@ -294,6 +326,8 @@ chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out,
     chord_mutex_lock(&pager->mutex);
     chord_status status = pager->cancelled        ? fail_cancelled(err)
                           : pager->config.mapped ? pin_mapped(pager, tile, out, err)
+                          : pager->places != NULL && pager->places[tile].bank != PAGER_NONE
+                              ? pin_banked(pager, tile, out, err)
                                                  : pin_slot(pager, tile, out, err);
     if (status == CHORD_OK) pager->held[pager->held_count++] = tile;
     chord_mutex_unlock(&pager->mutex);
@@ -307,13 +341,19 @@ static bool is_held(const chord_pager *pager, uint32_t tile, uint32_t *at)
     return false;
 }
 
-void chord_pager_packed(chord_pager *pager, uint32_t tile)
+void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed)
 {
     uint32_t at;
     chord_mutex_lock(&pager->mutex);
     CHORD_ASSERT(is_held(pager, tile, &at));
-    if (pager->config.mapped) pager_mapped_packed(pager, tile);
-    else pager_slot_of(pager, tile)->packed = true;
+    if (pager->config.mapped) {
+        pager_mapped_packed(pager, tile);
+    } else if (pager->places != NULL && pager->places[tile].bank != PAGER_NONE) {
+        pager->places[tile].kept = true;
+        pager->places[tile].packed = packed;
+    } else {
+        pager_slot_of(pager, tile)->packed = packed;
+    }
     chord_mutex_unlock(&pager->mutex);
 }
 
@@ -325,7 +365,7 @@ void chord_pager_release(chord_pager *pager, uint32_t tile)
     CHORD_ASSERT(held);
     if (held) {
         pager->held[at] = pager->held[--pager->held_count];
-        if (!pager->config.mapped) pager_slot_release(pager, pager_slot_of(pager, tile));
+        release_slot(pager, tile);
     }
     chord_mutex_unlock(&pager->mutex);
 }

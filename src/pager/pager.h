@@ -39,6 +39,8 @@ typedef struct chord_pager_config {
     chord_policy policy;
     bool mapped;                /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
     bool pack;                  /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
+    uint64_t bank_bytes;        /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each
+                                 * comes through the ring once, and its holder copies or packs it into the bank */
 } chord_pager_config;
 
 /* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is
@@ -63,14 +65,15 @@ chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 /* A tile in memory until it is released. */
 typedef struct chord_view {
     const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
-    uint8_t *own;        /* where the holder may pack the tile (== data: in place), then calling chord_pager_packed;
+    uint8_t *own;        /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep;
                           * NULL: it may not */
     bool packed;
+    bool wanted;         /* own memory wants the tile in any case: copied where it cannot be packed */
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED after chord_pager_cancel. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
-void chord_pager_packed(chord_pager *pager, uint32_t tile); /* the held tile's own memory is now packed: it stays so */
+void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed); /* the held tile's own memory now holds it, and stays so */
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 
 /* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else

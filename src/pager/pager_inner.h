@@ -1,5 +1,6 @@
 /* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads
- * (pager_readers.c), passes and pins (pager.c), and the mapped way (pager_mapped.c), which has no slots at all. */
+ * (pager_readers.c), passes and pins (pager.c), the mapped way (pager_mapped.c), which has no slots at all, and the banked one
+ * (pager_banked.c), whose slots are all of the ring. */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
@@ -39,9 +40,18 @@ typedef struct pager_mapped_tile {
     uint64_t packed_in_pass; /* number of the pass that packed it, 0: not packed */
 } pager_mapped_tile;
 
+/* Where a tile of a bank lies. */
+typedef struct pager_place {
+    uint32_t bank, offset; /* PAGER_NONE: in no bank */
+    bool kept, packed;     /* it has been copied there */
+} pager_place;
+
+#define PAGER_WINDOWS 2u /* neighbouring tiles lie in the same bank or in neighbouring ones */
+
 typedef struct pager_layout {
     chord_pager_plan plan;
-    uint64_t slot_bytes; /* of a ring slot */
+    uint64_t slot_bytes;    /* of a ring slot */
+    uint64_t windows_bytes; /* addresses for banks, with room to align them */
 } pager_layout;
 
 struct chord_pager {
@@ -70,6 +80,12 @@ struct chord_pager {
     uint32_t in_flight;
     uint64_t in_flight_since_ns;
 
+    pager_place *places; /* by tile; NULL without banks */
+    chord_bank **banks;
+    uint32_t bank_count, shown[PAGER_WINDOWS]; /* bank in each window, PAGER_NONE: none */
+    chord_region window_region;
+    uint8_t *windows;
+
     const uint8_t **maps; /* by shard; NULL when not mapped */
     pager_mapped_tile *mapped_tiles;
     uint64_t own_used_bytes;
@@ -90,6 +106,13 @@ void pager_slot_release(chord_pager *pager, pager_slot *slot);
 void pager_slot_drop(chord_pager *pager, pager_slot *slot); /* what was read ahead is not wanted any more */
 void pager_slot_expect(chord_pager *pager, pager_slot *slot, bool next_pass);
 void pager_slot_unexpect(chord_pager *pager, pager_slot *slot);
+
+/* pager_banked.c */
+chord_status pager_banked_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
+void pager_banked_close(chord_pager *pager);
+bool pager_banked_has(const chord_pager *pager, uint32_t tile); /* the tile was kept: no read is needed */
+/* The tile's place in its bank, which is brought into a window. */
+chord_status pager_banked_show(chord_pager *pager, uint32_t tile, uint8_t **out, chord_error *err);
 
 /* pager_readers.c */
 chord_status pager_readers_start(chord_pager *pager, chord_error *err);

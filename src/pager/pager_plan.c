@@ -79,6 +79,21 @@ static void lay_out_plan(const chord_pager_config *config, const sums *all, uint
     spread_pins(config, all, left, rest, pins, plan);
 }
 
+/* Pins live in whole banks, of which the end may stay empty; the ring is there in any case, since every tile comes through it once. */
+static void lay_out_banked(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)
+{
+    chord_pager_plan *plan = &out->plan;
+    out->windows_bytes = PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB;
+    plan->ring_slots = ring_slots(config, all->largest);
+    plan->ring_bytes = plan->ring_slots * all->largest;
+    uint64_t other = plan->ring_bytes + out->windows_bytes, left = config->memory_bytes > other ? config->memory_bytes - other : 0;
+    uint64_t room = left / config->bank_bytes * (config->bank_bytes - all->largest);
+    if (room > all->slot_bytes) room = all->slot_bytes;
+    uint64_t rest = spread_pins(config, all, room, 0, NULL, plan);
+    spread_pins(config, all, room, rest, pins, plan);
+    plan->ring_bytes += out->windows_bytes;
+}
+
 static void lay_out_lru(const chord_pager_config *config, const sums *all, pager_layout *out)
 {
     uint64_t slots = chord_min_u64(config->memory_bytes / all->largest, config->tile_count + 2ull * config->hold_max);
@@ -127,7 +142,8 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
                           "%" PRIu64 " bytes are left for weights, at least %" PRIu64
                           " are needed (%u tiles of %" PRIu64 ")",
                           config->memory_bytes, out->plan.memory_bytes_min, config->hold_max + 2, all.largest);
-    if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
+    if (config->bank_bytes > all.largest && config->policy == CHORD_POLICY_PLAN) lay_out_banked(config, &all, pins, out);
+    else if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);
     else lay_out_none(config, &all, out);
     return CHORD_OK;

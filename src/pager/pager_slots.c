@@ -164,6 +164,10 @@ pager_slot *pager_claim_next(chord_pager *pager)
     while (pager->claim_at < 2 * pager->list_count) {
         bool next_pass = pager->claim_at >= pager->list_count;
         uint32_t tile = pager->list[pager->claim_at - (next_pass ? pager->list_count : 0)];
+        if (pager_banked_has(pager, tile)) {
+            pager->claim_at++;
+            continue;
+        }
         pager_slot *slot = pager_slot_of(pager, tile);
         claim_step step = slot == NULL ? CLAIM_TAKE : look_at_slot(pager, slot, next_pass);
         if (step == CLAIM_WAIT) return NULL;

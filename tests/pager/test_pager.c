@@ -231,7 +231,7 @@ static void check_packing(const fixture *f)
                 CHECK(tile_is_right(f, i, view.data) && (view.own == NULL || pass == 0));
                 if (view.own != NULL) {
                     view.own[0] = (uint8_t)~view.own[0];
-                    chord_pager_packed(pager, i);
+                    chord_pager_keep(pager, i, true);
                     packed_count++;
                 }
             }

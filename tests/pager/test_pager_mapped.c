@@ -45,7 +45,7 @@ static uint32_t packing_pass(const fixture *f, chord_pager *pager, bool expect_r
         if (expect_right) CHECK(view.packed ? is_packed(f, i, view.data) : tile_is_right(f, i, view.data));
         if (view.own != NULL && !view.packed) {
             for (uint32_t k = 0; k < f->tiles[i].bytes; k++) view.own[k] = (uint8_t)~view.data[k];
-            chord_pager_packed(pager, i);
+            chord_pager_keep(pager, i, true);
         }
         packed += view.own != NULL;
         chord_pager_release(pager, i);

@@ -2,7 +2,8 @@
  * halved (quant.h). A file float_ISA.c defines CHORD_ISA, LANES (lanes in a vector), vf, load_f16(p) and load_bf16(p)
  * of LANES values.
  *
- * Up to four tokens: one row at a time, as memory likes it. More: blocks of rows and tokens, as the caches like it. */
+ * Up to four tokens: one row at a time, as memory likes it. More: blocks of rows and tokens, as the caches like it. A file may
+ * bring another dot_row, for up to ROW_TOKENS tokens, in a header ROW_BODY. */
 
 #define INLINE static inline __attribute__((always_inline))
 #define PASTE_(a, b) a##_##b
@@ -50,6 +51,10 @@ INLINE void add_tail(chord_type type, const uint8_t *row, const float *x, uint32
     }
 }
 
+#ifdef ROW_BODY
+#include ROW_BODY
+#else
+#define ROW_TOKENS FEW
 /* A row times m tokens: the row is one stream from memory. */
 INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out,
                     uint64_t out_stride)
@@ -70,6 +75,7 @@ INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float
         out[t * out_stride] = halve(lane);
     }
 }
+#endif
 
 /* Columns [first, end) of two rows times four tokens, one vector of lanes at a time: eight sums in registers.
  * lanes[row][token][16]. */
@@ -122,7 +128,7 @@ INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t row
                      float *out, uint64_t out_stride)
 {
     uint64_t row_bytes = (uint64_t)n * (type == CHORD_TYPE_F32 ? 4 : 2);
-    uint32_t blocked = tokens > FEW ? tokens / FEW * FEW : 0, left = tokens - blocked;
+    uint32_t blocked = tokens > ROW_TOKENS ? tokens / FEW * FEW : 0, left = tokens - blocked;
     for (uint32_t r = 0; r < rows && blocked != 0; r += ROWS)
         for (uint32_t t = 0; t < blocked; t += FEW)
             dot_block(type, w + r * row_bytes, row_bytes, n, rows - r < ROWS ? rows - r : ROWS, x + (uint64_t)t * n,
@@ -131,7 +137,9 @@ INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t row
     out += blocked * out_stride;
     for (uint32_t r = 0; r < rows; r++) {
         const uint8_t *row = w + r * row_bytes;
-        if (left == 4) dot_row(type, row, n, x, 4, out + r, out_stride);
+        if (ROW_TOKENS == 1)
+            for (uint32_t t = 0; t < left; t++) dot_row(type, row, n, x + (uint64_t)t * n, 1, out + t * out_stride + r, out_stride);
+        else if (left == 4) dot_row(type, row, n, x, 4, out + r, out_stride);
         else if (left == 3) dot_row(type, row, n, x, 3, out + r, out_stride);
         else if (left == 2) dot_row(type, row, n, x, 2, out + r, out_stride);
         else if (left == 1) dot_row(type, row, n, x, 1, out + r, out_stride);

@@ -4,6 +4,9 @@
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
+#include "compute/kv_inner.h"
+#include "compute/vector_ops.h"
+
 #if defined(__wasm__)
 #define EXPORT(name) __attribute__((export_name(name)))
 #else
@@ -22,6 +25,8 @@ uint32_t bench_tokens(uint32_t tokens);
 uint64_t bench_run(uint32_t what);
 uint64_t bench_weights(void);
 uint64_t bench_hash(void);
+const char *bench_operation(uint32_t index);
+uint64_t bench_operate(uint32_t index);
 
 static struct {
     chord_heap *heap;
@@ -159,4 +164,71 @@ EXPORT("bench_hash") uint64_t bench_hash(void)
     chord_hash_start(&hash);
     chord_hash_add(&hash, bench.out, (uint64_t)bench.rows * bench.acts.tokens * sizeof *bench.out);
     return chord_hash_end(&hash);
+}
+
+/* ---- what surrounds the products ---- */
+
+enum { WIDTH = 4096, HEAD_DIM = 128, REPEATS = 100 };
+
+static struct {
+    float x[WIDTH], y[WIDTH];
+    uint16_t halves[2][CHORD_KV_BLOCK * HEAD_DIM]; /* keys and values of a block */
+    float partial[CHORD_TILE_ROWS][HEAD_DIM + 16];
+    chord_compute compute;
+} operands __attribute__((aligned(64)));
+
+static void attend(uint32_t rows)
+{
+    chord_attention_tile tile = {.rows = rows, .head_dim = HEAD_DIM, .k = operands.halves[0], .v = operands.halves[1], .half = true};
+    for (uint32_t r = 0; r < rows; r++) {
+        tile.q[r] = operands.x + r * HEAD_DIM;
+        tile.high[r] = CHORD_KV_BLOCK;
+    }
+    tile.scale = 0.125f;
+    tile.partial = operands.partial[0];
+    tile.partial_stride = HEAD_DIM + 16;
+    operands.compute.ops->attend(&tile);
+}
+
+static void attend_1(void) { attend(1); }
+static void attend_4(void) { attend(4); }
+static void attend_16(void) { attend(16); }
+static void rmsnorm(void) { operands.compute.ops->rmsnorm(operands.y, operands.x, operands.x, WIDTH, 1e-6f); }
+static void silu(void) { operands.compute.ops->glu_mul(CHORD_GLU_SILU, operands.y, operands.x, WIDTH); }
+static void exponential(void) { operands.compute.ops->exp(operands.y, WIDTH); }
+static void rope(void) { operands.compute.ops->rope(operands.y, operands.x, HEAD_DIM, true); }
+static void add(void) { operands.compute.ops->add(operands.y, operands.x, WIDTH); }
+static void to_half(void) { operands.compute.ops->f32_to_f16(operands.halves[0], operands.x, WIDTH); }
+static void from_half(void) { operands.compute.ops->f16_to_f32(operands.y, operands.halves[1], WIDTH); }
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+    uint64_t values;
+} operations[] = {
+    {"attend 1 row", attend_1, 2 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 4 rows", attend_4, 8 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 16 rows", attend_16, 32 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"rmsnorm", rmsnorm, WIDTH},
+    {"silu", silu, WIDTH},
+    {"exp", exponential, WIDTH},
+    {"rope", rope, HEAD_DIM},
+    {"add", add, WIDTH},
+    {"f32 to f16", to_half, WIDTH},
+    {"f16 to f32", from_half, WIDTH},
+};
+
+EXPORT("bench_operation") const char *bench_operation(uint32_t index)
+{
+    return index < CHORD_COUNT(operations) ? operations[index].name : NULL;
+}
+
+/* Runs it a hundred times; how many values (attention: products) it went through. */
+EXPORT("bench_operate") uint64_t bench_operate(uint32_t index)
+{
+    chord_compute_init(&operands.compute, NULL, BENCH_CPU);
+    for (uint32_t i = 0; i < WIDTH; i++) operands.x[i] = operands.y[i] = (float)(int32_t)(i % 251) * 0.01f - 1.0f;
+    for (uint32_t i = 0; i < CHORD_COUNT(operands.halves[0]); i++) operands.halves[0][i] = operands.halves[1][i] = (uint16_t)(0x3000 + i % 997);
+    for (uint32_t k = 0; k < REPEATS; k++) operations[index].run();
+    return REPEATS * operations[index].values;
 }

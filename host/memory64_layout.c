@@ -102,7 +102,6 @@ static chord_status add_spans(const host_model *model, m64_index *out, chord_err
     for (uint32_t i = 0; i < model->count * M64_KINDS; i++) {
         m64_span *span = &out->spans[i];
         uint64_t first = chord_align_down(span->offset, M64_PAGE_BYTES);
-        if (span->bytes == 0) continue;
         *span = (m64_span){.offset = first, .bytes = chord_align_up(span->offset + span->bytes, M64_PAGE_BYTES) - first};
         CHORD_TRY(add_bytes(&out->sizes.span_bytes[i % M64_KINDS], span->bytes, "a region", err));
     }

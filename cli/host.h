@@ -6,6 +6,8 @@
 
 /* Of the terminal behind stderr, 80 where it does not say. */
 size_t cli_terminal_columns(void);
+/* `chord wasm ...`: becomes the program chord-wasm that lies beside this one; comes back only when that fails. */
+int cli_become_wasm(char **argv);
 /* Whether there is a home folder, where histories and rates are kept. */
 extern const bool cli_host_has_home;
 /* For help: lines on what is different here. "": nothing. */

@@ -15,3 +15,9 @@ const char *const cli_host_help =
 const char *const cli_host_reads = "; one thread: it waits for each read";
 
 size_t cli_terminal_columns(void) { return 80; }
+
+int cli_become_wasm(char **argv)
+{
+    (void)argv;
+    return cli_fail("a WebAssembly module cannot host others: the native program has `chord wasm`");
+}

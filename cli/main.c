@@ -14,6 +14,7 @@ static void print_overview(FILE *out)
             CHORD_VERSION);
     for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
         fprintf(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+    fprintf(out, "  %-12s%s\n", "wasm", "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
     fprintf(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
             "the version of this program");
     fprintf(out,
@@ -34,8 +35,8 @@ static const cli_command *find(const char *name)
 
 static int unknown_command(const char *name)
 {
-    const char *names[CLI_COUNT(COMMANDS) + 2] = {"help", "version"};
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 2] = COMMANDS[i]->name;
+    const char *names[CLI_COUNT(COMMANDS) + 3] = {"help", "version", "wasm"};
+    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 3] = COMMANDS[i]->name;
     const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
     if (nearest != NULL)
         cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
@@ -47,6 +48,7 @@ static int unknown_command(const char *name)
 static int help(int argc, char **argv)
 {
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
+    if (argc > 0 && strcmp(argv[0], "wasm") == 0) return cli_become_wasm((char *[]){"wasm", "help", NULL});
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
     if (command != NULL)
         cli_print_help(command, stdout);
@@ -84,6 +86,7 @@ int main(int argc, char **argv)
         printf("chord %s\n", CHORD_VERSION);
         return cli_finish_output();
     }
+    if (strcmp(name, "wasm") == 0) return cli_become_wasm(argv + 1);
     const cli_command *command = find(name);
     return command != NULL ? run(command, argc - 2, argv + 2) : unknown_command(name);
 }

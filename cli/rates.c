@@ -1,6 +1,10 @@
 /* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS" and "weights@THREADS@FILE". */
 #include "rates.h"
 
+#ifndef CLI_RATES_FILE
+#define CLI_RATES_FILE "rates.json" /* `chord wasm` has one of its own: a guest is not as fast as this machine */
+#endif
+
 #include "host.h"
 #include "json_out.h"
 #include "live.h"
@@ -93,7 +97,7 @@ static bool load(entries *all, char *path, size_t cap)
 {
     static char text[RATES_BYTES_MAX];
     all->count = 0;
-    if (!cli_state_path("XDG_CACHE_HOME", ".cache", "rates.json", path, cap)) return false;
+    if (!cli_state_path("XDG_CACHE_HOME", ".cache", CLI_RATES_FILE, path, cap)) return false;
     FILE *file = fopen(path, "rb");
     if (file == NULL) return true;
     text[fread(text, 1, sizeof text - 1, file)] = '\0';

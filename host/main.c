@@ -245,6 +245,18 @@ static int run_guest(const cli_command *command, host_args *a)
     return cli_fail("%s is neither a guest of this library nor a WASI command; `run` with --invoke NAME calls one of its exports", a->guest);
 }
 
+/* ---- statistics of ours ------------------------------------------------------------------------------------- */
+
+static void print_guest(const chord_guest *guest)
+{
+    chord_guest_stats s;
+    chord_guest_stats_get(guest, &s);
+    char linear[32], banks[32], compiled[48] = "module from the cache";
+    if (s.compile_ns != 0) snprintf(compiled, sizeof compiled, "compiled in %.2f s", (double)s.compile_ns / 1e9);
+    fprintf(stderr, "guest: linear memory %s, banks %s, first import after %.1f ms (%s), %" PRIu64 " rows computed by the host\n",
+            cli_size_text(s.linear_bytes, linear), cli_size_text(s.bank_bytes, banks), (double)s.start_ns / 1e6, compiled, s.rows_calls);
+}
+
 /* ---- commands ------------------------------------------------------------------------------------------------ */
 
 static const cli_command *find(const char *name)
@@ -264,6 +276,7 @@ static int run_command(const cli_command *command, host_args *a)
         }
     if (a->guest == NULL) return usage("%s", "which guest? give the path of a .wasm file, and then the model's");
     proxy_guest_options.module = a->guest;
+    proxy_on_close = print_guest;
     if (chord_host_open(&proxy_host_options, &proxy_host, &err) != CHORD_OK) return cli_fail_with(&err);
     int code = run_guest(command, a);
     chord_host_close(proxy_host);

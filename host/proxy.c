@@ -15,6 +15,7 @@ chord_host *proxy_host;
 chord_guest_options proxy_guest_options;
 chord_host_options proxy_host_options;
 const char *proxy_cpu;
+void (*proxy_on_close)(const chord_guest *guest);
 
 typedef struct proxy_runtime {
     chord_guest *guest;
@@ -37,9 +38,6 @@ typedef struct proxy_session {
     void (*on_progress)(void *ud, const chord_progress *);
     void *progress_ud;
 } proxy_session;
-
-static proxy_runtime *current; /* the one a program of ours opens */
-const chord_guest *proxy_guest(void) { return current != NULL ? current->guest : NULL; }
 
 /* ---- calls ------------------------------------------------------------------------------------------------ */
 
@@ -140,7 +138,6 @@ chord_status proxy_runtime_open(const chord_runtime_options *options, chord_runt
     r->options = *options;
     r->threads = options->threads != 0 ? options->threads : chord_cpu_cores();
     r->budget_bytes = options->budget_bytes != 0 ? options->budget_bytes : chord_memory_available_bytes();
-    current = r;
     *out = (chord_runtime *)(void *)r;
     return CHORD_OK;
 }
@@ -149,8 +146,8 @@ void proxy_runtime_close(chord_runtime *runtime)
 {
     proxy_runtime *r = runtime_of(runtime);
     if (r == NULL) return;
+    if (r->guest != NULL && proxy_on_close != NULL) proxy_on_close(r->guest);
     chord_guest_close(r->guest);
-    if (current == r) current = NULL;
     free(r);
 }
 

@@ -10,7 +10,7 @@ extern chord_host *proxy_host;
 extern chord_guest_options proxy_guest_options;
 extern chord_host_options proxy_host_options;
 extern const char *proxy_cpu; /* the guest's fastest kernels to use; NULL: the best */
-/* The running guest, for statistics; NULL before a model was named. */
-const chord_guest *proxy_guest(void);
+/* Called before the guest is closed, NULL: nobody asks. */
+extern void (*proxy_on_close)(const chord_guest *guest);
 
 #endif

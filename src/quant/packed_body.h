@@ -201,6 +201,8 @@ INLINE part start_part(traits f, const void *pairs)
 #ifdef FEW_BODY
 #include FEW_BODY
 #else
+#define STEP_POINTER(p) (p)
+#define STEP_END(p) (p)
 #include "quant/packed_few.h"
 #endif
 #include "quant/packed_many.h"

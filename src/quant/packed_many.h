@@ -97,6 +97,18 @@ INLINE void finish_32(traits f, const unpacked *u, uint32_t b, const group_at *x
     }
 }
 
+/* `steps` steps: weights w, apart bytes from one to the next, times the tile's activations q. */
+INLINE void add_steps(const uint8_t *w, uint32_t apart, const uint8_t *q, uint32_t steps, part parts[TILE][HALVES])
+{
+    STEP_LOOP
+    for (const uint8_t *end = STEP_END(w + apart * steps); w != end; w = STEP_POINTER(w + apart)) {
+        vb both[HALVES];
+        for (uint32_t h = 0; h < HALVES; h++) both[h] = load_bytes(w + VECTOR * h);
+        for (uint32_t t = 0; t < TILE; t++) part_steps(parts[t], both, spread(q + 4 * t));
+        q = STEP_POINTER(q + 4 * CHORD_GROUP);
+    }
+}
+
 INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const group_at *x, float *out)
 {
     uint32_t steps = f.group / 4;
@@ -107,14 +119,7 @@ INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const grou
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = start_part(f, x->pairs + 4 * (CHORD_GROUP * b + t));
-            STEP_LOOP
-            for (uint32_t i = 0; i < steps; i++) {
-                uint32_t step = 8 * b + steps * g + i;
-                vb w[HALVES];
-                for (uint32_t h = 0; h < HALVES; h++) w[h] = load_bytes(u->weights + 64 * step + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++)
-                    part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
-            }
+            add_steps(u->weights + 64 * (8 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (8 * b + steps * g), steps, parts);
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
                     isum[t][h] = g == 0 ? part_total(parts[t][h]) : isum[t][h] + part_total(parts[t][h]);
@@ -135,15 +140,7 @@ INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at 
                 for (uint32_t h = 0; h < HALVES; h++)
                     parts[t][h] =
                         plane == 0 ? part_zero() : part_start(spread(x->pairs + 4 * (CHORD_GROUP * b + t)), 0);
-            STEP_LOOP
-            for (uint32_t i = 0; i < 8; i++) {
-                uint32_t step = 8 * b + i;
-                vb w[HALVES];
-                for (uint32_t h = 0; h < HALVES; h++)
-                    w[h] = load_bytes(u->weights + 64 * (2 * step + plane) + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++)
-                    part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
-            }
+            add_steps(u->weights + 64 * (16 * b + plane), 128, x->q + 4 * CHORD_GROUP * 8 * b, 8, parts);
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
                     isum[t][h] = plane == 0 ? part_total(parts[t][h]) : isum[t][h] + 16 * part_total(parts[t][h]);
@@ -195,14 +192,7 @@ INLINE void multiply_256(traits f, const unpacked *u, uint32_t blocks, const gro
                 for (uint32_t h = 0; h < HALVES; h++)
                     parts[t][h] =
                         start_part(f, x->pairs + 4 * (CHORD_GROUP * (16 * b + g) + t)); /* offsets: groups of 16 */
-            STEP_LOOP
-            for (uint32_t i = 0; i < steps; i++) {
-                uint32_t step = 64 * b + steps * g + i;
-                vb w[HALVES];
-                for (uint32_t h = 0; h < HALVES; h++) w[h] = load_bytes(u->weights + 64 * step + VECTOR * h);
-                for (uint32_t t = 0; t < TILE; t++)
-                    part_steps(parts[t], w, spread(x->q + 4 * (CHORD_GROUP * step + t)));
-            }
+            add_steps(u->weights + 64 * (64 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (64 * b + steps * g), steps, parts);
             for (uint32_t h = 0; h < HALVES; h++) {
                 vb scale = load_bytes(u->scales + 64 * (groups * b + g) + VECTOR * h);
                 for (uint32_t t = 0; t < TILE; t++) isum[t][h] += part_scaled(parts[t][h], scale);

@@ -55,7 +55,9 @@ nn_errno nn_set_metadata(const nn_call *call, nn_context *c, const char *json, s
     nn_options changed = c->options;
     nn_errno code = nn_options_read(call, json, len, &changed);
     if (code == NN_SUCCESS) code = nn_model_adapt(call, c, &changed);
+    chord_mutex_lock(&call->nn->mutex); /* others look at what we wish when the model opens */
     if (code == NN_SUCCESS) c->options = changed;
+    chord_mutex_unlock(&call->nn->mutex);
     return code;
 }
 

@@ -123,7 +123,8 @@ EXPORT("bench_tokens") uint32_t bench_tokens(uint32_t tokens)
 
 static void dot(uint32_t copies, bool packed)
 {
-    chord_rows w = {bench.type, bench.weights, bench.n, bench.rows * copies, packed && chord_rows_packs(bench.type, bench.cpu)};
+    chord_rows w = {.type = bench.type, .data = bench.weights, .n = bench.n, .rows = bench.rows * copies};
+    w.packed = packed && chord_rows_packs(bench.type, bench.cpu);
     chord_rows_dot(&w, &bench.acts, bench.out, bench.rows * copies, bench.scratch, bench.cpu);
 }
 

@@ -5,14 +5,18 @@ import { readFileSync } from "node:fs";
 const [path, wanted = "all", columns = "2048", coldMib = "256"] = process.argv.slice(2);
 const READ_COLD = 0, HOT = 1, COLD = 2, COLD_FILE = 3, PACK = 4, ACTIVATIONS = 5;
 const module = new WebAssembly.Module(readFileSync(path));
-const env = { chord_clock_ns: () => process.hrtime.bigint() };
-for (const i of WebAssembly.Module.imports(module))
-  if (i.kind === "memory") env.memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
-const e = new WebAssembly.Instance(module, { env }).exports;
-const memory = env.memory ?? e.memory;
+const imports = {}; // the host's words, none of which the kernels need
+let imported = null;
+for (const i of WebAssembly.Module.imports(module)) {
+  imports[i.module] ??= {};
+  if (i.kind === "memory") imports[i.module][i.name] = imported = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
+  else imports[i.module][i.name] = i.name.includes("clock") ? () => process.hrtime.bigint() : () => 0;
+}
+const e = new WebAssembly.Instance(module, imports).exports;
+const memory = imported ?? e.memory;
 
-function name(index) {
-  const p = Number(e.bench_name(index));
+function name(index, of = e.bench_name) {
+  const p = Number(of(index));
   if (p === 0) return null;
   const bytes = new Uint8Array(memory.buffer, p, 32);
   return new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0)));
@@ -42,4 +46,14 @@ for (let index = 0, format; (format = name(index)) !== null; index++) {
   console.log(`${format.padEnd(5)} n=${columns} read ${gb(READ_COLD, 1, 3)} | gemv hot ${gb(HOT, 1, 20)} cold ${gb(COLD, 1, 3)} ` +
     `x4 ${gb(COLD, 4, 2)} file ${gb(COLD_FILE, 1, 2)} | gemm512 ${gop(512)} gemm32 ${gop(32)} | ` +
     `pack ${gb(PACK, 1, 5)} act ${gb(ACTIVATIONS, 1, 20)}`);
+}
+
+for (let index = 0, what; wanted === "all" && (what = name(index, e.bench_operation)) !== null; index++) {
+  let best = 0;
+  for (let k = 0; k < 30; k++) {
+    const start = process.hrtime.bigint();
+    const values = Number(e.bench_operate(index));
+    best = Math.max(best, values / Number(process.hrtime.bigint() - start));
+  }
+  console.log(`${what.padEnd(16)} ${best.toFixed(2)} G values/s`);
 }

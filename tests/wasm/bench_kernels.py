@@ -2,7 +2,7 @@
 """bench_kernels.py MODULE [FORMAT [COLUMNS [COLD_MIB]]]: bench_kernels.mjs under Wasmtime (pip install wasmtime).
 
 Environment: EPOCH=1 compiles with epoch interruption; NO_SPECTRE=1 without the mitigation of heap accesses (wasm64)."""
-import ctypes, os, sys, time
+import os, sys, time
 
 import wasmtime
 
@@ -11,7 +11,7 @@ READ_COLD, HOT, COLD, COLD_FILE, PACK, ACTIVATIONS = range(6)
 
 def instantiate(path):
     config = wasmtime.Config()
-    config.wasm_memory64 = config.wasm_relaxed_simd = config.wasm_threads = config.shared_memory = True
+    config.wasm_memory64 = config.wasm_relaxed_simd = config.wasm_threads = True
     config.epoch_interruption = "EPOCH" in os.environ
     if "NO_SPECTRE" in os.environ:
         config.cranelift_flag_set("enable_heap_access_spectre_mitigation", "false")
@@ -20,29 +20,19 @@ def instantiate(path):
     if "EPOCH" in os.environ:
         store.set_epoch_deadline(1 << 40)
     module = wasmtime.Module.from_file(engine, path)
-    imports, memory = [], None
-    for i in module.imports:  # the host's words, none of which the kernels need
-        if isinstance(i.type, wasmtime.MemoryType):
-            imports.append(memory := wasmtime.SharedMemory(engine, i.type))
-        else:
-            imports.append(wasmtime.Func(store, i.type, lambda *_, clock="clock" in i.name: time.perf_counter_ns() if clock else 0))
-    e = wasmtime.Instance(store, module, imports).exports(store)
-    return store, e, memory or e["memory"]
-
-
-def text(store, memory, p):
-    if isinstance(memory, wasmtime.SharedMemory):
-        return ctypes.string_at(ctypes.addressof(memory.data_ptr().contents) + p).decode()
-    return bytes(memory.read(store, p, p + 32)).split(b"\0")[0].decode()
+    # The host's words, none of which the kernels need.
+    imports = [wasmtime.Func(store, i.type, lambda *_, clock="clock" in i.name: time.perf_counter_ns() if clock else 0)
+               for i in module.imports]
+    return store, wasmtime.Instance(store, module, imports).exports(store)
 
 
 def main():
     path, wanted, columns, cold_mib = (sys.argv[1:] + ["all", "2048", "256"][len(sys.argv) - 2:])[:4]
-    store, e, memory = instantiate(path)
+    store, e = instantiate(path)
 
     def name(index, of="bench_name"):
         p = e[of](store, index)
-        return text(store, memory, p) if p else None
+        return bytes(e["memory"].read(store, p, p + 32)).split(b"\0")[0].decode() if p else None
 
     def rate(what, passes):
         """Bytes a second of this thread's time, best of at least `passes` passes, and at least a tenth of a second."""

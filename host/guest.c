@@ -11,6 +11,8 @@
 #define LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
 #define THREAD_BYTES (256 * 1024ull)   /* stack touched, instance and kernel structures */
 #define LIMIT_NS_NEVER 0
+#define TABLE_ELEMENTS_MAX 1000000
+#define TABLES_MAX 16
 
 chord_heap *host_guest_heap(chord_guest *guest) { return guest->heap; }
 const host_model *host_guest_model(chord_guest *guest) { return &guest->model; }
@@ -60,17 +62,41 @@ void guest_kill(chord_guest *guest, const char *why)
     pthread_mutex_unlock(&guest->lock);
 }
 
+/* Only an interruptible guest is ended for more than its death: others were promised to end by themselves. */
+const char *guest_must_end(chord_guest *guest)
+{
+    if (atomic_load_explicit(&guest->dying, memory_order_acquire)) return guest->death;
+    if (!guest->host->options.interruptible) return NULL;
+    uint64_t end_ns = atomic_load_explicit(&guest->call_end_ns, memory_order_relaxed);
+    if (end_ns != LIMIT_NS_NEVER && chord_clock_ns() > end_ns) atomic_store(&guest->over_time, true);
+    if (atomic_load(&guest->over_time)) return "the call took longer than its time limit";
+    return atomic_load(&guest->cancelled) ? "the guest was cancelled" : NULL;
+}
+
+/* Linear memory that is shared grows without asking, to the maximum it was given; with banks beside it that may be more than the budget. What counts is
+ * what the process really has in memory. */
+static void check_budget(chord_guest *guest)
+{
+    char why[CHORD_TRAP_BYTES];
+    uint64_t linear = guest->linear_charged ? 0 : guest_linear_bytes(guest);
+    if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap)) return;
+    uint64_t bytes = chord_process_bytes();
+    if (bytes <= guest->budget_bytes) return;
+    chord_format(why, sizeof why, "the process has %.1f MiB in memory, its budget is %.1f MiB: the guest, with %.1f MiB of its own and %.1f MiB in banks, is ended",
+                 (double)bytes / (double)CHORD_MIB, (double)guest->budget_bytes / (double)CHORD_MIB, (double)guest_linear_bytes(guest) / (double)CHORD_MIB,
+                 (double)atomic_load(&guest->bank_bytes) / (double)CHORD_MIB);
+    guest_kill(guest, why);
+}
+
 /* Called in the guest's loops when the epoch has moved. */
 static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta, wasmtime_update_deadline_kind_t *kind)
 {
     guest_instance *instance = ud;
     chord_guest *guest = instance->guest;
-    uint64_t end_ns = atomic_load(&guest->call_end_ns);
     (void)context;
-    if (end_ns != LIMIT_NS_NEVER && chord_clock_ns() > end_ns) atomic_store(&guest->over_time, true);
-    if (atomic_load(&guest->dying)) return wasmtime_error_new(guest->death);
-    if (atomic_load(&guest->over_time)) return wasmtime_error_new("the call took longer than its time limit");
-    if (atomic_load(&guest->cancelled)) return wasmtime_error_new("the guest was cancelled");
+    check_budget(guest);
+    const char *why = guest_must_end(guest);
+    if (why != NULL) return wasmtime_error_new(why);
     *delta = 1;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     return NULL;
@@ -105,6 +131,11 @@ static chord_status instantiate(guest_instance *instance, chord_error *err)
     chord_guest *guest = instance->guest;
     wasm_trap_t *trap = NULL;
     wasmtime_extern_t item;
+    if (guest->far_module != NULL) {
+        CHORD_TRY(guest_far_instantiate(instance, err));
+        instance->has_instance = true;
+        return CHORD_OK;
+    }
     wasmtime_error_t *error = wasmtime_instance_pre_instantiate(guest->pre, instance->context, &instance->instance, &trap);
     if (error != NULL || trap != NULL) return host_fail_wasmtime(err, error, trap, guest->options.module);
     instance->has_instance = true;
@@ -124,7 +155,7 @@ chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord
     instance->guest = guest;
     instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
-    if (guest->shared == NULL) wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, -1, -1, -1, -1);
+    wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, TABLE_ELEMENTS_MAX, guest->far_module != NULL ? 2 : 1, TABLES_MAX, guest->own_memories);
     if (guest->host->options.interruptible) {
         wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
         wasmtime_context_set_epoch_deadline(instance->context, 1);
@@ -211,6 +242,7 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
     if (!guest->wants_memory64 && !guest->wants_nn) return CHORD_OK;
     if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max / 4, 256 * CHORD_MIB);
     CHORD_TRY(chord_heap_charge(guest->heap, guest->linear_bytes_max, "the guest's own memory", err));
+    guest->linear_charged = true;
     if (guest->wants_memory64) {
         if (guest->model.count == 0) return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
         CHORD_TRY(memory64_open(guest->heap, &guest->model, &o->memory64, &guest->memory64, err));
@@ -221,6 +253,21 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
     return wasi_nn_open(guest->heap, guest->runtime, o->preloads, o->preload_count, &guest->nn, err);
 }
 
+static void start_clock(chord_guest *guest)
+{
+    if (guest->options.call_ns_max != 0) atomic_store(&guest->call_end_ns, chord_clock_ns() + guest->options.call_ns_max);
+}
+
+/* A module's start function is a call like others. */
+static chord_status open_main(chord_guest *guest, chord_error *err)
+{
+    start_clock(guest);
+    chord_status status = guest_instance_open(guest, &guest->main, err);
+    atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
+    if (!atomic_load(&guest->over_time)) return status;
+    return chord_fail(err, CHORD_CANCELLED, "%s took longer to start than the %.3f s it was given", guest->options.module, (double)guest->options.call_ns_max / 1e9);
+}
+
 static chord_status open_parts(chord_guest *guest, chord_error *err)
 {
     CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
@@ -228,7 +275,7 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
     CHORD_TRY(open_services(guest, err));
-    CHORD_TRY(guest_instance_open(guest, &guest->main, err));
+    CHORD_TRY(open_main(guest, err));
     if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
     guest_measure(guest);
     return CHORD_OK;
@@ -268,9 +315,10 @@ void chord_guest_close(chord_guest *guest)
     memory64_close(guest->memory64);
     wasi_nn_close(guest->nn);
     chord_runtime_close(guest->runtime);
-    if ((guest->memory64 != NULL || guest->nn != NULL || guest->runtime != NULL)) chord_heap_discharge(guest->heap, guest->linear_bytes_max);
+    if (guest->linear_charged) chord_heap_discharge(guest->heap, guest->linear_bytes_max);
     close_model(guest);
     if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
+    guest_far_close(guest);
     if (guest->pre != NULL) wasmtime_instance_pre_delete(guest->pre);
     if (guest->linker != NULL) wasmtime_linker_delete(guest->linker);
     if (guest->module != NULL) wasmtime_module_delete(guest->module);
@@ -335,13 +383,12 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
     return chord_fail(err, ended ? CHORD_CANCELLED : CHORD_CORRUPT, "%s", why);
 }
 
-chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
+static chord_status call_export(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
 {
     guest_instance *main = guest->main;
     wasmtime_func_t func;
     wasmtime_val_raw_t raw[16];
     wasm_trap_t *trap = NULL;
-    if (result != NULL) *result = 0;
     if (atomic_load(&guest->dying)) return chord_fail(err, CHORD_CORRUPT, "the guest has ended: %s", guest->death);
     if (!find_function(main, name, &func)) return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
     if (count > CHORD_COUNT(raw)) return chord_fail(err, CHORD_INVALID, "%s: %zu arguments are too many", name, count);
@@ -351,7 +398,7 @@ chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64
     chord_status status = put_args(type, args, count, raw, name, err);
     wasm_functype_delete(type);
     if (status != CHORD_OK) return status;
-    if (guest->options.call_ns_max != 0) atomic_store(&guest->call_end_ns, chord_clock_ns() + guest->options.call_ns_max);
+    start_clock(guest);
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
@@ -359,6 +406,15 @@ chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64
     if (error != NULL || trap != NULL) return explain(guest, error, trap, name, result, err);
     if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
     return v1_windows_check(guest, err);
+}
+
+chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
+{
+    if (result != NULL) *result = 0;
+    if (atomic_exchange(&guest->calling, true)) return chord_fail(err, CHORD_INVALID, "%s: the guest is in another call", name);
+    chord_status status = call_export(guest, name, args, count, result, err);
+    atomic_store(&guest->calling, false);
+    return status;
 }
 
 void *chord_guest_bytes(chord_guest *guest, uint64_t at, uint64_t bytes)
@@ -382,7 +438,7 @@ void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out)
     guest_measure(g);
     *out = (chord_guest_stats){
         .budget_bytes = chord_heap_ceiling_bytes(guest->heap),
-        .linear_bytes = guest_linear_bytes(guest), .linear_bytes_max = guest->linear_bytes_max, .bank_bytes = atomic_load(&g->bank_bytes),
+        .linear_bytes = guest_linear_bytes(guest), .linear_bytes_max = guest->linear_bytes_max, .bank_bytes = atomic_load(&g->bank_bytes_peak) + guest_far_bytes(g),
         .mapped_bytes = atomic_load(&g->mapped_bytes), .peak_bytes = atomic_load(&g->peak_bytes), .compile_ns = guest->compile_ns,
         .start_ns = first_ns != 0 ? first_ns - guest->opened_ns : 0, .bytes_read = atomic_load(&g->bytes_read), .reads = atomic_load(&g->reads),
         .rows_calls = atomic_load(&g->rows_calls)};

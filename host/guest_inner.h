@@ -12,6 +12,7 @@
 #define GUEST_THREADS_MAX 64u
 #define GUEST_FILE_WINDOWS_MAX 256u
 #define GUEST_BANKS_MAX 4096u
+#define GUEST_FAR_MEMORIES 3u
 
 struct chord_host {
     wasm_engine_t *engine;
@@ -52,12 +53,14 @@ typedef struct guest_thread {
 typedef struct guest_bank {
     chord_bank *bank;
     uint64_t bytes;
-    void *window; /* host address, NULL: parked */
+    void *window;    /* host address, NULL: parked */
+    uint32_t copies; /* under way */
 } guest_bank;
 
 typedef struct guest_window {
     void *base; /* host address; NULL: free */
     uint64_t bytes;
+    bool lost; /* a page could not be read: zeros stand there until the window is mapped anew */
 } guest_window;
 
 /* An import as it was bound for this module. */
@@ -81,7 +84,11 @@ struct chord_guest {
     wasmtime_instance_pre_t *pre;
     wasmtime_sharedmemory_t *shared; /* NULL: instances have their own */
     uint8_t *shared_base;
+    wasmtime_module_t *far_module; /* extra_memories: far.wat and its memories */
+    wasmtime_sharedmemory_t *far[GUEST_FAR_MEMORIES];
     uint64_t linear_bytes_max;
+    bool linear_charged;   /* it is part of what the heap counts */
+    uint32_t own_memories; /* that an instance makes for itself */
     bool wide; /* 64-bit addresses */
     bool wants_wasi, wants_memory64, wants_nn, wants_v1;
     guest_import *imports;
@@ -92,14 +99,15 @@ struct chord_guest {
     guest_bank *banks;
     uint32_t bank_count;
     guest_window windows[GUEST_FILE_WINDOWS_MAX];
+    bool lost_pages; /* the running call may have seen zeros in place of a file */
     memory64 *memory64;
     wasi_nn *nn;
 
-    _Atomic bool cancelled, dying, over_time;
+    _Atomic bool calling, cancelled, dying, over_time;
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns;  /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
-    _Atomic uint64_t first_import_ns, bank_bytes, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
+    _Atomic uint64_t first_import_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
     uint64_t compile_ns;
 };
 
@@ -115,11 +123,19 @@ chord_status guest_link(chord_guest *guest, chord_error *err);
 chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
 void guest_instance_close(guest_instance *instance);
 void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */
+/* Why the calling thread of the guest cannot go on (dead, over its time, cancelled); NULL: it can. */
+const char *guest_must_end(chord_guest *guest);
 uint64_t guest_linear_bytes(const chord_guest *guest);
 void guest_measure(chord_guest *guest);
 /* Where the instance's memory lies now. */
 void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes);
 static inline guest_instance *guest_instance_of(const wasmtime_context_t *context) { return wasmtime_context_get_data(context); }
+
+/* guest_far.c */
+chord_status guest_far_open(chord_guest *guest, chord_error *err);
+void guest_far_close(chord_guest *guest);
+uint64_t guest_far_bytes(const chord_guest *guest);
+chord_status guest_far_instantiate(guest_instance *instance, chord_error *err);
 
 /* guest_threads.c */
 extern const host_import guest_thread_imports[];
@@ -134,6 +150,10 @@ chord_status v1_windows_check(chord_guest *guest, chord_error *err); /* CHORD_IO
 
 /* A failing import: the sentence for error_text, and the code. */
 int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+/* A sentence that came from a guest, for a terminal: control characters become spaces. */
+void host_make_plain(char *text);
 guest_instance *host_instance_of(const host_call *call);
+/* Control characters become spaces: what a guest says may reach a terminal. */
+void host_make_plain(char *text);
 
 #endif

@@ -22,9 +22,16 @@ int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...
     return code;
 }
 
+void host_make_plain(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
+        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) c[0] = c[1] = ' ';
+        else if (*c < ' ' || *c == 127) *c = ' ';
+}
+
 static wasm_trap_t *trap_of(const char *sentence) { return wasmtime_trap_new(sentence, strlen(sentence)); }
 
-/* Budget and death are looked at here: every guest passes here sooner or later. */
+/* Death is looked at here: every guest passes here sooner or later. */
 static wasm_trap_t *before_call(chord_guest *guest)
 {
     uint64_t none = 0, now_ns;
@@ -115,6 +122,16 @@ static const host_import *find_import(chord_guest *guest, const wasm_name_t *mod
 
 /* ---- the module's imports -------------------------------------------------------------------------------------- */
 
+/* Names are the module's to choose: what would move a terminal's cursor leaves. */
+static chord_status fail_import(const chord_guest *guest, const wasm_importtype_t *type, const char *why, chord_error *err)
+{
+    const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
+    char text[200];
+    chord_format(text, sizeof text, "%.*s.%.*s", (int)chord_min_u64(module->size, 90), module->data, (int)chord_min_u64(name->size, 90), name->data);
+    host_make_plain(text);
+    return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %s, %s", guest->options.module, text, why);
+}
+
 static chord_status define_function(chord_guest *guest, const wasm_importtype_t *type, guest_import *slot, chord_error *err)
 {
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
@@ -123,9 +140,7 @@ static chord_status define_function(chord_guest *guest, const wasm_importtype_t 
         return CHORD_OK;
     }
     const host_import *import = find_import(guest, module, name);
-    if (import == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %.*s.%.*s, which this host does not offer", guest->options.module, (int)module->size,
-                          module->data, (int)name->size, name->data);
+    if (import == NULL) return fail_import(guest, type, "which this host does not offer", err);
     *slot = (guest_import){.import = import, .wide = guest->wide};
     wasm_functype_t *functype = type_of(import, guest->wide);
     wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(guest->linker, module->data, module->size, name->data, name->size, functype,
@@ -140,6 +155,7 @@ static chord_status define_memory(chord_guest *guest, const wasm_importtype_t *t
     const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(type));
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
     uint64_t most = 0, page = wasmtime_memorytype_page_size(memory), least = wasmtime_memorytype_minimum(memory);
+    if (guest->shared != NULL) return chord_fail(err, CHORD_UNSUPPORTED, "%s imports more than one memory", guest->options.module);
     if (!wasmtime_memorytype_isshared(memory) || !wasmtime_memorytype_maximum(memory, &most))
         return chord_fail(err, CHORD_UNSUPPORTED, "%s imports a memory that is not shared; this host gives only shared ones", guest->options.module);
     most = chord_min_u64(most, guest->linear_bytes_max / page);
@@ -162,37 +178,47 @@ static chord_status define_memory(chord_guest *guest, const wasm_importtype_t *t
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, "the shared memory");
 }
 
-static bool is_wide(const wasmtime_module_t *module, const wasm_importtype_vec_t *imports)
+/* Finds out how wide pointers are, and how many memories an instance may make for itself: its budget holds for one that grows by the store's limits, and
+ * a shared one does not ask them. */
+static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_vec_t *imports, chord_error *err)
 {
     wasm_exporttype_vec_t exports;
-    bool wide = false;
+    bool wide = false, imported = false, shared = false, own = false;
     for (size_t i = 0; i < imports->size; i++) {
         const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(imports->data[i]));
-        if (memory != NULL) wide = wide || wasmtime_memorytype_is64(memory);
+        if (memory == NULL) continue;
+        wide = wide || wasmtime_memorytype_is64(memory);
+        imported = true;
     }
-    wasmtime_module_exports(module, &exports);
+    wasmtime_module_exports(guest->module, &exports);
     for (size_t i = 0; i < exports.size; i++) {
         const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_exporttype_type(exports.data[i]));
-        if (memory != NULL && named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
+        if (memory == NULL) continue;
+        if (named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
+        if (wasmtime_memorytype_isshared(memory)) shared = true;
+        else own = true;
     }
     wasm_exporttype_vec_delete(&exports);
-    return wide;
+    guest->wide = wide;
+    guest->own_memories = own && !imported ? 1 : 0;
+    if (shared && !imported)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s makes a shared memory of its own; this host gives it one to import", guest->options.module);
+    return CHORD_OK;
 }
 
 static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *imports, chord_error *err)
 {
     for (size_t i = 0; i < imports->size; i++) {
         const wasm_importtype_t *type = imports->data[i];
-        const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
         switch (wasm_externtype_kind(wasm_importtype_type(type))) {
         case WASM_EXTERN_FUNC: CHORD_TRY(define_function(guest, type, &guest->imports[i], err)); break;
         case WASM_EXTERN_MEMORY: CHORD_TRY(define_memory(guest, type, err)); break;
         default:
-            return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %.*s.%.*s, which is neither a function nor a memory", guest->options.module,
-                              (int)module->size, module->data, (int)name->size, name->data);
+            return fail_import(guest, type, "which is neither a function nor a memory", err);
         }
     }
     wasmtime_error_t *error = guest->wants_wasi ? wasmtime_linker_define_wasi(guest->linker) : NULL;
+    if (error == NULL && guest->options.extra_memories) return guest_far_open(guest, err);
     if (error == NULL) error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, guest->options.module);
 }
@@ -201,10 +227,11 @@ chord_status guest_link(chord_guest *guest, chord_error *err)
 {
     wasm_importtype_vec_t imports;
     wasmtime_module_imports(guest->module, &imports);
-    guest->wide = is_wide(guest->module, &imports);
     guest->linker = wasmtime_linker_new(guest->host->engine);
     guest->imports = calloc(imports.size + 1, sizeof *guest->imports);
-    chord_status status = guest->imports != NULL ? define_all(guest, &imports, err) : chord_fail(err, CHORD_NO_MEMORY, "no memory for %zu imports", imports.size);
+    chord_status status = guest->imports != NULL ? CHORD_OK : chord_fail(err, CHORD_NO_MEMORY, "no memory for %zu imports", imports.size);
+    if (status == CHORD_OK) status = look_at_memories(guest, &imports, err);
+    if (status == CHORD_OK) status = define_all(guest, &imports, err);
     wasm_importtype_vec_delete(&imports);
     return status;
 }

@@ -14,10 +14,20 @@
 
 #define STACK_BYTES (2 * CHORD_MIB) /* wasm runs on it too (Wasmtime's limit is 512 KiB); what is not touched costs nothing */
 #define CHECK_NS 1000000            /* between two wakes of a dying guest's sleepers */
+#define SLEEP_NS 20000000           /* how long a thread of an interruptible guest sleeps, or one joins another, without looking whether it must end */
 
 static long futex(uint32_t *at, int what, uint32_t value, const struct timespec *timeout)
 {
     return syscall(SYS_futex, at, what | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+}
+
+static struct timespec in_ns(long ns)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += ns;
+    if (at.tv_nsec >= 1000000000) at.tv_sec++, at.tv_nsec -= 1000000000;
+    return at;
 }
 
 /* ---- a thread's life ------------------------------------------------------------------------------------------------ */
@@ -27,6 +37,7 @@ static long futex(uint32_t *at, int what, uint32_t value, const struct timespec 
 static void wake_main(chord_guest *guest)
 {
     struct timespec pause = {.tv_nsec = CHECK_NS};
+    if (guest->main == NULL) return;
     for (void *at; (at = atomic_load(&guest->main->waits_at)) != NULL; nanosleep(&pause, NULL)) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
 }
 
@@ -86,6 +97,8 @@ static int64_t start_thread(host_call *call, const uint64_t *a)
     guest_instance *instance;
     int32_t id = 0;
     if (guest->shared == NULL) return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads need a shared memory, imported");
+    if (!host_instance_of(call)->has_instance) /* each instance runs the start function on its parent's stack */
+        return host_fail(call, CHORD_HOST_INVALID, "the module's start function cannot start threads");
     pthread_mutex_lock(&guest->lock);
     for (; id < (int32_t)GUEST_THREADS_MAX && guest->threads[id].state != THREAD_NONE; id++) {}
     if (id < (int32_t)GUEST_THREADS_MAX) {
@@ -119,11 +132,21 @@ static int64_t join_thread(host_call *call, const uint64_t *a)
     if (ours) thread->state = THREAD_JOINING;
     pthread_mutex_unlock(&guest->lock);
     if (!ours) return host_fail(call, CHORD_HOST_INVALID, "thread %d is not one that can be joined", (int)(uint32_t)a[0]);
-    pthread_join(thread->id, NULL);
-    guest_instance_close(thread->instance);
+    const char *why = NULL;
+    struct timespec until;
+    int rc;
+    do {
+        until = in_ns(SLEEP_NS);
+        rc = pthread_timedjoin_np(thread->id, NULL, &until);
+    } while (rc == ETIMEDOUT && (why = guest_must_end(guest)) == NULL);
     pthread_mutex_lock(&guest->lock);
-    *thread = (guest_thread){0};
+    guest_instance *instance = thread->instance;
+    if (rc == 0) *thread = (guest_thread){0};
+    else thread->state = THREAD_RUNNING; /* guest_threads_stop joins it */
     pthread_mutex_unlock(&guest->lock);
+    if (why != NULL) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);
+    else if (rc != 0) return host_fail(call, CHORD_HOST_INVALID, "thread %d waits for this one (error %d)", (int)(uint32_t)a[0], rc);
+    else guest_instance_close(instance);
     return CHORD_HOST_OK;
 }
 
@@ -135,19 +158,31 @@ static int64_t limit_threads(host_call *call, const uint64_t *a)
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------------- */
 
-/* Gives a thread a word to sleep on until it changes; the guest's death ends the sleep, and the next import ends the thread. */
+/* Until woken, or *at is changed, or the timeout, or the guest must end. The errno, 0: woken. */
+static int sleep_at(chord_guest *guest, uint32_t *at, uint32_t expected, int64_t timeout_ns)
+{
+    bool looks = guest->host->options.interruptible;
+    while (guest_must_end(guest) == NULL) {
+        int64_t part_ns = looks && (timeout_ns < 0 || timeout_ns > SLEEP_NS) ? SLEEP_NS : timeout_ns;
+        struct timespec timeout = {.tv_sec = part_ns / 1000000000, .tv_nsec = part_ns % 1000000000};
+        if (futex(at, FUTEX_WAIT, expected, part_ns < 0 ? NULL : &timeout) == 0) return 0;
+        if (errno != ETIMEDOUT || part_ns == timeout_ns) return errno;
+        if (timeout_ns > 0) timeout_ns -= part_ns;
+    }
+    return 0;
+}
+
+/* Gives a thread a word to sleep on until it changes; the guest's end ends the sleep, and the thread. */
 static int64_t wait_for(host_call *call, const uint64_t *a)
 {
     guest_instance *instance = host_instance_of(call);
     uint32_t *at = host_bytes(call, a[0], 4);
-    int64_t timeout_ns = (int64_t)a[2];
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     if (at == NULL || a[0] % 4 != 0) return host_fail(call, CHORD_HOST_RANGE, "a word to wait at, at %" PRIu64 ", is not in memory", a[0]);
     atomic_store(&instance->waits_at, at);
-    long rc = atomic_load(&call->guest->dying) ? 0 : futex(at, FUTEX_WAIT, (uint32_t)a[1], timeout_ns < 0 ? NULL : &timeout);
-    int failure = rc == 0 ? 0 : errno;
+    int failure = sleep_at(call->guest, at, (uint32_t)a[1], (int64_t)a[2]);
     atomic_store(&instance->waits_at, NULL);
-    if (atomic_load(&call->guest->dying)) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", call->guest->death);
+    const char *why = guest_must_end(call->guest);
+    if (why != NULL) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);
     if (failure == ETIMEDOUT) return CHORD_HOST_WAKE_TIMEOUT;
     return failure == EAGAIN ? CHORD_HOST_WAKE_CHANGED : CHORD_HOST_WAKE_OK;
 }
@@ -163,30 +198,54 @@ static int64_t wake_at(host_call *call, const uint64_t *a)
 
 static void wake_sleepers(chord_guest *guest)
 {
+    pthread_mutex_lock(&guest->lock); /* a thread that joins another closes its instance */
     for (uint32_t i = 0; i < GUEST_THREADS_MAX; i++) {
         guest_instance *instance = guest->threads[i].state != THREAD_NONE ? guest->threads[i].instance : NULL;
         uint32_t *at = instance != NULL ? atomic_load(&instance->waits_at) : NULL;
         if (at != NULL) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
     }
+    pthread_mutex_unlock(&guest->lock);
     uint32_t *at = guest->main != NULL ? atomic_load(&guest->main->waits_at) : NULL;
     if (at != NULL) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
 }
 
+/* A thread to be joined. Those that others join become free, or are given back, by themselves: the others die too. */
+static guest_thread *take_thread(chord_guest *guest, bool *busy)
+{
+    guest_thread *found = NULL;
+    *busy = false;
+    pthread_mutex_lock(&guest->lock);
+    for (uint32_t i = 0; i < GUEST_THREADS_MAX && found == NULL; i++) {
+        if (guest->threads[i].state == THREAD_JOINING) *busy = true;
+        if (guest->threads[i].state == THREAD_RUNNING) found = &guest->threads[i];
+    }
+    if (found != NULL) found->state = THREAD_JOINING;
+    pthread_mutex_unlock(&guest->lock);
+    return found;
+}
+
 void guest_threads_stop(chord_guest *guest)
 {
-    struct timespec pause;
-    for (uint32_t i = 0; i < GUEST_THREADS_MAX; i++) {
-        guest_thread *thread = &guest->threads[i];
-        if (thread->state != THREAD_RUNNING) continue;
+    const struct timespec pause = {.tv_nsec = CHECK_NS};
+    bool busy = true;
+    while (true) {
+        guest_thread *thread = take_thread(guest, &busy);
+        if (thread == NULL && !busy) return;
+        struct timespec until;
         do { /* a sleeper may go to sleep just after it was woken */
             if (guest->host->options.interruptible) wasmtime_engine_increment_epoch(guest->host->engine);
             wake_sleepers(guest);
-            clock_gettime(CLOCK_REALTIME, &pause);
-            pause.tv_nsec += CHECK_NS;
-            if (pause.tv_nsec >= 1000000000) pause.tv_sec++, pause.tv_nsec -= 1000000000;
-        } while (pthread_timedjoin_np(thread->id, NULL, &pause) == ETIMEDOUT);
-        guest_instance_close(thread->instance);
+            until = in_ns(CHECK_NS);
+        } while (thread != NULL && pthread_timedjoin_np(thread->id, NULL, &until) != 0);
+        if (thread == NULL) {
+            nanosleep(&pause, NULL);
+            continue;
+        }
+        pthread_mutex_lock(&guest->lock);
+        guest_instance *instance = thread->instance;
         *thread = (guest_thread){0};
+        pthread_mutex_unlock(&guest->lock);
+        guest_instance_close(instance);
     }
 }
 

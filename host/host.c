@@ -22,10 +22,9 @@ chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_
     else wasm_trap_message(trap, &text);
     size_t len = text.size < 230 ? text.size : 230;
     while (len > 0 && (text.data[len - 1] == '\0' || text.data[len - 1] == '\n')) len--;
-    for (size_t i = 0; i < len; i++)
-        if (text.data[i] == '\n') text.data[i] = ' ';
     char sentence[256];
     chord_format(sentence, sizeof sentence, "%.*s", (int)len, text.data);
+    host_make_plain(sentence);
     wasm_byte_vec_delete(&text);
     if (error != NULL) wasmtime_error_delete(error);
     if (trap != NULL) wasm_trap_delete(trap);
@@ -43,6 +42,7 @@ static wasm_engine_t *make_engine(const chord_host_options *o)
     wasmtime_config_wasm_relaxed_simd_set(config, true);
     wasmtime_config_wasm_memory64_set(config, true);
     wasmtime_config_wasm_multi_memory_set(config, true);
+    wasmtime_config_memory_reservation_set(config, 16384 * CHORD_MIB); /* addresses only: a shared memory cannot move, so it grows no further than this */
     wasmtime_config_epoch_interruption_set(config, o->interruptible);
     /* Bounds are checked all the same; only the hardening against speculation goes. Memories of 32 bits have guard pages and no checks at all. */
     if (!o->hardened64) wasmtime_config_cranelift_flag_set(config, "enable_heap_access_spectre_mitigation", "false");

@@ -22,6 +22,7 @@ static const char HELP[] =
     "  --no-rows              the guest multiplies by itself; without this, by the host's kernels (the same results, sooner)\n"
     "  --no-banks             no memory beside the guest's own\n"
     "  --copy                 no mapped windows and no banks: everything is copied, as a portable host would\n"
+    "  --extra-memories       what exceeds the guest's memory lies in further memories of 4 GiB, copied panel by panel\n"
     "  --cpu NAME             the guest's kernels: relaxed-simd, simd128 or ref (with --no-rows)\n"
     "  --guest-memory SIZE    most linear memory of the guest (default: what --memory leaves)\n"
     "\n"
@@ -68,7 +69,7 @@ static bool flag(const char *arg)
 {
     const struct { const char *name; bool *to; } FLAGS[] = {
         {"--no-rows", &proxy_guest_options.no_rows},       {"--no-banks", &proxy_guest_options.no_banks},
-        {"--copy", &proxy_guest_options.copy},             {"--interruptible", &proxy_host_options.interruptible},
+        {"--copy", &proxy_guest_options.copy},             {"--extra-memories", &proxy_guest_options.extra_memories},             {"--interruptible", &proxy_host_options.interruptible},
         {"--hardened", &proxy_host_options.hardened64},    {"--preload", &proxy_guest_options.memory64.preload},
     };
     for (size_t i = 0; i < CLI_COUNT(FLAGS); i++)

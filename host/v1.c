@@ -29,8 +29,7 @@ static int64_t say(host_call *call, const uint64_t *a)
     if (text == NULL || o->on_log == NULL) return 0;
     memcpy(line, text, len);
     line[len] = '\0';
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 127) line[i] = ' ';
+    host_make_plain(line);
     o->on_log(o->ud, a[0] == CHORD_LOG_WARN ? CHORD_LOG_WARN : CHORD_LOG_INFO, line);
     return 0;
 }

@@ -117,41 +117,66 @@ static int64_t prefetch_file(host_call *call, const uint64_t *a)
 /* Memory that never moves: shared, or of 32 bits (Wasmtime reserves all of its addresses). */
 static bool memory_stays(const host_call *call) { return call->guest->shared != NULL || !call->guest->wide; }
 
-static guest_window *window_at(chord_guest *guest, const uint8_t *base, uint64_t bytes)
+static guest_window *window_at(chord_guest *guest, const uint8_t *base)
 {
-    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
-        guest_window *w = &guest->windows[i];
-        if (w->base != NULL && base < (uint8_t *)w->base + w->bytes && (uint8_t *)w->base < base + bytes) return w;
-    }
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++)
+        if (base != NULL && guest->windows[i].base == base) return &guest->windows[i];
     return NULL;
 }
 
-/* Zeroed memory again, not given to another file. Held: the lock. */
-static bool clear_window(chord_guest *guest, guest_window *window)
+/* Is a part of [base, base + bytes) seen through another window, of a file or of a bank? */
+static bool is_taken(const chord_guest *guest, const guest_window *but, const uint8_t *base, uint64_t bytes)
 {
-    chord_guard_remove(window->base);
-    bool good = mmap(window->base, window->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
-    atomic_fetch_sub(&guest->mapped_bytes, window->bytes);
-    window->base = NULL;
-    return good;
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
+        const guest_window *w = &guest->windows[i];
+        if (w != but && w->base != NULL && base < (uint8_t *)w->base + w->bytes && (uint8_t *)w->base < base + bytes) return true;
+    }
+    for (uint32_t i = 0; i < guest->bank_count; i++) {
+        const guest_bank *b = &guest->banks[i];
+        if (b->window != NULL && base < (uint8_t *)b->window + b->bytes && (uint8_t *)b->window < base + bytes) return true;
+    }
+    return false;
 }
 
+static bool note_lost(chord_guest *guest, guest_window *window)
+{
+    if (chord_guard_take_failed(window->base)) window->lost = true;
+    if (window->lost) guest->lost_pages = true;
+    return window->lost;
+}
+
+/* Zeroed memory again, not given to another file. The guard stays until the file has left: another thread may be reading. Held: the lock. */
+static bool clear_window(chord_guest *guest, guest_window *window)
+{
+    if (mmap(window->base, window->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return false;
+    (void)note_lost(guest, window);
+    chord_guard_remove(window->base);
+    atomic_fetch_sub(&guest->mapped_bytes, window->bytes);
+    *window = (guest_window){0};
+    return true;
+}
+
+/* A guest may name its window as the place for an answer, so the host must be able to write there: private pages, copied when written. The guard comes
+ * first; without it a file that shrinks would end the process. */
 static bool place_window(chord_guest *guest, guest_window *window, uint8_t *base, uint64_t bytes, int fd, uint64_t offset)
 {
-    if (mmap(base, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) return false;
+    if (!chord_guard_add(base, bytes)) return false;
+    if (mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) {
+        chord_guard_remove(base);
+        return false;
+    }
     *window = (guest_window){.base = base, .bytes = bytes};
     atomic_fetch_add(&guest->mapped_bytes, bytes);
-    if (chord_guard_add(base, bytes)) return true;
-    (void)clear_window(guest, window); /* without the guard a file that shrinks would end the process */
-    return false;
+    return true;
 }
 
 static int64_t map_locked(host_call *call, const uint64_t *a, uint8_t *base, int fd)
 {
     chord_guest *guest = call->guest;
     uint64_t first = chord_align_down(a[1], PAGE), bytes = chord_align_up(a[1] + a[2], PAGE) - first;
-    guest_window *window = window_at(guest, base, a[4]);
-    if (window != NULL && (window->base != base || window->bytes > a[4])) return host_fail(call, CHORD_HOST_INVALID, "the window overlaps another one");
+    guest_window *window = window_at(guest, base);
+    if ((window != NULL && window->bytes > a[4]) || is_taken(guest, window, base, a[4]))
+        return host_fail(call, CHORD_HOST_INVALID, "the window overlaps another one");
     if (window != NULL && !clear_window(guest, window)) return host_fail(call, CHORD_HOST_MEMORY, "the window cannot be cleared");
     for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX && window == NULL; i++)
         if (guest->windows[i].base == NULL) window = &guest->windows[i];
@@ -184,8 +209,8 @@ static int64_t unmap_file(host_call *call, const uint64_t *a)
     uint8_t *base = host_bytes(call, a[0], a[1]);
     if (base == NULL) return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
     pthread_mutex_lock(&call->guest->lock);
-    guest_window *window = window_at(call->guest, base, a[1]);
-    bool ours = window != NULL && window->base == base && window->bytes <= a[1];
+    guest_window *window = window_at(call->guest, base);
+    bool ours = window != NULL && window->bytes <= a[1];
     bool cleared = ours && clear_window(call->guest, window);
     pthread_mutex_unlock(&call->guest->lock);
     if (!ours) return host_fail(call, CHORD_HOST_INVALID, "no window begins at %" PRIu64, a[0]);
@@ -202,11 +227,11 @@ void v1_windows_close(chord_guest *guest)
 
 chord_status v1_windows_check(chord_guest *guest, chord_error *err)
 {
-    bool failed = false;
-    if (atomic_load_explicit(&guest->mapped_bytes, memory_order_relaxed) == 0) return CHORD_OK;
     pthread_mutex_lock(&guest->lock);
-    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++)
-        if (guest->windows[i].base != NULL && chord_guard_take_failed(guest->windows[i].base)) failed = true;
+    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX && atomic_load_explicit(&guest->mapped_bytes, memory_order_relaxed) != 0; i++)
+        if (guest->windows[i].base != NULL) (void)note_lost(guest, &guest->windows[i]);
+    bool failed = guest->lost_pages;
+    guest->lost_pages = false;
     pthread_mutex_unlock(&guest->lock);
     return failed ? chord_fail(err, CHORD_IO, "%s: a page of the mapped file could not be read; the call's results are void", guest->options.model)
                   : CHORD_OK;

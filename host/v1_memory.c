@@ -13,15 +13,14 @@ static int64_t window_skew(host_call *call, const uint64_t *a)
     return call->memory != NULL ? (int64_t)((HUGE_BYTES - (uintptr_t)call->memory % HUGE_BYTES) % HUGE_BYTES) : 0;
 }
 
-/* Banks need a memory that never moves and that no other guest gets later. */
-bool v1_banks_offered(const chord_guest *guest)
-{
-    return guest->shared != NULL && !guest->options.no_banks && !guest->options.copy;
-}
+bool v1_banks_offered(const chord_guest *guest) { return !guest->options.no_banks; }
+
+/* Windows need a memory that never moves and that no other guest gets later. */
+static bool windows_offered(const chord_guest *guest) { return guest->shared != NULL && !guest->options.copy; }
 
 static uint64_t left_bytes(const chord_guest *guest)
 {
-    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest), all = chord_heap_ceiling_bytes(guest->heap);
+    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest) + guest_far_bytes(guest), all = chord_heap_ceiling_bytes(guest->heap);
     return used < all ? all - used : 0;
 }
 
@@ -29,6 +28,13 @@ static int64_t bank_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
     return v1_banks_offered(call->guest) ? (int64_t)left_bytes(call->guest) : 0;
+}
+
+static int64_t bank_kind(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    if (!v1_banks_offered(call->guest)) return CHORD_HOST_BANKS_NONE;
+    return windows_offered(call->guest) ? CHORD_HOST_BANKS_WINDOWS : CHORD_HOST_BANKS_COPIES;
 }
 
 static int64_t open_locked(host_call *call, uint64_t bytes)
@@ -45,7 +51,8 @@ static int64_t open_locked(host_call *call, uint64_t bytes)
     guest->banks[id].bytes = bytes;
     guest->banks[id].window = NULL;
     if (id == guest->bank_count) guest->bank_count++;
-    atomic_fetch_add(&guest->bank_bytes, bytes);
+    uint64_t now = atomic_fetch_add(&guest->bank_bytes, bytes) + bytes;
+    if (now > atomic_load(&guest->bank_bytes_peak)) atomic_store(&guest->bank_bytes_peak, now);
     return id;
 }
 
@@ -91,6 +98,7 @@ static int64_t show_locked(host_call *call, guest_bank *bank, uint8_t *window)
 static int64_t bank_show(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
+    if (!windows_offered(guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not shown here, only read and written");
     pthread_mutex_lock(&guest->lock);
     guest_bank *bank = bank_of(guest, a[0]);
     uint8_t *window = bank != NULL ? host_bytes(call, a[1], bank->bytes) : NULL;
@@ -101,6 +109,51 @@ static int64_t bank_show(host_call *call, const uint64_t *a)
     else result = show_locked(call, bank, window);
     pthread_mutex_unlock(&guest->lock);
     return result;
+}
+
+/* A bank with a copy under way is not closed: `copies` counts them. */
+static guest_bank *begin_copy(host_call *call, const uint64_t *a, uint8_t **bytes, uint8_t **memory)
+{
+    chord_guest *guest = call->guest;
+    *memory = host_bytes(call, a[2], a[3]);
+    pthread_mutex_lock(&guest->lock);
+    guest_bank *bank = bank_of(guest, a[0]);
+    bool inside = bank != NULL && bank->window == NULL && *memory != NULL && a[1] <= bank->bytes && a[3] <= bank->bytes - a[1];
+    if (inside) {
+        bank->copies++;
+        *bytes = (uint8_t *)chord_bank_bytes(bank->bank) + a[1];
+    }
+    pthread_mutex_unlock(&guest->lock);
+    if (inside) return bank;
+    (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " of bank %d and %" PRIu64 " of memory: not open, shown in a window, or out of range", a[3],
+                    a[1], (int)(uint32_t)a[0], a[2]);
+    return NULL;
+}
+
+static int64_t end_copy(host_call *call, guest_bank *bank)
+{
+    pthread_mutex_lock(&call->guest->lock);
+    bank->copies--;
+    pthread_mutex_unlock(&call->guest->lock);
+    return CHORD_HOST_OK;
+}
+
+static int64_t bank_read(host_call *call, const uint64_t *a)
+{
+    uint8_t *bytes, *memory;
+    guest_bank *bank = begin_copy(call, a, &bytes, &memory);
+    if (bank == NULL) return CHORD_HOST_RANGE;
+    memcpy(memory, bytes, (size_t)a[3]);
+    return end_copy(call, bank);
+}
+
+static int64_t bank_write(host_call *call, const uint64_t *a)
+{
+    uint8_t *bytes, *memory;
+    guest_bank *bank = begin_copy(call, a, &bytes, &memory);
+    if (bank == NULL) return CHORD_HOST_RANGE;
+    memcpy(bytes, memory, (size_t)a[3]);
+    return end_copy(call, bank);
 }
 
 static void close_bank(chord_guest *guest, guest_bank *bank)
@@ -114,6 +167,7 @@ static int64_t bank_close(host_call *call, const uint64_t *a)
 {
     pthread_mutex_lock(&call->guest->lock);
     guest_bank *bank = bank_of(call->guest, a[0]);
+    if (bank != NULL && bank->copies != 0) bank = NULL;
     if (bank != NULL) close_bank(call->guest, bank);
     pthread_mutex_unlock(&call->guest->lock);
     return bank != NULL ? CHORD_HOST_OK : host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
@@ -130,5 +184,6 @@ void v1_banks_close(chord_guest *guest)
 
 const host_import v1_memory_imports[] = {
     {"window_skew", "", 'i', window_skew}, {"bank_limit", "", 'l', bank_limit}, {"bank_open", "p", 'i', bank_open},
+    {"bank_kind", "", 'i', bank_kind},     {"bank_read", "ippp", 'i', bank_read}, {"bank_write", "ippp", 'i', bank_write},
     {"bank_show", "ip", 'i', bank_show},   {"bank_close", "i", 'i', bank_close}, {NULL, NULL, 0, NULL},
 };

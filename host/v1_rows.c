@@ -6,6 +6,7 @@
 #define COLUMNS_MAX (1u << 24)
 #define ROWS_MAX (1u << 24)
 #define TOKENS_MAX (1u << 16)
+#define SLICE_STEPS (1ull << 28) /* multiplications between two looks whether the guest must end: some milliseconds */
 
 static int64_t rows_offered(host_call *call, const uint64_t *a)
 {
@@ -55,6 +56,23 @@ static void *scratch_of(host_call *call, uint32_t columns)
     return grown;
 }
 
+/* Whole panels at a time, so that a row's neighbours are the same and its result too. */
+static void dot_in_slices(host_call *call, const checked *to, uint64_t out_stride, void *scratch, uint64_t row_bytes)
+{
+    chord_rows slice = to->weights;
+    uint64_t steps = (uint64_t)slice.n * to->acts.tokens * CHORD_PANEL_ROWS;
+    uint32_t most = (uint32_t)chord_min_u64(chord_max_u64(SLICE_STEPS / steps, 1) * CHORD_PANEL_ROWS, ROWS_MAX);
+    for (uint32_t first = 0; first < to->weights.rows; first += slice.rows) {
+        slice.data = to->weights.data + first * row_bytes;
+        slice.rows = (uint32_t)chord_min_u64(most, to->weights.rows - first);
+        chord_rows_dot(&slice, &to->acts, to->out + first, out_stride, scratch, chord_cpu_features());
+        const char *why = first + slice.rows < to->weights.rows ? guest_must_end(call->guest) : NULL;
+        if (why == NULL) continue;
+        chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);
+        return;
+    }
+}
+
 static int64_t rows(host_call *call, const uint64_t *a)
 {
     chord_host_rows job;
@@ -72,7 +90,7 @@ static int64_t rows(host_call *call, const uint64_t *a)
     if (!find_all(call, &job, info, &to)) return host_fail(call, CHORD_HOST_RANGE, "weights, activations or results are not in memory, or not aligned");
     void *scratch = scratch_of(call, job.columns);
     if (scratch == NULL) return CHORD_HOST_MEMORY;
-    chord_rows_dot(&to.weights, &to.acts, to.out, job.out_stride, scratch, chord_cpu_features());
+    dot_in_slices(call, &to, job.out_stride, scratch, (uint64_t)(job.columns / info->block_elems) * info->block_bytes);
     atomic_fetch_add_explicit(&call->guest->rows_calls, 1, memory_order_relaxed);
     return CHORD_HOST_OK;
 }

@@ -57,6 +57,7 @@ typedef struct chord_guest_options {
     bool no_rows;              /* do not offer the host's kernels */
     bool no_banks;             /* do not offer banks */
     bool copy;                 /* no mapped windows: copies, as a portable host does */
+    bool extra_memories;       /* banks are further memories of the guest, up to 12 GiB, copied from by host/far.wat */
     chord_memory64_options memory64;
     const chord_nn_preload *preloads;
     size_t preload_count;
@@ -87,7 +88,7 @@ typedef struct chord_memory64_stats {
 } chord_memory64_stats;
 typedef struct chord_guest_stats {
     uint64_t budget_bytes;                           /* what the guest itself may use of the process's budget */
-    uint64_t linear_bytes, linear_bytes_max, bank_bytes, mapped_bytes; /* linear memory as it is, as it may become; banks; file windows */
+    uint64_t linear_bytes, linear_bytes_max, bank_bytes, mapped_bytes; /* linear memory as it is, as it may become; most banks; file windows */
     uint64_t peak_bytes;                             /* of the process */
     uint64_t start_ns;                               /* from chord_guest_open to the first import answered */
     uint64_t compile_ns;                             /* 0: the module came from the cache */

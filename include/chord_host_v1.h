@@ -52,8 +52,11 @@ typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord
     X(tensor_at, "ilp", 'i')                                                                                           \
     X(window_skew, "", 'i')                                                                                            \
     X(bank_limit, "", 'l')                                                                                             \
+    X(bank_kind, "", 'i')                                                                                              \
     X(bank_open, "p", 'i')                                                                                             \
     X(bank_show, "ip", 'i')                                                                                            \
+    X(bank_read, "ippp", 'i')                                                                                          \
+    X(bank_write, "ippp", 'i')                                                                                         \
     X(bank_close, "i", 'i')                                                                                            \
     X(thread_limit, "", 'i')                                                                                           \
     X(thread_start, "p", 'i')                                                                                          \
@@ -90,6 +93,9 @@ typedef struct chord_host_progress {
     uint32_t reserved;
 } chord_host_progress;
 
+#define CHORD_HOST_BANKS_NONE 0
+#define CHORD_HOST_BANKS_WINDOWS 1
+#define CHORD_HOST_BANKS_COPIES 2
 #define CHORD_HOST_WAKE_OK 0
 #define CHORD_HOST_WAKE_CHANGED 1 /* *at was not `expected` */
 #define CHORD_HOST_WAKE_TIMEOUT 2
@@ -122,12 +128,16 @@ CHORD_HOST_IMPORT(file_unmap) int32_t chord_host_file_unmap(void *window, size_t
 CHORD_HOST_IMPORT(tensor_count) int64_t chord_host_tensor_count(int32_t file);
 CHORD_HOST_IMPORT(tensor_at) int32_t chord_host_tensor_at(int32_t file, uint64_t index, chord_host_tensor *out);
 
-/* Banks: memory of the host, more than a guest's addresses reach, zeroed when opened. A bank is seen in one window at a time; what is written there
- * stays when another bank takes its place. window_skew: a window is quickest at addresses that are this, modulo 2 MiB. */
+/* Banks: memory of the host, more than a guest's addresses reach, zeroed when opened. bank_kind says how they are used: through windows (a bank is seen in
+ * one at a time; what is written there stays when another bank takes its place), or by copies in and out, which a host without windows can offer too, and
+ * a module with several memories (host/far.wat). window_skew: a window is quickest at addresses that are this, modulo 2 MiB. */
 CHORD_HOST_IMPORT(window_skew) int32_t chord_host_window_skew(void);
 CHORD_HOST_IMPORT(bank_limit) int64_t chord_host_bank_limit(void); /* bytes the budget has for banks; 0: no banks */
+CHORD_HOST_IMPORT(bank_kind) int32_t chord_host_bank_kind(void);
 CHORD_HOST_IMPORT(bank_open) int32_t chord_host_bank_open(size_t bytes); /* a multiple of 64 KiB */
 CHORD_HOST_IMPORT(bank_show) int32_t chord_host_bank_show(int32_t bank, void *window); /* the bank that was there leaves */
+CHORD_HOST_IMPORT(bank_read) int32_t chord_host_bank_read(int32_t bank, size_t at, void *to, size_t len);
+CHORD_HOST_IMPORT(bank_write) int32_t chord_host_bank_write(int32_t bank, size_t at, const void *from, size_t len);
 CHORD_HOST_IMPORT(bank_close) int32_t chord_host_bank_close(int32_t bank);
 
 /* Threads: the host calls the export chord_thread_main(start) of another instance over the same memory. */

@@ -18,7 +18,7 @@ struct chord_bank {
     void *window; /* NULL: parked */
 };
 
-bool chord_bank_offered(void) { return true; }
+chord_bank_kind chord_bank_offered(void) { return CHORD_BANK_WINDOWS; }
 uint64_t chord_bank_window_skew(void) { return 0; }
 
 chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err)
@@ -63,6 +63,18 @@ chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window,
 }
 
 void *chord_bank_bytes(chord_bank *bank) { return bank->window != NULL ? bank->window : bank->park; }
+
+void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len)
+{
+    CHORD_ASSERT(at <= bank->bytes && len <= bank->bytes - at);
+    memcpy(to, (const char *)chord_bank_bytes(bank) + at, len);
+}
+
+void chord_bank_write(chord_bank *bank, uint64_t at, const void *from, size_t len)
+{
+    CHORD_ASSERT(at <= bank->bytes && len <= bank->bytes - at);
+    memcpy((char *)chord_bank_bytes(bank) + at, from, len);
+}
 
 void chord_bank_close(chord_heap *heap, chord_bank *bank)
 {

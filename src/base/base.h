@@ -126,11 +126,15 @@ void chord_heap_discharge(chord_heap *heap, uint64_t bytes);
  * size, one at a time; what is written there stays when another bank takes its place. Windows are pages of the caller's (a region); quickest
  * when window address modulo 2 MiB is the skew. */
 typedef struct chord_bank chord_bank;
-bool chord_bank_offered(void);
+typedef enum chord_bank_kind { CHORD_BANK_NONE, CHORD_BANK_WINDOWS, CHORD_BANK_COPIES } chord_bank_kind;
+chord_bank_kind chord_bank_offered(void); /* copies: banks cannot be shown, only read and written */
 uint64_t chord_bank_window_skew(void);
 chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err);
 /* before: the bank that is in this window now, NULL: none. */
 chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window, chord_error *err);
+/* Copies; the range lies inside the bank. From any thread. */
+void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len);
+void chord_bank_write(chord_bank *bank, uint64_t at, const void *from, size_t len);
 void chord_bank_close(chord_heap *heap, chord_bank *bank); /* in a window: zeros remain there */
 #if defined(CHORD_FREESTANDING)
 /* What a host answered, as a failure of ours: its own sentence after `what`. */

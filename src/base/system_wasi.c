@@ -168,7 +168,7 @@ uint32_t chord_cpu_cores(void) { return 1; }
 
 /* ---- banks: all memory is linear memory -------------------------------------------------------- */
 
-bool chord_bank_offered(void) { return false; }
+chord_bank_kind chord_bank_offered(void) { return CHORD_BANK_NONE; }
 uint64_t chord_bank_window_skew(void) { return 0; }
 
 chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err)
@@ -184,6 +184,16 @@ chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window,
     (void)before;
     (void)window;
     return chord_fail(err, CHORD_UNSUPPORTED, "a WASI host has no banks to show");
+}
+
+void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len)
+{
+    (void)bank, (void)at, (void)to, (void)len;
+}
+
+void chord_bank_write(chord_bank *bank, uint64_t at, const void *from, size_t len)
+{
+    (void)bank, (void)at, (void)from, (void)len;
 }
 
 void chord_bank_close(chord_heap *heap, chord_bank *bank)

@@ -150,7 +150,11 @@ struct chord_bank {
     int32_t id;
 };
 
-bool chord_bank_offered(void) { return chord_host_bank_limit() > 0; }
+chord_bank_kind chord_bank_offered(void)
+{
+    return chord_host_bank_limit() > 0 ? (chord_bank_kind)chord_host_bank_kind() : CHORD_BANK_NONE;
+}
+
 uint64_t chord_bank_window_skew(void) { return (uint64_t)chord_host_window_skew(); }
 
 chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err)
@@ -180,6 +184,21 @@ chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window,
     return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "a bank");
 }
 
+/* These fail only when misused. */
+void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len)
+{
+    int32_t code = chord_host_bank_read(bank->id, (size_t)at, to, len);
+    CHORD_ASSERT(code == CHORD_HOST_OK);
+    (void)code;
+}
+
+void chord_bank_write(chord_bank *bank, uint64_t at, const void *from, size_t len)
+{
+    int32_t code = chord_host_bank_write(bank->id, (size_t)at, from, len);
+    CHORD_ASSERT(code == CHORD_HOST_OK);
+    (void)code;
+}
+
 void chord_bank_close(chord_heap *heap, chord_bank *bank)
 {
     if (bank == NULL) return;
@@ -196,5 +215,5 @@ uint64_t chord_process_code_bytes(void) { return 0; } /* the data segment counts
 uint64_t chord_memory_available_bytes(void)
 {
     uint64_t limit = chord_host_memory_limit(), reach = UINT64_C(1) << 32;
-    return sizeof(void *) == 4 && !chord_bank_offered() ? chord_min_u64(limit, reach) : limit;
+    return sizeof(void *) == 4 && chord_bank_offered() == CHORD_BANK_NONE ? chord_min_u64(limit, reach) : limit;
 }

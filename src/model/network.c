@@ -46,7 +46,7 @@ static uint64_t fixed_bytes(const chord_network_config *config, const chord_blue
 /* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small, and 4 GiB are no limit. */
 static uint64_t bank_bytes_for(uint64_t memory_bytes)
 {
-    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() ? BANK_BYTES : 0;
+    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() != CHORD_BANK_NONE ? BANK_BYTES : 0;
 }
 
 static chord_pager_config pager_config(const chord_network_config *config, const chord_blueprint *p, uint64_t memory_bytes,
@@ -57,7 +57,7 @@ static chord_pager_config pager_config(const chord_network_config *config, const
         .heap = config->heap, .shards = chord_gguf_shards_expected(config->gguf), .tiles = p->tiles,
         .tile_count = p->tile_count, .memory_bytes = memory_bytes, .hold_max = 2, .prefetch_tiles = o->prefetch_tiles,
         .no_prefetch = o->no_prefetch, .policy = o->policy, .mapped = mapped, .pack = !o->no_repack,
-        .bank_bytes = bank_bytes_for(memory_bytes),
+        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes)), .bank_copies = chord_bank_offered() == CHORD_BANK_COPIES,
     };
 }
 

@@ -11,7 +11,7 @@ static chord_status get(chord_pager *pager, uint64_t bytes, void *out, chord_err
     return CHORD_OK;
 }
 
-static bool is_banked(const chord_pager *pager) { return pager->layout.windows_bytes != 0; }
+static bool is_banked(const chord_pager *pager) { return pager->layout.banked; }
 
 static void place_slots(chord_pager *pager, const uint8_t *pins)
 {
@@ -292,20 +292,23 @@ static chord_status pin_slot(chord_pager *pager, uint32_t tile, chord_view *out,
 static chord_status pin_banked(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     const pager_place *place = &pager->places[tile];
-    uint8_t *own;
+    chord_view home;
     uint32_t at;
     CHORD_TRY(find_place(pager, tile, &at, err));
-    CHORD_TRY(pager_banked_show(pager, tile, &own, err));
+    CHORD_TRY(pager_banked_find(pager, tile, &home, err));
     if (place->kept) {
         pass_over(pager, at);
         go_to(pager, at + 1);
         pager->stats.hits++;
-        *out = (chord_view){.data = own, .packed = place->packed};
+        *out = home;
+        out->own = NULL;
         return CHORD_OK;
     }
     CHORD_TRY(pin_slot(pager, tile, out, err));
-    out->own = own;
-    out->wanted = true;
+    out->own = home.own;
+    out->bank = home.bank;
+    out->bank_at = home.bank_at;
+    out->wanted = home.own != NULL;
     return CHORD_OK;
 }
 

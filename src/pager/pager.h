@@ -41,6 +41,7 @@ typedef struct chord_pager_config {
     bool pack;                  /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
     uint64_t bank_bytes;        /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each
                                  * comes through the ring once, and its holder copies or packs it into the bank */
+    bool bank_copies;           /* banks are not shown but copied from: only packed tiles live there */
 } chord_pager_config;
 
 /* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is
@@ -69,6 +70,9 @@ typedef struct chord_view {
                           * NULL: it may not */
     bool packed;
     bool wanted;         /* own memory wants the tile in any case: copied where it cannot be packed */
+    chord_bank *bank;    /* of the copying kind: where the tile lies (data NULL), or where its packed rows may be written (data: where they may be
+                          * packed before); NULL: in none */
+    uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED after chord_pager_cancel. */

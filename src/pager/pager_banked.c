@@ -1,4 +1,5 @@
-/* pager_banked.c - pinned tiles in banks, for addresses that do not reach all the memory there is (a 32-bit guest with a 64-bit host).
+/* pager_banked.c - pinned tiles in banks, for addresses that do not reach all the memory there is (a 32-bit guest with a 64-bit host). Banks are shown
+ * in windows, or copied from, panel by panel, by whoever computes.
  *
  * Tiles lie in banks in the order a pass uses them, so a pass shows each bank once. A bank is shown in window (its number modulo PAGER_WINDOWS): a tile
  * that is still held stays in sight while its neighbour in the next bank is pinned. */
@@ -50,7 +51,7 @@ chord_status pager_banked_open(chord_pager *pager, const uint8_t *pins, chord_er
     uint32_t count = pager->bank_count;
     pager->bank_count = 0;
     CHORD_TRY(get(pager, (count + 1) * sizeof *pager->banks, &pager->banks, err));
-    CHORD_TRY(open_windows(pager, err));
+    if (pager->layout.windows_bytes != 0) CHORD_TRY(open_windows(pager, err));
     for (uint32_t i = 0; i < count; i++) {
         CHORD_TRY(chord_bank_open(pager->config.heap, pager->config.bank_bytes, &pager->banks[i], err));
         pager->bank_count = i + 1;
@@ -68,15 +69,19 @@ void pager_banked_close(chord_pager *pager)
 
 bool pager_banked_has(const chord_pager *pager, uint32_t tile) { return pager->places != NULL && pager->places[tile].kept; }
 
-chord_status pager_banked_show(chord_pager *pager, uint32_t tile, uint8_t **out, chord_error *err)
+chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     const pager_place *place = &pager->places[tile];
     uint32_t window = place->bank % PAGER_WINDOWS, before = pager->shown[window];
     uint8_t *at = pager->windows + window * pager->config.bank_bytes;
+    if (pager->windows == NULL) {
+        *out = (chord_view){.bank = pager->banks[place->bank], .bank_at = place->offset, .packed = place->packed};
+        return CHORD_OK;
+    }
     if (before != place->bank) {
         CHORD_TRY(chord_bank_show(pager->banks[place->bank], before != PAGER_NONE ? pager->banks[before] : NULL, at, err));
         pager->shown[window] = place->bank;
     }
-    *out = at + place->offset;
+    *out = (chord_view){.data = at + place->offset, .own = at + place->offset, .packed = place->packed};
     return CHORD_OK;
 }

@@ -51,7 +51,8 @@ typedef struct pager_place {
 typedef struct pager_layout {
     chord_pager_plan plan;
     uint64_t slot_bytes;    /* of a ring slot */
-    uint64_t windows_bytes; /* addresses for banks, with room to align them */
+    bool banked;
+    uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are copied */
 } pager_layout;
 
 struct chord_pager {
@@ -84,7 +85,7 @@ struct chord_pager {
     chord_bank **banks;
     uint32_t bank_count, shown[PAGER_WINDOWS]; /* bank in each window, PAGER_NONE: none */
     chord_region window_region;
-    uint8_t *windows;
+    uint8_t *windows; /* NULL: banks are copied */
 
     const uint8_t **maps; /* by shard; NULL when not mapped */
     pager_mapped_tile *mapped_tiles;
@@ -111,8 +112,8 @@ void pager_slot_unexpect(chord_pager *pager, pager_slot *slot);
 chord_status pager_banked_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
 void pager_banked_close(chord_pager *pager);
 bool pager_banked_has(const chord_pager *pager, uint32_t tile); /* the tile was kept: no read is needed */
-/* The tile's place in its bank, which is brought into a window. */
-chord_status pager_banked_show(chord_pager *pager, uint32_t tile, uint8_t **out, chord_error *err);
+/* The tile's place in its bank, which is brought into a window where banks are shown. */
+chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
 
 /* pager_readers.c */
 chord_status pager_readers_start(chord_pager *pager, chord_error *err);

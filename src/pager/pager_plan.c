@@ -83,7 +83,8 @@ static void lay_out_plan(const chord_pager_config *config, const sums *all, uint
 static void lay_out_banked(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)
 {
     chord_pager_plan *plan = &out->plan;
-    out->windows_bytes = PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB;
+    out->banked = true;
+    out->windows_bytes = config->bank_copies ? 0 : PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB;
     plan->ring_slots = ring_slots(config, all->largest);
     plan->ring_bytes = plan->ring_slots * all->largest;
     uint64_t other = plan->ring_bytes + out->windows_bytes, left = config->memory_bytes > other ? config->memory_bytes - other : 0;

@@ -72,6 +72,7 @@ typedef struct walk {
     const chord_rows *w;
     const chord_acts *x;
     const uint8_t *panel; /* first row of the sixteen */
+    uint64_t bank_at;     /* the same in the bank */
     uint32_t rows;        /* of the panel that exist */
     bool packed;
     float *acc;
@@ -89,14 +90,16 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 {
     const chord_type_info *info = chord_type_get((uint32_t)at->w->type);
     uint32_t blocks = at->w->n / info->block_elems, chunk = CHORD_CHUNK / info->block_elems;
-    bool few = at->x->tokens <= CHORD_FEW;
+    bool few = at->x->tokens <= CHORD_FEW, far = at->w->data == NULL;
     chord_panel_job job = {.x = at->x, .first_token = first, .tokens = tokens, .acc = at->acc, .scratch = at->unpacked};
     memset(at->acc, 0, chord_align_up(tokens, CHORD_GROUP) * 16 * sizeof(float));
-    if (few && at->packed) chunk = blocks;
+    if (few && at->packed && !far) chunk = blocks;
     for (uint32_t b = 0; b < blocks; b += chunk) {
         job.first_block = b;
         job.blocks = (uint32_t)chord_min_u64(chunk, blocks - b);
-        job.panel = at->panel + (uint64_t)b * 16 * info->block_bytes;
+        uint64_t skip = (uint64_t)b * 16 * info->block_bytes;
+        if (far) chord_bank_read(at->w->bank, at->bank_at + skip, at->slice, 16ull * job.blocks * info->block_bytes);
+        job.panel = far ? at->slice : at->panel + skip;
         job.ahead = job.panel + (at->packed ? PREFETCH : 16ull * blocks * info->block_bytes);
         if (!at->packed) {
             chord_pack_slice(at->w->type, at->panel, (uint64_t)blocks * info->block_bytes, at->rows, b, job.blocks,
@@ -115,7 +118,8 @@ static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, co
     walk at = {.kernel = kernel, .w = w, .x = x, .acc = (float *)(void *)scratch, .slice = scratch + SCRATCH_ACC,
                .unpacked = scratch + SCRATCH_ACC + SCRATCH_SLICE};
     for (uint32_t r = 0; r < w->rows; r += CHORD_PANEL_ROWS) {
-        at.panel = w->data + r * row_bytes;
+        at.panel = w->data == NULL ? NULL : w->data + r * row_bytes;
+        at.bank_at = w->bank_at + r * row_bytes;
         at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);
         at.packed = w->packed && at.rows == CHORD_PANEL_ROWS;
         for (uint32_t first = 0; first < x->tokens; first += CHORD_TOKENS_AT_ONCE) {
@@ -172,7 +176,7 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
 {
     const chord_panel_kernel *panel = panel_kernel(w->type, cpu);
     const chord_float_kernel *rows = float_kernel(w->type, cpu);
-    if ((cpu & CHORD_CPU_HOST_ROWS) != 0 && dot_on_host(w, x, out, out_stride)) return;
+    if (w->data != NULL && (cpu & CHORD_CPU_HOST_ROWS) != 0 && dot_on_host(w, x, out, out_stride)) return;
     if (panel != NULL) dot_panels(panel, w, x, out, out_stride, scratch);
     else if (rows != NULL) rows->rows(w->data, w->n, w->rows, x->x, x->tokens, out, out_stride);
     else dot_reference(w, x, out, out_stride, scratch);

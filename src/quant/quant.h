@@ -58,10 +58,12 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
  * 64-byte aligned. */
 typedef struct chord_rows {
     chord_type type;
-    const uint8_t *data; /* 2-byte aligned */
+    const uint8_t *data; /* 2-byte aligned; NULL: whole packed panels in `bank`, copied into scratch on their way */
     uint32_t n;          /* columns, whole blocks */
     uint32_t rows;
     bool packed;
+    chord_bank *bank;
+    uint64_t bank_at;
 } chord_rows;
 void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
                     uint32_t cpu);

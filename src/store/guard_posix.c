@@ -1,7 +1,7 @@
 /* guard_posix.c - SIGBUS in one of our file mappings becomes an I/O error of the call that met it.
  *
- * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on;
- * the pager asks before it trusts what was computed. Everything else goes to whoever handled SIGBUS before. The
+ * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on (writable:
+ * in a window of a guest the host itself may be writing); the pager asks before it trusts what was computed. Everything else goes to whoever handled SIGBUS before. The
  * list of mappings is the one piece of global state in the library: a signal handler is given nothing else. */
 #define _GNU_SOURCE
 #include "store/store_inner.h"
@@ -56,7 +56,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     mapping *ours = find(address);
     void *page = (void *)(address & ~(page_bytes - 1));
     /* mmap is a plain system call on every system we build for, so it may be made here. */
-    if (ours != NULL && mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
+    if (ours != NULL && mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
         atomic_store(&ours->failed, true);
     else pass_on(signal_number, info, context);
     errno = saved;

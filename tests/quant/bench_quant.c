@@ -57,7 +57,7 @@ typedef struct bench {
 
 static void dot(const bench *b)
 {
-    chord_rows w = {b->type, b->weights, b->n, b->rows, b->packed};
+    chord_rows w = {.type = b->type, .data = b->weights, .n = b->n, .rows = b->rows, .packed = b->packed};
     chord_rows_dot(&w, &b->acts, b->out, b->rows, b->scratch, b->cpu);
 }
 

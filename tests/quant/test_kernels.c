@@ -15,7 +15,7 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
     void *scratch = aligned(chord_rows_scratch_bytes(n));
     chord_act kind = chord_format_get(f->type)->act;
     prepared all = prepare(kind, x, n, tokens_max, tokens_max, CHORD_CPU_ANY);
-    chord_rows whole = {f->type, w, n, rows_max, false};
+    chord_rows whole = {.type = f->type, .data = w, .n = n, .rows = rows_max};
     chord_rows_dot(&whole, &all.acts, want, rows_max, scratch, CHORD_CPU_ANY);
     for (uint32_t c = 0; c < CHORD_COUNT(counts); c++) {
         prepared p = prepare(kind, x, n, counts[c], tokens_max, cpu);
@@ -25,7 +25,7 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
                 if (way != 0 && !chord_rows_packs(f->type, CHORD_CPU_AVX2)) continue;
                 if (way == 2) memcpy(packed, w, row_bytes * rows);
                 if (way != 0) chord_rows_pack(f->type, way == 1 ? w : packed, packed, n, rows, scratch);
-                chord_rows part = {f->type, way == 0 ? w : packed, n, rows, way != 0};
+                chord_rows part = {.type = f->type, .data = way == 0 ? w : packed, .n = n, .rows = rows, .packed = way != 0};
                 memset(got, 0xee, rows_max * tokens_max * 4);
                 chord_rows_dot(&part, &p.acts, got, rows_max, scratch, cpu);
                 bool equal = true;

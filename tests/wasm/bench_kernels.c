@@ -174,13 +174,16 @@ enum { WIDTH = 4096, HEAD_DIM = 128, REPEATS = 100 };
 static struct {
     float x[WIDTH], y[WIDTH];
     uint16_t halves[2][CHORD_KV_BLOCK * HEAD_DIM]; /* keys and values of a block */
+    float widened[2][CHORD_KV_BLOCK * HEAD_DIM];
     float partial[CHORD_TILE_ROWS][HEAD_DIM + 16];
     chord_compute compute;
 } operands __attribute__((aligned(64)));
 
-static void attend(uint32_t rows)
+static void attend(uint32_t rows, bool half)
 {
-    chord_attention_tile tile = {.rows = rows, .head_dim = HEAD_DIM, .k = operands.halves[0], .v = operands.halves[1], .half = true};
+    chord_attention_tile tile = {.rows = rows, .head_dim = HEAD_DIM, .half = half};
+    tile.k = half ? (const void *)operands.halves[0] : operands.widened[0];
+    tile.v = half ? (const void *)operands.halves[1] : operands.widened[1];
     for (uint32_t r = 0; r < rows; r++) {
         tile.q[r] = operands.x + r * HEAD_DIM;
         tile.high[r] = CHORD_KV_BLOCK;
@@ -191,9 +194,13 @@ static void attend(uint32_t rows)
     operands.compute.ops->attend(&tile);
 }
 
-static void attend_1(void) { attend(1); }
-static void attend_4(void) { attend(4); }
-static void attend_16(void) { attend(16); }
+static void attend_1(void) { attend(1, true); }
+static void attend_2(void) { attend(2, true); }
+static void attend_4(void) { attend(4, true); }
+static void attend_16(void) { attend(16, true); }
+static void attend_wide_2(void) { attend(2, false); }
+static void attend_wide_4(void) { attend(4, false); }
+static void attend_wide_16(void) { attend(16, false); }
 static void rmsnorm(void) { operands.compute.ops->rmsnorm(operands.y, operands.x, operands.x, WIDTH, 1e-6f); }
 static void silu(void) { operands.compute.ops->glu_mul(CHORD_GLU_SILU, operands.y, operands.x, WIDTH); }
 static void exponential(void) { operands.compute.ops->exp(operands.y, WIDTH); }
@@ -208,8 +215,12 @@ static const struct {
     uint64_t values;
 } operations[] = {
     {"attend 1 row", attend_1, 2 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 2 rows", attend_2, 4 * CHORD_KV_BLOCK * HEAD_DIM},
     {"attend 4 rows", attend_4, 8 * CHORD_KV_BLOCK * HEAD_DIM},
     {"attend 16 rows", attend_16, 32 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 2 f32", attend_wide_2, 4 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 4 f32", attend_wide_4, 8 * CHORD_KV_BLOCK * HEAD_DIM},
+    {"attend 16 f32", attend_wide_16, 32 * CHORD_KV_BLOCK * HEAD_DIM},
     {"rmsnorm", rmsnorm, WIDTH},
     {"silu", silu, WIDTH},
     {"exp", exponential, WIDTH},
@@ -230,6 +241,7 @@ EXPORT("bench_operate") uint64_t bench_operate(uint32_t index)
     chord_compute_init(&operands.compute, NULL, BENCH_CPU);
     for (uint32_t i = 0; i < WIDTH; i++) operands.x[i] = operands.y[i] = (float)(int32_t)(i % 251) * 0.01f - 1.0f;
     for (uint32_t i = 0; i < CHORD_COUNT(operands.halves[0]); i++) operands.halves[0][i] = operands.halves[1][i] = (uint16_t)(0x3000 + i % 997);
+    for (uint32_t i = 0; i < CHORD_COUNT(operands.widened[0]); i++) operands.widened[0][i] = operands.widened[1][i] = operands.x[i % WIDTH];
     for (uint32_t k = 0; k < REPEATS; k++) operations[index].run();
     return REPEATS * operations[index].values;
 }

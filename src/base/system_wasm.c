@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#define STACK_BYTES 262144u
+#define STACK_BYTES 196608u /* the runtime sets so much aside for each thread (THREAD_BYTES in src/api/runtime.c) */
 
 void chord_system_error_text(int os_errno, char *out, size_t cap) { chord_format(out, cap, "error %d", os_errno); }
 
@@ -98,6 +98,13 @@ __asm__(".globaltype __stack_pointer, " ADDRESS "\n"
 void chord_thread_body(chord_thread *thread);
 __attribute__((used)) void chord_thread_body(chord_thread *thread) { thread->run(thread->ud); }
 
+/* Stacks are not the heap's, as they are not on other hosts. */
+static void free_thread(chord_heap *heap, chord_thread *thread)
+{
+    if (thread->stack != NULL) chord_system_block_free(thread->stack, STACK_BYTES);
+    chord_free(heap, thread);
+}
+
 static chord_status start(chord_thread *thread, const char *name, chord_error *err)
 {
     thread->id = chord_fault_now() ? CHORD_HOST_MEMORY : chord_host_thread_start(thread);
@@ -114,8 +121,11 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
     *out = NULL;
     CHORD_TRY(chord_alloc(heap, sizeof(chord_thread), "thread", &p, err));
     chord_thread *thread = p;
-    chord_status status = chord_alloc(heap, STACK_BYTES, "a thread's stack", &thread->stack, err);
-    if (status == CHORD_OK) {
+    thread->stack = chord_system_block_get(STACK_BYTES);
+    chord_status status = CHORD_OK;
+    if (thread->stack == NULL) {
+        status = chord_fail(err, CHORD_NO_MEMORY, "a stack of %u bytes for thread '%s': there is no memory", STACK_BYTES, name);
+    } else {
         thread->stack_top = (uintptr_t)thread->stack + STACK_BYTES;
         thread->run = run;
         thread->ud = ud;
@@ -124,8 +134,7 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
     }
     if (status == CHORD_OK) return CHORD_OK;
     *out = NULL;
-    chord_free(heap, thread->stack);
-    chord_free(heap, thread);
+    free_thread(heap, thread);
     return status;
 }
 
@@ -133,8 +142,7 @@ void chord_thread_join(chord_heap *heap, chord_thread *thread)
 {
     if (thread == NULL) return;
     chord_host_thread_join(thread->id);
-    chord_free(heap, thread->stack);
-    chord_free(heap, thread);
+    free_thread(heap, thread);
 }
 
 uint32_t chord_cpu_cores(void)

@@ -26,6 +26,8 @@ static uintptr_t page_bytes;
 static struct sigaction previous;
 static _Atomic int install_state; /* 0: no, 1: being installed, 2: yes */
 
+static _Atomic uint32_t removals; /* how often a mapping left the list */
+
 static const uintptr_t reserved = 1; /* base of an entry that is being filled */
 
 static mapping *find(uintptr_t address)
@@ -49,6 +51,19 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
     }
 }
 
+/* A mapping may be taken away between the fault and its handler; then the access, made again, finds other memory there. A second fault at the same
+ * address with no mapping taken away meanwhile is not ours. */
+static bool may_have_left(uintptr_t address)
+{
+    static _Thread_local uintptr_t last_address;
+    static _Thread_local uint32_t last_removals;
+    uint32_t now = atomic_load(&removals);
+    bool again = address == last_address && now == last_removals;
+    last_address = address;
+    last_removals = now;
+    return now != 0 && !again;
+}
+
 static void on_bus_error(int signal_number, siginfo_t *info, void *context)
 {
     int saved = errno;
@@ -58,7 +73,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     /* mmap is a plain system call on every system we build for, so it may be made here. */
     if (ours != NULL && mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
         atomic_store(&ours->failed, true);
-    else pass_on(signal_number, info, context);
+    else if (ours != NULL || !may_have_left(address)) pass_on(signal_number, info, context);
     errno = saved;
 }
 
@@ -98,7 +113,9 @@ bool chord_guard_add(const void *base, uint64_t bytes)
 void chord_guard_remove(const void *base)
 {
     mapping *ours = find((uintptr_t)base);
-    if (ours != NULL) atomic_store(&ours->base, 0);
+    if (ours == NULL) return;
+    atomic_store(&ours->base, 0);
+    atomic_fetch_add(&removals, 1);
 }
 
 bool chord_guard_take_failed(const void *base)

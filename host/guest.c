@@ -363,7 +363,7 @@ static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, 
     return CHORD_OK;
 }
 
-/* What a call that did not return means. */
+/* What a call that did not return means, or one that did while another thread ended the guest. */
 static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name, uint64_t *result, chord_error *err)
 {
     int exit_code;
@@ -374,10 +374,14 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
         return CHORD_OK;
     }
     bool ended = atomic_load(&guest->cancelled) || atomic_load(&guest->over_time);
-    chord_error sentence;
-    (void)host_fail_wasmtime(&sentence, error, trap, name);
-    chord_format(why, sizeof why, "%s", sentence.text);
-    guest_kill(guest, why);
+    if (error != NULL || trap != NULL) {
+        chord_error sentence;
+        (void)host_fail_wasmtime(&sentence, error, trap, name);
+        chord_format(why, sizeof why, "%s", sentence.text);
+        guest_kill(guest, why);
+    } else {
+        chord_format(why, sizeof why, "%s: %s", name, guest->death);
+    }
     if (atomic_load(&guest->over_time))
         return chord_fail(err, CHORD_CANCELLED, "%s took longer than the %.3f s it was given", name, (double)guest->options.call_ns_max / 1e9);
     return chord_fail(err, ended ? CHORD_CANCELLED : CHORD_CORRUPT, "%s", why);
@@ -402,8 +406,8 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
-    if (error == NULL && trap == NULL) atomic_store(&guest->cancelled, false);
-    if (error != NULL || trap != NULL) return explain(guest, error, trap, name, result, err);
+    if (error != NULL || trap != NULL || atomic_load(&guest->dying)) return explain(guest, error, trap, name, result, err);
+    atomic_store(&guest->cancelled, false);
     if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
     return v1_windows_check(guest, err);
 }

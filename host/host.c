@@ -15,15 +15,28 @@
 #define MODULE_BYTES_MAX (256 * CHORD_MIB)
 _Static_assert(WASMTIME_VERSION_MAJOR == 50, "the C API changes with every version: headers and library are those of 50.0.1");
 
+/* Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what stands behind the last "Caused by:" is kept, in one line. */
+static void keep_cause(const char *text, size_t len, char *out, size_t cap)
+{
+    static const char MARK[] = "Caused by:";
+    size_t at = 0, n = 0;
+    for (size_t i = 0; i + sizeof MARK <= len; i++)
+        if (memcmp(text + i, MARK, sizeof MARK - 1) == 0) at = i + sizeof MARK - 1;
+    for (; at < len && text[at] != '\0' && n < cap - 1; at++) {
+        bool space = text[at] == ' ' || text[at] == '\n';
+        if (!space) out[n++] = text[at];
+        else if (n > 0 && out[n - 1] != ' ') out[n++] = ' ';
+    }
+    out[n] = '\0';
+}
+
 chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what)
 {
     wasm_byte_vec_t text = {0};
     if (error != NULL) wasmtime_error_message(error, &text);
     else wasm_trap_message(trap, &text);
-    size_t len = text.size < 230 ? text.size : 230;
-    while (len > 0 && (text.data[len - 1] == '\0' || text.data[len - 1] == '\n')) len--;
     char sentence[256];
-    chord_format(sentence, sizeof sentence, "%.*s", (int)len, text.data);
+    keep_cause(text.data, text.size, sentence, sizeof sentence);
     host_make_plain(sentence);
     wasm_byte_vec_delete(&text);
     if (error != NULL) wasmtime_error_delete(error);

@@ -25,8 +25,12 @@ versus: all ## the same question to llama.cpp and to us, in the same memory, sid
 bench: all ## the table of docs/PERFORMANCE.md, measured here
 	@scripts/performance $(BUILD)
 
-wasm: setup ## the core for wasm32 and wasm64
-	@scripts/build-wasm
+wasm: setup ## the WebAssembly modules, and the host in build/chord-wasm (fetches Wasmtime)
+	@scripts/get-wasmtime >/dev/null
+	@scripts/build $(BUILD)
+	@scripts/build-wasm $(BUILD)/wasm
+	@scripts/build-wasi $(BUILD)/wasm
+	@echo "try: $(BUILD)/chord wasm run $(BUILD)/wasm/chord-guest-wasm32.wasm models/smollm2.gguf -p \"Why is the sky blue?\""
 
 format: ## clang-format all our C
 	@clang-format-22 -i $$(git ls-files '*.c' '*.h' | grep -v unicode_tables)

@@ -201,6 +201,7 @@ static int call_program(chord_guest *guest, const host_args *a)
     for (int i = 0; a->invoke != NULL && i < a->word_count; i++) args[i] = strtoull(a->words[i], NULL, 0);
     const char *name = a->invoke != NULL ? a->invoke : "_start";
     chord_status status = chord_guest_call(guest, name, args, a->invoke != NULL ? (size_t)a->word_count : 0, &result, &err);
+    if (status == CHORD_CANCELLED && !cli_interrupted()) return cli_fail("%s", err.text); /* its time was over */
     if (status != CHORD_OK) return cli_fail_with(&err);
     if (a->invoke == NULL) return (int)(result & 0xff);
     printf("%lld\n", (long long)result);

@@ -1,12 +1,20 @@
-// run_guest.mjs GUEST MODEL PROMPT TOKENS [MEMORY_BYTES]: what `chord run --json` does, by a guest in Node: prompt in the model's chat
-// template, greedy tokens. Prints one JSON object.
+// run_guest.mjs GUEST MODEL PROMPT TOKENS [MEMORY_BYTES | least]: what `chord run --json` does, by a guest in Node: prompt in the model's
+// chat template, greedy tokens. Prints one JSON object. least: what the guest's plan says is the smallest, and 10 %.
 import { readFileSync } from "node:fs";
 import { C, Guest, Host, NodeFile, hex } from "./host.mjs";
 
-const [guestPath, modelPath, prompt, count, memoryBytes] = process.argv.slice(2);
+const [guestPath, modelPath, prompt, count, memory] = process.argv.slice(2);
+const module = readFileSync(guestPath);
 const host = new Host({ files: [new NodeFile(modelPath)], onLog: (level, line) => console.error(line) });
-const guest = new Guest(readFileSync(guestPath), host, memoryBytes ? { memoryBytes: Number(memoryBytes) } : {});
 
+function leastBytes() {
+  const guest = new Guest(module, host);
+  const { budget_bytes_min } = guest.modelPlan(guest.runtimeOpen(), { context_tokens: 64 });
+  return Math.ceil(Number(budget_bytes_min) * 1.1);
+}
+
+const bytes = memory === "least" ? leastBytes() : Number(memory ?? 2 ** 32);
+const guest = new Guest(module, host, { memoryBytes: bytes });
 const runtime = guest.runtimeOpen();
 const vocabulary = guest.modelOpen(runtime, { no_weights: 1 });
 const templated = guest.modelDescribe(vocabulary).has_chat_template !== 0;
@@ -15,7 +23,7 @@ const ids = guest.tokenize(vocabulary, text, templated ? C.TokenizeMode.SPECIAL 
 const model = guest.modelOpen(runtime, { context_tokens: ids.length + Number(count), vocabulary_of: vocabulary });
 const session = guest.sessionOpen(model);
 guest.sessionSync(session, ids);
-const made = guest.generate(session, { max_tokens: Number(count) });
+const made = guest.generate(session, { max_tokens: Number(count), ignore_end: 1 });
 const stats = guest.sessionStats(session);
 const perSecond = (tokens, ns) => (ns > 0n ? (Number(tokens) * 1e9) / Number(ns) : 0);
 console.log(JSON.stringify({

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""test_one_hash.py CHORD CHORD_WASM WASM_FOLDER: text, tokens and logits of real models are the same bits natively and in every guest.
+
+Natively at three budgets: everything in memory, half of the weights, the smallest that works (`plan --json`) and 10 %. Against that, of all
+model x budget x spelling x multiplication x threads, this subset:
+  smollm2  every spelling at every budget; own kernels and the host's rows; 1 and 2 threads: each pair of two of these at least once
+  gemma3   wasm32 with its own kernels and wasm64 with the host's rows at every budget, wasm32-simd128 at half
+  qwen     each spelling with its own kernels at one budget, which differs; the host's rows at half and at the smallest
+  Node     wasm32 in its own memory, of all models at half; smollm2 in memory and at the smallest
+  WASI     chord.wasm in Node, where it was built: smollm2 and gemma3 in memory, smollm2 at half
+Exit 77: skipped."""
+import json, os, pathlib, shutil, subprocess, sys, tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+MIB = 1 << 20
+PROMPT, TOKENS, CONTEXT = "Why is the sky blue?", "8", "64"
+chord, chord_wasm, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+# (spelling, own kernels, threads) for each budget.
+GUESTS = {
+    "smollm2": {"all": [("wasm32", True, 1), ("wasm32-simd128", True, 2), ("wasm64", False, 2), ("wasm32", False, 1)],
+                "half": [("wasm32", True, 2), ("wasm32-simd128", True, 1), ("wasm64", True, 2), ("wasm32-simd128", False, 2)],
+                "least": [("wasm32", False, 2), ("wasm32-simd128", True, 2), ("wasm64", True, 1)]},
+    "gemma3": {"all": [("wasm32", True, 2), ("wasm64", False, 2)],
+               "half": [("wasm32", True, 2), ("wasm64", False, 1), ("wasm32-simd128", True, 2)],
+               "least": [("wasm32", True, 2), ("wasm64", False, 2)]},
+    "qwen": {"all": [("wasm64", True, 2)],
+             "half": [("wasm32-simd128", True, 2), ("wasm64", False, 2)],
+             "least": [("wasm32", True, 2), ("wasm32", False, 1)]},
+}
+NODE = {"smollm2": ("all", "half", "least"), "gemma3": ("half",), "qwen": ("half",)}
+WASI = {"smollm2": ("all", "half"), "gemma3": ("all",)}
+home = tempfile.TemporaryDirectory(prefix="chord-one-hash-")
+environment = dict(os.environ, XDG_CACHE_HOME=f"{home.name}/cache")  # modules are compiled once, into a folder of the test's own
+failures, checks = [], 0
+
+
+def check(condition, sentence):
+    global checks
+    checks += 1
+    if not condition:
+        failures.append(sentence)
+        print("not true:", sentence, flush=True)
+
+
+def skip(sentence):
+    print("skipped:", sentence)
+    sys.exit(77)
+
+
+def ask(command, what):
+    """The JSON object it prints; None when it failed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment, timeout=300)
+    check(done.returncode == 0, f"{what}: exit {done.returncode}: {done.stderr[-500:]}")
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def least_bytes(program, model, threads):
+    plan = ask([*program, model, "--json", "-c", CONTEXT, "-t", threads], f"{program}")
+    return plan["budget_bytes_min"] * 11 // 10 if plan else 0
+
+
+class Model:
+    def __init__(self, name, path):
+        self.name, self.path, self.wanted = name, path, None
+        size = path.stat().st_size
+        self.budgets = {"all": 2 * size + 256 * MIB, "half": size // 2 + 24 * MIB}
+
+    def compare(self, what, budget, made):
+        """The same as the first, within its budget, and streaming where that is meant."""
+        what = f"{self.name}, {budget}, {what}"
+        if made is None:
+            return
+        result = [made[key] for key in ("text", "tokens", "prompt_tokens", "logits_hash")]
+        self.wanted = self.wanted or result
+        stats = made["stats"]
+        print(f"{what}: {made['logits_hash']}, {stats['peak_bytes'] / MIB:.1f} of {stats['budget_bytes'] / MIB:.1f} MiB, "
+              f"{stats['decode_tokens_per_second']:.1f} tokens/s", flush=True)
+        check(result == self.wanted, f"{what}: {result} is not {self.wanted}")
+        check(stats["peak_bytes"] <= stats["budget_bytes"], f"{what}: {stats['peak_bytes']} bytes of {stats['budget_bytes']}")
+        check((stats["streamed_bytes_per_pass"] > 0) == (budget != "all"), f"{what}: {stats['streamed_bytes_per_pass']} bytes stream")
+
+    def run(self, what, budget, program, plan, threads=2):
+        """program: the command up to the model. plan: the same for `plan`, which knows the smallest budget."""
+        memory = self.budgets.get(budget) or least_bytes(plan, self.path, threads)
+        words = ["-p", PROMPT, "-n", TOKENS, "--ignore-eos", "--json", "-t", threads, "--memory", memory]
+        self.compare(what, budget, ask([*program, self.path, *words], f"{self.name}, {budget}, {what}"))
+
+    def natively(self):
+        for budget in ("all", "half", "least"):
+            self.run("native", budget, [chord, "run"], [chord, "plan"])
+
+    def in_guests(self):
+        for budget, guests in GUESTS[self.name].items():
+            for spelling, own, threads in guests:
+                guest = [folder / f"chord-guest-{spelling}.wasm", *(["--no-rows"] if own else [])]
+                what = f"{spelling}, {'its own kernels' if own else 'rows of the host'}, {threads} threads"
+                self.run(what, budget, [chord_wasm, "run", *guest], [chord_wasm, "plan", *guest], threads)
+
+    def in_node(self, node):
+        for budget in NODE[self.name]:
+            command = [*node, HERE / "run_guest.mjs", folder / "chord-guest-wasm32.wasm", self.path, PROMPT, TOKENS, self.budgets.get(budget, "least")]
+            self.compare("Node, wasm32", budget, ask(command, f"{self.name}, {budget}, Node"))
+
+    def in_wasi(self, module):
+        for budget in WASI.get(self.name, ()):
+            program = ["node", "--no-warnings", HERE.parent / "wasi/host_node.mjs", "--dir", self.path.parent, module]
+            self.run("WASI in Node", budget, [*program, "run"], [*program, "plan"], 1)
+
+
+def find_models():
+    where = pathlib.Path(os.environ.get("CHORD_MODELS", "models"))
+    models = [Model(name, where / f"{name}.gguf") for name in GUESTS if (where / f"{name}.gguf").exists()]
+    missing = [name for name in GUESTS if name not in [model.name for model in models]]
+    if not models:
+        skip(f"no models in {where}: `scripts/get-model {missing[0]}` brings one (set CHORD_MODELS to its folder)")
+    if missing:
+        print(f"NOT TESTED, as they are not in {where}: {', '.join(missing)}")
+    return models
+
+
+def node_command():
+    """A Node that computes relaxed products rightly (host.mjs), or None."""
+    newer = subprocess.run([HERE.parent.parent / "scripts/get-node", folder], capture_output=True, text=True)
+    if newer.returncode == 0:
+        return [newer.stdout.strip()]
+    print(f"{newer.stderr.strip()}: the Node that is here has to do")
+    return ["node", "--experimental-wasm-relaxed-simd", "--no-liftoff"] if shutil.which("node") else None
+
+
+if not os.path.exists(chord_wasm):
+    skip(f"there is no {chord_wasm}: it is built where scripts/get-wasmtime has been")
+for tool in ("ninja", os.environ.get("WASM_CC", "clang-22"), os.environ.get("WASM_LD", "wasm-ld-22")):
+    if not shutil.which(tool):
+        skip(f"{tool} is not installed")
+models = find_models()
+subprocess.run([HERE.parent.parent / "scripts/build-wasm", folder], check=True)
+node, wasi = node_command(), folder / "chord.wasm"
+if node is None:
+    print("NOT TESTED: in Node, which is not installed")
+if not wasi.exists() or not shutil.which("node"):
+    print(f"NOT TESTED: as a WASI command, {wasi.name} was not built (scripts/build-wasi)")
+for model in models:
+    model.natively()
+    model.in_guests()
+    if node is not None:
+        model.in_node(node)
+    if wasi.exists() and shutil.which("node"):
+        model.in_wasi(wasi)
+print(f"{checks} checks, {len(failures)} failed")
+sys.exit(bool(failures))

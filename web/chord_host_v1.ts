@@ -1,7 +1,7 @@
 // Made by scripts/make-constants from include/chord_host_v1.h and include/chord.h. Do not edit.
 //
 // Signatures: i is a 32-bit number, l a 64-bit one (a bigint in JavaScript), p a pointer or a size (a bigint in a wasm64 module), - nothing.
-// Layouts are the same in wasm32 and wasm64, little endian. Types: u8 i32 u32 f32 u64, bool (a byte), text (bytes up to the first zero), or the
+// Layouts are the same in wasm32 and wasm64, little endian. Types: i32 u32 f32 u64, bool (a byte), text (bytes up to the first zero), or the
 // name of a structure; `count` elements follow each other, of a text that many bytes.
 
 export const HOST_MODULE = "chord_host_v1";

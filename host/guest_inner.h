@@ -23,7 +23,7 @@ struct chord_host {
     _Atomic bool closing;
     pthread_mutex_t lock;
     wasmtime_module_t *last; /* NULL: none was loaded yet */
-    uint64_t last_hash;
+    uint8_t *last_wasm;
     size_t last_bytes;
 };
 

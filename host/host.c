@@ -15,12 +15,14 @@
 #define MODULE_BYTES_MAX (256 * CHORD_MIB)
 _Static_assert(WASMTIME_VERSION_MAJOR == 50, "the C API changes with every version: headers and library are those of 50.0.1");
 
-/* Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what stands behind the last "Caused by:" is kept, in one line. */
+/* In one line. Of a trap Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what stands behind the last "Caused by:"
+ * is kept. */
 static void keep_cause(const char *text, size_t len, char *out, size_t cap)
 {
-    static const char MARK[] = "Caused by:";
+    static const char TRAP[] = "error while executing", MARK[] = "Caused by:";
     size_t at = 0, n = 0;
-    for (size_t i = 0; i + sizeof MARK <= len; i++)
+    bool trap = len >= sizeof TRAP && memcmp(text, TRAP, sizeof TRAP - 1) == 0;
+    for (size_t i = 0; trap && i + sizeof MARK <= len; i++)
         if (memcmp(text + i, MARK, sizeof MARK - 1) == 0) at = i + sizeof MARK - 1;
     for (; at < len && text[at] != '\0' && n < cap - 1; at++) {
         bool space = text[at] == ' ' || text[at] == '\n';
@@ -129,6 +131,7 @@ void chord_host_close(chord_host *host)
     atomic_store(&host->closing, true);
     if (host->ticking) pthread_join(host->ticker, NULL);
     if (host->last != NULL) wasmtime_module_delete(host->last);
+    free(host->last_wasm);
     wasm_engine_delete(host->engine);
     pthread_mutex_destroy(&host->lock);
     free(host);
@@ -163,79 +166,104 @@ static chord_status read_file(const char *path, uint8_t **out, size_t *len, chor
     return chord_fail(err, CHORD_IO, "%s: cannot be read", path);
 }
 
-/* "FOLDER/HASH-LENGTH-SETTINGS.END" */
-static bool cache_path(const chord_host *host, const uint8_t *wasm, size_t len, const char *end, char *out, size_t cap)
+/* A kept module is one file: the code, the module it was made of, and this. One file, because two processes may write it at the same time; checked,
+ * because code is run as it stands: Wasmtime looks at its own version and settings, not at each byte. */
+typedef struct kept_end {
+    uint64_t code_bytes, wasm_bytes, hash; /* hash: of both */
+    char mark[8];
+} kept_end;
+static const char KEPT_MARK[8] = "chordwa1";
+
+/* "FOLDER/HASH-LENGTH-SETTINGS.cwasm" */
+static bool cache_path(const chord_host *host, const uint8_t *wasm, size_t len, char *out, size_t cap)
 {
     if (host->cache_folder[0] == '\0') return false;
-    size_t need = chord_format(out, cap, "%s/%llx-%zu-%d%d.%s", host->cache_folder, (unsigned long long)chord_hash_of(wasm, len), len,
-                               host->options.interruptible, host->options.hardened64, end);
+    size_t need = chord_format(out, cap, "%s/%llx-%zu-%d%d.cwasm", host->cache_folder, (unsigned long long)chord_hash_of(wasm, len), len,
+                               host->options.interruptible, host->options.hardened64);
     return need < cap;
 }
 
-/* The module was compiled before: the copy of its bytes beside the code says that the hash did not lie. */
+static bool is_whole(const uint8_t *kept, size_t kept_bytes, const uint8_t *wasm, size_t len, uint64_t *code_bytes)
+{
+    kept_end end;
+    if (kept_bytes < sizeof end) return false;
+    memcpy(&end, kept + kept_bytes - sizeof end, sizeof end);
+    uint64_t both = kept_bytes - sizeof end;
+    if (memcmp(end.mark, KEPT_MARK, sizeof KEPT_MARK) != 0 || end.wasm_bytes != len || len > both || end.code_bytes != both - len) return false;
+    *code_bytes = end.code_bytes;
+    return memcmp(kept + end.code_bytes, wasm, len) == 0 && chord_hash_of(kept, both) == end.hash;
+}
+
 static bool load_cached(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out)
 {
     char path[4200];
-    uint8_t *copy;
-    size_t copy_len;
-    if (!cache_path(host, wasm, len, "wasm", path, sizeof path) || read_file(path, &copy, &copy_len, NULL) != CHORD_OK) return false;
-    bool same = copy_len == len && memcmp(copy, wasm, len) == 0;
-    free(copy);
-    if (!same || !cache_path(host, wasm, len, "cwasm", path, sizeof path) || access(path, R_OK) != 0) return false;
-    wasmtime_error_t *error = wasmtime_module_deserialize_file(host->engine, path, out);
-    if (error == NULL) return true;
+    uint8_t *kept;
+    size_t kept_bytes;
+    uint64_t code_bytes;
+    if (!cache_path(host, wasm, len, path, sizeof path) || read_file(path, &kept, &kept_bytes, NULL) != CHORD_OK) return false;
+    bool good = is_whole(kept, kept_bytes, wasm, len, &code_bytes);
+    wasmtime_error_t *error = good ? wasmtime_module_deserialize(host->engine, kept, code_bytes, out) : NULL;
+    free(kept);
+    if (error == NULL) return good;
     wasmtime_error_delete(error); /* of another version or another CPU: compiled again */
     return false;
 }
 
-static bool write_file(const char *path, const void *bytes, size_t len)
+static bool write_all(int fd, const void *bytes, size_t len)
 {
-    char temporary[4300];
-    chord_format(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return false;
     size_t put = 0;
     ssize_t n = 1;
     while (put < len && n > 0)
         if ((n = write(fd, (const char *)bytes + put, len - put)) > 0) put += (size_t)n;
-    bool good = close(fd) == 0 && put == len && rename(temporary, path) == 0;
-    if (!good) unlink(temporary);
-    return good;
+    return put == len;
 }
 
 /* Failing to keep it costs only time. */
 static void store_cached(chord_host *host, const uint8_t *wasm, size_t len, const wasmtime_module_t *module)
 {
-    char path[4200];
+    static _Atomic uint32_t number; /* hosts of one process */
+    char path[4200], temporary[4300];
     wasm_byte_vec_t code;
-    if (!cache_path(host, wasm, len, "cwasm", path, sizeof path)) return;
+    chord_hash hash;
+    if (!cache_path(host, wasm, len, path, sizeof path)) return;
     wasmtime_error_t *error = wasmtime_module_serialize(module, &code);
     if (error != NULL) {
         wasmtime_error_delete(error);
         return;
     }
-    bool good = write_file(path, code.data, code.size);
+    kept_end end = {.code_bytes = code.size, .wasm_bytes = len};
+    memcpy(end.mark, KEPT_MARK, sizeof KEPT_MARK);
+    chord_hash_start(&hash);
+    chord_hash_add(&hash, code.data, code.size);
+    chord_hash_add(&hash, wasm, len);
+    end.hash = chord_hash_end(&hash);
+    chord_format(temporary, sizeof temporary, "%s.%d.%u", path, (int)getpid(), (unsigned)atomic_fetch_add(&number, 1));
+    unlink(temporary); /* of a process that ended early */
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write_all(fd, code.data, code.size) && write_all(fd, wasm, len) && write_all(fd, &end, sizeof end);
     wasm_byte_vec_delete(&code);
-    if (good && cache_path(host, wasm, len, "wasm", path, sizeof path)) write_file(path, wasm, len);
+    if (fd >= 0) good = close(fd) == 0 && good;
+    if (!good || rename(temporary, path) != 0) unlink(temporary);
 }
 
 /* The last one loaded is kept at hand: a program looks at a module before it opens it. */
 static bool take_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out)
 {
-    uint64_t hash = chord_hash_of(wasm, len);
     pthread_mutex_lock(&host->lock);
-    bool same = host->last != NULL && host->last_hash == hash && host->last_bytes == len;
+    bool same = host->last != NULL && host->last_bytes == len && memcmp(host->last_wasm, wasm, len) == 0;
     if (same) *out = wasmtime_module_clone(host->last);
     pthread_mutex_unlock(&host->lock);
     return same;
 }
 
-static void keep_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t *module)
+/* wasm is taken over. */
+static void keep_last(chord_host *host, uint8_t *wasm, size_t len, wasmtime_module_t *module)
 {
     pthread_mutex_lock(&host->lock);
     if (host->last != NULL) wasmtime_module_delete(host->last);
+    free(host->last_wasm);
     host->last = wasmtime_module_clone(module);
-    host->last_hash = chord_hash_of(wasm, len);
+    host->last_wasm = wasm;
     host->last_bytes = len;
     pthread_mutex_unlock(&host->lock);
 }
@@ -264,7 +292,10 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
     chord_status status = CHORD_OK;
     if (!take_last(host, wasm, len, out)) {
         if (!load_cached(host, wasm, len, out)) status = compile(host, wasm, len, path, out, compile_ns, err);
-        if (status == CHORD_OK) keep_last(host, wasm, len, *out);
+        if (status == CHORD_OK) {
+            keep_last(host, wasm, len, *out);
+            return CHORD_OK;
+        }
     }
     free(wasm);
     return status;

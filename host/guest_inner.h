@@ -74,6 +74,7 @@ struct chord_guest {
     chord_guest_options options;
     chord_heap *heap;
     uint64_t budget_bytes;
+    uint32_t cpu; /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
     char *model_names;
@@ -113,6 +114,8 @@ struct chord_guest {
 
 /* host.c */
 chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err);
+/* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one wait that lld writes. */
+chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
 /* error and trap are taken over; one of them is NULL. */
 chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what);
 

@@ -172,7 +172,7 @@ typedef struct kept_end {
     uint64_t code_bytes, wasm_bytes, hash; /* hash: of both */
     char mark[8];
 } kept_end;
-static const char KEPT_MARK[8] = "chordwa1";
+static const char KEPT_MARK[8] = "chordw1";
 
 /* "FOLDER/HASH-LENGTH-SETTINGS.cwasm" */
 static bool cache_path(const chord_host *host, const uint8_t *wasm, size_t len, char *out, size_t cap)
@@ -289,9 +289,15 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
         free(wasm);
         return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly core module (it begins with other bytes; components are not run)", path);
     }
-    chord_status status = CHORD_OK;
+    chord_error wrong;
+    chord_status status = CHORD_OK, scanned = host->options.interruptible ? host_scan_module(wasm, len, path, &wrong) : CHORD_OK;
     if (!take_last(host, wasm, len, out)) {
         if (!load_cached(host, wasm, len, out)) status = compile(host, wasm, len, path, out, compile_ns, err);
+        if (status == CHORD_OK && scanned != CHORD_OK) {
+            wasmtime_module_delete(*out);
+            *out = NULL;
+            status = chord_fail(err, scanned, "%s", wrong.text);
+        }
         if (status == CHORD_OK) {
             keep_last(host, wasm, len, *out);
             return CHORD_OK;

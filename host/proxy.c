@@ -257,6 +257,7 @@ chord_status proxy_model_open(chord_runtime *runtime, const chord_source *source
     if (status == CHORD_OK) {
         status = ask_for(r, "guest_model_describe", &m->handle, 1, false, &m->info, sizeof m->info, err);
         add_host_share(r, &m->info.plan);
+        if (status == CHORD_OK && m->info.vocabulary == 0) status = chord_fail(err, CHORD_CORRUPT, "the guest tells of a model without a vocabulary");
         m->info.architecture[sizeof m->info.architecture - 1] = m->info.name[sizeof m->info.name - 1] = '\0';
     }
     if (status != CHORD_OK) {

@@ -119,8 +119,15 @@ EXPORT(int32_t, guest_runtime_threads, uintptr_t id)
     return runtime != NULL ? (int32_t)chord_runtime_threads(runtime) : 0;
 }
 
-/* "" names the model that the host was started with. */
-static const chord_source SOURCE = {.uri = ""};
+/* The model that the host was given, by the name it has there: its parts are found by that name. */
+static const chord_source *source(void)
+{
+    static char name[1024];
+    static const chord_source SOURCE = {.uri = name};
+    int32_t len = chord_host_file_open("", 0) == 0 ? chord_host_file_name(0, name, sizeof name) : 0;
+    if (len <= 0 || (size_t)len >= sizeof name) name[0] = '\0';
+    return &SOURCE;
+}
 
 static bool read_options(const chord_guest_model_options *from, chord_model_options *to)
 {
@@ -140,7 +147,7 @@ EXPORT(int32_t, guest_model_plan, uintptr_t runtime_id, const chord_guest_model_
     chord_model_options options;
     chord_runtime *runtime = object_of(runtime_id, KIND_RUNTIME);
     if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
-    return (int32_t)chord_model_plan(runtime, &SOURCE, &options, out, &guest.error);
+    return (int32_t)chord_model_plan(runtime, source(), &options, out, &guest.error);
 }
 
 EXPORT(int32_t, guest_model_open, uintptr_t runtime_id, const chord_guest_model_options *o, uintptr_t *out)
@@ -151,7 +158,7 @@ EXPORT(int32_t, guest_model_open, uintptr_t runtime_id, const chord_guest_model_
     uintptr_t id = free_handle();
     if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
     if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
-    chord_status status = chord_model_open(runtime, &SOURCE, &options, &model, &guest.error);
+    chord_status status = chord_model_open(runtime, source(), &options, &model, &guest.error);
     if (status == CHORD_OK) keep(id, KIND_MODEL, model, out);
     return (int32_t)status;
 }

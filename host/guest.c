@@ -184,7 +184,8 @@ static chord_status add_part(chord_guest *guest, uint32_t index, const char *pat
 {
     host_model *m = &guest->model;
     CHORD_TRY(chord_store_open_file(guest->heap, path, &m->stores[index], err));
-    m->names[index] = m->stores[index]->name;
+    const char *slash = strrchr(path, '/'); /* a guest need not know where its host keeps things */
+    m->names[index] = m->stores[index]->name + (slash != NULL ? slash + 1 - path : 0);
     m->count = index + 1;
     return CHORD_OK;
 }
@@ -292,6 +293,7 @@ chord_status chord_guest_open(chord_host *host, const chord_guest_options *optio
     guest->host = host;
     guest->options = *options;
     guest->opened_ns = chord_clock_ns();
+    guest->cpu = chord_cpu_features();
     pthread_mutex_init(&guest->lock, NULL);
     chord_status status = open_parts(guest, err);
     if (status != CHORD_OK) {

@@ -34,6 +34,21 @@ static int64_t open_file(host_call *call, const uint64_t *a)
     return host_fail(call, CHORD_HOST_INVALID, "the guest asked for a file that is not its model");
 }
 
+static int64_t file_name(host_call *call, const uint64_t *a)
+{
+    const host_model *m = &call->guest->model;
+    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
+    const char *name = m->names[a[0]];
+    size_t len = strlen(name), room = (size_t)chord_min_u64(a[2], len + 1);
+    char *to = host_bytes(call, a[1], room);
+    if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[2], a[1]);
+    if (room > 0) {
+        memcpy(to, name, room - 1);
+        to[room - 1] = '\0';
+    }
+    return (int64_t)len;
+}
+
 static int64_t file_size(host_call *call, const uint64_t *a)
 {
     const chord_store *store = file_of(call, a[0]);
@@ -98,7 +113,7 @@ static int64_t fetch_file(host_call *call, const uint64_t *a)
 static int file_descriptor(chord_guest *guest, uint64_t file)
 {
     pthread_mutex_lock(&guest->lock);
-    if (guest->window_fds[file] <= 0) guest->window_fds[file] = open(guest->model.names[file], O_RDONLY | O_CLOEXEC);
+    if (guest->window_fds[file] <= 0) guest->window_fds[file] = open(guest->model.stores[file]->name, O_RDONLY | O_CLOEXEC);
     int fd = guest->window_fds[file];
     pthread_mutex_unlock(&guest->lock);
     return fd;
@@ -272,7 +287,7 @@ static int64_t tensor_at(host_call *call, const uint64_t *a)
 }
 
 const host_import v1_file_imports[] = {
-    {"file_open", "pp", 'i', open_file},        {"file_size", "i", 'l', file_size},      {"file_align", "i", 'i', file_align},
+    {"file_open", "pp", 'i', open_file},        {"file_name", "ipp", 'i', file_name},        {"file_size", "i", 'l', file_size},      {"file_align", "i", 'i', file_align},
     {"file_read", "ilpp", 'i', read_file},      {"file_fetch", "ilppp", 'l', fetch_file}, {"file_prefetch", "ill", 'i', prefetch_file},
     {"file_map", "illpp", 'l', map_file},       {"file_unmap", "pp", 'i', unmap_file},   {"tensor_count", "i", 'l', tensor_count},
     {"tensor_at", "ilp", 'i', tensor_at},       {NULL, NULL, 0, NULL},

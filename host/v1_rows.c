@@ -65,7 +65,7 @@ static void dot_in_slices(host_call *call, const checked *to, uint64_t out_strid
     for (uint32_t first = 0; first < to->weights.rows; first += slice.rows) {
         slice.data = to->weights.data + first * row_bytes;
         slice.rows = (uint32_t)chord_min_u64(most, to->weights.rows - first);
-        chord_rows_dot(&slice, &to->acts, to->out + first, out_stride, scratch, chord_cpu_features());
+        chord_rows_dot(&slice, &to->acts, to->out + first, out_stride, scratch, call->guest->cpu);
         const char *why = first + slice.rows < to->weights.rows ? guest_must_end(call->guest) : NULL;
         if (why == NULL) continue;
         chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);

@@ -41,6 +41,7 @@ typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord
     X(progress, "p", '-')                                                                                              \
     X(memory_limit, "", 'l')                                                                                           \
     X(file_open, "pp", 'i')                                                                                            \
+    X(file_name, "ipp", 'i')                                                                                           \
     X(file_size, "i", 'l')                                                                                             \
     X(file_align, "i", 'i')                                                                                            \
     X(file_read, "ilpp", 'i')                                                                                          \
@@ -115,6 +116,8 @@ CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes
 
 /* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No other file can be opened. */
 CHORD_HOST_IMPORT(file_open) int32_t chord_host_file_open(const char *name, size_t len);
+/* Without folders: copies at most cap bytes, the last one a zero; gives the full length. */
+CHORD_HOST_IMPORT(file_name) int32_t chord_host_file_name(int32_t file, char *to, size_t cap);
 CHORD_HOST_IMPORT(file_size) int64_t chord_host_file_size(int32_t file);
 CHORD_HOST_IMPORT(file_align) int32_t chord_host_file_align(int32_t file); /* what file_fetch likes; a slot holds len + 2 of it, and is aligned to it */
 CHORD_HOST_IMPORT(file_read) int32_t chord_host_file_read(int32_t file, uint64_t offset, void *to, size_t len);

@@ -99,6 +99,7 @@ export const IMPORTS = {
   progress: { parameters: "p", result: "-" },
   memory_limit: { parameters: "", result: "l" },
   file_open: { parameters: "pp", result: "i" },
+  file_name: { parameters: "ipp", result: "i" },
   file_size: { parameters: "i", result: "l" },
   file_align: { parameters: "i", result: "i" },
   file_read: { parameters: "ilpp", result: "i" },

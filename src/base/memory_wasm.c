@@ -17,6 +17,7 @@ typedef struct free_block {
 typedef struct linear_heap {
     free_block *first;
     uintptr_t written_end; /* memory from here on was never written, so it is still zero */
+    uintptr_t taken_bytes; /* of blocks in use */
 } linear_heap;
 
 static chord_mutex heap_lock; /* all zeros is unlocked */
@@ -161,6 +162,7 @@ static uintptr_t take_or_grow(uintptr_t size, uintptr_t align, uintptr_t *writte
     if (heap->written_end == 0) begin(heap);
     uintptr_t at = take(size, align);
     if (at == 0 && (!grow(size + align) || (at = take(size, align)) == 0)) return 0;
+    heap->taken_bytes += size;
     *written = heap->written_end > at ? (uintptr_t)chord_min_u64(heap->written_end - at, size) : 0;
     note_written(heap, at + size);
     return at;
@@ -181,6 +183,7 @@ static void put_back(void *block, uint64_t bytes)
 {
     chord_mutex_lock(&heap_lock);
     give((uintptr_t)block, (uintptr_t)chord_align_up(bytes, UNIT));
+    heap_state()->taken_bytes -= (uintptr_t)chord_align_up(bytes, UNIT);
     chord_mutex_unlock(&heap_lock);
 }
 
@@ -207,4 +210,5 @@ void chord_system_pages_lock(void *pages, uint64_t bytes)
 void *chord_system_block_get(uint64_t bytes) { return get(bytes, UNIT, false); }
 void chord_system_block_free(void *block, uint64_t bytes) { put_back(block, bytes); }
 
-uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * WASM_PAGE; }
+/* Linear memory never shrinks, but free blocks are used again. */
+uint64_t chord_process_bytes(void) { return (uintptr_t)heap_state() + UNIT + heap_state()->taken_bytes; }

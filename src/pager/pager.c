@@ -142,7 +142,7 @@ static void end_pass(chord_pager *pager)
     pager->claim_at = pager->claim_at > pager->list_count ? pager->claim_at - pager->list_count : 0;
     pager->pin_at = 0;
     pager->pass_open = false;
-    chord_cond_wake_all(&pager->work);
+    pager_wake_readers(pager);
 }
 
 static chord_status check_list(const chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
@@ -171,7 +171,7 @@ chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, ui
     }
     pager->pass_open = true;
     pager->pass_number++;
-    chord_cond_wake_all(&pager->work);
+    pager_wake_readers(pager);
     chord_mutex_unlock(&pager->mutex);
     return CHORD_OK;
 }
@@ -207,7 +207,7 @@ static void go_to(chord_pager *pager, uint32_t place)
 {
     pager->pin_at = place;
     if (pager->claim_at < place) pager->claim_at = place;
-    chord_cond_wake_all(&pager->work);
+    pager_wake_readers(pager);
 }
 
 /* Tiles before the one asked for are not wanted any more, and need not be read. */
@@ -226,6 +226,7 @@ static void forget_ahead(chord_pager *pager, uint32_t place)
     for (uint32_t i = 0; i < pager->slot_count; i++)
         if (pager->slots[i].expected) pager_slot_drop(pager, &pager->slots[i]);
     pager->claim_at = place;
+    pager_wake_readers(pager);
 }
 
 static bool is_in_memory(const pager_slot *slot) { return slot != NULL && slot->state != SLOT_EMPTY; }

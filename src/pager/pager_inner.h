@@ -116,6 +116,7 @@ bool pager_banked_has(const chord_pager *pager, uint32_t tile); /* the tile was 
 chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
 
 /* pager_readers.c */
+void pager_wake_readers(chord_pager *pager); /* something may be claimable now */
 chord_status pager_readers_start(chord_pager *pager, chord_error *err);
 void pager_readers_stop(chord_pager *pager);
 /* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the

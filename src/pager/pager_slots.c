@@ -21,7 +21,7 @@ void pager_slot_unexpect(chord_pager *pager, pager_slot *slot)
 {
     if (slot->expected) {
         pager->expected_count--;
-        chord_cond_wake_all(&pager->work); /* one tile less is ahead */
+        pager_wake_readers(pager); /* one tile less is ahead */
     }
     slot->expected = false;
     slot->next_pass = false;
@@ -45,7 +45,7 @@ static void empty_slot(chord_pager *pager, pager_slot *slot)
     slot->data = NULL;
     slot->fresh = slot->doomed = slot->packed = false;
     slot->failure = NULL;
-    chord_cond_wake_all(&pager->work);
+    pager_wake_readers(pager);
 }
 
 /* EMPTY -> LOADING */
@@ -103,7 +103,7 @@ void pager_slot_release(chord_pager *pager, pager_slot *slot)
     slot->state = SLOT_READY;
     slot->used_tick = ++pager->tick;
     if (!slot->home && pager->config.policy != CHORD_POLICY_LRU) empty_slot(pager, slot);
-    else chord_cond_wake_all(&pager->work);
+    else pager_wake_readers(pager);
 }
 
 /* LOADING, READY or FAILED, expected -> not expected: what was read for nothing goes. A home slot keeps its tile. */

@@ -75,8 +75,8 @@ def write_parts(folder):
     return folder / f"m-00001-of-{PARTS:05}.gguf"
 
 
-def run(model, *more):
-    return subprocess.run([chord, "run", str(model), "--raw", "-p", "Water boils at", "-n", "8", "--ctx", "128", "--json", *more],
+def run(model, *more, inside=()):
+    return subprocess.run([chord, *inside, *([] if inside else ["run"]), str(model), "--raw", "-p", "Water boils at", "-n", "8", "--ctx", "128", "--json", *more],
                           capture_output=True, text=True)
 
 
@@ -90,6 +90,10 @@ with tempfile.TemporaryDirectory() as name:
     for more in ([], ["--memory", "60M"], ["--mode", "paged"]):
         done = run(first, *more)
         check(done.returncode == 0 and json.loads(done.stdout)["logits_hash"] == wanted, f"{more}: {done.returncode} {done.stderr[-200:]}")
+    guest = pathlib.Path(chord).parent / "wasm/chord-guest-wasm32.wasm"
+    if (pathlib.Path(chord).parent / "chord-wasm").exists() and guest.exists():
+        done = run(first, "--memory", "120M", inside=("wasm", "run", str(guest)))
+        check(done.returncode == 0 and json.loads(done.stdout)["logits_hash"] == wanted, f"in a guest: {done.returncode} {done.stderr[-200:]}")
     done = run(folder / f"m-00002-of-{PARTS:05}.gguf")
     check(done.returncode == 1 and "part 2" in done.stderr, f"a later part: {done.returncode} {done.stderr}")
     (folder / f"m-00003-of-{PARTS:05}.gguf").unlink()

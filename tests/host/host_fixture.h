@@ -28,6 +28,15 @@ static inline const char *in_folder(const char *name)
     return path;
 }
 
+/* A copy that lasts as long as the program. */
+static inline const char *kept(const char *text)
+{
+    static char *all[64];
+    static size_t count;
+    if (count == sizeof all / sizeof all[0]) exit(1);
+    return all[count++] = strdup(text);
+}
+
 static inline void folder_open(void)
 {
     const char *root = getenv("TMPDIR");

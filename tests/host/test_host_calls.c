@@ -351,7 +351,7 @@ int main(void)
     folder_open();
     CHECK_OK(chord_guard_install(&err));
     host = host_open((chord_host_options){0});
-    model = strdup(put_model("model.gguf"));
+    model = kept(put_model("model.gguf"));
     struct stat s;
     stat(model, &s);
     model_bytes = (uint64_t)s.st_size;

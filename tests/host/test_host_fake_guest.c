@@ -82,14 +82,14 @@ int main(void)
     };
     char said[16384], options[4096];
     folder_open();
-    model = strdup(put_model("model.gguf"));
+    model = kept(put_model("model.gguf"));
     put_file(in_folder("words.txt"), "the quick brown fox jumps over the lazy dog ", 44);
     if (access(CHORD_WASM_PROGRAM, X_OK) != 0) {
         printf("no %s\n", CHORD_WASM_PROGRAM);
         return 77;
     }
     for (size_t i = 0; i < CHORD_COUNT(KINDS); i++) {
-        char *guest = strdup(put_fake(&KINDS[i], CHORD_HOST_VERSION));
+        const char *guest = kept(put_fake(&KINDS[i], CHORD_HOST_VERSION));
         for (size_t k = 0; k < CHORD_COUNT(RUNS); k++) {
             snprintf(options, sizeof options, "%s %s", RUNS[k].options, strcmp(RUNS[k].command, "perplexity") == 0 ? in_folder("words.txt") : "");
             int code = run(RUNS[k].command, guest, options, said, sizeof said);
@@ -97,7 +97,6 @@ int main(void)
             CHECK_SAY(code == 0 || said[0] != '\0', "%s, a guest that %s: exit %d without a word", RUNS[k].command, KINDS[i].name, code);
             CHECK_SAY(is_plain(said), "%s, a guest that %s: %.300s", RUNS[k].command, KINDS[i].name, said);
         }
-        free(guest);
     }
     CHECK(run("run", put_fake(&KINDS[3], CHORD_HOST_VERSION + 1), "-p hello", said, sizeof said) != 0 && strstr(said, "version") != NULL);
     folder_close();

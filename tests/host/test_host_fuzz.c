@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     folder_open();
     CHECK_OK(chord_guard_install(&err));
     chord_host *host = host_open((chord_host_options){.interruptible = true, .cache_folder = in_folder("cache")});
-    const char *model = strdup(put_model("model.gguf"));
+    const char *model = kept(put_model("model.gguf"));
     const chord_nn_preload preload = {"a", model};
     kind kinds[] = {
         {.plan = {.memory = OWN32}}, {.plan = {.memory = OWN64}}, {.plan = {.memory = SHARED32, .extra = THREAD32}}, {.plan = {.memory = SHARED64}},
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
         char name[32];
         snprintf(name, sizeof name, "fuzz%zu.wasm", i);
         kinds[i].plan.pages = 64, kinds[i].plan.pages_max = 128;
-        kinds[i].path = strdup(put_module(name, &kinds[i].plan));
+        kinds[i].path = kept(put_module(name, &kinds[i].plan));
         kinds[i].options = (chord_guest_options){.module = kinds[i].path, .model = model, .call_ns_max = 40000000, .threads = 2, .on_log = say_nothing,
                                                  .memory64 = {.enabled = CHORD_ON}, .preloads = &preload, .preload_count = 1};
     }

@@ -42,7 +42,7 @@ static void check_broken(void)
         (void)try_open(host, path, (chord_guest_options){0});
         free(bad);
     }
-    put_file(path, "\0asm\r\0\1\0 a component begins like this", 40);
+    put_file(path, "\0asm\r\0\1\0 a component begins like this", 37);
     CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT && strstr(err.text, "component") != NULL);
     put_file(path, "GGUF, but not a module", 22);
     CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT);
@@ -203,7 +203,7 @@ static void check_cache(void)
     char cache[2048];
     snprintf(cache, sizeof cache, "%s/deep/cache", folder);
     module_plan plan = {.memory = SHARED32, .pages = 16, .pages_max = 64};
-    const char *module = strdup(put_module("cached.wasm", &plan));
+    const char *module = kept(put_module("cached.wasm", &plan));
     open_once(cache, module, false, &compiled);
     CHECK(compiled && kept_file(cache)[0] != '\0');
     uint64_t best_ns = UINT64_MAX;
@@ -222,10 +222,10 @@ static void check_cache(void)
     CHECK(system(remove) == 0);
     open_once(cache, module, false, &compiled);
     snprintf(path, sizeof path, "%s", kept_file(cache));
-    uint8_t *kept = get_file(path, &len);
+    uint8_t *whole = get_file(path, &len);
     for (unsigned i = 0; i < 24; i++) { /* cut, and with bytes changed, code among them */
         uint8_t *bad = malloc(len + 100);
-        memcpy(bad, kept, len);
+        memcpy(bad, whole, len);
         memset(bad + len, 0, 100);
         if (i >= 8) bad[i % 2 == 0 ? len - 1 - i : (i * 2654435761u) % len] ^= (uint8_t)(1 << i % 8);
         put_file(path, bad, i < 7 ? len * i / 7 : i == 7 ? len + 100 : len);
@@ -235,7 +235,7 @@ static void check_cache(void)
         CHECK(!compiled);
         free(bad);
     }
-    put_file(path, kept, len);
+    put_file(path, whole, len);
     chmod(cache, 0777); /* anybody could have written there */
     open_once(cache, module, false, &compiled);
     CHECK(compiled);
@@ -251,7 +251,7 @@ static void check_cache(void)
     for (int i = 0, status; i < 6; i++) CHECK(wait(&status) > 0 && status == 0);
     open_once(cache, module, false, &compiled);
     CHECK(!compiled);
-    free(kept);
+    free(whole);
 }
 
 int main(int argc, char **argv)
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
         return check_done();
     }
     folder_open();
-    model = strdup(put_model("model.gguf"));
+    model = kept(put_model("model.gguf"));
     check_cache();
     host = host_open((chord_host_options){0});
     other = witness_open(host, model);

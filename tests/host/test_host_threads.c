@@ -275,10 +275,11 @@ int main(void)
     CHECK_OK(chord_guard_install(&err));
     host = host_open((chord_host_options){.interruptible = true});
     plain = host_open((chord_host_options){0});
-    model = strdup(put_model("model.gguf"));
+    model = kept(put_model("model.gguf"));
     char *narrow = widened(THREADS, false), *wide = widened(THREADS, true);
-    module32 = strdup(put_module("threads32.wasm", &(module_plan){.memory = SHARED32, .pages = 256, .pages_max = 256, .extra = narrow}));
-    module64 = strdup(put_module("threads64.wasm", &(module_plan){.memory = SHARED64, .pages = 256, .pages_max = 256, .extra = wide}));
+    module32 = kept(put_module("threads32.wasm", &(module_plan){.memory = SHARED32, .pages = 256, .pages_max = 256, .extra = narrow}));
+    module64 = kept(put_module("threads64.wasm", &(module_plan){.memory = SHARED64, .pages = 256, .pages_max = 256, .extra = wide}));
+    free(narrow), free(wide);
     other = witness_open(plain, model);
     for (int i = 0; i < 2; i++) {
         check_lives(host, i == 1);

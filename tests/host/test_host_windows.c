@@ -263,7 +263,7 @@ int main(void)
     folder_open();
     CHECK_OK(chord_guard_install(&err));
     host = host_open((chord_host_options){0});
-    const char *small = strdup(put_model("model.gguf")), *large = strdup(put_large("large.gguf"));
+    const char *small = kept(put_model("model.gguf")), *large = kept(put_large("large.gguf"));
     other = witness_open(host, small);
     check_contents(OWN32, large);
     check_contents(SHARED32, large);

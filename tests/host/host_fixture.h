@@ -28,13 +28,13 @@ static inline const char *in_folder(const char *name)
     return path;
 }
 
-/* A copy that lasts as long as the program. */
+/* A copy that lasts until folder_close. */
+static char *kept_texts[64];
+static size_t kept_count;
 static inline const char *kept(const char *text)
 {
-    static char *all[64];
-    static size_t count;
-    if (count == sizeof all / sizeof all[0]) exit(1);
-    return all[count++] = strdup(text);
+    if (kept_count == sizeof kept_texts / sizeof kept_texts[0]) exit(1);
+    return kept_texts[kept_count++] = strdup(text);
 }
 
 static inline void folder_open(void)
@@ -49,6 +49,7 @@ static inline void folder_close(void)
     char command[2048];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     if (system(command) != 0) perror(folder);
+    while (kept_count > 0) free(kept_texts[--kept_count]);
 }
 
 static inline void put_file(const char *path, const void *bytes, size_t len)

@@ -231,7 +231,7 @@ static uint32_t context_bound(const run_job *job)
 
 static int run_job_go(run_job *job)
 {
-    uint32_t context;
+    uint32_t context = 0;
     int code = read_texts(job); /* before the runtime counts what the process has already taken */
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));

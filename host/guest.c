@@ -249,7 +249,7 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
         CHORD_TRY(memory64_open(guest->heap, &guest->model, &o->memory64, &guest->memory64, err));
     }
     if (!guest->wants_nn) return CHORD_OK;
-    chord_runtime_options options = {.budget_bytes = guest->budget_bytes - guest->linear_bytes_max - LIBRARY_BYTES, .threads = o->threads};
+    chord_runtime_options options = {.budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - LIBRARY_BYTES, .threads = o->threads};
     CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
     return wasi_nn_open(guest->heap, guest->runtime, o->preloads, o->preload_count, &guest->nn, err);
 }

@@ -316,7 +316,6 @@ chord_status chord_host_inspect(chord_host *host, const char *path, chord_module
 {
     wasmtime_module_t *module;
     wasm_exporttype_vec_t exports;
-    wasm_importtype_vec_t imports;
     uint64_t compile_ns;
     *out = (chord_module_info){0};
     CHORD_TRY(host_load_module(host, path, &module, &compile_ns, err));
@@ -326,15 +325,7 @@ chord_status chord_host_inspect(chord_host *host, const char *path, chord_module
         if (name_is(name, "guest_version")) out->is_chord_guest = true;
         if (name_is(name, "_start")) out->is_command = true;
     }
-    wasmtime_module_imports(module, &imports);
-    for (size_t i = 0; i < imports.size; i++) {
-        const wasm_name_t *name = wasm_importtype_module(imports.data[i]);
-        const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(imports.data[i]));
-        if (memory != NULL && wasmtime_memorytype_is64(memory)) out->wide = true;
-        if (memory == NULL && (name_is(name, "chord_host_v1") || name_is(name, "env"))) out->wants_model = true;
-    }
     wasm_exporttype_vec_delete(&exports);
-    wasm_importtype_vec_delete(&imports);
     wasmtime_module_delete(module);
     return CHORD_OK;
 }

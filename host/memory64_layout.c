@@ -114,7 +114,7 @@ static chord_status collect(const host_model *model, m64_index *out, chord_error
     for (uint64_t i = 0; i < count; i++) {
         const chord_tensor *t = chord_gguf_tensor_at(model->gguf, i);
         uint64_t padded = chord_align_up(t->bytes, M64_TENSOR_PAD); /* it lies in a file: no overflow */
-        uint32_t layer;
+        uint32_t layer = 0;
         m64_kind kind = kind_of(t->name, &layer);
         CHORD_TRY(add_bytes(&out->sizes.used_bytes[kind], padded, t->name, err));
         widen(&out->spans[t->shard * M64_KINDS + kind], t);

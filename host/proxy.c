@@ -216,9 +216,19 @@ static chord_guest_model_options options_of(const chord_model_options *o)
                                        .no_weights = o->no_weights};
 }
 
+/* A bool of somebody else's is any byte. */
+static void make_bool(bool *b)
+{
+    unsigned char byte;
+    memcpy(&byte, b, 1);
+    *b = byte != 0;
+}
+
 /* The guest plans with what the host leaves it; the user gave a budget for both. */
 static void add_host_share(const proxy_runtime *r, chord_plan *plan)
 {
+    make_bool(&plan->mapped);
+    make_bool(&plan->fits);
     uint64_t share = r->budget_bytes - r->guest_budget_bytes;
     if (plan->budget_bytes_min != 0) plan->budget_bytes_min += share;
     plan->budget_bytes += share;
@@ -462,6 +472,7 @@ chord_status proxy_session_generate(chord_session *session, const chord_generate
     proxy_session *s = session_of(session);
     chord_guest_piece raw = {.more = 1};
     chord_piece piece;
+    uint64_t left = (options->max_tokens != 0 ? options->max_tokens : s->model->info.context_tokens) + 2ull; /* pieces: one that never ends is stopped */
     bool stopped = false;
     loan l;
     CHORD_TRY(start(s, options, err));
@@ -470,7 +481,8 @@ chord_status proxy_session_generate(chord_session *session, const chord_generate
     while (status == CHORD_OK && !stopped) {
         status = next(s, &l, &raw, &piece, err);
         if (status != CHORD_OK || raw.more == 0) break;
-        if (on_piece != NULL) stopped = !on_piece(ud, &piece);
+        if (left-- == 0) status = chord_fail(err, CHORD_CORRUPT, "the guest makes more text than it was asked for");
+        else if (on_piece != NULL) stopped = !on_piece(ud, &piece);
     }
     give_back(&l);
     chord_generate_result result = {0};
@@ -495,6 +507,7 @@ void proxy_session_stats(const chord_session *session, chord_stats *out)
     chord_guest_stats stats;
     *out = (chord_stats){0};
     (void)ask_for(r, "guest_session_stats", &s->handle, 1, false, out, sizeof *out, NULL);
+    make_bool(&out->mapped);
     chord_guest_stats_get(r->guest, &stats);
     out->budget_bytes = r->budget_bytes;
     out->peak_bytes = stats.peak_bytes;

@@ -25,9 +25,9 @@ typedef struct chord_host_options {
 chord_status chord_host_open(const chord_host_options *options, chord_host **out, chord_error *err);
 void chord_host_close(chord_host *host); /* after its guests */
 
-/* What a module is, by its exports and imports: one of this library, a WASI command, or another. */
+/* What a module is, by its exports: one of this library, a WASI command, or another. */
 typedef struct chord_module_info {
-    bool is_chord_guest, is_command, wants_model, wide;
+    bool is_chord_guest, is_command;
 } chord_module_info;
 chord_status chord_host_inspect(chord_host *host, const char *path, chord_module_info *out, chord_error *err);
 
@@ -47,6 +47,7 @@ typedef struct chord_nn_preload {
     const char *name, *path;
 } chord_nn_preload;
 
+/* Strings and arrays must outlive the guest. Callbacks may come from threads of the guest. */
 typedef struct chord_guest_options {
     const char *module;        /* path of a .wasm file */
     const char *model;         /* path of a GGUF file (its parts beside it are found), NULL: none */

@@ -124,7 +124,8 @@ CHORD_HOST_IMPORT(file_read) int32_t chord_host_file_read(int32_t file, uint64_t
 /* Straight into a slot without a copy: the first wanted byte lies at slot + the result (O_DIRECT reads whole device blocks). */
 CHORD_HOST_IMPORT(file_fetch) int64_t chord_host_file_fetch(int32_t file, uint64_t offset, size_t len, void *slot, size_t slot_bytes);
 CHORD_HOST_IMPORT(file_prefetch) int32_t chord_host_file_prefetch(int32_t file, uint64_t offset, uint64_t len); /* advice */
-/* The file's own pages appear read-only in the window, which is whole 64 KiB pages of the guest's memory: no copy, shared with the page cache.
+/* The file's own pages appear in the window, which is whole 64 KiB pages of the guest's memory: no copy, shared with the page cache. What is written
+ * there stays the guest's own and never reaches the file.
  * The byte at `offset` lies at window + the result. The window's old bytes are gone; file_unmap gives zeroed memory back. */
 CHORD_HOST_IMPORT(file_map) int64_t chord_host_file_map(int32_t file, uint64_t offset, uint64_t len, void *window, size_t window_bytes);
 CHORD_HOST_IMPORT(file_unmap) int32_t chord_host_file_unmap(void *window, size_t window_bytes);

@@ -234,8 +234,8 @@ static chord_status take_alignment(chord_gguf *g, chord_store *store, chord_erro
 
 static chord_status parse(chord_gguf *g, chord_window *w, uint32_t shard, chord_error *err)
 {
-    uint64_t tensor_count, value_count;
-    uint32_t version;
+    uint64_t tensor_count = 0, value_count = 0;
+    uint32_t version = 0;
     CHORD_TRY(take_counts(w, &version, &tensor_count, &value_count, err));
     chord_gguf_value *values = chord_arena_get(&g->arena, (value_count + 1) * sizeof *values);
     chord_tensor *tensors = chord_arena_get(&g->arena, (tensor_count + 1) * sizeof *tensors);

@@ -5,7 +5,8 @@ Natively at three budgets: everything in memory, half of the weights, the smalle
 model x budget x spelling x multiplication x threads, this subset:
   smollm2  every spelling at every budget; own kernels and the host's rows; 1 and 2 threads: each pair of two of these at least once
   gemma3   wasm32 with its own kernels and wasm64 with the host's rows at every budget, wasm32-simd128 at half
-  qwen     each spelling with its own kernels at one budget, which differs; the host's rows at half and at the smallest
+  qwen     each spelling with its own kernels at one budget, which differs; the host's rows at half and at the smallest; weights in
+           banks of the host, shown and copied, and in further memories
   Node     wasm32 in its own memory, of all models at half; smollm2 in memory and at the smallest
   WASI     chord.wasm in Node, where it was built: smollm2 and gemma3 in memory, smollm2 at half
 Exit 77: skipped."""
@@ -96,6 +97,12 @@ class Model:
                 what = f"{spelling}, {'its own kernels' if own else 'rows of the host'}, {threads} threads"
                 self.run(what, budget, [chord_wasm, "run", *guest], [chord_wasm, "plan", *guest], threads)
 
+    def in_banks(self):
+        """More than 192 MiB of weights: they lie outside the guest's own memory."""
+        for way in ([], ["--copy"], ["--extra-memories"]):
+            guest = [folder / "chord-guest-wasm32.wasm", "--no-rows", *way]
+            self.run(f"wasm32, banks {way}", "all", [chord_wasm, "run", *guest], [chord_wasm, "plan", *guest])
+
     def in_node(self, node):
         for budget in NODE[self.name]:
             command = [*node, HERE / "run_guest.mjs", folder / "chord-guest-wasm32.wasm", self.path, PROMPT, TOKENS, self.budgets.get(budget, "least")]
@@ -142,6 +149,8 @@ if not wasi.exists() or not shutil.which("node"):
 for model in models:
     model.natively()
     model.in_guests()
+    if model.name == "qwen":
+        model.in_banks()
     if node is not None:
         model.in_node(node)
     if wasi.exists() and shutil.which("node"):

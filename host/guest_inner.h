@@ -77,7 +77,6 @@ struct chord_guest {
     uint32_t cpu; /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
-    char *model_names;
     int window_fds[CHORD_GGUF_SHARDS_MAX];
 
     wasmtime_module_t *module;
@@ -91,7 +90,7 @@ struct chord_guest {
     bool linear_charged;   /* it is part of what the heap counts */
     uint32_t own_memories; /* that an instance makes for itself */
     bool wide; /* 64-bit addresses */
-    bool wants_wasi, wants_memory64, wants_nn, wants_v1;
+    bool wants_wasi, wants_memory64, wants_nn;
     guest_import *imports;
     guest_instance *main;
 
@@ -141,11 +140,14 @@ uint64_t guest_far_bytes(const chord_guest *guest);
 chord_status guest_far_instantiate(guest_instance *instance, chord_error *err);
 
 /* guest_threads.c */
-extern const host_import guest_thread_imports[];
 void guest_threads_stop(chord_guest *guest); /* dying is set */
 
 /* v1.c, v1_files.c, v1_memory.c, v1_rows.c, guest_threads.c: together module chord_host_v1 */
-extern const host_import v1_imports[], v1_file_imports[], v1_memory_imports[], v1_rows_imports[];
+#define V1_DECLARE(name, takes, gives) int64_t v1_##name(host_call *call, const uint64_t *a);
+CHORD_HOST_IMPORT_MAP(V1_DECLARE)
+#undef V1_DECLARE
+extern const host_import v1_imports[];
+extern const uint32_t v1_import_count;
 void v1_windows_close(chord_guest *guest);
 bool v1_banks_offered(const chord_guest *guest);
 void v1_banks_close(chord_guest *guest);
@@ -156,7 +158,9 @@ int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...
 /* A sentence that came from a guest, for a terminal: control characters become spaces. */
 void host_make_plain(char *text);
 guest_instance *host_instance_of(const host_call *call);
-/* Control characters become spaces: what a guest says may reach a terminal. */
-void host_make_plain(char *text);
+static inline bool host_named(const wasm_name_t *name, const char *text)
+{
+    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
+}
 
 #endif

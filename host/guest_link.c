@@ -86,34 +86,23 @@ static wasm_functype_t *type_of(const host_import *import, bool wide)
     return wasm_functype_new(&takes, &gives);
 }
 
-static const host_import *find_in(const host_import *table, uint32_t count, const char *name, size_t len)
+static const host_import *find_in(const host_import *table, uint32_t count, const wasm_name_t *name)
 {
-    for (uint32_t i = 0; (count == 0 || i < count) && table[i].name != NULL; i++)
-        if (strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0) return &table[i];
+    for (uint32_t i = 0; i < count; i++)
+        if (host_named(name, table[i].name)) return &table[i];
     return NULL;
-}
-
-static bool named(const wasm_name_t *name, const char *text)
-{
-    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
 }
 
 static const host_import *find_import(chord_guest *guest, const wasm_name_t *module, const wasm_name_t *name)
 {
-    if (named(module, "chord_host_v1")) {
-        const host_import *const tables[] = {v1_imports, v1_file_imports, v1_memory_imports, v1_rows_imports, guest_thread_imports};
-        const host_import *found = NULL;
-        for (size_t i = 0; i < CHORD_COUNT(tables) && found == NULL; i++) found = find_in(tables[i], 0, name->data, name->size);
-        guest->wants_v1 = guest->wants_v1 || found != NULL;
-        return found;
-    }
-    if (named(module, "env")) {
-        const host_import *found = find_in(memory64_imports, memory64_import_count, name->data, name->size);
+    if (host_named(module, "chord_host_v1")) return find_in(v1_imports, v1_import_count, name);
+    if (host_named(module, "env")) {
+        const host_import *found = find_in(memory64_imports, memory64_import_count, name);
         guest->wants_memory64 = guest->wants_memory64 || found != NULL;
         return found;
     }
-    if (named(module, "wasi_ephemeral_nn")) {
-        const host_import *found = find_in(wasi_nn_imports, wasi_nn_import_count, name->data, name->size);
+    if (host_named(module, "wasi_ephemeral_nn")) {
+        const host_import *found = find_in(wasi_nn_imports, wasi_nn_import_count, name);
         guest->wants_nn = guest->wants_nn || found != NULL;
         return found;
     }
@@ -135,7 +124,7 @@ static chord_status fail_import(const chord_guest *guest, const wasm_importtype_
 static chord_status define_function(chord_guest *guest, const wasm_importtype_t *type, guest_import *slot, chord_error *err)
 {
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
-    if (named(module, "wasi_snapshot_preview1")) {
+    if (host_named(module, "wasi_snapshot_preview1")) {
         guest->wants_wasi = true;
         return CHORD_OK;
     }
@@ -194,7 +183,7 @@ static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_v
     for (size_t i = 0; i < exports.size; i++) {
         const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_exporttype_type(exports.data[i]));
         if (memory == NULL) continue;
-        if (named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
+        if (host_named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
         if (wasmtime_memorytype_isshared(memory)) shared = true;
         else own = true;
     }

@@ -90,7 +90,7 @@ static int create(guest_thread *thread)
     return rc;
 }
 
-static int64_t start_thread(host_call *call, const uint64_t *a)
+int64_t v1_thread_start(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
     guest_thread *thread = NULL;
@@ -123,7 +123,7 @@ static int64_t start_thread(host_call *call, const uint64_t *a)
     return host_fail(call, CHORD_HOST_MEMORY, "a thread could not be started (error %d)", rc);
 }
 
-static int64_t join_thread(host_call *call, const uint64_t *a)
+int64_t v1_thread_join(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
     guest_thread *thread = a[0] < GUEST_THREADS_MAX ? &guest->threads[a[0]] : NULL;
@@ -150,7 +150,7 @@ static int64_t join_thread(host_call *call, const uint64_t *a)
     return CHORD_HOST_OK;
 }
 
-static int64_t limit_threads(host_call *call, const uint64_t *a)
+int64_t v1_thread_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
     return call->guest->shared != NULL ? call->guest->options.threads : 1;
@@ -173,7 +173,7 @@ static int sleep_at(chord_guest *guest, uint32_t *at, uint32_t expected, int64_t
 }
 
 /* Gives a thread a word to sleep on until it changes; the guest's end ends the sleep, and the thread. */
-static int64_t wait_for(host_call *call, const uint64_t *a)
+int64_t v1_wait(host_call *call, const uint64_t *a)
 {
     guest_instance *instance = host_instance_of(call);
     uint32_t *at = host_bytes(call, a[0], 4);
@@ -187,7 +187,7 @@ static int64_t wait_for(host_call *call, const uint64_t *a)
     return failure == EAGAIN ? CHORD_HOST_WAKE_CHANGED : CHORD_HOST_WAKE_OK;
 }
 
-static int64_t wake_at(host_call *call, const uint64_t *a)
+int64_t v1_wake(host_call *call, const uint64_t *a)
 {
     uint32_t *at = host_bytes(call, a[0], 4);
     uint32_t count = (uint32_t)a[1] > INT32_MAX ? INT32_MAX : (uint32_t)a[1];
@@ -248,8 +248,3 @@ void guest_threads_stop(chord_guest *guest)
         guest_instance_close(instance);
     }
 }
-
-const host_import guest_thread_imports[] = {
-    {"thread_limit", "", 'i', limit_threads}, {"thread_start", "p", 'i', start_thread}, {"thread_join", "i", 'i', join_thread},
-    {"wait", "pil", 'i', wait_for},           {"wake", "pi", 'i', wake_at},             {NULL, NULL, 0, NULL},
-};

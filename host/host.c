@@ -307,11 +307,6 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
     return status;
 }
 
-static bool name_is(const wasm_name_t *name, const char *text)
-{
-    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
-}
-
 chord_status chord_host_inspect(chord_host *host, const char *path, chord_module_info *out, chord_error *err)
 {
     wasmtime_module_t *module;
@@ -322,8 +317,8 @@ chord_status chord_host_inspect(chord_host *host, const char *path, chord_module
     wasmtime_module_exports(module, &exports);
     for (size_t i = 0; i < exports.size; i++) {
         const wasm_name_t *name = wasm_exporttype_name(exports.data[i]);
-        if (name_is(name, "guest_version")) out->is_chord_guest = true;
-        if (name_is(name, "_start")) out->is_command = true;
+        if (host_named(name, "guest_version")) out->is_chord_guest = true;
+        if (host_named(name, "_start")) out->is_command = true;
     }
     wasm_exporttype_vec_delete(&exports);
     wasmtime_module_delete(module);

@@ -1,26 +1,26 @@
 /* v1.c - chord_host_v1: version, clocks, words, limits. */
 #include "guest_inner.h"
 
-static int64_t version(host_call *call, const uint64_t *a)
+int64_t v1_version(host_call *call, const uint64_t *a)
 {
     (void)call, (void)a;
     return CHORD_HOST_VERSION;
 }
 
-static int64_t clock_ns(host_call *call, const uint64_t *a)
+int64_t v1_clock_ns(host_call *call, const uint64_t *a)
 {
     (void)call, (void)a;
     return (int64_t)chord_clock_ns();
 }
 
-static int64_t clock_unix_s(host_call *call, const uint64_t *a)
+int64_t v1_clock_unix_s(host_call *call, const uint64_t *a)
 {
     (void)call, (void)a;
     return chord_clock_unix_s();
 }
 
 /* At most 1 KiB of it, control characters made harmless: a guest must not write to its host's terminal what it likes. */
-static int64_t say(host_call *call, const uint64_t *a)
+int64_t v1_log(host_call *call, const uint64_t *a)
 {
     char line[1025];
     const chord_guest_options *o = &call->guest->options;
@@ -34,7 +34,7 @@ static int64_t say(host_call *call, const uint64_t *a)
     return 0;
 }
 
-static int64_t error_text(host_call *call, const uint64_t *a)
+int64_t v1_error_text(host_call *call, const uint64_t *a)
 {
     const char *text = call->err->text;
     size_t len = strlen(text), room = (size_t)chord_min_u64(a[1], len + 1);
@@ -45,13 +45,13 @@ static int64_t error_text(host_call *call, const uint64_t *a)
     return (int64_t)len;
 }
 
-static int64_t cancelled(host_call *call, const uint64_t *a)
+int64_t v1_cancelled(host_call *call, const uint64_t *a)
 {
     (void)a;
     return atomic_load(&call->guest->cancelled);
 }
 
-static int64_t emit(host_call *call, const uint64_t *a)
+int64_t v1_emit(host_call *call, const uint64_t *a)
 {
     const chord_guest_options *o = &call->guest->options;
     const char *text = host_bytes(call, a[0], a[1]);
@@ -59,7 +59,7 @@ static int64_t emit(host_call *call, const uint64_t *a)
     return o->on_emit != NULL && !o->on_emit(o->ud, text, (size_t)a[1]);
 }
 
-static int64_t progress(host_call *call, const uint64_t *a)
+int64_t v1_progress(host_call *call, const uint64_t *a)
 {
     const chord_guest_options *o = &call->guest->options;
     chord_host_progress copy;
@@ -73,16 +73,13 @@ static int64_t progress(host_call *call, const uint64_t *a)
 }
 
 /* Linear memory and banks together. */
-static int64_t memory_limit(host_call *call, const uint64_t *a)
+int64_t v1_memory_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
     const chord_guest *guest = call->guest;
     return (int64_t)(v1_banks_offered(guest) ? chord_heap_ceiling_bytes(guest->heap) : guest->linear_bytes_max);
 }
 
-const host_import v1_imports[] = {
-    {"version", "", 'i', version},       {"clock_ns", "", 'l', clock_ns},     {"clock_unix_s", "", 'l', clock_unix_s},
-    {"log", "ipp", '-', say},            {"error_text", "pp", 'p', error_text}, {"cancelled", "", 'i', cancelled},
-    {"emit", "pp", 'i', emit},           {"progress", "p", '-', progress},    {"memory_limit", "", 'l', memory_limit},
-    {NULL, NULL, 0, NULL},
-};
+#define ROW(name, takes, gives) {#name, takes, gives, v1_##name},
+const host_import v1_imports[] = {CHORD_HOST_IMPORT_MAP(ROW)};
+const uint32_t v1_import_count = CHORD_COUNT(v1_imports);

@@ -19,7 +19,7 @@ static chord_store *file_of(host_call *call, uint64_t file)
     return NULL;
 }
 
-static int64_t open_file(host_call *call, const uint64_t *a)
+int64_t v1_file_open(host_call *call, const uint64_t *a)
 {
     const host_model *m = &call->guest->model;
     char name[4096];
@@ -34,7 +34,7 @@ static int64_t open_file(host_call *call, const uint64_t *a)
     return host_fail(call, CHORD_HOST_INVALID, "the guest asked for a file that is not its model");
 }
 
-static int64_t file_name(host_call *call, const uint64_t *a)
+int64_t v1_file_name(host_call *call, const uint64_t *a)
 {
     const host_model *m = &call->guest->model;
     if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
@@ -49,13 +49,13 @@ static int64_t file_name(host_call *call, const uint64_t *a)
     return (int64_t)len;
 }
 
-static int64_t file_size(host_call *call, const uint64_t *a)
+int64_t v1_file_size(host_call *call, const uint64_t *a)
 {
     const chord_store *store = file_of(call, a[0]);
     return store != NULL ? (int64_t)store->size_bytes : CHORD_HOST_INVALID;
 }
 
-static int64_t file_align(host_call *call, const uint64_t *a)
+int64_t v1_file_align(host_call *call, const uint64_t *a)
 {
     const chord_store *store = file_of(call, a[0]);
     return store != NULL ? (int64_t)chord_max_u64(store->align, 1) : CHORD_HOST_INVALID;
@@ -79,7 +79,7 @@ static void count_read(chord_guest *guest, uint64_t bytes)
     atomic_fetch_add_explicit(&guest->bytes_read, bytes, memory_order_relaxed);
 }
 
-static int64_t read_file(host_call *call, const uint64_t *a)
+int64_t v1_file_read(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
@@ -91,7 +91,7 @@ static int64_t read_file(host_call *call, const uint64_t *a)
     return code_of(status);
 }
 
-static int64_t fetch_file(host_call *call, const uint64_t *a)
+int64_t v1_file_fetch(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     uint8_t *data;
@@ -119,7 +119,7 @@ static int file_descriptor(chord_guest *guest, uint64_t file)
     return fd;
 }
 
-static int64_t prefetch_file(host_call *call, const uint64_t *a)
+int64_t v1_file_prefetch(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
@@ -200,7 +200,7 @@ static int64_t map_locked(host_call *call, const uint64_t *a, uint8_t *base, int
     return (int64_t)(a[1] - first);
 }
 
-static int64_t map_file(host_call *call, const uint64_t *a)
+int64_t v1_file_map(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
@@ -219,7 +219,7 @@ static int64_t map_file(host_call *call, const uint64_t *a)
     return result;
 }
 
-static int64_t unmap_file(host_call *call, const uint64_t *a)
+int64_t v1_file_unmap(host_call *call, const uint64_t *a)
 {
     uint8_t *base = host_bytes(call, a[0], a[1]);
     if (base == NULL) return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
@@ -254,7 +254,7 @@ chord_status v1_windows_check(chord_guest *guest, chord_error *err)
 
 /* ---- the directory --------------------------------------------------------------------------------------------------------- */
 
-static int64_t tensor_count(host_call *call, const uint64_t *a)
+int64_t v1_tensor_count(host_call *call, const uint64_t *a)
 {
     const host_model *m = &call->guest->model;
     int64_t count = 0;
@@ -272,7 +272,7 @@ static const chord_tensor *find_tensor(const host_model *m, uint64_t file, uint6
     return NULL;
 }
 
-static int64_t tensor_at(host_call *call, const uint64_t *a)
+int64_t v1_tensor_at(host_call *call, const uint64_t *a)
 {
     if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
     const chord_tensor *t = find_tensor(&call->guest->model, a[0], a[1]);
@@ -285,10 +285,3 @@ static int64_t tensor_at(host_call *call, const uint64_t *a)
     memcpy(to, &out, sizeof out);
     return CHORD_HOST_OK;
 }
-
-const host_import v1_file_imports[] = {
-    {"file_open", "pp", 'i', open_file},        {"file_name", "ipp", 'i', file_name},        {"file_size", "i", 'l', file_size},      {"file_align", "i", 'i', file_align},
-    {"file_read", "ilpp", 'i', read_file},      {"file_fetch", "ilppp", 'l', fetch_file}, {"file_prefetch", "ill", 'i', prefetch_file},
-    {"file_map", "illpp", 'l', map_file},       {"file_unmap", "pp", 'i', unmap_file},   {"tensor_count", "i", 'l', tensor_count},
-    {"tensor_at", "ilp", 'i', tensor_at},       {NULL, NULL, 0, NULL},
-};

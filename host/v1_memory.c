@@ -7,7 +7,7 @@
 #define WASM_PAGE 65536u
 #define HUGE_BYTES (2 * CHORD_MIB)
 
-static int64_t window_skew(host_call *call, const uint64_t *a)
+int64_t v1_window_skew(host_call *call, const uint64_t *a)
 {
     (void)a;
     return call->memory != NULL ? (int64_t)((HUGE_BYTES - (uintptr_t)call->memory % HUGE_BYTES) % HUGE_BYTES) : 0;
@@ -24,13 +24,13 @@ static uint64_t left_bytes(const chord_guest *guest)
     return used < all ? all - used : 0;
 }
 
-static int64_t bank_limit(host_call *call, const uint64_t *a)
+int64_t v1_bank_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
     return v1_banks_offered(call->guest) ? (int64_t)left_bytes(call->guest) : 0;
 }
 
-static int64_t bank_kind(host_call *call, const uint64_t *a)
+int64_t v1_bank_kind(host_call *call, const uint64_t *a)
 {
     (void)a;
     if (!v1_banks_offered(call->guest)) return CHORD_HOST_BANKS_NONE;
@@ -56,7 +56,7 @@ static int64_t open_locked(host_call *call, uint64_t bytes)
     return id;
 }
 
-static int64_t bank_open(host_call *call, const uint64_t *a)
+int64_t v1_bank_open(host_call *call, const uint64_t *a)
 {
     if (!v1_banks_offered(call->guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not offered");
     if (a[0] == 0 || a[0] % WASM_PAGE != 0) return host_fail(call, CHORD_HOST_INVALID, "a bank of %" PRIu64 " bytes is not whole pages", a[0]);
@@ -95,7 +95,7 @@ static int64_t show_locked(host_call *call, guest_bank *bank, uint8_t *window)
     return CHORD_HOST_OK;
 }
 
-static int64_t bank_show(host_call *call, const uint64_t *a)
+int64_t v1_bank_show(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
     if (!windows_offered(guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not shown here, only read and written");
@@ -138,7 +138,7 @@ static int64_t end_copy(host_call *call, guest_bank *bank)
     return CHORD_HOST_OK;
 }
 
-static int64_t bank_read(host_call *call, const uint64_t *a)
+int64_t v1_bank_read(host_call *call, const uint64_t *a)
 {
     uint8_t *bytes, *memory;
     guest_bank *bank = begin_copy(call, a, &bytes, &memory);
@@ -147,7 +147,7 @@ static int64_t bank_read(host_call *call, const uint64_t *a)
     return end_copy(call, bank);
 }
 
-static int64_t bank_write(host_call *call, const uint64_t *a)
+int64_t v1_bank_write(host_call *call, const uint64_t *a)
 {
     uint8_t *bytes, *memory;
     guest_bank *bank = begin_copy(call, a, &bytes, &memory);
@@ -163,7 +163,7 @@ static void close_bank(chord_guest *guest, guest_bank *bank)
     *bank = (guest_bank){0};
 }
 
-static int64_t bank_close(host_call *call, const uint64_t *a)
+int64_t v1_bank_close(host_call *call, const uint64_t *a)
 {
     pthread_mutex_lock(&call->guest->lock);
     guest_bank *bank = bank_of(call->guest, a[0]);
@@ -181,9 +181,3 @@ void v1_banks_close(chord_guest *guest)
     guest->banks = NULL;
     guest->bank_count = 0;
 }
-
-const host_import v1_memory_imports[] = {
-    {"window_skew", "", 'i', window_skew}, {"bank_limit", "", 'l', bank_limit}, {"bank_open", "p", 'i', bank_open},
-    {"bank_kind", "", 'i', bank_kind},     {"bank_read", "ippp", 'i', bank_read}, {"bank_write", "ippp", 'i', bank_write},
-    {"bank_show", "ip", 'i', bank_show},   {"bank_close", "i", 'i', bank_close}, {NULL, NULL, 0, NULL},
-};

@@ -8,7 +8,7 @@
 #define TOKENS_MAX (1u << 16)
 #define SLICE_STEPS (1ull << 28) /* multiplications between two looks whether the guest must end: some milliseconds */
 
-static int64_t rows_offered(host_call *call, const uint64_t *a)
+int64_t v1_rows_offered(host_call *call, const uint64_t *a)
 {
     (void)a;
     return !call->guest->options.no_rows;
@@ -73,7 +73,7 @@ static void dot_in_slices(host_call *call, const checked *to, uint64_t out_strid
     }
 }
 
-static int64_t rows(host_call *call, const uint64_t *a)
+int64_t v1_rows(host_call *call, const uint64_t *a)
 {
     chord_host_rows job;
     checked to;
@@ -94,9 +94,3 @@ static int64_t rows(host_call *call, const uint64_t *a)
     atomic_fetch_add_explicit(&call->guest->rows_calls, 1, memory_order_relaxed);
     return CHORD_HOST_OK;
 }
-
-const host_import v1_rows_imports[] = {
-    {"rows_offered", "", 'i', rows_offered},
-    {"rows", "p", 'i', rows},
-    {NULL, NULL, 0, NULL},
-};

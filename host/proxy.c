@@ -2,9 +2,10 @@
  *
  * The guest is opened when a call first names a model. What it answers is believed for the text it makes and for nothing else: every address it gives is
  * checked, every length bounded. */
-#include "proxy.h"
+#include "proxy_names.h" /* before chord.h: what is defined here is called proxy_*, and compared with chord.h's declarations */
 
 #include "base/base.h"
+#include "proxy.h"
 
 #include <stdlib.h>
 
@@ -124,13 +125,9 @@ static chord_status ask_for_number(proxy_runtime *r, const char *name, const uin
 
 /* ---- runtime -------------------------------------------------------------------------------------------------- */
 
-chord_status proxy_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err);
-void proxy_runtime_close(chord_runtime *runtime);
-uint32_t proxy_runtime_threads(const chord_runtime *runtime);
-
 static proxy_runtime *runtime_of(chord_runtime *runtime) { return (proxy_runtime *)(void *)runtime; }
 
-chord_status proxy_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err)
+chord_status chord_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err)
 {
     *out = NULL;
     proxy_runtime *r = calloc(1, sizeof *r);
@@ -142,7 +139,7 @@ chord_status proxy_runtime_open(const chord_runtime_options *options, chord_runt
     return CHORD_OK;
 }
 
-void proxy_runtime_close(chord_runtime *runtime)
+void chord_runtime_close(chord_runtime *runtime)
 {
     proxy_runtime *r = runtime_of(runtime);
     if (r == NULL) return;
@@ -151,7 +148,7 @@ void proxy_runtime_close(chord_runtime *runtime)
     free(r);
 }
 
-uint32_t proxy_runtime_threads(const chord_runtime *runtime) { return runtime_of((chord_runtime *)runtime)->threads; }
+uint32_t chord_runtime_threads(const chord_runtime *runtime) { return runtime_of((chord_runtime *)runtime)->threads; }
 
 static void pass_log(void *ud, chord_log_level level, const char *line)
 {
@@ -200,11 +197,6 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
-chord_status proxy_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_plan *out, chord_error *err);
-chord_status proxy_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_model **out, chord_error *err);
-void proxy_model_close(chord_model *model);
-void proxy_model_describe(const chord_model *model, chord_model_info *out);
-
 static proxy_model *model_of(const chord_model *model) { return (proxy_model *)(void *)model; }
 
 static chord_guest_model_options options_of(const chord_model_options *o)
@@ -246,7 +238,7 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
     return status;
 }
 
-chord_status proxy_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_plan *out, chord_error *err)
+chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_plan *out, chord_error *err)
 {
     proxy_runtime *r = runtime_of(runtime);
     CHORD_TRY(open_guest(r, source->uri, err));
@@ -255,7 +247,7 @@ chord_status proxy_model_plan(chord_runtime *runtime, const chord_source *source
     return CHORD_OK;
 }
 
-chord_status proxy_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_model **out, chord_error *err)
+chord_status chord_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_model **out, chord_error *err)
 {
     proxy_runtime *r = runtime_of(runtime);
     *out = NULL;
@@ -278,7 +270,7 @@ chord_status proxy_model_open(chord_runtime *runtime, const chord_source *source
     return CHORD_OK;
 }
 
-void proxy_model_close(chord_model *model)
+void chord_model_close(chord_model *model)
 {
     proxy_model *m = model_of(model);
     if (m == NULL) return;
@@ -286,7 +278,7 @@ void proxy_model_close(chord_model *model)
     free(m);
 }
 
-void proxy_model_describe(const chord_model *model, chord_model_info *out)
+void chord_model_describe(const chord_model *model, chord_model_info *out)
 {
     const chord_guest_model_info *i = &model_of(model)->info;
     *out = (chord_model_info){.architecture = i->architecture, .name = i->name, .layers = i->layers, .embedding = i->embedding, .heads = i->heads,
@@ -296,11 +288,6 @@ void proxy_model_describe(const chord_model *model, chord_model_info *out)
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------------------- */
-
-chord_status proxy_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap, size_t *need, chord_error *err);
-chord_status proxy_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need, chord_error *err);
-chord_status proxy_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len, bool open_reply, char *out, size_t cap,
-                               size_t *need, chord_error *err);
 
 /* A call that ends in (out, cap, need): cap items of `item` bytes. */
 static chord_status ask_for_items(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, size_t item, void *out, size_t cap, size_t *need,
@@ -326,7 +313,7 @@ static chord_status ask_for_items(proxy_runtime *r, const char *name, const uint
     return status;
 }
 
-chord_status proxy_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap, size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
     loan l;
@@ -337,7 +324,7 @@ chord_status proxy_tokenize(const chord_model *model, const char *text, size_t l
     return status;
 }
 
-chord_status proxy_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
     loan l;
@@ -348,7 +335,7 @@ chord_status proxy_detokenize(const chord_model *model, const int32_t *tokens, s
     return status;
 }
 
-chord_status proxy_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len, bool open_reply, char *out, size_t cap,
+chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len, bool open_reply, char *out, size_t cap,
                                size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
@@ -364,22 +351,10 @@ chord_status proxy_chat_render(const chord_model *model, const char *template_te
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------------- */
 
-chord_status proxy_session_open(chord_model *model, chord_session **out, chord_error *err);
-void proxy_session_close(chord_session *session);
-void proxy_session_reset(chord_session *session);
-chord_status proxy_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err);
-chord_status proxy_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err);
-chord_status proxy_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece, void *ud,
-                                    chord_generate_result *out, chord_error *err);
-void proxy_session_cancel(chord_session *session);
-void proxy_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud);
-void proxy_session_stats(const chord_session *session, chord_stats *out);
-void proxy_session_stats_reset(chord_session *session);
-
 static proxy_session *session_of(const chord_session *session) { return (proxy_session *)(void *)session; }
 static proxy_runtime *runtime_behind(const proxy_session *s) { return s->model->runtime; }
 
-chord_status proxy_session_open(chord_model *model, chord_session **out, chord_error *err)
+chord_status chord_session_open(chord_model *model, chord_session **out, chord_error *err)
 {
     *out = NULL;
     proxy_session *s = calloc(1, sizeof *s);
@@ -395,7 +370,7 @@ chord_status proxy_session_open(chord_model *model, chord_session **out, chord_e
     return CHORD_OK;
 }
 
-void proxy_session_close(chord_session *session)
+void chord_session_close(chord_session *session)
 {
     proxy_session *s = session_of(session);
     if (s == NULL) return;
@@ -404,13 +379,13 @@ void proxy_session_close(chord_session *session)
     free(s);
 }
 
-void proxy_session_reset(chord_session *session)
+void chord_session_reset(chord_session *session)
 {
     proxy_session *s = session_of(session);
     (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_reset", &s->handle, 1, NULL, NULL);
 }
 
-chord_status proxy_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
 {
     proxy_session *s = session_of(session);
     uint64_t kept = 0;
@@ -423,7 +398,7 @@ chord_status proxy_session_sync(chord_session *session, const int32_t *tokens, s
     return status;
 }
 
-chord_status proxy_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err)
+chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err)
 {
     proxy_session *s = session_of(session);
     loan l;
@@ -466,7 +441,7 @@ static chord_status next(proxy_session *s, const loan *l, chord_guest_piece *raw
     return out->text != NULL ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the guest's text is not in its memory");
 }
 
-chord_status proxy_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece, void *ud,
+chord_status chord_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece, void *ud,
                                     chord_generate_result *out, chord_error *err)
 {
     proxy_session *s = session_of(session);
@@ -492,15 +467,15 @@ chord_status proxy_session_generate(chord_session *session, const chord_generate
     return status;
 }
 
-void proxy_session_cancel(chord_session *session) { chord_guest_cancel(runtime_behind(session_of(session))->guest); }
+void chord_session_cancel(chord_session *session) { chord_guest_cancel(runtime_behind(session_of(session))->guest); }
 
-void proxy_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud)
+void chord_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud)
 {
     session_of(session)->on_progress = on_progress;
     session_of(session)->progress_ud = ud;
 }
 
-void proxy_session_stats(const chord_session *session, chord_stats *out)
+void chord_session_stats(const chord_session *session, chord_stats *out)
 {
     const proxy_session *s = session_of(session);
     proxy_runtime *r = runtime_behind(s);
@@ -513,20 +488,8 @@ void proxy_session_stats(const chord_session *session, chord_stats *out)
     out->peak_bytes = stats.peak_bytes;
 }
 
-void proxy_session_stats_reset(chord_session *session)
+void chord_session_stats_reset(chord_session *session)
 {
     const proxy_session *s = session_of(session);
     (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_stats_reset", &s->handle, 1, NULL, NULL);
-}
-
-/* The machine is the host's: measured natively. */
-chord_status proxy_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err);
-chord_status proxy_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err)
-{
-    chord_runtime_options options = {.threads = runtime_of(runtime)->threads};
-    chord_runtime *native;
-    CHORD_TRY(chord_runtime_open(&options, &native, err));
-    chord_status status = chord_probe_run(native, source, out, err);
-    chord_runtime_close(native);
-    return status;
 }

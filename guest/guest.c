@@ -80,11 +80,7 @@ EXPORT(void *, guest_alloc, size_t bytes)
     return chord_alloc(inputs, bytes, "what the host asks", &p, &guest.error) == CHORD_OK ? p : NULL;
 }
 
-EXPORT(void, guest_free, void *p, size_t bytes)
-{
-    (void)bytes;
-    chord_free(inputs, p);
-}
+EXPORT(void, guest_free, void *p) { chord_free(inputs, p); }
 
 EXPORT(void, guest_error, chord_error *out) { *out = guest.error; }
 

@@ -11,6 +11,7 @@
 #define LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
 #define THREAD_BYTES (256 * 1024ull)   /* stack touched, instance and kernel structures */
 #define LIMIT_NS_NEVER 0
+#define MEASURE_NS 10000000
 #define TABLE_ELEMENTS_MAX 1000000
 #define TABLES_MAX 16
 
@@ -44,8 +45,11 @@ uint64_t guest_linear_bytes(const chord_guest *guest)
     return bytes;
 }
 
+/* The system is asked at most a hundred times a second: a program may make thousands of short calls, and what takes memory takes time. */
 void guest_measure(chord_guest *guest)
 {
+    uint64_t now_ns = chord_clock_ns(), last_ns = atomic_load(&guest->measured_ns);
+    if (now_ns - last_ns < MEASURE_NS || !atomic_compare_exchange_strong(&guest->measured_ns, &last_ns, now_ns)) return;
     uint64_t now = chord_process_bytes(), peak = atomic_load(&guest->peak_bytes);
     while (now > peak && !atomic_compare_exchange_weak(&guest->peak_bytes, &peak, now)) {}
 }
@@ -78,7 +82,7 @@ const char *guest_must_end(chord_guest *guest)
 static void check_budget(chord_guest *guest)
 {
     char why[CHORD_TRAP_BYTES];
-    uint64_t linear = guest->linear_charged ? 0 : guest_linear_bytes(guest);
+    uint64_t linear = (guest->linear_charged ? 0 : guest_linear_bytes(guest)) + guest_far_bytes(guest);
     if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap)) return;
     uint64_t bytes = chord_process_bytes();
     if (bytes <= guest->budget_bytes) return;

@@ -8,12 +8,15 @@ __asm__(".pushsection .rodata\n"
         ".globl chord_far_wat_end\nchord_far_wat_end: .byte 0\n"
         ".popsection\n");
 
+#define PAGE_BYTES 65536u
+#define PAGES_MAX 65536u /* 4 GiB */
+
 static const char *const NAMES[GUEST_FAR_MEMORIES] = {"0", "1", "2"};
 
-static chord_status add_memory(chord_guest *guest, uint32_t index, chord_error *err)
+static chord_status add_memory(chord_guest *guest, uint32_t index, uint64_t pages_max, chord_error *err)
 {
     wasm_memorytype_t *type;
-    wasmtime_error_t *error = wasmtime_memorytype_new(0, true, 65536, false, true, 16, &type);
+    wasmtime_error_t *error = wasmtime_memorytype_new(0, true, pages_max, false, true, 16, &type);
     if (error == NULL) {
         error = wasmtime_sharedmemory_new(guest->host->engine, type, &guest->far[index]);
         wasm_memorytype_delete(type);
@@ -37,7 +40,12 @@ chord_status guest_far_open(chord_guest *guest, chord_error *err)
         wasm_byte_vec_delete(&wasm);
     }
     if (error != NULL) return host_fail_wasmtime(err, error, NULL, "far.wat");
-    for (uint32_t i = 0; i < GUEST_FAR_MEMORIES; i++) CHORD_TRY(add_memory(guest, i, err));
+    uint64_t pages = chord_heap_ceiling_bytes(guest->heap) / PAGE_BYTES; /* shared memories ask nobody when they grow: their maximums are the budget */
+    for (uint32_t i = 0; i < GUEST_FAR_MEMORIES; i++) {
+        uint64_t most = chord_min_u64(pages, PAGES_MAX);
+        CHORD_TRY(add_memory(guest, i, most, err));
+        pages -= most;
+    }
     return CHORD_OK;
 }
 

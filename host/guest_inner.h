@@ -25,6 +25,7 @@ struct chord_host {
     wasmtime_module_t *last; /* NULL: none was loaded yet */
     uint8_t *last_wasm;
     size_t last_bytes;
+    uint64_t last_compile_ns; /* 0: it came from the cache */
 };
 
 /* One Wasmtime instance on one thread. */
@@ -107,7 +108,7 @@ struct chord_guest {
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns;  /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
-    _Atomic uint64_t first_import_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
+    _Atomic uint64_t first_import_ns, measured_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
     uint64_t compile_ns;
 };
 

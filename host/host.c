@@ -247,17 +247,18 @@ static void store_cached(chord_host *host, const uint8_t *wasm, size_t len, cons
 }
 
 /* The last one loaded is kept at hand: a program looks at a module before it opens it. */
-static bool take_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out)
+static bool take_last(chord_host *host, const uint8_t *wasm, size_t len, wasmtime_module_t **out, uint64_t *compile_ns)
 {
     pthread_mutex_lock(&host->lock);
     bool same = host->last != NULL && host->last_bytes == len && memcmp(host->last_wasm, wasm, len) == 0;
     if (same) *out = wasmtime_module_clone(host->last);
+    if (same) *compile_ns = host->last_compile_ns;
     pthread_mutex_unlock(&host->lock);
     return same;
 }
 
 /* wasm is taken over. */
-static void keep_last(chord_host *host, uint8_t *wasm, size_t len, wasmtime_module_t *module)
+static void keep_last(chord_host *host, uint8_t *wasm, size_t len, wasmtime_module_t *module, uint64_t compile_ns)
 {
     pthread_mutex_lock(&host->lock);
     if (host->last != NULL) wasmtime_module_delete(host->last);
@@ -265,6 +266,7 @@ static void keep_last(chord_host *host, uint8_t *wasm, size_t len, wasmtime_modu
     host->last = wasmtime_module_clone(module);
     host->last_wasm = wasm;
     host->last_bytes = len;
+    host->last_compile_ns = compile_ns;
     pthread_mutex_unlock(&host->lock);
 }
 
@@ -291,7 +293,7 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
     }
     chord_error wrong;
     chord_status status = CHORD_OK, scanned = host->options.interruptible ? host_scan_module(wasm, len, path, &wrong) : CHORD_OK;
-    if (!take_last(host, wasm, len, out)) {
+    if (!take_last(host, wasm, len, out, compile_ns)) {
         if (!load_cached(host, wasm, len, out)) status = compile(host, wasm, len, path, out, compile_ns, err);
         if (status == CHORD_OK && scanned != CHORD_OK) {
             wasmtime_module_delete(*out);
@@ -299,7 +301,7 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
             status = chord_fail(err, scanned, "%s", wrong.text);
         }
         if (status == CHORD_OK) {
-            keep_last(host, wasm, len, *out);
+            keep_last(host, wasm, len, *out, *compile_ns);
             return CHORD_OK;
         }
     }

@@ -46,13 +46,12 @@ typedef struct proxy_session {
 typedef struct loan {
     proxy_runtime *r;
     uint64_t at;
-    size_t bytes;
 } loan;
 
 static chord_status borrow(proxy_runtime *r, const void *from, size_t bytes, loan *out, chord_error *err)
 {
     uint64_t args[] = {bytes > 0 ? bytes : 1};
-    *out = (loan){.r = r, .bytes = bytes};
+    *out = (loan){.r = r};
     if (bytes > CALL_BYTES_MAX) return chord_fail(err, CHORD_INVALID, "%zu bytes are too many for one call of a guest", bytes);
     CHORD_TRY(chord_guest_call(r->guest, "guest_alloc", args, 1, &out->at, err));
     void *to = out->at != 0 ? chord_guest_bytes(r->guest, out->at, bytes) : NULL;
@@ -66,8 +65,7 @@ static chord_status borrow(proxy_runtime *r, const void *from, size_t bytes, loa
 
 static void give_back(loan *l)
 {
-    uint64_t args[] = {l->at, l->bytes};
-    if (l->at != 0) (void)chord_guest_call(l->r->guest, "guest_free", args, 2, NULL, NULL);
+    if (l->at != 0) (void)chord_guest_call(l->r->guest, "guest_free", &l->at, 1, NULL, NULL);
     l->at = 0;
 }
 

@@ -163,7 +163,7 @@ CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
 #define CHORD_GUEST_EXPORT_MAP(X)                                                                                      \
     X(guest_version, "", 'i')                                                                                          \
     X(guest_alloc, "p", 'p')                                                                                           \
-    X(guest_free, "pp", '-')                                                                                           \
+    X(guest_free, "p", '-')                                                                                            \
     X(guest_error, "p", '-')                                                                                           \
     X(guest_runtime_open, "pp", 'i')                                                                                   \
     X(guest_runtime_close, "p", '-')                                                                                   \

@@ -130,7 +130,7 @@ export const IMPORTS = {
 export const EXPORTS = {
   guest_version: { parameters: "", result: "i" },
   guest_alloc: { parameters: "p", result: "p" },
-  guest_free: { parameters: "pp", result: "-" },
+  guest_free: { parameters: "p", result: "-" },
   guest_error: { parameters: "p", result: "-" },
   guest_runtime_open: { parameters: "pp", result: "i" },
   guest_runtime_close: { parameters: "p", result: "-" },

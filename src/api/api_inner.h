@@ -69,6 +69,8 @@ struct chord_session {
     uint64_t progress_ns;
     const char *phase;
 };
+/* What was being generated goes no further: the past has changed, or a step failed. */
+static inline void chord_generation_end(chord_session *session) { session->generation.running = session->generation.holding = false; }
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)

@@ -143,7 +143,7 @@ chord_status chord_generate_next(chord_session *s, chord_piece *out, bool *more,
     } else {
         status = flush(s, out, more, err);
     }
-    if (status != CHORD_OK) s->generation.running = s->generation.holding = false;
+    if (status != CHORD_OK) chord_generation_end(s);
     return status;
 }
 

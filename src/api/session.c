@@ -125,7 +125,7 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
     uint32_t kept = chord_sequence_length(s->sequence), same = 0;
     while (same < kept && same < n && s->tokens[same] == tokens[same]) same++;
     bool all = same == n && s->count == n && s->has_logits;
-    s->generation.running = s->generation.holding = false;
+    chord_generation_end(s);
     if (!all) {
         if (same == n) same--; /* the last token's logits are wanted again */
         kept = chord_sequence_cut(s->model->net, s->sequence, same);
@@ -147,7 +147,7 @@ static chord_status append(chord_session *s, const int32_t *tokens, size_t n, ch
         return chord_fail(err, CHORD_FULL, "%zu tokens after %u do not fit in the context of %u", n, s->count,
                           s->model->context_tokens);
     memcpy(s->tokens + s->count, tokens, n * sizeof *tokens);
-    s->generation.running = s->generation.holding = false;
+    chord_generation_end(s);
     s->has_logits = false;
     return CHORD_OK;
 }
@@ -187,7 +187,7 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
 void chord_session_reset(chord_session *s)
 {
     (void)chord_sequence_cut(s->model->net, s->sequence, 0);
-    s->generation.running = s->generation.holding = false;
+    chord_generation_end(s);
     s->count = 0;
     s->has_logits = false;
 }

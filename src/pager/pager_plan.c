@@ -115,6 +115,9 @@ static chord_status check_config(const chord_pager_config *config, chord_error *
     if (config->hold_max == 0 || config->hold_max > PAGER_HOLD_LIMIT)
         return chord_fail(err, CHORD_INVALID, "an operation may hold 1 to %u tiles, not %u", PAGER_HOLD_LIMIT,
                           config->hold_max);
+    if (config->bank_bytes != 0 && config->hold_max > PAGER_WINDOWS)
+        return chord_fail(err, CHORD_INVALID, "with banks an operation may hold %u tiles, not %u: so many windows there are", PAGER_WINDOWS,
+                          config->hold_max);
     for (uint32_t i = 0; i < config->tile_count; i++) {
         if (config->tiles[i].shard < config->shards && config->tiles[i].bytes > 0) continue;
         return chord_fail(err, CHORD_INVALID, "tile %u has %u bytes in shard %u of %u", i, config->tiles[i].bytes,

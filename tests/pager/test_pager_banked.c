@@ -126,6 +126,15 @@ static void check_budget(const fixture *f)
     chord_heap_close(config.heap);
 }
 
+/* More held tiles than windows could need a bank whose window is taken. */
+static void check_holding(const fixture *f)
+{
+    chord_pager_config config = banked_config(f, f->slot_bytes);
+    chord_pager_plan plan;
+    config.hold_max = 3;
+    CHECK(chord_pager_plan_make(&config, &plan, &err) == CHORD_INVALID);
+}
+
 int main(void)
 {
     fixture f;
@@ -134,6 +143,7 @@ int main(void)
     check_passes(&f);
     check_parts(&f);
     check_budget(&f);
+    check_holding(&f);
     check_failures(&f);
     fixture_close(&f);
     return check_done();

@@ -266,12 +266,12 @@ export class Guest {
       for (const bytes of wanted.map((w) => (typeof w === "number" ? new Uint8Array(w) : w))) {
         const at = this.call("guest_alloc", Math.max(bytes.length, 1));
         if (at === 0) throw new GuestFailure(C.Status.NO_MEMORY, `the guest has no memory for ${bytes.length} bytes`);
-        loans.push([at, bytes.length]);
+        loans.push(at);
         this.memory.bytes(at, bytes.length).set(bytes);
       }
-      return use(...loans.map(([at]) => at));
+      return use(...loans);
     } finally {
-      for (const loan of loans) if (this.trap === null) this.call("guest_free", ...loan);
+      for (const at of loans) if (this.trap === null) this.call("guest_free", at);
     }
   }
   error() { return this.askStruct(C.chord_error, (at) => this.call("guest_error", at)); }

@@ -22,6 +22,13 @@ void chord_system_block_free(void *block, uint64_t bytes);
 /* The system's sentence for an errno; at most cap bytes with the terminator. */
 void chord_system_error_text(int os_errno, char *out, size_t cap);
 
+#if defined(__wasm__)
+/* linear_wasm.c: blocks of linear memory; align is a power of two of at least 64. NULL: refused. */
+void *chord_linear_get(uint64_t bytes, uint32_t align, bool zeroed);
+void chord_linear_free(void *block, uint64_t bytes);
+uint64_t chord_linear_taken_bytes(void);
+#endif
+
 /* One turn of a spinning wait. */
 static inline void chord_system_relax(void)
 {

@@ -1,134 +1,9 @@
-/* system_wasi.c - the face of a WASI host (preview 1): linear memory, one thread, libc's clock.
- *
- * Small blocks are malloc's. Pages are taken from linear memory itself: malloc would put a header before each run of
- * them, and gives no more than half of the addresses at once. Linear memory never shrinks, so pages that were freed
- * wait in a list, in order of address and merged with their neighbours, and are taken before memory grows. */
+/* system_wasi.c - the face of a WASI host (preview 1): one thread, no banks. Small blocks and clocks are libc's (libc_posix.c), pages come from linear memory
+ * itself (linear_wasm.c): malloc would put a header before each run of them, and gives no more than half of the addresses at once. */
 #include "base/system_inner.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#define WASM_PAGE 65536u
 #define BUDGET_DEFAULT (1024 * CHORD_MIB)
 #define PROGRAM_BYTES (2 * CHORD_MIB) /* what the program itself gets from malloc while a model is open */
-
-/* Lies in the first bytes of the pages it stands for. */
-typedef struct free_pages {
-    uintptr_t bytes;
-    struct free_pages *next;
-} free_pages;
-
-static free_pages *first_free;
-
-/* ---- pages ------------------------------------------------------------------------------------ */
-
-static uintptr_t end_of(const free_pages *pages) { return (uintptr_t)pages + pages->bytes; }
-
-static free_pages *mark_free(uintptr_t at, uintptr_t bytes, free_pages *next)
-{
-    free_pages *pages = (free_pages *)at;
-    *pages = (free_pages){.bytes = bytes, .next = next};
-    return pages;
-}
-
-static void give(uintptr_t at, uintptr_t bytes)
-{
-    free_pages *before = NULL, *after = first_free;
-    for (; after != NULL && (uintptr_t)after < at; after = after->next) before = after;
-    if (after != NULL && at + bytes == (uintptr_t)after) {
-        bytes += after->bytes;
-        after = after->next;
-    }
-    if (before != NULL && end_of(before) == at) *before = (free_pages){.bytes = before->bytes + bytes, .next = after};
-    else *(before != NULL ? &before->next : &first_free) = mark_free(at, bytes, after);
-}
-
-static void *take(uintptr_t bytes)
-{
-    for (free_pages **link = &first_free; *link != NULL; link = &(*link)->next) {
-        free_pages *found = *link;
-        if (found->bytes < bytes) continue;
-        uintptr_t rest = found->bytes - bytes;
-        *link = rest > 0 ? mark_free((uintptr_t)found + bytes, rest, found->next) : found->next;
-        return found;
-    }
-    return NULL;
-}
-
-/* Room for bytes together with the free pages that memory ends in. malloc takes what lies before the first growth when
- * it is first called, which was for the heap that these pages are charged to. */
-static bool grow(uintptr_t bytes)
-{
-    uintptr_t end = (uintptr_t)chord_process_bytes(), at_end = 0;
-    for (const free_pages *p = first_free; p != NULL; p = p->next)
-        if (end_of(p) == end) at_end = p->bytes;
-    uintptr_t pages = (bytes - at_end + WASM_PAGE - 1) / WASM_PAGE;
-    uintptr_t before = (uintptr_t)__builtin_wasm_memory_grow(0, pages);
-    if (before == UINTPTR_MAX) return false;
-    uintptr_t room = pages * WASM_PAGE;
-    if (before + pages == 65536) room -= WASM_PAGE; /* an end of 2^32 would wrap to 0 */
-    if (room > 0) give(before * WASM_PAGE, room);
-    return true;
-}
-
-void *chord_system_pages_get(uint64_t bytes, bool huge)
-{
-    (void)huge;
-    if (bytes > UINTPTR_MAX - 2 * WASM_PAGE) return NULL;
-    void *pages = take((uintptr_t)bytes);
-    if (pages == NULL && grow((uintptr_t)bytes)) pages = take((uintptr_t)bytes);
-    return pages != NULL ? memset(pages, 0, (size_t)bytes) : NULL;
-}
-
-void chord_system_pages_free(void *pages, uint64_t bytes) { give((uintptr_t)pages, (uintptr_t)bytes); }
-
-bool chord_system_pages_touch(void *pages, uint64_t bytes)
-{
-    (void)pages; /* they were zeroed by writing */
-    (void)bytes;
-    return true;
-}
-
-void chord_system_pages_lock(void *pages, uint64_t bytes)
-{
-    (void)pages;
-    (void)bytes;
-}
-
-void *chord_system_block_get(uint64_t bytes)
-{
-    void *block = NULL;
-    return posix_memalign(&block, 64, (size_t)bytes) == 0 ? block : NULL;
-}
-
-void chord_system_block_free(void *block, uint64_t bytes)
-{
-    (void)bytes;
-    free(block);
-}
-
-void chord_system_error_text(int os_errno, char *out, size_t cap)
-{
-    char text[128];
-    if (strerror_r(os_errno, text, sizeof text) != 0) chord_format(text, sizeof text, "error %d", os_errno);
-    chord_format(out, cap, "%s", text);
-}
-
-/* ---- clock ------------------------------------------------------------------------------------ */
-
-uint64_t chord_clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-int64_t chord_clock_unix_s(void)
-{
-    struct timespec t;
-    return clock_gettime(CLOCK_REALTIME, &t) == 0 ? (int64_t)t.tv_sec : 0;
-}
 
 /* ---- threads ---------------------------------------------------------------------------------- */
 
@@ -212,7 +87,7 @@ void *chord_bank_bytes(chord_bank *bank)
 
 uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_code_bytes(void) { return PROGRAM_BYTES; } /* code lies outside the module's memory */
-uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * WASM_PAGE; }
+uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * 65536; }
 
 /* A module cannot ask what the machine has, and hosts promise all 4 GiB of addresses: whoever wants more than this
  * names it. */

@@ -55,7 +55,7 @@ typedef struct guest_bank {
     chord_bank *bank;
     uint64_t bytes;
     void *window;    /* host address, NULL: parked */
-    uint32_t copies; /* under way */
+    uint32_t users; /* copies and rows under way: it is neither closed nor shown */
 } guest_bank;
 
 typedef struct guest_window {
@@ -151,6 +151,9 @@ extern const host_import v1_imports[];
 extern const uint32_t v1_import_count;
 void v1_windows_close(chord_guest *guest);
 bool v1_banks_offered(const chord_guest *guest);
+/* Bytes of a bank that is in no window, held until v1_bank_leave; NULL: the call has its sentence. */
+uint8_t *v1_bank_use(host_call *call, uint64_t id, uint64_t at, uint64_t len, guest_bank **out);
+void v1_bank_leave(host_call *call, guest_bank *bank);
 void v1_banks_close(chord_guest *guest);
 chord_status v1_windows_check(chord_guest *guest, chord_error *err); /* CHORD_IO: a mapped file lost pages */
 

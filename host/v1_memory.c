@@ -106,55 +106,51 @@ int64_t v1_bank_show(host_call *call, const uint64_t *a)
     if (bank == NULL) result = host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
     else if (window == NULL || (uintptr_t)window % 4096 != 0)
         result = host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", bank->bytes, a[1]);
+    else if (bank->users != 0) result = host_fail(call, CHORD_HOST_INVALID, "bank %d is being read, written or computed with", (int)(uint32_t)a[0]);
     else result = show_locked(call, bank, window);
     pthread_mutex_unlock(&guest->lock);
     return result;
 }
 
-/* A bank with a copy under way is not closed: `copies` counts them. */
-static guest_bank *begin_copy(host_call *call, const uint64_t *a, uint8_t **bytes, uint8_t **memory)
+uint8_t *v1_bank_use(host_call *call, uint64_t id, uint64_t at, uint64_t len, guest_bank **out)
 {
     chord_guest *guest = call->guest;
-    *memory = host_bytes(call, a[2], a[3]);
+    uint8_t *bytes = NULL;
     pthread_mutex_lock(&guest->lock);
-    guest_bank *bank = bank_of(guest, a[0]);
-    bool inside = bank != NULL && bank->window == NULL && *memory != NULL && a[1] <= bank->bytes && a[3] <= bank->bytes - a[1];
-    if (inside) {
-        bank->copies++;
-        *bytes = (uint8_t *)chord_bank_bytes(bank->bank) + a[1];
+    guest_bank *bank = bank_of(guest, id);
+    if (bank != NULL && bank->window == NULL && at <= bank->bytes && len <= bank->bytes - at) {
+        bank->users++;
+        bytes = (uint8_t *)chord_bank_bytes(bank->bank) + at;
     }
     pthread_mutex_unlock(&guest->lock);
-    if (inside) return bank;
-    (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " of bank %d and %" PRIu64 " of memory: not open, shown in a window, or out of range", a[3],
-                    a[1], (int)(uint32_t)a[0], a[2]);
-    return NULL;
+    *out = bank;
+    if (bytes == NULL)
+        (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " of bank %d: not open, shown in a window, or out of range", len, at,
+                        (int)(uint32_t)id);
+    return bytes;
 }
 
-static int64_t end_copy(host_call *call, guest_bank *bank)
+void v1_bank_leave(host_call *call, guest_bank *bank)
 {
     pthread_mutex_lock(&call->guest->lock);
-    bank->copies--;
+    bank->users--;
     pthread_mutex_unlock(&call->guest->lock);
+}
+
+static int64_t copy(host_call *call, const uint64_t *a, bool to_bank)
+{
+    guest_bank *bank;
+    uint8_t *memory = host_bytes(call, a[2], a[3]);
+    if (memory == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
+    uint8_t *bytes = v1_bank_use(call, a[0], a[1], a[3], &bank);
+    if (bytes == NULL) return CHORD_HOST_RANGE;
+    memcpy(to_bank ? bytes : memory, to_bank ? memory : bytes, (size_t)a[3]);
+    v1_bank_leave(call, bank);
     return CHORD_HOST_OK;
 }
 
-int64_t v1_bank_read(host_call *call, const uint64_t *a)
-{
-    uint8_t *bytes, *memory;
-    guest_bank *bank = begin_copy(call, a, &bytes, &memory);
-    if (bank == NULL) return CHORD_HOST_RANGE;
-    memcpy(memory, bytes, (size_t)a[3]);
-    return end_copy(call, bank);
-}
-
-int64_t v1_bank_write(host_call *call, const uint64_t *a)
-{
-    uint8_t *bytes, *memory;
-    guest_bank *bank = begin_copy(call, a, &bytes, &memory);
-    if (bank == NULL) return CHORD_HOST_RANGE;
-    memcpy(bytes, memory, (size_t)a[3]);
-    return end_copy(call, bank);
-}
+int64_t v1_bank_read(host_call *call, const uint64_t *a) { return copy(call, a, false); }
+int64_t v1_bank_write(host_call *call, const uint64_t *a) { return copy(call, a, true); }
 
 static void close_bank(chord_guest *guest, guest_bank *bank)
 {
@@ -167,7 +163,7 @@ int64_t v1_bank_close(host_call *call, const uint64_t *a)
 {
     pthread_mutex_lock(&call->guest->lock);
     guest_bank *bank = bank_of(call->guest, a[0]);
-    if (bank != NULL && bank->copies != 0) bank = NULL;
+    if (bank != NULL && bank->users != 0) bank = NULL;
     if (bank != NULL) close_bank(call->guest, bank);
     pthread_mutex_unlock(&call->guest->lock);
     return bank != NULL ? CHORD_HOST_OK : host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);

@@ -11,23 +11,30 @@
 int64_t v1_rows_offered(host_call *call, const uint64_t *a)
 {
     (void)a;
-    return !call->guest->options.no_rows;
+    if (call->guest->options.no_rows) return CHORD_HOST_ROWS_NONE;
+    return v1_banks_offered(call->guest) && call->guest->far_module == NULL ? CHORD_HOST_ROWS_AND_BANKS : CHORD_HOST_ROWS;
 }
 
 typedef struct checked {
     chord_rows weights;
     chord_acts acts;
     float *out;
+    guest_bank *bank; /* the weights' */
 } checked;
 
+static uint8_t *find_weights(host_call *call, const chord_host_rows *job, uint64_t bytes, guest_bank **bank)
+{
+    *bank = NULL;
+    return job->bank == 0 ? host_bytes(call, job->weights, bytes) : v1_bank_use(call, job->bank - 1, job->weights, bytes, bank);
+}
+
+/* The last thing looked for is the weights: a bank in use is to be left again. */
 static bool find_all(host_call *call, const chord_host_rows *job, const chord_type_info *info, checked *to)
 {
     uint64_t row_bytes = (uint64_t)(job->columns / info->block_elems) * info->block_bytes;
     uint64_t last = (uint64_t)(job->tokens - 1) * job->out_stride + job->rows;
-    const uint8_t *weights = host_bytes(call, job->weights, row_bytes * job->rows);
     to->out = job->out_stride <= UINT32_MAX ? host_bytes(call, job->out, last * sizeof(float)) : NULL;
-    if (weights == NULL || to->out == NULL || (uintptr_t)weights % 2 != 0 || (uintptr_t)to->out % 4 != 0) return false;
-    to->weights = (chord_rows){.type = (chord_type)job->type, .data = weights, .n = job->columns, .rows = job->rows, .packed = job->packed != 0};
+    if (to->out == NULL || (uintptr_t)to->out % 4 != 0 || job->weights % 2 != 0) return false;
     chord_act kind = (chord_act)job->act_kind;
     void *memory = NULL;
     if (kind != CHORD_ACT_F32) {
@@ -36,9 +43,13 @@ static bool find_all(host_call *call, const chord_host_rows *job, const chord_ty
     }
     chord_acts_init(&to->acts, kind, job->columns, job->tokens_max, memory);
     to->acts.tokens = job->tokens;
-    if (kind != CHORD_ACT_F32) return true;
-    to->acts.x = host_bytes(call, job->x, (uint64_t)job->columns * job->tokens * sizeof(float));
-    return to->acts.x != NULL && (uintptr_t)to->acts.x % 4 == 0;
+    if (kind == CHORD_ACT_F32) {
+        to->acts.x = host_bytes(call, job->x, (uint64_t)job->columns * job->tokens * sizeof(float));
+        if (to->acts.x == NULL || (uintptr_t)to->acts.x % 4 != 0) return false;
+    }
+    const uint8_t *weights = find_weights(call, job, row_bytes * job->rows, &to->bank);
+    to->weights = (chord_rows){.type = (chord_type)job->type, .data = weights, .n = job->columns, .rows = job->rows, .packed = job->packed != 0};
+    return weights != NULL;
 }
 
 /* The calling thread's own memory for kernels, made once. */
@@ -89,8 +100,8 @@ int64_t v1_rows(host_call *call, const uint64_t *a)
         return host_fail(call, CHORD_HOST_INVALID, "%u rows of %u columns times %u of %u tokens", job.rows, job.columns, job.tokens, job.tokens_max);
     if (!find_all(call, &job, info, &to)) return host_fail(call, CHORD_HOST_RANGE, "weights, activations or results are not in memory, or not aligned");
     void *scratch = scratch_of(call, job.columns);
-    if (scratch == NULL) return CHORD_HOST_MEMORY;
-    dot_in_slices(call, &to, job.out_stride, scratch, (uint64_t)(job.columns / info->block_elems) * info->block_bytes);
+    if (scratch != NULL) dot_in_slices(call, &to, job.out_stride, scratch, (uint64_t)(job.columns / info->block_elems) * info->block_bytes);
+    if (to.bank != NULL) v1_bank_leave(call, to.bank);
     atomic_fetch_add_explicit(&call->guest->rows_calls, 1, memory_order_relaxed);
-    return CHORD_HOST_OK;
+    return scratch != NULL ? CHORD_HOST_OK : CHORD_HOST_MEMORY;
 }

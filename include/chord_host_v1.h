@@ -79,12 +79,12 @@ typedef struct chord_host_tensor {
 /* rows [0, rows) of a weight matrix times prepared activations: out[t * out_stride + r]. Addresses are the guest's. Both sides are this library, so
  * prepared activations and packed panels have one layout (src/quant/quant.h). */
 typedef struct chord_host_rows {
-    uint64_t weights, acts, out; /* bytes in the guest's memory */
+    uint64_t weights, acts, out; /* bytes in the guest's memory; weights: in a bank's, where one is named */
     uint64_t x;                  /* float activations, for weights of floats */
     uint64_t out_stride;         /* floats from one token to the next */
     uint32_t type, columns, rows, packed;
     uint32_t act_kind, tokens, tokens_max;
-    uint32_t reserved; /* 0 */
+    uint32_t bank; /* 0: weights lie in memory; else the number of their bank, which is in no window, + 1 */
 } chord_host_rows;
 
 /* What `progress` points to. */
@@ -97,6 +97,9 @@ typedef struct chord_host_progress {
 #define CHORD_HOST_BANKS_NONE 0
 #define CHORD_HOST_BANKS_WINDOWS 1
 #define CHORD_HOST_BANKS_COPIES 2
+#define CHORD_HOST_ROWS_NONE 0
+#define CHORD_HOST_ROWS 1
+#define CHORD_HOST_ROWS_AND_BANKS 2
 #define CHORD_HOST_WAKE_OK 0
 #define CHORD_HOST_WAKE_CHANGED 1 /* *at was not `expected` */
 #define CHORD_HOST_WAKE_TIMEOUT 2
@@ -151,7 +154,7 @@ CHORD_HOST_IMPORT(thread_join) int32_t chord_host_thread_join(int32_t thread);
 CHORD_HOST_IMPORT(wait) int32_t chord_host_wait(uint32_t *at, uint32_t expected, int64_t timeout_ns); /* timeout < 0: none */
 CHORD_HOST_IMPORT(wake) int32_t chord_host_wake(uint32_t *at, uint32_t count); /* how many were woken */
 
-/* The host's own kernels: the same bits, sooner. */
+/* The host's own kernels: the same bits, sooner. Offered for weights in memory, or for those in banks too, which then need no window. */
 CHORD_HOST_IMPORT(rows_offered) int32_t chord_host_rows_offered(void);
 CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
 #endif

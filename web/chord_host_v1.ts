@@ -268,7 +268,7 @@ export const chord_host_rows = {
     act_kind: { offset: 56, type: "u32", count: 1 },
     tokens: { offset: 60, type: "u32", count: 1 },
     tokens_max: { offset: 64, type: "u32", count: 1 },
-    reserved: { offset: 68, type: "u32", count: 1 },
+    bank: { offset: 68, type: "u32", count: 1 },
   },
 } as const;
 

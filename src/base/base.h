@@ -139,6 +139,7 @@ void chord_bank_close(chord_heap *heap, chord_bank *bank); /* in a window: zeros
 #if defined(CHORD_FREESTANDING)
 /* What a host answered, as a failure of ours: its own sentence after `what`. */
 chord_status chord_host_failure(chord_error *err, int64_t code, const char *what);
+int32_t chord_bank_number(const chord_bank *bank); /* the host's */
 #else
 void *chord_bank_bytes(chord_bank *bank); /* where its bytes lie now: in the window, or parked */
 #endif
@@ -258,6 +259,7 @@ void chord_float_leave(uint32_t saved);
 #define CHORD_CPU_WASM_SIMD 4u  /* 128-bit SIMD */
 #define CHORD_CPU_WASM_RELAXED 8u
 #define CHORD_CPU_HOST_ROWS 16u /* the host of a wasm guest multiplies with its own kernels */
+#define CHORD_CPU_BANK_ROWS 32u /* also weights that lie in banks */
 uint32_t chord_cpu_features(void);
 /* Cores within the affinity mask and the cgroup's CPU quota, at least 1. */
 uint32_t chord_cpu_cores(void);

@@ -91,7 +91,9 @@ uint32_t chord_cpu_features(void)
     found |= CHORD_CPU_WASM_RELAXED;
 #endif
 #if defined(CHORD_FREESTANDING)
-    if (chord_host_rows_offered() > 0) found |= CHORD_CPU_HOST_ROWS;
+    int32_t rows = chord_host_rows_offered();
+    if (rows != CHORD_HOST_ROWS_NONE) found |= CHORD_CPU_HOST_ROWS;
+    if (rows == CHORD_HOST_ROWS_AND_BANKS) found |= CHORD_CPU_BANK_ROWS;
 #endif
     return found;
 }

@@ -163,6 +163,7 @@ chord_bank_kind chord_bank_offered(void)
     return chord_host_bank_limit() > 0 ? (chord_bank_kind)chord_host_bank_kind() : CHORD_BANK_NONE;
 }
 
+int32_t chord_bank_number(const chord_bank *bank) { return bank->id; }
 uint64_t chord_bank_window_skew(void) { return (uint64_t)chord_host_window_skew(); }
 
 chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out, chord_error *err)

@@ -70,12 +70,12 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     uint64_t skip = share.first * t->row_bytes;
     uint32_t rows = (uint32_t)(share.end - share.first), columns = (uint32_t)t->dims[0];
     chord_rows w = {.type = t->type, .data = part->view.data + skip, .n = columns, .rows = rows, .packed = part->view.packed};
-    if (part->view.data == NULL) { /* packed, in a bank that is copied from */
+    if (part->view.data == NULL) { /* in a bank that is not shown */
         w.bank = part->view.bank;
         w.bank_at = part->view.bank_at + skip;
         w.data = NULL;
     }
-    if (part->keep && !part->pack) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
+    if (part->keep && !part->pack && part->view.own != NULL) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
     if (part->pack) {
         uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip; /* a slot of the ring is ours till released */
         uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
@@ -83,8 +83,8 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
         if (own != w.data) memcpy(own + whole, w.data + whole, (size_t)(rows * t->row_bytes - whole));
         w.data = own;
         w.packed = true;
-        if (part->view.bank != NULL) chord_bank_write(part->view.bank, part->view.bank_at + skip, own, rows * t->row_bytes);
     }
+    if (part->keep && part->view.bank != NULL) chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
     chord_rows_dot(&w, part->acts, part->out + share.first, part->stride, scratch, job->net->compute.cpu);
 }
 
@@ -110,7 +110,8 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
     *part = (tile_part){.weight = w, .acts = acts, .out = out, .stride = stride,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
-    bool home = part->view.own != NULL || (part->view.bank != NULL && part->view.data != NULL && part->rows % CHORD_PANEL_ROWS == 0);
+    bool bank = part->view.bank != NULL && part->view.data != NULL && (part->view.wanted || part->rows % CHORD_PANEL_ROWS == 0);
+    bool home = part->view.own != NULL || bank;
     part->pack = home && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
     part->keep = part->pack || part->view.wanted;
     return CHORD_OK;

@@ -309,7 +309,7 @@ static chord_status pin_banked(chord_pager *pager, uint32_t tile, chord_view *ou
     out->own = home.own;
     out->bank = home.bank;
     out->bank_at = home.bank_at;
-    out->wanted = home.own != NULL;
+    out->wanted = home.own != NULL || pager->config.bank_use == CHORD_BANK_USE_IN_PLACE;
     return CHORD_OK;
 }
 

@@ -25,6 +25,9 @@ typedef struct chord_tile {
     uint64_t offset;
 } chord_tile;
 
+/* How tiles in banks are computed: through windows; by copying packed panels out, so that only packed tiles live there; or where they lie, by the host. */
+typedef enum chord_bank_use { CHORD_BANK_USE_WINDOWS, CHORD_BANK_USE_COPIES, CHORD_BANK_USE_IN_PLACE } chord_bank_use;
+
 typedef struct chord_pager_config {
     chord_heap *heap;
     chord_store *const *stores; /* by shard; outlive the pager */
@@ -41,7 +44,7 @@ typedef struct chord_pager_config {
     bool pack;                  /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
     uint64_t bank_bytes;        /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each
                                  * comes through the ring once, and its holder copies or packs it into the bank */
-    bool bank_copies;           /* banks are not shown but copied from: only packed tiles live there */
+    chord_bank_use bank_use;
 } chord_pager_config;
 
 /* What memory_bytes buys; no memory is touched. Errors with CHORD_BUDGET, naming the least that works, when it is
@@ -69,9 +72,9 @@ typedef struct chord_view {
     uint8_t *own;        /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep;
                           * NULL: it may not */
     bool packed;
-    bool wanted;         /* own memory wants the tile in any case: copied where it cannot be packed */
-    chord_bank *bank;    /* of the copying kind: where the tile lies (data NULL), or where its packed rows may be written (data: where they may be
-                          * packed before); NULL: in none */
+    bool wanted;         /* own memory, or the bank, wants the tile in any case: copied where it cannot be packed */
+    chord_bank *bank;    /* without windows: where the tile lies (data NULL), or where its rows may be written (data: where they may be packed
+                          * before); NULL: in none */
     uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns

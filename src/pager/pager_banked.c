@@ -1,5 +1,5 @@
 /* pager_banked.c - pinned tiles in banks, for addresses that do not reach all the memory there is (a 32-bit guest with a 64-bit host). Banks are shown
- * in windows, or copied from, panel by panel, by whoever computes.
+ * in windows; or copied from, panel by panel, by whoever computes; or the host computes with them where they lie.
  *
  * Tiles lie in banks in the order a pass uses them, so a pass shows each bank once. A bank is shown in window (its number modulo PAGER_WINDOWS): a tile
  * that is still held stays in sight while its neighbour in the next bank is pinned. */

@@ -52,7 +52,7 @@ typedef struct pager_layout {
     chord_pager_plan plan;
     uint64_t slot_bytes;    /* of a ring slot */
     bool banked;
-    uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are copied */
+    uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are not shown */
 } pager_layout;
 
 struct chord_pager {
@@ -85,7 +85,7 @@ struct chord_pager {
     chord_bank **banks;
     uint32_t bank_count, shown[PAGER_WINDOWS]; /* bank in each window, PAGER_NONE: none */
     chord_region window_region;
-    uint8_t *windows; /* NULL: banks are copied */
+    uint8_t *windows; /* NULL: banks are not shown */
 
     const uint8_t **maps; /* by shard; NULL when not mapped */
     pager_mapped_tile *mapped_tiles;

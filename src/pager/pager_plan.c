@@ -84,7 +84,7 @@ static void lay_out_banked(const chord_pager_config *config, const sums *all, ui
 {
     chord_pager_plan *plan = &out->plan;
     out->banked = true;
-    out->windows_bytes = config->bank_copies ? 0 : PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB;
+    out->windows_bytes = config->bank_use == CHORD_BANK_USE_WINDOWS ? PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB : 0;
     plan->ring_slots = ring_slots(config, all->largest);
     plan->ring_bytes = plan->ring_slots * all->largest;
     uint64_t other = plan->ring_bytes + out->windows_bytes, left = config->memory_bytes > other ? config->memory_bytes - other : 0;

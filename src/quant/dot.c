@@ -133,13 +133,21 @@ static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, co
 
 /* ---- the specification, row by row --------------------------------------------------------------- */
 
+/* A row as the file has it, from memory or from a bank. */
+static const uint8_t *plain_row(const chord_rows *w, uint32_t r, uint64_t row_bytes, uint8_t *scratch)
+{
+    if (w->data != NULL) return w->data + r * row_bytes;
+    chord_bank_read(w->bank, w->bank_at + r * row_bytes, scratch, row_bytes);
+    return scratch;
+}
+
 static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, uint8_t *scratch)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint32_t blocks = w->n / info->block_elems;
     uint64_t row_bytes = (uint64_t)blocks * info->block_bytes;
     for (uint32_t r = 0; r < w->rows; r++) {
-        const uint8_t *row = w->data + r * row_bytes;
+        const uint8_t *row = plain_row(w, r, row_bytes, scratch);
         uint32_t lane = r % CHORD_PANEL_ROWS;
         if (w->packed && r - lane + CHORD_PANEL_ROWS <= w->rows) {
             chord_unpack_row(w->type, row - lane * row_bytes, blocks, lane, scratch);
@@ -158,9 +166,10 @@ static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, 
 #if defined(CHORD_FREESTANDING)
 static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride)
 {
-    chord_host_rows job = {.weights = (uintptr_t)w->data, .acts = (uintptr_t)x->panels, .out = (uintptr_t)out, .x = (uintptr_t)x->x,
+    chord_host_rows job = {.weights = w->data != NULL ? (uintptr_t)w->data : w->bank_at, .acts = (uintptr_t)x->panels, .out = (uintptr_t)out, .x = (uintptr_t)x->x,
                            .out_stride = out_stride, .type = w->type, .columns = w->n, .rows = w->rows, .packed = w->packed,
-                           .act_kind = x->kind, .tokens = x->tokens, .tokens_max = x->tokens_max};
+                           .act_kind = x->kind, .tokens = x->tokens, .tokens_max = x->tokens_max,
+                           .bank = w->data != NULL ? 0 : (uint32_t)chord_bank_number(w->bank) + 1};
     return chord_host_rows_dot(&job) == CHORD_HOST_OK;
 }
 #else
@@ -171,13 +180,29 @@ static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, ui
 }
 #endif
 
+/* Rows in a bank: packed panels through scratch, what is left one by one. They were packed for `panel`. */
+static void dot_bank(const chord_panel_kernel *panel, const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
+{
+    const chord_type_info *info = chord_type_get((uint32_t)w->type);
+    chord_rows whole = *w, rest = *w;
+    CHORD_ASSERT(!w->packed || panel != NULL);
+    whole.rows = w->packed ? w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS : 0;
+    rest.rows -= whole.rows;
+    rest.bank_at += (uint64_t)whole.rows * (w->n / info->block_elems) * info->block_bytes;
+    rest.packed = false;
+    dot_panels(panel, &whole, x, out, out_stride, scratch);
+    dot_reference(&rest, x, out + whole.rows, out_stride, scratch);
+}
+
 void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
                     uint32_t cpu)
 {
     const chord_panel_kernel *panel = panel_kernel(w->type, cpu);
     const chord_float_kernel *rows = float_kernel(w->type, cpu);
-    if (w->data != NULL && (cpu & CHORD_CPU_HOST_ROWS) != 0 && dot_on_host(w, x, out, out_stride)) return;
-    if (panel != NULL) dot_panels(panel, w, x, out, out_stride, scratch);
+    uint32_t host = w->data != NULL ? CHORD_CPU_HOST_ROWS : CHORD_CPU_BANK_ROWS;
+    if ((cpu & host) != 0 && dot_on_host(w, x, out, out_stride)) return;
+    if (w->data == NULL) dot_bank(panel, w, x, out, out_stride, scratch);
+    else if (panel != NULL) dot_panels(panel, w, x, out, out_stride, scratch);
     else if (rows != NULL) rows->rows(w->data, w->n, w->rows, x->x, x->tokens, out, out_stride);
     else dot_reference(w, x, out, out_stride, scratch);
 }
@@ -186,17 +211,18 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
 
 typedef struct isa_name {
     const char *name;
-    uint32_t mask; /* what may be used */
+    uint32_t mask;  /* what may be used */
+    uint32_t needs; /* what makes it the fastest there is */
 } isa_name;
 
-/* Widest first: chord_cpu_name takes the first whose last feature is there. */
+/* Fastest first. */
 static const isa_name isa_names[] = {
-    {"avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512},
-    {"avx2", CHORD_CPU_AVX2},
-    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS},
-    {"relaxed-simd", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED},
-    {"simd128", CHORD_CPU_WASM_SIMD},
-    {"ref", CHORD_CPU_ANY},
+    {"avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512, CHORD_CPU_AVX2 | CHORD_CPU_AVX512},
+    {"avx2", CHORD_CPU_AVX2, CHORD_CPU_AVX2},
+    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS | CHORD_CPU_BANK_ROWS, CHORD_CPU_HOST_ROWS},
+    {"relaxed-simd", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED, CHORD_CPU_WASM_RELAXED},
+    {"simd128", CHORD_CPU_WASM_SIMD, CHORD_CPU_WASM_SIMD},
+    {"ref", CHORD_CPU_ANY, CHORD_CPU_ANY},
 };
 
 bool chord_cpu_by_name(const char *name, uint32_t *mask)
@@ -214,6 +240,6 @@ bool chord_cpu_by_name(const char *name, uint32_t *mask)
 const char *chord_cpu_name(uint32_t cpu)
 {
     for (uint32_t i = 0; i < CHORD_COUNT(isa_names) - 1; i++)
-        if ((isa_names[i].mask & ~cpu) == 0) return isa_names[i].name;
+        if ((isa_names[i].needs & ~cpu) == 0) return isa_names[i].name;
     return "ref";
 }

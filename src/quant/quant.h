@@ -58,7 +58,7 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
  * 64-byte aligned. */
 typedef struct chord_rows {
     chord_type type;
-    const uint8_t *data; /* 2-byte aligned; NULL: whole packed panels in `bank`, copied into scratch on their way */
+    const uint8_t *data; /* 2-byte aligned; NULL: in `bank`, copied into scratch panel by panel where the host does not compute them there */
     uint32_t n;          /* columns, whole blocks */
     uint32_t rows;
     bool packed;

@@ -267,6 +267,50 @@ static void check_rows_at_end(chord_guest *g)
     CHECK(witness_lives(&other));
 }
 
+/* Rows whose weights lie in a bank: the same results; no byte beyond the bank, no bank that a window shows or that is not open. */
+static void check_rows_in_banks(void)
+{
+    chord_guest *g = open_with((chord_guest_options){0}, SHARED32, NULL);
+    chord_host_rows job = {.weights = PAGE, .acts = 2 * PAGE, .out = 3 * PAGE, .out_stride = 32, .type = CHORD_TYPE_Q8_0, .columns = 64, .rows = 32,
+                           .act_kind = CHORD_ACT_Q8_32, .tokens = 2, .tokens_max = 4};
+    uint64_t bytes = 32 * 2 * 34;
+    uint8_t *memory = chord_guest_bytes(g, 0, 16 * PAGE), want[32 * 2 * 4];
+    for (uint64_t i = PAGE; i < 3 * PAGE; i++) memory[i] = (uint8_t)(i * 7 % 61);
+    CHECK(ask_rows(g, job) == CHORD_HOST_OK);
+    memcpy(want, memory + 3 * PAGE, sizeof want);
+    CHECK_ASK(g, CHORD_HOST_ROWS_AND_BANKS, "rows_offered");
+    CHECK_ASK(g, 0, "bank_open", PAGE);
+    CHECK_ASK(g, 1, "bank_open", PAGE);
+    CHECK_ASK(g, CHORD_HOST_OK, "bank_write", 1, PAGE - bytes, PAGE, bytes);
+    memset(memory + PAGE, 0, PAGE);
+    memset(memory + 3 * PAGE, 0, sizeof want);
+    job.bank = 2, job.weights = PAGE - bytes;
+    CHECK(ask_rows(g, job) == CHORD_HOST_OK && memcmp(memory + 3 * PAGE, want, sizeof want) == 0);
+    const uint64_t beyond[] = {PAGE - bytes + 2, PAGE, UINT32_MAX - 1, UINT64_MAX - 1, 1ull << 32};
+    for (size_t i = 0; i < CHORD_COUNT(beyond); i++) {
+        job.weights = beyond[i];
+        CHECK(ask_rows(g, job) == CHORD_HOST_RANGE);
+    }
+    job.weights = 1;
+    CHECK(ask_rows(g, job) == CHORD_HOST_RANGE); /* odd */
+    job.weights = 0;
+    const uint32_t none[] = {3, UINT32_MAX, 1u << 31};
+    for (size_t i = 0; i < CHORD_COUNT(none); i++) {
+        job.bank = none[i];
+        CHECK(ask_rows(g, job) == CHORD_HOST_RANGE);
+    }
+    job.bank = 1;
+    CHECK_ASK(g, CHORD_HOST_OK, "bank_show", 0, 8 * PAGE);
+    CHECK(ask_rows(g, job) == CHORD_HOST_RANGE);
+    CHECK_ASK(g, CHORD_HOST_OK, "bank_close", 0);
+    CHECK(ask_rows(g, job) == CHORD_HOST_RANGE);
+    CHECK_ASK(g, CHORD_HOST_OK, "bank_show", 1, 8 * PAGE); /* nobody is at it any more */
+    chord_guest_close(g);
+    g = open_with((chord_guest_options){.no_banks = true}, SHARED32, NULL);
+    CHECK_ASK(g, CHORD_HOST_ROWS, "rows_offered");
+    chord_guest_close(g);
+}
+
 /* ---- before the memory is known, without a model, without offers ------------------------------------------------------------------- */
 
 /* The start function runs before the host has seen the module's memory. */
@@ -370,6 +414,7 @@ int main(void)
         chord_guest_close(g);
         CHECK(witness_lives(&other));
     }
+    check_rows_in_banks();
     check_start();
     check_without();
     check_entered();

@@ -76,7 +76,8 @@ static void write_job(chord_guest *g)
 {
     chord_host_rows job = {.weights = draw() % 32 * PAGE, .acts = draw() % 32 * PAGE, .out = draw() % 32 * PAGE, .x = draw() % 32 * PAGE, .out_stride = draw() % 300,
                            .type = (uint32_t)(draw() % 31), .columns = (uint32_t)(draw() % 5 * 256), .rows = (uint32_t)(draw() % 100), .packed = (uint32_t)(draw() % 2),
-                           .act_kind = (uint32_t)(draw() % 3), .tokens = (uint32_t)(draw() % 9), .tokens_max = (uint32_t)(draw() % 20)};
+                           .act_kind = (uint32_t)(draw() % 3), .tokens = (uint32_t)(draw() % 9), .tokens_max = (uint32_t)(draw() % 20),
+                           .bank = draw() % 3 == 0 ? (uint32_t)(draw() % 4) : 0};
     if (draw() % 4 == 0) ((uint32_t *)(void *)&job)[draw() % (sizeof job / 4)] = (uint32_t)draw();
     void *to = chord_guest_bytes(g, 0, sizeof job);
     if (to != NULL) memcpy(to, &job, sizeof job);

@@ -2,7 +2,29 @@
  * beside. */
 #include "quant_cases.h"
 
-/* chord_rows_dot in all ways: in the file's layout and packed, for all heights and numbers of tokens. */
+typedef enum rows_way { AS_FILED, PACKED, PACKED_IN_PLACE, IN_BANK, PACKED_IN_BANK, ROWS_WAYS } rows_way;
+
+static bool way_packs(rows_way way) { return way == PACKED || way == PACKED_IN_PLACE || way == PACKED_IN_BANK; }
+
+/* Rows of w laid out in a way; `packed` and bank have room for them. */
+static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, chord_bank *bank, void *scratch)
+{
+    const chord_type_info *info = chord_type_get((uint32_t)w->type);
+    uint64_t bytes = (uint64_t)w->n / info->block_elems * info->block_bytes * w->rows;
+    chord_rows rows = *w;
+    rows.packed = way_packs(way);
+    if (way != AS_FILED) rows.data = packed;
+    if (way == PACKED_IN_PLACE || way == IN_BANK) memcpy(packed, w->data, bytes);
+    if (rows.packed) chord_rows_pack(w->type, way == PACKED_IN_PLACE ? packed : w->data, packed, w->n, w->rows, scratch);
+    if (way != IN_BANK && way != PACKED_IN_BANK) return rows;
+    rows.data = NULL;
+    rows.bank = bank;
+    rows.bank_at = 128;
+    chord_bank_write(bank, rows.bank_at, packed, bytes);
+    return rows;
+}
+
+/* chord_rows_dot in all ways: in the file's layout and packed, in memory and in a bank, for all heights and numbers of tokens. */
 static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_fill xfill, uint32_t cpu)
 {
     static const uint32_t heights[] = {1, 15, 16, 17, 50}, counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33};
@@ -13,6 +35,11 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
     float *x = make_activations(n, tokens_max, xfill);
     float *want = malloc(rows_max * tokens_max * 4), *got = malloc(rows_max * tokens_max * 4);
     void *scratch = aligned(chord_rows_scratch_bytes(n));
+    chord_heap *heap;
+    chord_bank *bank;
+    chord_error err;
+    CHECK(chord_heap_open(64 << 20, &heap, &err) == CHORD_OK);
+    CHECK(chord_bank_open(heap, chord_align_up(128 + row_bytes * rows_max, 65536), &bank, &err) == CHORD_OK);
     chord_act kind = chord_format_get(f->type)->act;
     prepared all = prepare(kind, x, n, tokens_max, tokens_max, CHORD_CPU_ANY);
     chord_rows whole = {.type = f->type, .data = w, .n = n, .rows = rows_max};
@@ -20,25 +47,26 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
     for (uint32_t c = 0; c < CHORD_COUNT(counts); c++) {
         prepared p = prepare(kind, x, n, counts[c], tokens_max, cpu);
         for (uint32_t r = 0; r < CHORD_COUNT(heights); r++)
-            for (int way = 0; way < 3; way++) { /* the file's layout, packed, packed in place */
+            for (rows_way way = AS_FILED; way < ROWS_WAYS; way++) {
                 uint32_t rows = heights[r];
-                if (way != 0 && !chord_rows_packs(f->type, CHORD_CPU_AVX2)) continue;
-                if (way == 2) memcpy(packed, w, row_bytes * rows);
-                if (way != 0) chord_rows_pack(f->type, way == 1 ? w : packed, packed, n, rows, scratch);
-                chord_rows part = {.type = f->type, .data = way == 0 ? w : packed, .n = n, .rows = rows, .packed = way != 0};
+                if (way_packs(way) && !chord_rows_packs(f->type, way == PACKED_IN_BANK ? cpu : CHORD_CPU_AVX2)) continue;
+                whole.rows = rows;
+                chord_rows part = lay_out(way, &whole, packed, bank, scratch);
                 memset(got, 0xee, rows_max * tokens_max * 4);
                 chord_rows_dot(&part, &p.acts, got, rows_max, scratch, cpu);
                 bool equal = true;
                 for (uint32_t t = 0; t < counts[c]; t++)
                     equal = equal && memcmp(got + t * rows_max, want + t * rows_max, rows * 4) == 0;
                 CHECK_SAY(equal, "%s cpu %s n=%u rows=%u tokens=%u way %d weights %d activations %d", info->name,
-                          chord_cpu_name(cpu), n, rows, counts[c], way, (int)fill, (int)xfill);
+                          chord_cpu_name(cpu), n, rows, counts[c], (int)way, (int)fill, (int)xfill);
                 uint32_t after = 0xeeeeeeeeu;
                 if (rows < rows_max) memcpy(&after, got + (counts[c] - 1) * rows_max + rows, 4);
                 CHECK(after == 0xeeeeeeeeu);
             }
         free(p.memory);
     }
+    chord_bank_close(heap, bank);
+    chord_heap_close(heap);
     free(all.memory);
     free_odd(w);
     free_odd(packed);

@@ -117,10 +117,12 @@ typedef struct memory_round {
     _Atomic uint64_t sum; /* keeps the compiler from leaving the reads out */
 } memory_round;
 
-static void walk_memory(void *ud, uint32_t worker, uint32_t workers)
+#define WALK_WORDS 65536u /* least piece of a thread */
+
+static void walk_memory(void *ud, uint32_t worker, chord_share share)
 {
+    (void)worker;
     memory_round *round = ud;
-    chord_share share = chord_share_of(round->count, 512, worker, workers);
     if (round->fill) { /* pages that were never written would all be the same zero page */
         for (uint64_t i = share.first; i < share.end; i++) round->words[i] = i;
         return;
@@ -140,11 +142,11 @@ static chord_status measure_memory(chord_runtime *r, chord_probe *out, chord_err
     if (bytes > free_bytes) bytes = chord_align_down(free_bytes * 7 / 8, CHORD_MIB);
     CHORD_TRY(chord_region_open(r->heap, bytes, "the probe's memory", false, false, &region, err));
     memory_round round = {.words = region.base, .count = bytes / sizeof(uint64_t), .fill = true};
-    chord_pool_run(r->pool, walk_memory, &round);
+    chord_pool_run(r->pool, round.count, WALK_WORDS, walk_memory, &round);
     round.fill = false;
     for (uint32_t i = 0; i < MEMORY_ROUNDS; i++) {
         uint64_t start = chord_clock_ns();
-        chord_pool_run(r->pool, walk_memory, &round);
+        chord_pool_run(r->pool, round.count, WALK_WORDS, walk_memory, &round);
         double rate = (double)bytes * 1e9 / (double)chord_max_u64(1, chord_clock_ns() - start);
         if (rate > out->memory_bytes_per_s) out->memory_bytes_per_s = rate;
     }

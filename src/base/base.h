@@ -232,21 +232,21 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
                                 chord_error *err);
 void chord_thread_join(chord_heap *heap, chord_thread *thread);
 
-/* Compute threads that run one function together. The caller is worker 0. Idle workers spin 50 us at most, then
+/* Items [first, end). */
+typedef struct chord_share {
+    uint64_t first, end;
+} chord_share;
+
+/* Compute threads that work through a range together. The caller is worker 0. Idle workers spin 50 us at most, then
  * sleep. */
 typedef struct chord_pool chord_pool;
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
 void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
-/* Calls task(ud, worker, workers) once on each worker and returns when all have returned. One caller at a time. A
- * NULL pool runs it here as worker 0 of 1. */
-void chord_pool_run(chord_pool *pool, void (*task)(void *ud, uint32_t worker, uint32_t workers), void *ud);
-
-/* Worker's share of [0, count) in whole multiples of grain (the last share takes the rest). */
-typedef struct chord_share {
-    uint64_t first, end;
-} chord_share;
-chord_share chord_share_of(uint64_t count, uint64_t grain, uint32_t worker, uint32_t workers);
+/* Calls task on pieces that cover [0, count), each on whichever worker is free next, and returns when all are done. Pieces begin at multiples of grain
+ * and are such multiples, or reach the end. One caller at a time. A NULL pool runs all of it here in one piece, as does a range within grain. */
+typedef void chord_pool_task(void *ud, uint32_t worker, chord_share share);
+void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud);
 
 /* Round-to-nearest and subnormals on for the calling thread; give the result to chord_float_leave. */
 uint32_t chord_float_enter(void);

@@ -1,8 +1,11 @@
-/* pool.c - compute threads that run one function together.
+/* pool.c - compute threads that work through a range together.
  *
- * A run is announced by a new round number. Workers that just finished spin on it for SPIN_NS, because the next
- * operation of a forward pass usually follows within microseconds, and then sleep. A sleeper announces itself
- * before it looks at the round a last time, and the announcer looks for sleepers after it wrote the round (both
+ * A run opens a round; the caller and every worker that comes in take pieces of the range until none is left, so a thread that is slower, or that the
+ * system has taken away, holds up one piece and not a fixed share. Then the caller closes the round and waits for those who came in: a worker that is
+ * still asleep is not waited for.
+ *
+ * Workers that just finished spin on the state for SPIN_NS, because the next operation of a forward pass usually follows within microseconds, and then
+ * sleep. A sleeper announces itself before it looks at the state a last time, and the announcer looks for sleepers after it wrote the state (both
  * sequentially consistent): one of them sees the other. */
 #include "base/system_inner.h"
 
@@ -11,6 +14,11 @@
 #define SPIN_NS 50000u
 #define SPIN_TURNS 64 /* between two looks at the clock */
 #define THREADS_MAX 1024u
+
+/* The state: workers inside, whether more may come in, the number of the round (it wraps, which only makes a worker miss a round). */
+#define INSIDE 0x3ffu
+#define OPEN 0x400u
+#define ROUND 0x800u
 
 typedef struct pool_worker {
     chord_pool *pool;
@@ -22,24 +30,59 @@ struct chord_pool {
     chord_heap *heap;
     pool_worker *workers;
     uint32_t threads; /* caller included */
-    bool stop;        /* written before the round that tells it */
-    void (*task)(void *ud, uint32_t worker, uint32_t workers);
+    /* The run: written while nobody is inside. */
+    chord_pool_task *task;
     void *ud;
-    _Alignas(64) _Atomic uint32_t round;
+    uint64_t count, grain;
+    _Alignas(64) _Atomic uint64_t next; /* items before it are taken */
+    _Alignas(64) _Atomic uint32_t state;
     _Atomic uint32_t sleepers;
-    _Alignas(64) _Atomic uint32_t busy; /* workers that have not returned in this round */
-    _Atomic bool caller_sleeps;
+    _Atomic bool caller_sleeps, stop;
     _Alignas(64) chord_mutex mutex;
     chord_cond wake, done;
 };
 
-/* True once *value differs from old, false after SPIN_NS. */
-static bool spin_until_changed(_Atomic uint32_t *value, uint32_t old)
+/* The next piece: large ones first, so that there are few, and small ones last, so that all end together. */
+static bool take_piece(chord_pool *pool, chord_share *piece)
+{
+    uint64_t first = atomic_load_explicit(&pool->next, memory_order_relaxed), items;
+    do {
+        if (first >= pool->count) return false;
+        items = (pool->count - first) / (2 * pool->threads) / pool->grain * pool->grain;
+        items = chord_min_u64(chord_max_u64(items, pool->grain), pool->count - first);
+    } while (!atomic_compare_exchange_weak_explicit(&pool->next, &first, first + items, memory_order_relaxed, memory_order_relaxed));
+    *piece = (chord_share){.first = first, .end = first + items};
+    return true;
+}
+
+static void take_pieces(chord_pool *pool, uint32_t worker)
+{
+    for (chord_share piece; take_piece(pool, &piece);) pool->task(pool->ud, worker, piece);
+}
+
+/* ---- workers ---------------------------------------------------------------------------------- */
+
+typedef bool look(chord_pool *pool, uint32_t round);
+
+static bool round_opens(chord_pool *pool, uint32_t seen)
+{
+    uint32_t state = atomic_load(&pool->state);
+    return ((state & OPEN) != 0 && state / ROUND != seen) || atomic_load(&pool->stop);
+}
+
+static bool all_left(chord_pool *pool, uint32_t round)
+{
+    (void)round;
+    return (atomic_load(&pool->state) & INSIDE) == 0;
+}
+
+/* False after SPIN_NS. */
+static bool spin_until(look *happens, chord_pool *pool, uint32_t round)
 {
     uint64_t start_ns = 0;
     for (;;) {
         for (int i = 0; i < SPIN_TURNS; i++) {
-            if (atomic_load_explicit(value, memory_order_acquire) != old) return true;
+            if (happens(pool, round)) return true;
             chord_system_relax();
         }
         uint64_t now_ns = chord_clock_ns();
@@ -50,54 +93,49 @@ static bool spin_until_changed(_Atomic uint32_t *value, uint32_t old)
 
 static void await_round(chord_pool *pool, uint32_t seen)
 {
-    if (spin_until_changed(&pool->round, seen)) return;
+    if (spin_until(round_opens, pool, seen)) return;
     chord_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->round) == seen) chord_cond_wait(&pool->wake, &pool->mutex);
+    while (!round_opens(pool, seen)) chord_cond_wait(&pool->wake, &pool->mutex);
     atomic_fetch_sub(&pool->sleepers, 1);
     chord_mutex_unlock(&pool->mutex);
 }
 
-static void announce_round(chord_pool *pool)
+static void wake(chord_pool *pool, chord_cond *cond)
 {
-    atomic_fetch_add(&pool->round, 1);
-    if (atomic_load(&pool->sleepers) == 0) return;
     chord_mutex_lock(&pool->mutex);
-    chord_cond_wake_all(&pool->wake);
+    chord_cond_wake_all(cond);
     chord_mutex_unlock(&pool->mutex);
-}
-
-static void finish_share(chord_pool *pool)
-{
-    if (atomic_fetch_sub(&pool->busy, 1) != 1 || !atomic_load(&pool->caller_sleeps)) return;
-    chord_mutex_lock(&pool->mutex);
-    chord_cond_wake_all(&pool->done);
-    chord_mutex_unlock(&pool->mutex);
-}
-
-static void await_workers(chord_pool *pool)
-{
-    for (uint32_t busy; (busy = atomic_load_explicit(&pool->busy, memory_order_acquire)) != 0;) {
-        if (spin_until_changed(&pool->busy, busy)) continue;
-        chord_mutex_lock(&pool->mutex);
-        atomic_store(&pool->caller_sleeps, true);
-        while (atomic_load(&pool->busy) != 0) chord_cond_wait(&pool->done, &pool->mutex);
-        atomic_store(&pool->caller_sleeps, false);
-        chord_mutex_unlock(&pool->mutex);
-    }
 }
 
 static void worker_main(void *ud)
 {
     pool_worker *self = ud;
     chord_pool *pool = self->pool;
-    for (uint32_t seen = 0;; seen++) {
+    for (uint32_t seen = 0;;) {
         await_round(pool, seen);
-        if (pool->stop) return;
-        pool->task(pool->ud, self->index, pool->threads);
-        finish_share(pool);
+        if (atomic_load(&pool->stop)) return;
+        uint32_t state = atomic_load(&pool->state);
+        if ((state & OPEN) == 0 || !atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
+        seen = state / ROUND;
+        take_pieces(pool, self->index);
+        state = atomic_fetch_sub(&pool->state, 1) - 1;
+        if ((state & (INSIDE | OPEN)) == 0 && atomic_load(&pool->caller_sleeps)) wake(pool, &pool->done);
     }
 }
+
+static void close_round(chord_pool *pool)
+{
+    atomic_fetch_and(&pool->state, ~OPEN);
+    if (spin_until(all_left, pool, 0)) return;
+    chord_mutex_lock(&pool->mutex);
+    atomic_store(&pool->caller_sleeps, true);
+    while (!all_left(pool, 0)) chord_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, false);
+    chord_mutex_unlock(&pool->mutex);
+}
+
+/* ---- opening, closing, running ------------------------------------------------------------------ */
 
 static chord_status start_workers(chord_pool *pool, uint32_t threads, chord_error *err)
 {
@@ -141,8 +179,8 @@ chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **ou
 void chord_pool_close(chord_pool *pool)
 {
     if (pool == NULL) return;
-    pool->stop = true;
-    announce_round(pool);
+    atomic_store(&pool->stop, true);
+    wake(pool, &pool->wake);
     for (uint32_t i = 1; i < pool->threads; i++) chord_thread_join(pool->heap, pool->workers[i].thread);
     chord_cond_free(&pool->wake);
     chord_cond_free(&pool->done);
@@ -152,26 +190,21 @@ void chord_pool_close(chord_pool *pool)
 
 uint32_t chord_pool_threads(const chord_pool *pool) { return pool == NULL ? 1 : pool->threads; }
 
-void chord_pool_run(chord_pool *pool, void (*task)(void *ud, uint32_t worker, uint32_t workers), void *ud)
+void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud)
 {
-    if (pool == NULL || pool->threads == 1) {
-        task(ud, 0, 1);
+    if (count == 0) return;
+    if (pool == NULL || pool->threads == 1 || count <= grain) {
+        task(ud, 0, (chord_share){.first = 0, .end = count});
         return;
     }
     pool->task = task;
     pool->ud = ud;
-    atomic_store_explicit(&pool->busy, pool->threads - 1, memory_order_relaxed);
-    announce_round(pool);
-    task(ud, 0, pool->threads);
-    await_workers(pool);
-}
-
-chord_share chord_share_of(uint64_t count, uint64_t grain, uint32_t worker, uint32_t workers)
-{
-    if (grain == 0) grain = 1;
-    /* Split base and remainder apart: units * worker could overflow. */
-    uint64_t units = chord_ceil_div(count, grain), base = units / workers, extra = units % workers;
-    uint64_t first = base * worker + chord_min_u64(worker, extra);
-    uint64_t end = first + base + (worker < extra);
-    return (chord_share){.first = chord_min_u64(first * grain, count), .end = end >= units ? count : end * grain};
+    pool->count = count;
+    pool->grain = chord_max_u64(grain, 1);
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    uint32_t round = atomic_load_explicit(&pool->state, memory_order_relaxed) / ROUND + 1;
+    atomic_store(&pool->state, round * ROUND | OPEN);
+    if (atomic_load(&pool->sleepers) != 0) wake(pool, &pool->wake);
+    take_pieces(pool, 0);
+    close_round(pool);
 }

@@ -26,7 +26,7 @@ typedef struct attention {
     uint32_t *finished;           /* split: blocks of the round that are done, by kv head */
     float *workers;               /* worker_floats each */
     uint64_t worker_floats;
-    uint32_t unit_rows, units, next;
+    uint32_t unit_rows, units;
     uint64_t block_first, blocks; /* all blocks, or those of this round */
 } attention;
 
@@ -166,15 +166,12 @@ static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uin
 }
 
 /* Units of late tokens, the long ones, come first. */
-static void take_units(void *ud, uint32_t worker, uint32_t workers)
+static void take_units(void *ud, uint32_t worker, chord_share share)
 {
-    (void)workers;
     attention *a = ud;
     desk d = desk_of(a, worker);
-    for (;;) {
-        uint32_t taken = __atomic_fetch_add(&a->next, 1, __ATOMIC_RELAXED);
-        if (taken >= a->units) return;
-        uint32_t unit = a->units - 1 - taken, kv_head = unit % a->kv->kv_heads;
+    for (uint64_t taken = share.first; taken < share.end; taken++) {
+        uint32_t unit = a->units - 1 - (uint32_t)taken, kv_head = unit % a->kv->kv_heads;
         uint32_t first = unit / a->kv->kv_heads * a->unit_rows;
         attend_rows(a, &d, kv_head, first, (uint32_t)chord_min_u64(first + a->unit_rows, a->rows));
     }
@@ -213,14 +210,11 @@ static void fold_round(const attention *a, uint32_t kv_head)
 }
 
 /* Who finishes a kv head's last block of the round folds them. */
-static void take_blocks(void *ud, uint32_t worker, uint32_t workers)
+static void take_blocks(void *ud, uint32_t worker, chord_share share)
 {
-    (void)workers;
     attention *a = ud;
     desk d = desk_of(a, worker);
-    for (;;) {
-        uint64_t taken = __atomic_fetch_add(&a->next, 1, __ATOMIC_RELAXED);
-        if (taken >= a->blocks * a->kv->kv_heads) return;
+    for (uint64_t taken = share.first; taken < share.end; taken++) {
         uint32_t kv_head = (uint32_t)(taken / a->blocks);
         attend_block(a, &d, kv_head, a->block_first + taken % a->blocks);
         if (__atomic_add_fetch(&a->finished[kv_head], 1, __ATOMIC_ACQ_REL) == a->blocks) fold_round(a, kv_head);
@@ -232,9 +226,8 @@ static void attend_split(attention *a)
     uint64_t block_end = a->block_first + a->blocks, round = SPLIT_SLOTS / a->args->tokens;
     for (; a->block_first < block_end; a->block_first += a->blocks) {
         a->blocks = chord_min_u64(round, block_end - a->block_first);
-        a->next = 0;
         memset(a->finished, 0, a->kv->kv_heads * sizeof *a->finished);
-        chord_pool_run(a->c->pool, take_blocks, a);
+        chord_pool_run(a->c->pool, a->blocks * a->kv->kv_heads, 1, take_blocks, a);
     }
 }
 
@@ -263,5 +256,5 @@ void chord_attention(const chord_compute *c, float *out, const float *q, const c
     if (!alone && !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1)
         attend_split(&a);
     else
-        chord_pool_run(alone ? NULL : c->pool, take_units, &a);
+        chord_pool_run(alone ? NULL : c->pool, a.units, 1, take_units, &a);
 }

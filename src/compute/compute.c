@@ -29,18 +29,18 @@ typedef struct job {
     bool neox;
 } job;
 
-static void run_share(void *ud, uint32_t worker, uint32_t workers)
+static void run_share(void *ud, uint32_t worker, chord_share share)
 {
+    (void)worker;
     const job *j = ud;
-    chord_share share = chord_share_of(j->count, j->grain, worker, workers);
-    if (share.first < share.end) j->run(j, share.first, share.end);
+    j->run(j, share.first, share.end);
 }
 
 static void share_out(const chord_compute *c, job *j, uint64_t values_min)
 {
     j->ops = c->ops;
     bool small = j->count * j->width < values_min;
-    chord_pool_run(small ? NULL : c->pool, run_share, j);
+    chord_pool_run(small ? NULL : c->pool, j->count, j->grain, run_share, j);
 }
 
 static void rmsnorm_rows(const job *j, uint64_t first, uint64_t end)

@@ -97,10 +97,10 @@ static void write_block(const write *w, uint32_t head, uint32_t block)
     }
 }
 
-static void write_share(void *ud, uint32_t worker, uint32_t workers)
+static void write_share(void *ud, uint32_t worker, chord_share share)
 {
+    (void)worker;
     const write *w = ud;
-    chord_share share = chord_share_of(w->blocks * w->kv->kv_heads, 1, worker, workers);
     for (uint64_t i = share.first; i < share.end; i++)
         write_block(w, (uint32_t)(i / w->blocks), w->block_first + (uint32_t)(i % w->blocks));
 }
@@ -113,5 +113,5 @@ void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, 
     write w = {.c = c, .kv = kv, .k = k, .v = v, .first = first, .tokens = tokens, .block_first = block_first,
                .blocks = ((uint64_t)first + tokens - 1) / CHORD_KV_BLOCK - block_first + 1};
     bool small = (uint64_t)tokens * kv->kv_heads * kv->head_dim < 16384;
-    chord_pool_run(small ? NULL : c->pool, write_share, &w);
+    chord_pool_run(small ? NULL : c->pool, w.blocks * kv->kv_heads, 1, write_share, &w);
 }

@@ -17,12 +17,11 @@ typedef struct fill_job {
     atomic_bool bad;
 } fill_job;
 
-static void fill_task(void *ud, uint32_t worker, uint32_t workers)
+static void fill_task(void *ud, uint32_t worker, chord_share share)
 {
+    (void)worker;
     fill_job *job = ud;
-    chord_share share = chord_share_of(job->acts->tokens, 8, worker, workers);
-    if (share.first < share.end &&
-        !chord_acts_fill(job->acts, job->x, (uint32_t)share.first, (uint32_t)share.end, job->cpu))
+    if (!chord_acts_fill(job->acts, job->x, (uint32_t)share.first, (uint32_t)share.end, job->cpu))
         atomic_store(&job->bad, true);
 }
 
@@ -35,8 +34,7 @@ static chord_status prepare(chord_network *net, chord_inputs *in, const chord_we
     if (in->ready[kind]) return CHORD_OK;
     acts->tokens = in->tokens;
     fill_job job = {.acts = acts, .x = in->x, .cpu = net->compute.cpu};
-    if (in->tokens < 16) fill_task(&job, 0, 1);
-    else chord_pool_run(net->compute.pool, fill_task, &job);
+    chord_pool_run(in->tokens < 16 ? NULL : net->compute.pool, in->tokens, 8, fill_task, &job);
     if (atomic_load(&job.bad))
         return chord_fail(err, CHORD_CORRUPT, "the values that enter '%s' are not all finite: the weights before it hold "
                           "NaN, infinity or numbers too large", w->tensor->name);
@@ -88,18 +86,18 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     chord_rows_dot(&w, part->acts, part->out + share.first, part->stride, scratch, job->net->compute.cpu);
 }
 
-static void tile_task(void *ud, uint32_t worker, uint32_t workers)
+static void tile_task(void *ud, uint32_t worker, chord_share share)
 {
     tile_job *job = ud;
     void *scratch = job->net->scratch.workers + worker * job->net->scratch.worker_bytes;
-    chord_share share = chord_share_of(job->part[0].rows, CHORD_PANEL_ROWS, worker, workers);
-    if (share.first >= share.end) return;
     for (uint32_t i = 0; i < job->parts; i++) compute_rows(job, &job->part[i], share, scratch);
     if (job->parts == 1) return;
     for (uint32_t t = 0; t < job->part[0].acts->tokens; t++)
         chord_glu_mul(&job->net->solo, job->glu, job->part[0].out + t * job->part[0].stride + share.first,
                       job->part[1].out + t * job->part[1].stride + share.first, share.end - share.first);
 }
+
+static void run_tile(tile_job *job) { chord_pool_run(job->net->compute.pool, job->part[0].rows, CHORD_PANEL_ROWS, tile_task, job); }
 
 static uint32_t tile_index(const chord_weight *w, uint32_t i) { return w->tile_first + i * w->tile_step; }
 
@@ -134,7 +132,7 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
         CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->tensor->rows, &job.part[0], err));
-        chord_pool_run(net->compute.pool, tile_task, &job);
+        run_tile(&job);
         release(net, &job.part[0], i);
     }
     return CHORD_OK;
@@ -151,7 +149,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer 
         tile_job job = {.net = net, .parts = 2, .glu = kind};
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0], err));
         CHORD_TRY(pin(net, up, i, up_acts, net->scratch.up, up->tile_rows, &job.part[1], err));
-        chord_pool_run(net->compute.pool, tile_task, &job);
+        run_tile(&job);
         release(net, &job.part[0], i);
         release(net, &job.part[1], i);
     }
@@ -166,7 +164,7 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
         CHORD_TRY(pin(net, w, i, acts, net->scratch.gate, w->tile_rows, &job.part[0], err));
-        chord_pool_run(net->compute.pool, tile_task, &job);
+        run_tile(&job);
         release(net, &job.part[0], i);
         fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.gate, w->tile_rows, x->tokens);
     }

@@ -55,24 +55,38 @@ static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t
 static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)wasm_i16x8_const_splat(1)); }
 static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
 
-/* Byte i of each dword everywhere in it. */
-static inline vu repeat_byte(vb v, uint32_t i)
+/* Bytes of each dword, by their numbers in it; NO: a zero. The compiler may not see the numbers: it would make a shuffle of two vectors of it, which is
+ * three instructions on x86 instead of one. */
+#define NO 0x80
+#define PICK(v, a, b, c, d) pick(v, (vb){PICK_4(0, a, b, c, d), PICK_4(4, a, b, c, d), PICK_4(8, a, b, c, d), PICK_4(12, a, b, c, d)})
+#define PICK_4(at, a, b, c, d) (int8_t)(at + a), (int8_t)(at + b), (int8_t)(at + c), (int8_t)(at + d)
+static inline vb pick(vb v, vb numbers)
+{
+    __asm__("" : "+r"(numbers));
+#if defined(__wasm_relaxed_simd__)
+    return (vb)wasm_i8x16_relaxed_swizzle((v128_t)v, (v128_t)numbers);
+#else
+    return (vb)wasm_i8x16_swizzle((v128_t)v, (v128_t)numbers);
+#endif
+}
+
+/* Byte i of each dword in both its halves. */
+static inline vb scale_unsigned(vb dwords, uint32_t i)
 {
     switch (i) {
-    case 0: return (vu)__builtin_shufflevector(v, v, 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
-    case 1: return (vu)__builtin_shufflevector(v, v, 1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13);
-    case 2: return (vu)__builtin_shufflevector(v, v, 2, 2, 2, 2, 6, 6, 6, 6, 10, 10, 10, 10, 14, 14, 14, 14);
-    default: return (vu)__builtin_shufflevector(v, v, 3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15);
+    case 0: return PICK(dwords, 0, NO, 0, NO);
+    case 1: return PICK(dwords, 1, NO, 1, NO);
+    case 2: return PICK(dwords, 2, NO, 2, NO);
+    default: return PICK(dwords, 3, NO, 3, NO);
     }
 }
-static inline vb scale_unsigned(vb dwords, uint32_t i) { return (vb)((part)repeat_byte(dwords, i) >> 8); }
-static inline vb scale_signed(vb dwords, uint32_t i) { return (vb)((words)repeat_byte(dwords, i) >> 8); }
-static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32); }
-static inline vb byte_pair(vb v, uint32_t i)
+static inline vb scale_signed(vb dwords, uint32_t i)
 {
-    return i == 0 ? (vb)((part)__builtin_shufflevector(v, v, 0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12, 12, 13, 13) >> 8)
-                  : (vb)((part)__builtin_shufflevector(v, v, 2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15) >> 8);
+    vb bytes = i == 0 ? PICK(dwords, NO, 0, NO, 0) : i == 1 ? PICK(dwords, NO, 1, NO, 1) : i == 2 ? PICK(dwords, NO, 2, NO, 2) : PICK(dwords, NO, 3, NO, 3);
+    return (vb)((words)bytes >> 8);
 }
+static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32); }
+static inline vb byte_pair(vb v, uint32_t i) { return i == 0 ? PICK(v, 0, NO, 1, NO) : PICK(v, 2, NO, 3, NO); }
 
 #if defined(__wasm_relaxed_simd__)
 /* A signed weight has no 7 bits, an activation's magnitude has: w * a = (w ^ m) * |a| + (|a| where a < 0), m all ones where a < 0.

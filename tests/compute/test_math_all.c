@@ -99,12 +99,12 @@ static void measure(work *w, uint32_t worker, const float *in, const float *out)
     }
 }
 
-static void run_chunks(void *ud, uint32_t worker, uint32_t workers)
+static void run_chunks(void *ud, uint32_t worker, chord_share share)
 {
     work *w = ud;
     float *in = malloc(CHUNK * 4), *first = malloc(CHUNK * 4), *other = malloc(CHUNK * 4), *ones = malloc(CHUNK * 4);
     for (uint32_t i = 0; i < CHUNK; i++) ones[i] = 1.0f;
-    for (uint64_t chunk = worker; chunk < w->chunks; chunk += workers) {
+    for (uint64_t chunk = share.first; chunk < share.end; chunk++) {
         uint32_t start = (uint32_t)(chunk * CHUNK * w->step), step = (uint32_t)w->step;
         for (uint32_t i = 0; i < CHUNK; i++) in[i] = float_of(start + i * step);
         for (uint32_t s = 0; s < w->spelling_count; s++) {
@@ -128,7 +128,7 @@ static void test_function(const function *f, uint64_t step, chord_pool *pool)
         .f = f, .spellings = spellings, .spelling_count = spellings_here(spellings), .step = step ? step : f->step};
     w.chunks = (1ull << 32) / w.step / CHUNK;
     uint64_t start_ns = chord_clock_ns(), hash = 0, different = 0, broken = 0;
-    chord_pool_run(pool, run_chunks, &w);
+    chord_pool_run(pool, w.chunks, 64, run_chunks, &w);
     uint32_t u = 0, a = 0;
     for (uint32_t i = 0; i < chord_pool_threads(pool); i++) {
         hash += w.of[i].hash, different += w.of[i].different, broken += w.of[i].broken;

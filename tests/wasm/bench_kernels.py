@@ -73,4 +73,5 @@ def main():
         index += 1
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -111,6 +111,33 @@ static inline void model_plain(test_model *m, int layers, uint64_t bytes)
     model_fill(m);
 }
 
+/* Three parts; layers whose tensors are scattered, out of order, odd in size, far apart; names that are of no layer; a layer that is missing. */
+static inline void model_scattered(test_model *m)
+{
+    model_begin(m, 3);
+    model_tensor(m, 0, "token_embd.weight", -1, 4004, 0);
+    model_tensor(m, 0, "blk.0.a", 0, 70000, 0);
+    model_tensor(m, 0, "blk.1.a", 1, 4, 0);
+    model_tensor(m, 0, "blk.0.b", 0, 36, 32);
+    model_tensor(m, 0, "blk.0.c", 0, 300000, 200000);
+    model_tensor(m, 0, "blk.01.x", -1, 64, 0);
+    model_tensor(m, 0, "blk..x", -1, 64, 0);
+    model_tensor(m, 0, "blk.7x.x", -1, 64, 0);
+    model_tensor(m, 0, "blk.2", -1, 64, 0);
+    model_tensor(m, 1, "blk.0.d", 0, 8, 0);
+    model_tensor(m, 1, "blk.4.a", 4, 100100, 0);
+    uint64_t end = m->parts[1].data_bytes; /* the directory names the later one first */
+    m->parts[1].data_bytes = end + 4096;
+    model_tensor(m, 1, "blk.4.b", 4, 68, 0);
+    m->parts[1].data_bytes = end;
+    model_tensor(m, 1, "blk.4.c", 4, 1000, 0);
+    m->parts[1].data_bytes = end + 8192;
+    model_tensor(m, 2, "blk.1.b", 1, 20000, 96);
+    model_tensor(m, 2, "output_norm.weight", -1, 256, 0);
+    model_tensor(m, 2, "output.weight", -1, 512, 0);
+    model_fill(m);
+}
+
 /* The bytes a guest must get: tensors by part and offset, zeros up to 32. to may be NULL. */
 static inline uint64_t truth_layer(const test_model *m, int layer, uint8_t *to)
 {
@@ -134,13 +161,36 @@ static inline uint64_t truth_layer(const test_model *m, int layer, uint8_t *to)
     return done;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+/* ---- guests ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct test_guest {
     chord_guest guest;
     uint8_t *memory;
     uint64_t bytes;
 } test_guest;
+
+#define GUEST_BYTES (4u << 20)
+static uint8_t guest_memory[GUEST_BYTES];
+static const chord_memory64_options ON = {.enabled = CHORD_ON};
+
+/* The guest over the model; heap_bytes is everything it may cost. */
+static inline chord_heap *open_guest(test_guest *g, const test_model *m, chord_memory64_options options, uint64_t heap_bytes)
+{
+    chord_heap *heap;
+    *g = (test_guest){.memory = guest_memory, .bytes = GUEST_BYTES};
+    CHECK_OK(chord_heap_open(heap_bytes, &heap, &err));
+    CHECK_OK(memory64_open(heap, &m->host, &options, &g->guest.m, &err));
+    return heap;
+}
+
+static inline void close_guest(test_guest *g, chord_heap *heap)
+{
+    memory64_close(g->guest.m);
+    CHECK(chord_heap_used_bytes(heap) == 0);
+    chord_heap_close(heap);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------------------- */
 
 #define NO_ANSWER INT64_MIN /* no such import, a trap, or a number that is no i32 where one was promised */
 /* From any thread. */

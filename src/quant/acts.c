@@ -100,6 +100,17 @@ static void fill_group(const chord_acts *acts, const chord_acts_layout *l, uint3
         }
 }
 
+#if defined(CHORD_SPREAD_Q)
+static void spread_q(const chord_acts *acts, const chord_acts_layout *l)
+{
+    uint8_t *to = (uint8_t *)acts->panels + l->groups;
+    for (uint32_t i = 0; i < acts->n; i += 4, to += sizeof(u32x4)) {
+        u32x4 four = (u32x4){0} + chord_load_u32((const uint8_t *)acts->q + i);
+        memcpy(to, &four, sizeof four);
+    }
+}
+#endif
+
 static bool quantize_ref(const float *x, uint32_t block, uint32_t count, int8_t *q, float *d)
 {
     bool finite = true;
@@ -133,5 +144,8 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
     }
     if (acts->tokens > CHORD_FEW)
         for (uint32_t t = first; t < end; t += CHORD_GROUP) fill_group(acts, &l, t);
+#if defined(CHORD_SPREAD_Q)
+    else spread_q(acts, &l);
+#endif
     return finite;
 }

@@ -1,8 +1,11 @@
 /* pack.c - rows to panels and back. A packed panel is a sequence of block columns; in each, every field of the block
  * stands for sixteen rows at once, first all rows' first dword, then all rows' second ... so that one vector load is
  * the same dword of sixteen (or eight, or four) rows. f16 fields come first, as sixteen halves. Nothing changes but the
- * order of the bytes, except that the 32 high bits of Q5_0 and Q5_1 are rearranged: bit 8 b + s of the dword belongs to
- * element 4 s + b, so that (dword >> s) & 0x01010101 is the high bits of the four elements of step s.
+ * order of the bytes, with two exceptions:
+ * - The 32 high bits of Q5_0 and Q5_1 are rearranged: bit 8 b + s of the dword belongs to element 4 s + b, so that
+ *   (dword >> s) & 0x01010101 is the high bits of the four elements of step s.
+ * - Q6_K's four weights of a byte position in 128 columns, whose low and high bits share two nibble bytes and a byte of
+ *   high bits, become three whole ones below two bits each of the fourth: taking them apart again is half the work.
  *
  * The vectors are the compiler's (16 bytes), so this is one source for every instruction set. */
 #include "quant/blocks.h"
@@ -22,8 +25,7 @@ typedef struct field {
     uint16_t step;  /* slots from one to the next */
 } field;
 
-/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, two dwords of low bits and
- * the one of high bits for both. */
+/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, three dwords. */
 #define FIELDS_Q4_0(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
 #define FIELDS_Q4_1(X) X(2, 2, 0, 0, 2) X(4, 4, 4, 4, 4)
 #define FIELDS_Q5_0(X) X(2, 1, 0, 0, 2) X(5, 1, 2, 2, 4) X(4, 4, 6, 6, 4)
@@ -86,6 +88,38 @@ INLINE u32x4 steps_to_high_bits(u32x4 v)
     return swap_bits(v, 0x22222222u, 1);
 }
 
+/* Q6_K, four weights at each byte: v[0] and v[1] have the low four bits of the first and second, and above them those of the third and fourth; v[2] has
+ * the high two bits of all, the first one's lowest. */
+INLINE void q6_to_runs(u32x4 v[3])
+{
+    u32x4 low = v[0], low1 = v[1], high = v[2], last = (low1 >> 4 & 0x0f0f0f0fu) | (high >> 2 & 0x30303030u);
+    v[0] = (low & 0x0f0f0f0fu) | (high << 4 & 0x30303030u) | (last << 6 & 0xc0c0c0c0u);
+    v[1] = (low1 & 0x0f0f0f0fu) | (high << 2 & 0x30303030u) | (last << 4 & 0xc0c0c0c0u);
+    v[2] = (low >> 4 & 0x0f0f0f0fu) | (high & 0x30303030u) | (last << 2 & 0xc0c0c0c0u);
+}
+
+INLINE void runs_to_q6(u32x4 v[3])
+{
+    u32x4 a = v[0], b = v[1], c = v[2], last = (a >> 6 & 0x03030303u) | (b >> 4 & 0x0c0c0c0cu) | (c >> 2 & 0x30303030u);
+    v[0] = (a & 0x0f0f0f0fu) | (c << 4 & 0xf0f0f0f0u);
+    v[1] = (b & 0x0f0f0f0fu) | (last << 4 & 0xf0f0f0f0u);
+    v[2] = (a >> 4 & 0x03030303u) | (b >> 2 & 0x0c0c0c0cu) | (c & 0x30303030u) | (last << 2 & 0xc0c0c0c0u);
+}
+
+#define Q6_SLOT 18u  /* the first of the steps' dwords */
+#define Q6_STEPS 16u /* three dwords each */
+
+/* Of a packed block column, rows 4 quad .. 4 quad + 3. */
+INLINE void q6_columns_to_runs(uint8_t *dst, uint32_t quad)
+{
+    for (uint32_t i = 0; i < Q6_STEPS; i++) {
+        uint8_t *at = dst + 16 * (Q6_SLOT + 12 * i) + 16 * quad;
+        u32x4 v[3] = {load4(at), load4(at + 64), load4(at + 128)};
+        q6_to_runs(v);
+        for (uint32_t k = 0; k < 3; k++) store4(at + 64 * k, v[k]);
+    }
+}
+
 /* Four dwords of four rows each: four stores, `step` slots apart. */
 INLINE void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
 {
@@ -136,6 +170,7 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
             for (uint32_t quad = 0; quad < 4; quad++) {                                                \
                 uint64_t from = b * sizeof(chord_block_##name);                                        \
                 FIELDS_##format(PACK_FIELD)                                                            \
+                if (CHORD_TYPE_##format == CHORD_TYPE_Q6_K) q6_columns_to_runs(dst, quad);             \
             }                                                                                          \
     }
 CHORD_PANEL_FORMATS(PACK_BLOCKS, , )
@@ -155,6 +190,19 @@ void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, u
     }
 }
 
+/* A block whose fields were gathered from a packed column. */
+static void q6_row_from_runs(uint8_t *block)
+{
+    for (uint32_t i = 0; i < Q6_STEPS; i++) {
+        uint8_t *low = block + 64 * (i / 8) + 4 * (i % 8), *low1 = low + 32, *high = block + 128 + 4 * i;
+        u32x4 v[3] = {{chord_load_u32(low)}, {chord_load_u32(low1)}, {chord_load_u32(high)}};
+        runs_to_q6(v);
+        memcpy(low, &v[0], 4);
+        memcpy(low1, &v[1], 4);
+        memcpy(high, &v[2], 4);
+    }
+}
+
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row)
 {
     uint64_t block_bytes = chord_type_get(type)->block_bytes;
@@ -170,6 +218,7 @@ void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, ui
                 }
             }
         }
+        if (type == CHORD_TYPE_Q6_K) q6_row_from_runs(row);
     }
 }
 

@@ -116,16 +116,17 @@ INLINE void weights_32(traits f, const uint8_t *block, uint32_t i, uint32_t half
 
 /* K-quants: 128 columns are four runs of 32, and dwords hold weights of several runs. Columns 4 i .. 4 i + 3 of the two
  * runs of `pair` (0, 1) within the 128 of `part128`; RUN says which two these are. */
-#define RUN(f, pair, k) ((f).type == CHORD_TYPE_Q6_K ? (pair) + 2 * (k) : 2 * (pair) + (k))
+#define RUN(pair, k) (2 * (pair) + (k))
 INLINE void weights_256(traits f, const uint8_t *block, uint32_t part128, uint32_t pair, uint32_t i, uint32_t half,
                         vb w[2])
 {
     const uint8_t *p = block + f.header + VECTOR * half;
     if (f.type == CHORD_TYPE_Q6_K) {
         p += 192 * (8 * part128 + i);
-        vb low = load_bytes(p + 64 * pair), bits = load_bytes(p + 128);
-        w[0] = join(low_nibbles(low), bits_at(bits, 2 * pair, 0x03030303u, 4));
-        w[1] = join(high_nibbles(low), bits_at(bits, 2 * pair + 4, 0x03030303u, 4));
+        vb run0 = load_bytes(p), run1 = load_bytes(p + 64);
+        w[0] = bits_at(pair == 0 ? run0 : load_bytes(p + 128), 0, 0x3f3f3f3fu, 0);
+        w[1] = bits_at(run1, 0, 0x3f3f3f3fu, 0);
+        if (pair == 1) w[1] = join(join(bits_at(run0, 6, 0x03030303u, 0), bits_at(run1, 6, 0x03030303u, 2)), bits_at(load_bytes(p + 128), 6, 0x03030303u, 4));
         return;
     }
     if (f.type == CHORD_TYPE_Q2_K || f.type == CHORD_TYPE_Q3_K) {

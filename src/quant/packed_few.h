@@ -114,7 +114,7 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t b, uint32_t plac
     for (uint32_t k = first; k < end; k++)
         for (uint32_t t = 0; t < m; t++)
             for (uint32_t h = 0; h < HALVES; h++)
-                parts[k][t][h] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
+                parts[k][t][h] = start_part(f, x->pairs[t] + 4 * (16 * b + 8 * part128 + 2 * RUN(pair, k) + i0 / 4));
     for (uint32_t i = i0; i < i0 + steps; i++) {
         vb w[2][HALVES];
         for (uint32_t h = 0; h < HALVES; h++) {
@@ -126,11 +126,11 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t b, uint32_t plac
         for (uint32_t k = first; k < end; k++)
             for (uint32_t t = 0; t < m; t++)
                 part_steps(parts[k][t], w[k],
-                           spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * RUN(f, pair, k) + 4 * i));
+                           spread(x->q[t] + CHORD_K * b + 128 * part128 + 32 * RUN(pair, k) + 4 * i));
     }
     for (uint32_t k = first; k < end; k++)
         for (uint32_t h = 0; h < HALVES; h++) {
-            vb scale = group_scale(f, &scales[h], (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group);
+            vb scale = group_scale(f, &scales[h], (128 * part128 + 32 * RUN(pair, k) + 4 * i0) / f.group);
             for (uint32_t t = 0; t < m; t++) isum[t][h] += part_scaled(parts[k][t][h], scale);
         }
 }

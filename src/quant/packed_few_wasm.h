@@ -28,7 +28,7 @@ INLINE const uint8_t *at(const uint8_t *p)
 #define STEP_END(p) at(p)
 
 typedef struct columns {
-    const uint8_t *q, *sums, *sums32, *pairs;
+    const uint8_t *q, *spread_q, *sums, *sums32, *pairs;
     const float *d;
 } columns;
 
@@ -39,6 +39,7 @@ INLINE columns columns_of(const chord_panel_job *job)
     const uint8_t *base = x->panels;
     uint64_t row = (uint64_t)job->first_token * x->n, first = row + (uint64_t)job->first_block * l.block;
     return (columns){.q = (const uint8_t *)x->q + first,
+                     .spread_q = base + l.groups + 4 * first,
                      .sums = (const uint8_t *)x->sums + first / 16 * 2,
                      .sums32 = base + l.sums32 + first / 32 * 2,
                      .pairs = base + l.pairs + first / l.pair_columns * 4,
@@ -71,7 +72,7 @@ INLINE void next_weights_32(traits f, const uint8_t *p, vb *bits, uint32_t vecto
 }
 
 /* The products of one block, rows from 4 h0 on. */
-INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const uint8_t *q, part start, part *sums)
+INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const uint8_t *spread_q, part start, part *sums)
 {
     vb bits[4];
     UNROLL
@@ -84,9 +85,9 @@ INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t v
     do {
         vb low[4], high[4];
         next_weights_32(f, p, bits, vectors, low, high);
-        add_products(sums, low, vectors, spread(q));
-        add_products(sums, high, vectors, spread(q + 16));
-        q = hide(q + 4);
+        add_products(sums, low, vectors, load_bytes(spread_q));
+        add_products(sums, high, vectors, load_bytes(spread_q + 64));
+        spread_q = hide(spread_q + 16);
         p = hide(p + 64);
     } while (p != end);
 }
@@ -114,7 +115,7 @@ INLINE void few_32(traits f, const chord_panel_job *job)
         UNROLL
         for (uint32_t h0 = 0; h0 < 4; h0 += vectors) {
             part sums[4];
-            sum_block_32(f, block, h0, vectors, x.q + 32 * b, start, sums);
+            sum_block_32(f, block, h0, vectors, x.spread_q + 128 * b, start, sums);
             UNROLL
             for (uint32_t h = 0; h < vectors; h++)
                 finish_block_32(f, block, h0 + h, (vf)spread(x.d + b), part_total(sums[h]) + (raised ? 16 * sum : 0),
@@ -130,16 +131,16 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job)
     float *acc = job->acc;
     uint32_t blocks = job->blocks;
     for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes) {
-        const uint8_t *q = x.q + 32 * b, *p = hide(block + f.header), *end = at(p + 512);
+        const uint8_t *q = x.q + 32 * b, *spread_q = x.spread_q + 128 * b, *p = hide(block + f.header), *end = at(p + 512);
         vi sums[4];
         UNROLL
         for (uint32_t h = 0; h < 4; h++) sums[h] = signed_start(q);
         STEP_LOOP
         do {
-            signed_factor a = signed_factor_of(spread(q));
+            signed_factor a = signed_factor_of(load_bytes(spread_q));
             UNROLL
             for (uint32_t h = 0; h < 4; h++) sums[h] = signed_step(sums[h], load_bytes(p + 16 * h), a);
-            q = hide(q + 4);
+            spread_q = hide(spread_q + 16);
             p = hide(p + 64);
         } while (p != end);
         UNROLL
@@ -162,12 +163,12 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t h0, uint32_t b, 
     part sums[2][4];
     UNROLL
     for (uint32_t k = 0; k < 2; k++) {
-        part start = start_part(f, x->pairs + 4 * (16 * b + 8 * part128 + 2 * RUN(f, pair, k) + i0 / 4));
+        part start = start_part(f, x->pairs + 4 * (16 * b + 8 * part128 + 2 * RUN(pair, k) + i0 / 4));
         UNROLL
         for (uint32_t h = 0; h < VECTORS_K(f); h++) sums[k][h] = start;
     }
     const uint8_t *p = hide(block + STEP_BYTES(f) * i0 + 16 * h0), *end = at(p + STEP_BYTES(f) * steps);
-    const uint8_t *q = hide(x->q + CHORD_K * b + 4 * i0);
+    const uint8_t *spread_q = hide(x->spread_q + 4 * CHORD_K * b + 16 * i0);
     STEP_LOOP
     do {
         vb w[2][4];
@@ -180,8 +181,8 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t h0, uint32_t b, 
         }
         UNROLL
         for (uint32_t k = 0; k < 2; k++)
-            add_products(sums[k], w[k], VECTORS_K(f), spread(q + 128 * part128 + 32 * RUN(f, pair, k)));
-        q = hide(q + 4);
+            add_products(sums[k], w[k], VECTORS_K(f), load_bytes(spread_q + 512 * part128 + 128 * RUN(pair, k)));
+        spread_q = hide(spread_q + 16);
         p = hide(p + STEP_BYTES(f));
     } while (p != end);
     block = hide(block);
@@ -191,20 +192,20 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t h0, uint32_t b, 
         vi sum = place == 0 ? (vi){0} : isum[h0 + h];
         UNROLL
         for (uint32_t k = 0; k < 2; k++)
-            sum += part_scaled(sums[k][h], group_scale(f, &scales, (128 * part128 + 32 * RUN(f, pair, k) + 4 * i0) / f.group));
+            sum += part_scaled(sums[k][h], group_scale(f, &scales, (128 * part128 + 32 * RUN(pair, k) + 4 * i0) / f.group));
         isum[h0 + h] = sum;
     }
 }
 
+#define PAIRS_OF_SUMS(f) ((f).min == NO_MIN ? 0u : (f).min == MIN_16 ? 8u : 4u)
+
 /* The sum for the minimums of one block column. */
-INLINE vi few_mins(traits f, const uint8_t *block, uint32_t h, uint32_t b, const columns *x)
+INLINE vi few_mins(traits f, const uint8_t *block, uint32_t h, const vb *sums)
 {
-    uint32_t pairs = f.min == MIN_16 ? 8 : 4;
-    const uint8_t *sums = f.min == MIN_16 ? x->sums + 32 * b : x->sums32 + 16 * b;
     subscales scales = load_subscales(f, block, h);
     vi sum = {0};
     UNROLL
-    for (uint32_t p = 0; p < pairs; p++) sum += dot_pairs(byte_pair(scales.min[p / 2], p % 2), spread(sums + 4 * p));
+    for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++) sum += dot_pairs(byte_pair(scales.min[p / 2], p % 2), sums[p]);
     return sum;
 }
 
@@ -224,10 +225,13 @@ INLINE void few_256(traits f, const chord_panel_job *job)
             for (uint32_t h0 = 0; h0 < 4; h0 += VECTORS_K(f)) few_groups(f, block, h0, b, place, &x, isum);
         const uint8_t *header = hide(block);
         vf dx = (vf)spread(x.d + b);
+        vb sums[8];
+        UNROLL
+        for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++) sums[p] = spread((f.min == MIN_16 ? x.sums + 32 * b : x.sums32 + 16 * b) + 4 * p);
         UNROLL
         for (uint32_t h = 0; h < 4; h++) {
             vf value = load_floats(acc + 4 * h) + (load_f16(header + 8 * h) * dx) * to_float(isum[h]);
-            if (f.min != NO_MIN) value = value - (load_f16(header + 32 + 8 * h) * dx) * to_float(few_mins(f, header, h, b, &x));
+            if (f.min != NO_MIN) value = value - (load_f16(header + 32 + 8 * h) * dx) * to_float(few_mins(f, header, h, sums));
             store_floats(acc + 4 * h, value);
         }
     }

@@ -55,7 +55,7 @@ INLINE void unpack_256(traits f, const uint8_t *block, uint32_t blocks, const un
                     vb w[2];
                     weights_256(f, block, part128, place % 2, i, h, w);
                     for (uint32_t k = 0; k < 2; k++)
-                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * RUN(f, place % 2, k) + i) +
+                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * RUN(place % 2, k) + i) +
                                         VECTOR * h,
                                     w[k]);
                 }

@@ -19,6 +19,7 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
  * of CHORD_GROUP tokens. */
 #if defined(__wasm__)
 #define CHORD_FEW 1u /* the core is the limit, not memory: unpacking pays from the second token on */
+#define CHORD_SPREAD_Q /* and a load is cheaper than a load and a shuffle */
 #else
 #define CHORD_FEW 4u
 #endif
@@ -33,7 +34,8 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
  *   group_pairs  as pairs
  *   group_d      [n / block], float
  *   group_mins32 Q8_32: [n / 32], the sums of 32 as floats; Q8_256: [n / 64], two sums of 32 as int16
- *   group_mins16 Q8_256: [n / 32], two sums of 16 as int16 */
+ *   group_mins16 Q8_256: [n / 32], two sums of 16 as int16
+ * For a single token, with CHORD_SPREAD_Q: groups is [n / 4], four q, each dword four times. */
 typedef struct chord_acts_layout {
     uint32_t block, pair_columns;
     uint64_t q, d, sums, pairs, sums32, groups, bytes;

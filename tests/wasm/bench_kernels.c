@@ -144,7 +144,7 @@ EXPORT("bench_run") uint64_t bench_run(uint32_t what)
 {
     switch ((enum work)what) {
     case READ_COLD: read_all(bench.bytes * bench.copies); return bench.bytes * bench.copies;
-    case HOT: dot(1, true); return bench.bytes;
+    case HOT: for (uint32_t k = 0; k < 16; k++) dot(1, true); return 16 * bench.bytes;
     case COLD: dot(bench.copies, true); return bench.bytes * bench.copies;
     case COLD_FILE: dot(bench.copies, false); return bench.bytes * bench.copies;
     case PACK: chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch); return bench.bytes;

@@ -1,4 +1,6 @@
-/* bench_memory64 MODEL.gguf: how long memory64_load_layer takes, by where the layer is. By hand; the medians go into docs/PERFORMANCE.md.
+/* bench-memory64 MODEL.gguf: how long memory64_load_layer takes, by where the layer is. By hand; the medians go into docs/PERFORMANCE.md.
+ *
+ *   ninja -C build bench-memory64 && build/bench-memory64 models/smollm2.gguf
  *
  *   memcpy      as many bytes from memory to memory, for comparison
  *   resident    in the cache
@@ -112,7 +114,7 @@ static void measure_memcpy(uint64_t bytes)
 int main(int argc, char **argv)
 {
     chord_heap *heap;
-    if (argc != 2) return fprintf(stderr, "usage: bench_memory64 MODEL.gguf\n"), 2;
+    if (argc != 2) return fprintf(stderr, "usage: bench-memory64 MODEL.gguf\n"), 2;
     path = argv[1];
     model.count = 1;
     model.names[0] = path;
@@ -126,6 +128,6 @@ int main(int argc, char **argv)
     measure("resident", 0, 64ull << 30, 0, false, 0, 60);
     measure("cold", 4, 64ull << 30, 0, true, 0, 8);
     measure("prefetched", 4, 64ull << 30, 2, true, 400, 8);
-    measure("uncached", 0, 4 << 20, 0, false, 0, 60);
+    measure("uncached", 0, 1 << 20, 0, false, 0, 60);
     return 0;
 }

@@ -16,8 +16,8 @@ typedef struct chord_guest chord_guest; /* one instance, its threads, its model,
 
 typedef struct chord_host_options {
     const char *cache_folder; /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
-    bool interruptible;       /* guests can be ended in mid-loop (costs up to a few percent); needed for untrusted ones and for time limits */
-    bool hardened64;          /* keep Spectre hardening of 64-bit memories (a third slower); for untrusted guests */
+    bool interruptible;       /* guests can be ended in mid-loop (decode is a fifth slower, prefill two fifths); needed for untrusted ones and for time limits */
+    bool hardened64;          /* keep Spectre hardening of 64-bit memories (decode a tenth slower, prefill a fifth); for untrusted guests */
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;
 } chord_host_options;

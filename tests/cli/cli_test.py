@@ -1,9 +1,13 @@
-"""cli_test.py: running chord in tests: with pipes, and on a pseudo terminal. sys.argv: CHORD LINE_EDIT_ECHO."""
+"""cli_test.py: what the Python tests share: checks, models, running chord: with pipes, in a cgroup, on a pseudo terminal. sys.argv: CHORD ..."""
 import json, os, pathlib, pty, select, signal, struct, subprocess, sys, tempfile, termios, fcntl, time
+
+import cgroup
 
 chord = sys.argv[1]
 failures = []
 checks = 0
+
+sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)  # what a program wrote may be anything
 
 # Nothing of the user's is read or written: histories and rates go to a folder of the test's own.
 home = tempfile.TemporaryDirectory(prefix="chord-test-")
@@ -23,22 +27,58 @@ def done():
     sys.exit(bool(failures) or checks == 0)
 
 
+def skip(sentence):
+    print("skipped:", sentence)
+    sys.exit(77)
+
+
+def find_models(*names):
+    """name: path of those that are there; the others are named."""
+    folder = pathlib.Path(os.environ.get("CHORD_MODELS", "models")).resolve()
+    paths = {name: folder / f"{name}.gguf" for name in names}
+    for name, path in paths.items():
+        if not path.exists():
+            print(f"NOT TESTED: no {path}: `scripts/get-model {name}` brings it (set CHORD_MODELS to its folder)")
+    return {name: path for name, path in paths.items() if path.exists()}
+
+
 def model(name):
-    path = pathlib.Path(os.environ.get("CHORD_MODELS", "models")) / f"{name}.gguf"
-    if not path.exists():
-        print(f"no {path}: `scripts/get-model {name}` brings it (set CHORD_MODELS to its folder)")
-        sys.exit(77)
-    return str(path)
+    return find_models(name).get(name) or skip("the test needs this model")
 
 
-def run(*arguments, stdin="", timeout=120):
-    return subprocess.run([chord, *map(str, arguments)], input=stdin, capture_output=True, text=True, env=environment, timeout=timeout)
+def execute(command, stdin="", timeout=300, cwd=None):
+    """Its output as it is: bytes that are no UTF-8 are surrogates, ends of lines stay what they are."""
+    result = subprocess.run([*map(str, command)], input=stdin.encode(), capture_output=True, env=environment, timeout=timeout, cwd=cwd)
+    result.stdout, result.stderr = (written.decode(errors="surrogateescape") for written in (result.stdout, result.stderr))
+    return result
+
+
+def execute_capped(limit_bytes, command):
+    """In a memory cgroup of that size, where one can be made. A cgroup.Result."""
+    if cgroup.available():
+        return cgroup.run(limit_bytes, [*map(str, command)], env=environment)
+    result = execute(command)
+    return cgroup.Result(result.returncode, result.stdout, result.stderr, 0, 0.0)
+
+
+def json_of(result, what):
+    """What a program that must have ended well printed. None: it did not."""
+    check(result.returncode == 0, f"{what}: exit {result.returncode}: {result.stderr[-500:]}")
+    return json.loads(result.stdout) if result.returncode == 0 else None
+
+
+def run(*arguments, **more):
+    return execute([chord, *arguments], **more)
 
 
 def run_json(*arguments, **more):
-    result = run(*arguments, "--json", **more)
-    check(result.returncode == 0, f"{arguments}: exit {result.returncode}: {result.stderr}")
-    return json.loads(result.stdout)
+    return json_of(run(*arguments, "--json", **more), " ".join(map(str, arguments)))
+
+
+def run_hash(*arguments):
+    """Of the logits. None: the program did not end well."""
+    answer = run_json(*arguments)
+    return answer and answer["logits_hash"]
 
 
 class Terminal:

@@ -3,40 +3,23 @@
 
 Never killed, the same hash everywhere, peak within the budget; no --memory inside a cgroup works too; an impossible budget is refused at
 once and the budget that the refusal names works."""
-import json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import cgroup
+import re, shutil
+from cli_test import *
 
 MIB = 1 << 20
 PROMPT = "Water boils at 100 degrees Celsius because"
-chord = sys.argv[1]
-model = pathlib.Path(os.environ.get("CHORD_MODELS", "models")) / "smollm2.gguf"
-failures = []
+smollm2 = model("smollm2")
 
 
-def check(condition, sentence):
-    if not condition:
-        failures.append(sentence)
-        print("not true:", sentence)
-
-
-def command(memory, *more):
-    limit = ["--memory", str(memory)] if memory else []
-    return [chord, "run", str(model), "--raw", "-p", PROMPT, "-n", "16", "--ctx", "256", "--json", *limit, *more]
-
-
-def smallest():
-    plan = json.loads(subprocess.run([chord, "plan", str(model), "--ctx", "256", "--memory", "1G", "--json"], check=True,
-                                     capture_output=True, text=True).stdout)
-    return plan["budget_bytes_min"]
+def command(memory, *more, path=smollm2):
+    limit = ["--memory", memory] if memory else []
+    return [chord, "run", path, "--raw", "-p", PROMPT, "-n", 16, "--ctx", 256, "--json", *limit, *more]
 
 
 def run_at(limit, memory, *more):
-    if cgroup.available():
-        return cgroup.run(limit, command(memory, *more))
-    done = subprocess.run(command(memory or limit, *more), capture_output=True, text=True)
-    return cgroup.Result(done.returncode, done.stdout, done.stderr, 0, 0.0)
+    if memory is None and not cgroup.available():
+        memory = limit
+    return execute_capped(limit, command(memory, *more))
 
 
 def leave_the_map():
@@ -44,10 +27,8 @@ def leave_the_map():
     hold in memory would hide the shortage."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "copy.gguf"
-        shutil.copyfile(model, copy)
-        line = command(700 * MIB, "--no-repack")
-        line[line.index(str(model))] = str(copy)
-        result = cgroup.run(60 * MIB, line)
+        shutil.copyfile(smollm2, copy)
+        result = execute_capped(60 * MIB, command(700 * MIB, "--no-repack", path=copy))
     check(result.code == 0, f"a map in too little memory: exit {result.code}: {result.err.strip()[-300:]}")
     answer = json.loads(result.out)
     check(not answer["stats"]["mapped"], "a map that keeps faulting was not left")
@@ -56,8 +37,8 @@ def leave_the_map():
 
 
 def sweep():
-    least = smallest()
-    whole = model.stat().st_size
+    least = run_json("plan", smollm2, "--ctx", 256, "--memory", "1G")["budget_bytes_min"]
+    whole = smollm2.stat().st_size
     hashes = set()
     for limit, memory, more in [(least, least, []), (least + 8 * MIB, least + 8 * MIB, []), (whole // 4 + least // 2, whole // 4 + least // 2, []),
                                 (whole // 2 + least // 2,) * 2 + ([],), (whole * 3 // 4,) * 2 + ([],), (whole, whole, []),
@@ -81,11 +62,11 @@ def sweep():
 
 def refusal():
     start = time.monotonic()
-    done = subprocess.run(command(8 * MIB), capture_output=True, text=True)
+    done = execute(command(8 * MIB))
     seconds = time.monotonic() - start
     check(done.returncode == 1 and "smallest" in done.stderr or "leaves nothing" in done.stderr, f"8 MiB: {done.returncode} {done.stderr}")
     check(seconds < 0.5, f"the refusal took {seconds:.2f} s")
-    done = subprocess.run(command(15 * MIB), capture_output=True, text=True)
+    done = execute(command(15 * MIB))
     named = re.search(r"([0-9.]+) MiB is the smallest", done.stderr)
     check(done.returncode == 1 and named is not None, f"15 MiB: {done.returncode} {done.stderr}")
     if named:
@@ -94,13 +75,9 @@ def refusal():
         check(result.code == 0, f"the {named.group(1)} MiB that a refusal named: exit {result.code}: {result.err.strip()[-300:]}")
 
 
-if not model.exists():
-    print(f"no {model}: `scripts/get-model smollm2` brings it")
-    sys.exit(77)
 if not cgroup.available():
     print("cannot make memory cgroups here (root is needed): only the process's own count of its memory is checked")
     check(os.environ.get("CI") is None, "CI must be able to make memory cgroups")
 sweep()
 refusal()
-print(len(failures), "failures")
-sys.exit(bool(failures))
+done()

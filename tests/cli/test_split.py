@@ -1,25 +1,11 @@
 #!/usr/bin/env python3
 """test_split.py CHORD: SmolLM2 cut into three files answers as the whole one does, resident and streamed; a part that is missing or not the first
 is named."""
-import json, os, pathlib, struct, subprocess, sys, tempfile
+from cli_test import *
 
-chord = sys.argv[1]
-whole = pathlib.Path(os.environ.get("CHORD_MODELS", "models")) / "smollm2.gguf"
+whole = model("smollm2")
 PARTS = 3
-failures = []
-
-
-def check(condition, sentence):
-    if not condition:
-        failures.append(sentence)
-        print("not true:", sentence)
-
-
-def inspect():
-    done = subprocess.run([chord, "inspect", str(whole), "--tensors", "--json"], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)["tensors"]
-
-
+words = ("--raw", "-p", "Water boils at", "-n", 8, "--ctx", 128)
 TYPES = {"F32": 0, "Q4_1": 3, "Q8_0": 8}
 
 
@@ -58,7 +44,7 @@ def number(key, kind, form, value):
 def write_parts(folder):
     data = whole.read_bytes()
     values, count = metadata(data)
-    tensors = inspect()
+    tensors = run_json("inspect", whole, "--tensors")["tensors"]
     share = -(-len(tensors) // PARTS)
     for part in range(PARTS):
         mine = tensors[part * share:(part + 1) * share]
@@ -75,29 +61,18 @@ def write_parts(folder):
     return folder / f"m-00001-of-{PARTS:05}.gguf"
 
 
-def run(model, *more, inside=()):
-    return subprocess.run([chord, *inside, *([] if inside else ["run"]), str(model), "--raw", "-p", "Water boils at", "-n", "8", "--ctx", "128", "--json", *more],
-                          capture_output=True, text=True)
-
-
-if not whole.exists():
-    print(f"no {whole}: `scripts/get-model smollm2` brings it")
-    sys.exit(77)
 with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     first = write_parts(folder)
-    wanted = json.loads(run(whole).stdout)["logits_hash"]
+    wanted = run_hash("run", whole, *words)
     for more in ([], ["--memory", "60M"], ["--mode", "paged"]):
-        done = run(first, *more)
-        check(done.returncode == 0 and json.loads(done.stdout)["logits_hash"] == wanted, f"{more}: {done.returncode} {done.stderr[-200:]}")
+        check(run_hash("run", first, *words, *more) == wanted, f"{more}: not the hash of the whole")
     guest = pathlib.Path(chord).parent / "wasm/chord-guest-wasm32.wasm"
     if (pathlib.Path(chord).parent / "chord-wasm").exists() and guest.exists():
-        done = run(first, "--memory", "120M", inside=("wasm", "run", str(guest)))
-        check(done.returncode == 0 and json.loads(done.stdout)["logits_hash"] == wanted, f"in a guest: {done.returncode} {done.stderr[-200:]}")
-    done = run(folder / f"m-00002-of-{PARTS:05}.gguf")
-    check(done.returncode == 1 and "part 2" in done.stderr, f"a later part: {done.returncode} {done.stderr}")
+        check(run_hash("wasm", "run", guest, first, *words, "--memory", "120M") == wanted, "in a guest: not the hash of the whole")
+    later = run("run", folder / f"m-00002-of-{PARTS:05}.gguf", *words)
+    check(later.returncode == 1 and "part 2" in later.stderr, f"a later part: {later.returncode} {later.stderr}")
     (folder / f"m-00003-of-{PARTS:05}.gguf").unlink()
-    done = run(first)
-    check(done.returncode == 1 and "00003" in done.stderr, f"a missing part: {done.returncode} {done.stderr}")
-print(len(failures), "failures")
-sys.exit(bool(failures))
+    missing = run("run", first, *words)
+    check(missing.returncode == 1 and "00003" in missing.stderr, f"a missing part: {missing.returncode} {missing.stderr}")
+done()

@@ -10,12 +10,15 @@ model x budget x spelling x multiplication x threads, this subset:
   Node     wasm32 in its own memory, of all models at half; smollm2 in memory and at the smallest
   WASI     chord.wasm in Node, where it was built: smollm2 and gemma3 in memory, smollm2 at half
 Exit 77: skipped."""
-import json, os, pathlib, shutil, subprocess, sys, tempfile
+import os, pathlib, shutil, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+from cli_test import check, chord, done, execute, find_models, json_of, skip
+
 MIB = 1 << 20
 PROMPT, TOKENS, CONTEXT = "Why is the sky blue?", "8", "64"
-chord, chord_wasm, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+chord_wasm, folder = sys.argv[2], pathlib.Path(sys.argv[3])
 # (spelling, own kernels, threads) for each budget.
 GUESTS = {
     "smollm2": {"all": [("wasm32", True, 1), ("wasm32-simd128", True, 2), ("wasm64", False, 2), ("wasm32", False, 1)],
@@ -30,29 +33,10 @@ GUESTS = {
 }
 NODE = {"smollm2": ("all", "half", "least"), "gemma3": ("half",), "qwen": ("half",)}
 WASI = {"smollm2": ("all", "half"), "gemma3": ("all",)}
-home = tempfile.TemporaryDirectory(prefix="chord-one-hash-")
-environment = dict(os.environ, XDG_CACHE_HOME=f"{home.name}/cache")  # modules are compiled once, into a folder of the test's own
-failures, checks = [], 0
-
-
-def check(condition, sentence):
-    global checks
-    checks += 1
-    if not condition:
-        failures.append(sentence)
-        print("not true:", sentence, flush=True)
-
-
-def skip(sentence):
-    print("skipped:", sentence)
-    sys.exit(77)
 
 
 def ask(command, what):
-    """The JSON object it prints; None when it failed."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment, timeout=300)
-    check(done.returncode == 0, f"{what}: exit {done.returncode}: {done.stderr[-500:]}")
-    return json.loads(done.stdout) if done.returncode == 0 else None
+    return json_of(execute(command), what)
 
 
 def least_bytes(program, model, threads):
@@ -75,7 +59,7 @@ class Model:
         self.wanted = self.wanted or result
         stats = made["stats"]
         print(f"{what}: {made['logits_hash']}, {stats['peak_bytes'] / MIB:.1f} of {stats['budget_bytes'] / MIB:.1f} MiB, "
-              f"{stats['decode_tokens_per_second']:.1f} tokens/s", flush=True)
+              f"{stats['decode_tokens_per_second']:.1f} tokens/s")
         check(result == self.wanted, f"{what}: {result} is not {self.wanted}")
         check(stats["peak_bytes"] <= stats["budget_bytes"], f"{what}: {stats['peak_bytes']} bytes of {stats['budget_bytes']}")
         check((stats["streamed_bytes_per_pass"] > 0) == (budget != "all"), f"{what}: {stats['streamed_bytes_per_pass']} bytes stream")
@@ -114,17 +98,6 @@ class Model:
             self.run("WASI in Node", budget, [*program, "run"], [*program, "plan"], 1)
 
 
-def find_models():
-    where = pathlib.Path(os.environ.get("CHORD_MODELS", "models"))
-    models = [Model(name, where / f"{name}.gguf") for name in GUESTS if (where / f"{name}.gguf").exists()]
-    missing = [name for name in GUESTS if name not in [model.name for model in models]]
-    if not models:
-        skip(f"no models in {where}: `scripts/get-model {missing[0]}` brings one (set CHORD_MODELS to its folder)")
-    if missing:
-        print(f"NOT TESTED, as they are not in {where}: {', '.join(missing)}")
-    return models
-
-
 def node_command():
     """A Node that computes relaxed products rightly (host.mjs), or None."""
     newer = subprocess.run([HERE.parent.parent / "scripts/get-node", folder], capture_output=True, text=True)
@@ -139,7 +112,7 @@ if not os.path.exists(chord_wasm):
 for tool in ("ninja", os.environ.get("WASM_CC", "clang-22"), os.environ.get("WASM_LD", "wasm-ld-22")):
     if not shutil.which(tool):
         skip(f"{tool} is not installed")
-models = find_models()
+models = [Model(*found) for found in find_models(*GUESTS).items()] or skip("the test needs one of these models")
 subprocess.run([HERE.parent.parent / "scripts/build-wasm", folder], check=True)
 node, wasi = node_command(), folder / "chord.wasm"
 if node is None:
@@ -155,5 +128,4 @@ for model in models:
         model.in_node(node)
     if wasi.exists() and shutil.which("node"):
         model.in_wasi(wasi)
-print(f"{checks} checks, {len(failures)} failed")
-sys.exit(bool(failures))
+done()

@@ -453,6 +453,20 @@ int m64_cache_ask(memory64 *m, uint32_t number)
     return answer;
 }
 
+/* What others are reading is there when this returns, or failed; the reader, too, comes to an end, since it looks at most `distance` layers ahead. */
+static void await_loading(memory64 *m)
+{
+    uint32_t i = 0;
+    while (i < m->slot_count) {
+        m64_slot *slot = &m->slots[i++];
+        if (slot->state != M64_LOADING) continue;
+        slot->awaited = true;
+        chord_cond_wake_all(&m->work);
+        chord_cond_wait(&m->changed, &m->mutex);
+        i = 0;
+    }
+}
+
 chord_status m64_cache_preload(memory64 *m, uint32_t *resident, chord_error *err)
 {
     chord_status status = CHORD_OK;
@@ -470,6 +484,7 @@ chord_status m64_cache_preload(memory64 *m, uint32_t *resident, chord_error *err
         m->stats.prefetched += status == CHORD_OK;
     }
     if (status == CHORD_BUDGET || status == CHORD_NO_MEMORY) status = CHORD_OK; /* as many as memory allows */
+    await_loading(m);
     *resident = 0;
     for (uint32_t i = 0; i < m->slot_count; i++) *resident += m->slots[i].state == M64_READY;
     chord_mutex_unlock(&m->mutex);

@@ -9,7 +9,8 @@ typedef struct chord_vector_source {
 } chord_vector_source;
 
 #define BLUEPRINT_BYTES_MAX (64 * CHORD_MIB)
-#define TILE_BYTES_MAX (2 * CHORD_MIB)
+#define TILE_BYTES_MAX (8 * CHORD_MIB)
+#define TILE_BYTES_READ (2 * CHORD_MIB) /* larger ones are read no faster */
 #define TILE_BYTES_MIN (64 * 1024ull)
 
 static const chord_tensor *find(const chord_gguf *gguf, const char *name, uint32_t layer, char full[128])
@@ -84,11 +85,12 @@ chord_status chord_bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t 
 
 /* ---- tiles ------------------------------------------------------------------------------------ */
 
-/* Large tiles read well, small ones leave more of a small budget to pins: a sixty-fourth of the budget, within limits. */
+/* Large tiles read well, small ones leave more of a small budget to pins: a sixty-fourth of the budget, within limits. Where the ring is next to nothing
+ * of the budget, larger ones still: threads meet at the end of each. */
 static uint64_t tile_bytes_for(uint64_t budget_bytes)
 {
-    uint64_t bytes = budget_bytes / 64;
-    return bytes < TILE_BYTES_MIN ? TILE_BYTES_MIN : bytes > TILE_BYTES_MAX ? TILE_BYTES_MAX : bytes;
+    uint64_t bytes = chord_min_u64(budget_bytes / 64, chord_max_u64(TILE_BYTES_READ, budget_bytes / 512));
+    return chord_min_u64(chord_max_u64(bytes, TILE_BYTES_MIN), TILE_BYTES_MAX);
 }
 
 /* Whole panels, and an even share of panels for up to four workers where the tile is large enough. */

@@ -56,7 +56,7 @@ static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)wasm_i16x8_con
 static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
 
 /* Bytes of each dword, by their numbers in it; NO: a zero. The compiler may not see the numbers: it would make a shuffle of two vectors of it, which is
- * three instructions on x86 instead of one. */
+ * three instructions on x86 instead of one. The relaxed swizzle leaves open only what numbers from 16 to 127 give. */
 #define NO 0x80
 #define PICK(v, a, b, c, d) pick(v, (vb){PICK_4(0, a, b, c, d), PICK_4(4, a, b, c, d), PICK_4(8, a, b, c, d), PICK_4(12, a, b, c, d)})
 #define PICK_4(at, a, b, c, d) (int8_t)(at + a), (int8_t)(at + b), (int8_t)(at + c), (int8_t)(at + d)

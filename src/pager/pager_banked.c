@@ -72,12 +72,12 @@ bool pager_banked_has(const chord_pager *pager, uint32_t tile) { return pager->p
 chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     const pager_place *place = &pager->places[tile];
-    uint32_t window = place->bank % PAGER_WINDOWS, before = pager->shown[window];
-    uint8_t *at = pager->windows + window * pager->config.bank_bytes;
     if (pager->windows == NULL) {
         *out = (chord_view){.bank = pager->banks[place->bank], .bank_at = place->offset, .packed = place->packed};
         return CHORD_OK;
     }
+    uint32_t window = place->bank % PAGER_WINDOWS, before = pager->shown[window];
+    uint8_t *at = pager->windows + window * pager->config.bank_bytes;
     if (before != place->bank) {
         CHORD_TRY(chord_bank_show(pager->banks[place->bank], before != PAGER_NONE ? pager->banks[before] : NULL, at, err));
         pager->shown[window] = place->bank;

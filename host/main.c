@@ -255,7 +255,7 @@ static void print_guest(const chord_guest *guest)
     chord_guest_stats_get(guest, &s);
     char linear[32], banks[32], compiled[48] = "module from the cache";
     if (s.compile_ns != 0) snprintf(compiled, sizeof compiled, "compiled in %.2f s", (double)s.compile_ns / 1e9);
-    fprintf(stderr, "guest: linear memory %s, banks %s, first import after %.1f ms (%s), %" PRIu64 " rows computed by the host\n",
+    fprintf(stderr, "guest: linear memory %s, banks %s, first import after %.1f ms (%s), %" PRIu64 " calls for the host's rows\n",
             cli_size_text(s.linear_bytes, linear), cli_size_text(s.bank_bytes, banks), (double)s.start_ns / 1e6, compiled, s.rows_calls);
 }
 

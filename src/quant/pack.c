@@ -92,18 +92,18 @@ INLINE u32x4 steps_to_high_bits(u32x4 v)
  * the high two bits of all, the first one's lowest. */
 INLINE void q6_to_runs(u32x4 v[3])
 {
-    u32x4 low = v[0], low1 = v[1], high = v[2], last = (low1 >> 4 & 0x0f0f0f0fu) | (high >> 2 & 0x30303030u);
-    v[0] = (low & 0x0f0f0f0fu) | (high << 4 & 0x30303030u) | (last << 6 & 0xc0c0c0c0u);
-    v[1] = (low1 & 0x0f0f0f0fu) | (high << 2 & 0x30303030u) | (last << 4 & 0xc0c0c0c0u);
-    v[2] = (low >> 4 & 0x0f0f0f0fu) | (high & 0x30303030u) | (last << 2 & 0xc0c0c0c0u);
+    u32x4 low = v[0], low1 = v[1], high = v[2];
+    v[0] = (low & 0x0f0f0f0fu) | (high << 4 & 0x30303030u) | (low1 << 2 & 0xc0c0c0c0u);
+    v[1] = (low1 & 0xcfcfcfcfu) | (high << 2 & 0x30303030u);
+    v[2] = (low >> 4 & 0x0f0f0f0fu) | (high & 0xf0f0f0f0u);
 }
 
 INLINE void runs_to_q6(u32x4 v[3])
 {
-    u32x4 a = v[0], b = v[1], c = v[2], last = (a >> 6 & 0x03030303u) | (b >> 4 & 0x0c0c0c0cu) | (c >> 2 & 0x30303030u);
+    u32x4 a = v[0], b = v[1], c = v[2];
     v[0] = (a & 0x0f0f0f0fu) | (c << 4 & 0xf0f0f0f0u);
-    v[1] = (b & 0x0f0f0f0fu) | (last << 4 & 0xf0f0f0f0u);
-    v[2] = (a >> 4 & 0x03030303u) | (b >> 2 & 0x0c0c0c0cu) | (c & 0x30303030u) | (last << 2 & 0xc0c0c0c0u);
+    v[1] = (b & 0xcfcfcfcfu) | (a >> 2 & 0x30303030u);
+    v[2] = (a >> 4 & 0x03030303u) | (b >> 2 & 0x0c0c0c0cu) | (c & 0xf0f0f0f0u);
 }
 
 #define Q6_SLOT 18u  /* the first of the steps' dwords */

@@ -188,7 +188,6 @@ static chord_status run_chunks(chord_network *net, chord_sequence *s, const chor
 static chord_status finish(chord_network *net, chord_sequence *s, chord_status status)
 {
     atomic_store(&net->running, NULL);
-    chord_pager_cancel_clear(net->pager);
     if (status == CHORD_CANCELLED) atomic_store(&s->cancelled, false);
     return status;
 }
@@ -199,6 +198,7 @@ chord_status chord_network_forward(chord_network *net, chord_sequence *s, const 
     uint32_t saved = chord_float_enter();
     chord_status status = check_args(net, s, args, err);
     if (status == CHORD_OK) {
+        chord_pager_cancel_clear(net->pager); /* here, since one may come just after a pass has ended */
         atomic_store(&net->running, s);
         if (atomic_load(&s->cancelled)) status = chord_fail(err, CHORD_CANCELLED, "cancelled before the pass began");
         else status = run_chunks(net, s, args, err);

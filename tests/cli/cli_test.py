@@ -1,5 +1,5 @@
 """cli_test.py: what the Python tests share: checks, models, running chord: with pipes, in a cgroup, on a pseudo terminal. sys.argv: CHORD ..."""
-import json, os, pathlib, pty, select, signal, struct, subprocess, sys, tempfile, termios, fcntl, time
+import json, os, pathlib, pty, resource, select, signal, struct, subprocess, sys, tempfile, termios, fcntl, time
 
 import cgroup
 
@@ -51,6 +51,12 @@ def execute(command, stdin="", timeout=300, cwd=None):
     result = subprocess.run([*map(str, command)], input=stdin.encode(), capture_output=True, env=environment, timeout=timeout, cwd=cwd)
     result.stdout, result.stderr = (written.decode(errors="surrogateescape") for written in (result.stdout, result.stderr))
     return result
+
+
+def children_seconds():
+    """CPU time of all programs that have ended: unlike the clock it does not count what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def execute_capped(limit_bytes, command):

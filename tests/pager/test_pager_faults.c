@@ -99,7 +99,7 @@ static void check_cancel(void)
 {
     fixture f;
     fixture_open(&f, 12, 1000, 5000);
-    fixture_make_faulty(&f, 0, 0, 400000000);
+    fixture_make_faulty(&f, 0, 0, 1000000000);
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, 6 * f.largest_slot);
     chord_pager *pager;
     chord_view view;
@@ -111,7 +111,7 @@ static void check_cancel(void)
     uint64_t start_ns = chord_clock_ns();
     CHECK_OK(chord_thread_start(f.heap, "cancel", cancel_later, &ud, &thread, &err));
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_CANCELLED && view.data == NULL);
-    CHECK(chord_clock_ns() - start_ns < 300000000); /* it did not wait for the read */
+    CHECK(chord_clock_ns() - start_ns < 900000000); /* it did not wait for the read */
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_CANCELLED); /* until it is cleared */
     chord_thread_join(f.heap, thread);
     chord_pager_cancel_clear(pager);
@@ -169,7 +169,7 @@ static void check_counters(void)
     }
     chord_pager_stats_get(pager, &stats);
     CHECK(stats.prefetched_late == 0 && stats.prefetched_used == stats.misses && stats.hits + stats.misses == 4);
-    CHECK(stats.stall_ns < 2000000);
+    CHECK(stats.stall_ns == 0);
     chord_pager_close(pager);
     fixture_close(&f);
 }

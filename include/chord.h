@@ -68,7 +68,7 @@ uint32_t chord_runtime_threads(const chord_runtime *runtime); /* that compute */
 
 /* What the running machine or container can give to this process: the least of MemAvailable and, for the
  * process's memory cgroup and each ancestor (v1 and v2), limit - usage + reclaimable file cache, less
- * max(256 MiB, 10 %). */
+ * 256 MiB, but at most a quarter and at least a tenth of it. */
 uint64_t chord_memory_available_bytes(void);
 
 /* Optional, for programs: turns a SIGBUS inside one of our file mappings (the file shrank, the disk failed) into

@@ -18,7 +18,7 @@ typedef uint32_t u32x4 __attribute__((vector_size(16)));
 /* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen
  * rows. */
 typedef struct field {
-    uint8_t unit;   /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged */
+    uint8_t unit;   /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
     uint8_t count;  /* how many */
     uint16_t from;  /* byte in the block */
     uint16_t slot;  /* first slot */
@@ -36,8 +36,8 @@ typedef struct field {
 #define FIELDS_Q4_K(X) X(2, 2, 0, 0, 2) X(4, 35, 4, 4, 4)
 #define FIELDS_Q5_K(X) X(2, 2, 0, 0, 2) X(4, 43, 4, 4, 4)
 #define FIELDS_Q6_K(X)                                                                                 \
-    X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(4, 8, 0, 18, 12) X(4, 8, 32, 22, 12)                       \
-    X(4, 8, 128, 26, 12) X(4, 8, 64, 114, 12) X(4, 8, 96, 118, 12) X(4, 8, 160, 122, 12)
+    X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(6, 8, 0, 18, 12) X(6, 8, 32, 22, 12)                       \
+    X(6, 8, 128, 26, 12) X(6, 8, 64, 114, 12) X(6, 8, 96, 118, 12) X(6, 8, 160, 122, 12)
 
 /* The fields as a table, ended by a unit of 0. */
 static const field *fields_of(chord_type type)
@@ -106,31 +106,45 @@ INLINE void runs_to_q6(u32x4 v[3])
     v[2] = (a >> 4 & 0x03030303u) | (b >> 2 & 0x0c0c0c0cu) | (c & 0xf0f0f0f0u);
 }
 
-#define Q6_SLOT 18u  /* the first of the steps' dwords */
-#define Q6_STEPS 16u /* three dwords each */
-
-/* Of a packed block column, rows 4 quad .. 4 quad + 3. */
-INLINE void q6_columns_to_runs(uint8_t *dst, uint32_t quad)
-{
-    for (uint32_t i = 0; i < Q6_STEPS; i++) {
-        uint8_t *at = dst + 16 * (Q6_SLOT + 12 * i) + 16 * quad;
-        u32x4 v[3] = {load4(at), load4(at + 64), load4(at + 128)};
-        q6_to_runs(v);
-        for (uint32_t k = 0; k < 3; k++) store4(at + 64 * k, v[k]);
-    }
-}
-
-/* Four dwords of four rows each: four stores, `step` slots apart. */
-INLINE void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
+/* Four dwords of four rows each, dword by dword. */
+INLINE void transpose_dwords(const uint8_t *const rows[4], uint64_t offset, u32x4 out[4])
 {
     u32x4 a = load4(rows[0] + offset), b = load4(rows[1] + offset);
     u32x4 c = load4(rows[2] + offset), d = load4(rows[3] + offset);
     u32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    store4(dst, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-    store4(dst + step_bytes, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+    out[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    out[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
     ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store4(dst + 2 * step_bytes, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-    store4(dst + 3 * step_bytes, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+    out[2] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    out[3] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+INLINE void pack_dwords(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, uint64_t step_bytes)
+{
+    u32x4 v[4];
+    transpose_dwords(rows, offset, v);
+    for (uint32_t k = 0; k < 4; k++) store4(dst + k * step_bytes, v[k]);
+}
+
+#define Q6_SLOT 18u  /* the first of the steps' dwords */
+#define Q6_STEPS 16u /* three dwords each */
+
+/* Q6_K's weights of one block, rows 4 quad .. 4 quad + 3. */
+INLINE void pack_q6_weights(const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
+{
+    for (uint32_t i = 0; i < Q6_STEPS; i += 4) {
+        uint64_t low = block + 64 * (i / 8) + 4 * (i % 8);
+        u32x4 v[3][4];
+        transpose_dwords(rows, low, v[0]);
+        transpose_dwords(rows, low + 32, v[1]);
+        transpose_dwords(rows, block + 128 + 4 * i, v[2]);
+        for (uint32_t k = 0; k < 4; k++) {
+            uint8_t *at = dst + 16 * (Q6_SLOT + 12 * (i + k)) + 16 * quad;
+            u32x4 step[3] = {v[0][k], v[1][k], v[2][k]};
+            q6_to_runs(step);
+            for (uint32_t part = 0; part < 3; part++) store4(at + 64 * part, step[part]);
+        }
+    }
 }
 
 INLINE void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t *dst, bool high_bits)
@@ -150,15 +164,16 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
                 memcpy(dst + 16 * (f.slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
         return;
     }
+    if (f.unit == 6) return; /* pack_q6_weights */
     uint64_t step = 16ull * f.step;
     uint8_t *out = dst + 16 * f.slot + 16 * quad;
     if (f.count < 4) {
         for (uint32_t k = 0; k < f.count; k++) gather_dword(rows, from + 4 * k, out + k * step, f.unit == 5);
         return;
     }
-    for (uint32_t k = 0; k + 4 <= f.count; k += 4) transpose_dwords(rows, from + 4 * k, out + k * step, step);
+    for (uint32_t k = 0; k + 4 <= f.count; k += 4) pack_dwords(rows, from + 4 * k, out + k * step, step);
     uint32_t last = f.count - 4u; /* the last four once more, where the count is no multiple of four */
-    if (f.count % 4 != 0) transpose_dwords(rows, from + 4 * last, out + last * step, step);
+    if (f.count % 4 != 0) pack_dwords(rows, from + 4 * last, out + last * step, step);
 }
 
 /* One function for each format, its fields known to the compiler. */
@@ -170,7 +185,7 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
             for (uint32_t quad = 0; quad < 4; quad++) {                                                \
                 uint64_t from = b * sizeof(chord_block_##name);                                        \
                 FIELDS_##format(PACK_FIELD)                                                            \
-                if (CHORD_TYPE_##format == CHORD_TYPE_Q6_K) q6_columns_to_runs(dst, quad);             \
+                if (CHORD_TYPE_##format == CHORD_TYPE_Q6_K) pack_q6_weights(lanes + 4 * quad, from, dst, quad); \
             }                                                                                          \
     }
 CHORD_PANEL_FORMATS(PACK_BLOCKS, , )

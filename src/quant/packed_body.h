@@ -146,7 +146,34 @@ INLINE void weights_256(traits f, const uint8_t *block, uint32_t part128, uint32
     }
 }
 
-/* Sub-scales of a block column, and minimums: bytes, four to a dword. */
+/* Sub-scales of a block column: bytes, four to a dword; dword k of a panel's half. */
+INLINE vb scale_dword(traits f, const uint8_t *block, uint32_t k, uint32_t half)
+{
+    const uint8_t *p = block + (f.min == NO_MIN ? 32 : 64) + VECTOR * half;
+    switch ((int)f.type) {
+    case CHORD_TYPE_Q2_K: return low_nibbles(load_bytes(p + 64 * k));
+    case CHORD_TYPE_Q3_K: { /* biased by 32 */
+        vb low = k < 2 ? low_nibbles(load_bytes(p + 64 * k)) : high_nibbles(load_bytes(p + 64 * (k - 2)));
+        return join(low, bits_at(load_bytes(p + 128), 2 * k, 0x03030303u, 4));
+    }
+    case CHORD_TYPE_Q6_K: return load_bytes(p + 64 * k);
+    default: /* chord_scale_min */
+        if (k == 0) return bits_at(load_bytes(p), 0, 0x3f3f3f3fu, 0);
+        return join(low_nibbles(load_bytes(p + 128)), bits_at(load_bytes(p), 6, 0x03030303u, 4));
+    }
+}
+
+/* The same of the minimums, in formats that have some for each group. */
+INLINE vb min_dword(traits f, const uint8_t *block, uint32_t k, uint32_t half)
+{
+    const uint8_t *p = block + 64 + VECTOR * half;
+    if (f.type == CHORD_TYPE_Q2_K) return high_nibbles(load_bytes(p + 64 * k));
+    if (k == 0) return bits_at(load_bytes(p + 64), 0, 0x3f3f3f3fu, 0);
+    return join(high_nibbles(load_bytes(p + 128)), bits_at(load_bytes(p + 64), 6, 0x03030303u, 4));
+}
+
+#define SCALES(f) ((f).type == CHORD_TYPE_Q4_K || (f).type == CHORD_TYPE_Q5_K ? 8u : 16u) /* of a block */
+
 typedef struct subscales {
     vb scale[4], min[4];
 } subscales;
@@ -154,43 +181,26 @@ typedef struct subscales {
 INLINE subscales load_subscales(traits f, const uint8_t *block, uint32_t half)
 {
     subscales out;
-    vu d[4];
-    uint32_t dwords = f.type == CHORD_TYPE_Q2_K || f.type == CHORD_TYPE_Q6_K ? 4 : 3;
-    const uint8_t *p = block + (f.min == NO_MIN ? 32 : 64) + VECTOR * half;
-    for (uint32_t k = 0; k < dwords; k++) d[k] = (vu)load_bytes(p + 64 * k);
-    switch ((int)f.type) {
-    case CHORD_TYPE_Q2_K:
-        for (uint32_t k = 0; k < 4; k++) {
-            out.scale[k] = low_nibbles((vb)d[k]);
-            out.min[k] = high_nibbles((vb)d[k]);
-        }
-        break;
-    case CHORD_TYPE_Q3_K: /* biased by 32 */
-        for (uint32_t k = 0; k < 4; k++) {
-            vb low = k < 2 ? low_nibbles((vb)d[k]) : high_nibbles((vb)d[k - 2]);
-            out.scale[k] = join(low, bits_at((vb)d[2], 2 * k, 0x03030303u, 4));
-        }
-        break;
-    case CHORD_TYPE_Q6_K:
-        for (uint32_t k = 0; k < 4; k++) out.scale[k] = (vb)d[k];
-        break;
-    default: /* chord_scale_min */
-        out.scale[0] = (vb)(d[0] & 0x3f3f3f3fu);
-        out.min[0] = (vb)(d[1] & 0x3f3f3f3fu);
-        out.scale[1] = (vb)((d[2] & 0x0f0f0f0fu) | (d[0] >> 2 & 0x30303030u));
-        out.min[1] = (vb)((d[2] >> 4 & 0x0f0f0f0fu) | (d[1] >> 2 & 0x30303030u));
-        break;
+    for (uint32_t k = 0; k < SCALES(f) / 4; k++) {
+        out.scale[k] = scale_dword(f, block, k, half);
+        if (f.min != NO_MIN) out.min[k] = min_dword(f, block, k, half);
     }
     return out;
 }
 
-/* The scale of group g for part_scaled. */
+/* Scale `byte` of a dword for part_scaled. */
+INLINE vb scale_of(traits f, vb dword, uint32_t byte)
+{
+    if (f.type == CHORD_TYPE_Q6_K) return scale_signed(dword, byte);
+    if (f.type == CHORD_TYPE_Q3_K) return scale_biased(dword, byte);
+    return scale_unsigned(dword, byte);
+}
+
+/* The scale of group g. */
 INLINE vb group_scale(traits f, const subscales *s, uint32_t g)
 {
-    if (f.type == CHORD_TYPE_Q5_K) g /= 2; /* scales are of 32, groups of 16 */
-    if (f.type == CHORD_TYPE_Q6_K) return scale_signed(s->scale[g / 4], g % 4);
-    if (f.type == CHORD_TYPE_Q3_K) return scale_biased(s->scale[g / 4], g % 4);
-    return scale_unsigned(s->scale[g / 4], g % 4);
+    uint32_t scale = g * f.group * SCALES(f) / CHORD_K; /* Q5_K's are of 32, its groups of 16 */
+    return scale_of(f, s->scale[scale / 4], scale % 4);
 }
 
 INLINE part start_part(traits f, const void *pairs)

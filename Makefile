@@ -32,8 +32,8 @@ wasm: setup ## the WebAssembly modules, and the host in build/chord-wasm (fetche
 	@scripts/build-wasi $(BUILD)/wasm
 	@echo "try: $(BUILD)/chord wasm run $(BUILD)/wasm/chord-guest-wasm32.wasm models/smollm2.gguf -p \"Why is the sky blue?\""
 
-format: ## clang-format all our C
-	@clang-format-22 -i $$(git ls-files '*.c' '*.h' | grep -v unicode_tables)
+format: setup ## clang-format all our C
+	@clang-format-22 -i $$(scripts/check-format --list)
 
 clean:
 	rm -rf build build-*

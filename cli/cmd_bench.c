@@ -1,4 +1,5 @@
-/* cmd_bench.c - prompt and generation speed as the field tabulates them (pp, tg), with the bytes, the waiting and the roofline beside them. */
+/* cmd_bench.c - prompt and generation speed as the field tabulates them (pp, tg), with the bytes, the waiting and the
+ * roofline beside them. */
 #include "interrupt.h"
 #include "open.h"
 #include "report.h"
@@ -263,10 +264,7 @@ static int measure(bench *b)
     return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
 }
 
-static double average(double a, double b)
-{
-    return a > 0 && b > 0 ? (a + b) / 2 : a + b;
-}
+static double average(double a, double b) { return a > 0 && b > 0 ? (a + b) / 2 : a + b; }
 
 /* The rates that rooflines are measured by: those of just now where they were asked for, else those remembered. The
  * model goes first, the second probe needs its memory; its names are kept. */
@@ -283,10 +281,10 @@ static int settle_rates(bench *b, char names[2][64])
     if (b->args->probe) code = probe(b, &b->after);
     cli_rates_load(b->args->model, b->threads, &b->rates);
     if (b->args->probe) {
-        seen.disk_bytes_per_s = b->rates.disk_bytes_per_s =
-            average(b->before.disk_bytes_per_s, b->after.disk_bytes_per_s);
-        seen.memory_bytes_per_s = b->rates.memory_bytes_per_s =
-            average(b->before.memory_bytes_per_s, b->after.memory_bytes_per_s);
+        seen.disk_bytes_per_s = b->rates.disk_bytes_per_s = average(b->before.disk_bytes_per_s,
+                                                                    b->after.disk_bytes_per_s);
+        seen.memory_bytes_per_s = b->rates.memory_bytes_per_s = average(b->before.memory_bytes_per_s,
+                                                                        b->after.memory_bytes_per_s);
     }
     for (uint32_t i = 0; i < b->test_count; i++)
         if (b->tests[i].answer != 0) seen.weights_bytes_per_s = cli_weights_rate(&b->tests[i].total, &b->info.plan);

@@ -1,4 +1,5 @@
-/* cmd_chat.c - a conversation: what was said is kept as messages, and rendered anew for each answer; the session keeps the common part. */
+/* cmd_chat.c - a conversation: what was said is kept as messages, and rendered anew for each answer; the session
+ * keeps the common part. */
 #include "interrupt.h"
 #include "line_edit.h"
 #include "open.h"
@@ -164,10 +165,8 @@ static int say(chat *c, const char *line)
     int code = conversation(c, &ids, &count);
     if (code == CLI_OK) code = answer(c, ids, count);
     free(ids);
-    if (code == CLI_OK && c->answer.len > 0)
-        add_message(c, "assistant", c->answer.data, c->answer.len);
-    else
-        drop_messages(c, c->count - 1, 1);
+    if (code == CLI_OK && c->answer.len > 0) add_message(c, "assistant", c->answer.data, c->answer.len);
+    else drop_messages(c, c->count - 1, 1);
     return code;
 }
 
@@ -214,23 +213,17 @@ static const char HELP[] = "/reset          forget what was said\n"
 static bool obey(chat *c, const char *line)
 {
     if (strcmp(line, "/exit") == 0 || strcmp(line, "/quit") == 0) return true;
-    if (strcmp(line, "/help") == 0)
-        fputs(HELP, stderr);
-    else if (strcmp(line, "/stats") == 0)
-        print_stats(c);
-    else if (strcmp(line, "/reset") == 0)
-        drop_messages(c, 0, c->count);
+    if (strcmp(line, "/help") == 0) fputs(HELP, stderr);
+    else if (strcmp(line, "/stats") == 0) print_stats(c);
+    else if (strcmp(line, "/reset") == 0) drop_messages(c, 0, c->count);
     else if (strcmp(line, "/system") == 0 || strncmp(line, "/system ", 8) == 0) {
-        if (c->args->raw)
-            cli_fail("--raw knows no system message");
-        else
-            set_system(c, line[7] != '\0' ? line + 8 : "");
-    } else
-        cli_fail("there is no command '%s'; /help lists them", line);
+        if (c->args->raw) cli_fail("--raw knows no system message");
+        else set_system(c, line[7] != '\0' ? line + 8 : "");
+    } else cli_fail("there is no command '%s'; /help lists them", line);
     return false;
 }
 
-/* ---- the conversation --------------------------------------------------------------------------------------------- */
+/* ---- the conversation -------------------------------------------------------------------------------------------- */
 
 static int converse(chat *c)
 {
@@ -249,12 +242,9 @@ static int converse(chat *c)
         }
         warned = false;
         if (line[strspn(line, " \t\n")] == '\0') continue;
-        if (line[0] != '/')
-            code = say(c, line);
-        else if (line[1] == '/')
-            code = say(c, line + 1);
-        else if (obey(c, line))
-            return c->to_terminal ? CLI_OK : code;
+        if (line[0] != '/') code = say(c, line);
+        else if (line[1] == '/') code = say(c, line + 1);
+        else if (obey(c, line)) return c->to_terminal ? CLI_OK : code;
         if (ferror(stdout)) return CLI_FAILED;
     }
 }
@@ -289,8 +279,8 @@ static int open_chat(chat *c)
 static int run(const cli_args *args)
 {
     static char history[PATH_MAX];
-    bool keep =
-        !args->no_history && cli_state_path("XDG_STATE_HOME", ".local/state", "history", history, sizeof history);
+    bool keep = !args->no_history &&
+                cli_state_path("XDG_STATE_HOME", ".local/state", "history", history, sizeof history);
     if (args->model == NULL) return cli_usage(&cli_chat, "which model? give the path of a GGUF file");
     if (args->raw && (args->system != NULL || args->template_file != NULL))
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");

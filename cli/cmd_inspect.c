@@ -45,10 +45,8 @@ static int print_values(const inspection *in)
         chord_file_value_at(in->file, i, &v);
         int code = value_text(in->file, i, ITEMS_SHOWN, &text, &len);
         if (code != CLI_OK) return code;
-        if (v.elem_type != NULL)
-            snprintf(type, sizeof type, "%s[%" PRIu64 "]", v.elem_type, v.count);
-        else
-            snprintf(type, sizeof type, "%s", v.type);
+        if (v.elem_type != NULL) snprintf(type, sizeof type, "%s[%" PRIu64 "]", v.elem_type, v.count);
+        else snprintf(type, sizeof type, "%s", v.type);
         size_t shown = len;
         if (shown > VALUE_COLUMNS)
             for (shown = VALUE_COLUMNS - 3; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80; shown--) {
@@ -159,7 +157,7 @@ static int print_json_all(const inspection *in)
     return code;
 }
 
-/* ---- one tensor --------------------------------------------------------------------------------------------------- */
+/* ---- one tensor -------------------------------------------------------------------------------------------------- */
 
 static bool find_tensor(const inspection *in, const char *name, chord_file_tensor *out)
 {

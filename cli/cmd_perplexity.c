@@ -1,5 +1,6 @@
-/* cmd_perplexity.c - how well a model predicts a text, in the windows of llama-perplexity: the text is cut into windows of the context's
- * length, the second half of each is scored, and the first token of each is BOS where the vocabulary asks for one. */
+/* cmd_perplexity.c - how well a model predicts a text, in the windows of llama-perplexity: the text is cut into
+ * windows of the context's length, the second half of each is scored, and the first token of each is BOS where the
+ * vocabulary asks for one. */
 #include "interrupt.h"
 #include "open.h"
 #include "report.h"
@@ -26,10 +27,7 @@ typedef struct job {
     scores scores;
 } job;
 
-static double perplexity_of(const scores *s)
-{
-    return exp(s->sum / (double)s->count);
-}
+static double perplexity_of(const scores *s) { return exp(s->sum / (double)s->count); }
 
 /* Standard error of the perplexity, from the spread of the logarithms. */
 static double error_of(const scores *s)
@@ -173,10 +171,7 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args)
-{
-    args->context = WINDOW_DEFAULT;
-}
+static void defaults(cli_args *args) { args->context = WINDOW_DEFAULT; }
 
 static const cli_option OPTIONS[] = {
     {"--file", "-f", CLI_TEXT, CLI_FIELD(file), "FILE", "the text, instead of as the second word", 0, 0},

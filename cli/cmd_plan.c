@@ -98,10 +98,8 @@ static void print_table(const cli_args *args, const chord_plan *plan, const pred
     printf("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
            cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(plan);
-    if (plan->mapped)
-        printf("\nNothing streams: everything fits.\n");
-    else if (plan->fits)
-        printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
+    if (plan->mapped) printf("\nNothing streams: everything fits.\n");
+    else if (plan->fits) printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
     printf("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
     if (plan->context_tokens_max > 0) printf(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
     printf("\n");

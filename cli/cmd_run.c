@@ -69,8 +69,8 @@ static int apply_template(run_job *job)
     if (job->args->system != NULL) put_message(&messages, "system", job->args->system, strlen(job->args->system));
     put_message(&messages, "user", job->prompt, job->prompt_len);
     json_close(&messages, ']');
-    chord_status status =
-        cli_render(job->open.text, job->template_text, messages.data, messages.len, true, &text, &len, &err);
+    chord_status status = cli_render(job->open.text, job->template_text, messages.data, messages.len, true, &text, &len,
+                                     &err);
     json_free(&messages);
     if (status != CHORD_OK) return cli_fail_with(&err);
     free(job->prompt);
@@ -208,10 +208,8 @@ static int generate(run_job *job)
     }
     const char *reason = status == CHORD_CANCELLED ? "cancelled" : chord_stop_reason_text(result.stop_reason);
     int code = CLI_OK;
-    if (job->args->json)
-        code = print_json(job, &report, &result, reason);
-    else if (job->to_terminal && job->last != '\n')
-        putchar('\n');
+    if (job->args->json) code = print_json(job, &report, &result, reason);
+    else if (job->to_terminal && job->last != '\n') putchar('\n');
     if (code == CLI_OK) code = cli_finish_output();
     cli_report_print(&report);
     if (status == CHORD_OK && result.stop_reason == CHORD_STOP_CONTEXT)
@@ -220,7 +218,8 @@ static int generate(run_job *job)
     return status == CHORD_CANCELLED ? CLI_INTERRUPTED : code;
 }
 
-/* Enough for prompt and answer, before the prompt's tokens can be counted: a token is one byte at least. 0: the default. */
+/* Enough for prompt and answer, before the prompt's tokens can be counted: a token is one byte at
+ * least. 0: the default. */
 static uint32_t context_bound(const run_job *job)
 {
     const cli_args *a = job->args;
@@ -257,10 +256,7 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args)
-{
-    args->predict = PREDICT_DEFAULT;
-}
+static void defaults(cli_args *args) { args->predict = PREDICT_DEFAULT; }
 
 static const cli_option OPTIONS[] = {
     {"--prompt", "-p", CLI_TEXT, CLI_FIELD(prompt), "TEXT", "the prompt", 0, 0},

@@ -17,9 +17,9 @@ static chord_status render_alone(const cli_args *args, cli_open *o, const texts 
     size_t cap = t->messages_len + 4096;
     *text = cli_alloc(NULL, cap);
     for (;;) {
-        chord_status status =
-            chord_template_render(o->runtime, t->template_text, t->messages, t->messages_len,
-                                  !args->no_generation_prompt, args->bos, args->eos, *text, cap, len, err);
+        chord_status status = chord_template_render(o->runtime, t->template_text, t->messages, t->messages_len,
+                                                    !args->no_generation_prompt, args->bos, args->eos, *text, cap, len,
+                                                    err);
         if (status != CHORD_SHORT) return status;
         *text = cli_alloc(*text, cap = *len);
     }

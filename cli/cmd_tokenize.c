@@ -10,8 +10,8 @@ static int print_ids(const cli_args *args, cli_open *o, const char *text, size_t
 {
     int32_t *ids;
     size_t count;
-    int code =
-        cli_tokens(o->text, text, len, args->special ? CHORD_TOKENIZE_SPECIAL : CHORD_TOKENIZE_PLAIN, &ids, &count);
+    int code = cli_tokens(o->text, text, len, args->special ? CHORD_TOKENIZE_SPECIAL : CHORD_TOKENIZE_PLAIN, &ids,
+                          &count);
     if (code != CLI_OK) return code;
     for (size_t i = 0; i < count; i++) printf("%s%" PRIi32, i > 0 ? " " : "", ids[i]);
     putchar('\n');

@@ -1,4 +1,5 @@
-/* interrupt.h - Ctrl-C stops what runs and keeps what stands. A thread waits for the signal, so that it may take locks. */
+/* interrupt.h - Ctrl-C stops what runs and keeps what stands. A thread waits for the signal, so
+ * that it may take locks. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
@@ -6,8 +7,8 @@
 
 /* Before any other thread is made. */
 void cli_interrupt_start(void);
-/* Ctrl-C cancels this session's call from now on (once; a second one ends the program). NULL: nothing to stop, Ctrl-C ends the program with
- * CLI_INTERRUPTED. */
+/* Ctrl-C cancels this session's call from now on (once; a second one ends the program). NULL: nothing to stop, Ctrl-C
+ * ends the program with CLI_INTERRUPTED. */
 void cli_interrupt_watch(chord_session *session);
 /* Ctrl-C came since cli_interrupt_watch. */
 bool cli_interrupted(void);

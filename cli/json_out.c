@@ -15,10 +15,7 @@ void json_append(json_out *j, const char *text, size_t len)
     j->data[j->len] = '\0';
 }
 
-static void append_text(json_out *j, const char *text)
-{
-    json_append(j, text, strlen(text));
-}
+static void append_text(json_out *j, const char *text) { json_append(j, text, strlen(text)); }
 
 /* Length of the valid UTF-8 character at text, 0: there is none. */
 static size_t character(const unsigned char *t, size_t len)
@@ -41,10 +38,8 @@ static void append_escaped(json_out *j, unsigned char c)
     static const char PLAIN[] = "\"\\\b\f\n\r\t", NAMES[] = "\"\\bfnrt";
     char text[8];
     const char *at = c != 0 ? strchr(PLAIN, c) : NULL;
-    if (at != NULL)
-        snprintf(text, sizeof text, "\\%c", NAMES[at - PLAIN]);
-    else
-        snprintf(text, sizeof text, "\\u%04x", c);
+    if (at != NULL) snprintf(text, sizeof text, "\\%c", NAMES[at - PLAIN]);
+    else snprintf(text, sizeof text, "\\u%04x", c);
     append_text(j, text);
 }
 
@@ -54,12 +49,9 @@ static void append_quoted(json_out *j, const char *text, size_t len)
     append_text(j, "\"");
     for (size_t i = 0; i < len;) {
         size_t n = character(t + i, len - i);
-        if (n == 0)
-            append_text(j, "\xEF\xBF\xBD");
-        else if (t[i] < 0x20 || t[i] == '"' || t[i] == '\\')
-            append_escaped(j, t[i]);
-        else
-            json_append(j, text + i, n);
+        if (n == 0) append_text(j, "\xEF\xBF\xBD");
+        else if (t[i] < 0x20 || t[i] == '"' || t[i] == '\\') append_escaped(j, t[i]);
+        else json_append(j, text + i, n);
         i += n != 0 ? n : 1;
     }
     append_text(j, "\"");
@@ -87,10 +79,7 @@ void json_close(json_out *j, char bracket)
     j->follows = true;
 }
 
-void json_text(json_out *j, const char *key, const char *text)
-{
-    json_text_n(j, key, text, strlen(text));
-}
+void json_text(json_out *j, const char *key, const char *text) { json_text_n(j, key, text, strlen(text)); }
 
 void json_text_n(json_out *j, const char *key, const char *text, size_t len)
 {

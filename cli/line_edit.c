@@ -1,4 +1,5 @@
-/* line_edit.c - keys to edits. What the screen shows is line_screen.c's business, what was typed before line_history.c's. */
+/* line_edit.c - keys to edits. What the screen shows is line_screen.c's business, what was typed
+ * before line_history.c's. */
 #include "line_edit.h"
 
 #include "line_inner.h"
@@ -248,18 +249,12 @@ static line_result handle_key(line_editor *e, int key)
     if (key == WITH_CTRL('c')) {
         if (t->len == 0) return LINE_INTERRUPT;
         line_set(t, "");
-    } else if (key == KEY_UP || key == WITH_CTRL('p'))
-        line_history_go(&e->history, t, -1);
-    else if (key == KEY_DOWN || key == WITH_CTRL('n'))
-        line_history_go(&e->history, t, 1);
-    else if (key == WITH_CTRL('l'))
-        line_screen_clear(&e->screen);
-    else if (key == WITH_CTRL('z'))
-        suspend(e);
-    else if (key == KEY_PASTE)
-        return insert_pasted(t) ? LINE_FAILED : LINE_END;
-    else if (!move_or_erase(t, key) && ((key >= ' ' && key < 256) || key == '\t'))
-        insert_typed(t, key);
+    } else if (key == KEY_UP || key == WITH_CTRL('p')) line_history_go(&e->history, t, -1);
+    else if (key == KEY_DOWN || key == WITH_CTRL('n')) line_history_go(&e->history, t, 1);
+    else if (key == WITH_CTRL('l')) line_screen_clear(&e->screen);
+    else if (key == WITH_CTRL('z')) suspend(e);
+    else if (key == KEY_PASTE) return insert_pasted(t) ? LINE_FAILED : LINE_END;
+    else if (!move_or_erase(t, key) && ((key >= ' ' && key < 256) || key == '\t')) insert_typed(t, key);
     return LINE_FAILED;
 }
 
@@ -290,7 +285,7 @@ static line_result plain_line(line_editor *e)
     return byte == EOF && e->text.len == 0 ? LINE_END : LINE_OK;
 }
 
-/* ---- the door ---------------------------------------------------------------------------------------------------------- */
+/* ---- the door ---------------------------------------------------------------------------------------------------- */
 
 static line_result read_one(line_editor *e, const char *prompt)
 {

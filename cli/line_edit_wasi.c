@@ -1,4 +1,5 @@
-/* line_edit_wasi.c - whole lines from stdin: a WASI host lets nobody control its terminal, which edits them as it does by itself. */
+/* line_edit_wasi.c - whole lines from stdin: a WASI host lets nobody control its terminal, which edits them
+ * as it does by itself. */
 #include "json_out.h"
 #include "line_edit.h"
 

@@ -29,12 +29,9 @@ static void remember(line_history *h, char *line)
 static void write_line(FILE *file, const char *line)
 {
     for (; *line != '\0'; line++) {
-        if (*line == '\n')
-            fputs("\\n", file);
-        else if (*line == '\\')
-            fputs("\\\\", file);
-        else
-            fputc(*line, file);
+        if (*line == '\n') fputs("\\n", file);
+        else if (*line == '\\') fputs("\\\\", file);
+        else fputc(*line, file);
     }
     fputc('\n', file);
 }
@@ -43,10 +40,8 @@ static void unescape(char *line)
 {
     char *out = line;
     for (; *line != '\0'; line++) {
-        if (*line == '\\' && line[1] != '\0')
-            *out++ = *++line == 'n' ? '\n' : *line;
-        else
-            *out++ = *line;
+        if (*line == '\\' && line[1] != '\0') *out++ = *++line == 'n' ? '\n' : *line;
+        else *out++ = *line;
     }
     *out = '\0';
 }

@@ -95,14 +95,10 @@ static void put(pen *p, const char *text, size_t n, size_t columns)
 
 static void put_character(pen *p, const char *text, size_t n, uint32_t code)
 {
-    if (code == '\n')
-        put(p, "\xE2\x86\xB5", 3, 1); /* a newline inside the line */
-    else if (code < ' ' || code == 0x7F)
-        put(p, " ", 1, 1);
-    else if (code >= 0x80 && wcwidth((wchar_t)code) < 0)
-        put(p, "?", 1, 1);
-    else
-        put(p, text, n, width_of(code));
+    if (code == '\n') put(p, "\xE2\x86\xB5", 3, 1); /* a newline inside the line */
+    else if (code < ' ' || code == 0x7F) put(p, " ", 1, 1);
+    else if (code >= 0x80 && wcwidth((wchar_t)code) < 0) put(p, "?", 1, 1);
+    else put(p, text, n, width_of(code));
 }
 
 static void move(json_out *out, size_t count, char direction)
@@ -151,7 +147,4 @@ void line_screen_clear(line_screen *s)
     s->cursor_row = 0;
 }
 
-void line_screen_forget(line_screen *s)
-{
-    s->cursor_row = 0;
-}
+void line_screen_forget(line_screen *s) { s->cursor_row = 0; }

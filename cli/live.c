@@ -14,10 +14,7 @@ uint64_t cli_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void cli_live_start(cli_live *live)
-{
-    *live = (cli_live){.on = isatty(STDERR_FILENO) != 0};
-}
+void cli_live_start(cli_live *live) { *live = (cli_live){.on = isatty(STDERR_FILENO) != 0}; }
 
 void cli_live_say(cli_live *live, const char *text)
 {

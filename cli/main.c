@@ -38,10 +38,8 @@ static int unknown_command(const char *name)
     const char *names[CLI_COUNT(COMMANDS) + 3] = {"help", "version", "wasm"};
     for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 3] = COMMANDS[i]->name;
     const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
-    if (nearest != NULL)
-        cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
-    else
-        cli_fail("there is no command '%s'; `chord help` lists them", name);
+    if (nearest != NULL) cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
+    else cli_fail("there is no command '%s'; `chord help` lists them", name);
     return CLI_USAGE;
 }
 
@@ -50,10 +48,8 @@ static int help(int argc, char **argv)
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
     if (argc > 0 && strcmp(argv[0], "wasm") == 0) return cli_become_wasm((char *[]){"wasm", "help", NULL});
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
-    if (command != NULL)
-        cli_print_help(command, stdout);
-    else
-        print_overview(stdout);
+    if (command != NULL) cli_print_help(command, stdout);
+    else print_overview(stdout);
     return cli_finish_output();
 }
 

@@ -115,8 +115,8 @@ chord_status cli_render(const chord_model *model, const char *template_text, con
 {
     size_t cap = messages_len + 4096;
     *text = cli_alloc(NULL, cap);
-    chord_status status =
-        chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);
+    chord_status status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len,
+                                            err);
     if (status == CHORD_SHORT) {
         *text = cli_alloc(*text, cap = *len);
         status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);

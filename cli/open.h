@@ -28,7 +28,8 @@ void cli_close(cli_open *o);
 /* ids of text, in memory of their own: free() them. */
 int cli_tokens(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t **ids,
                size_t *count);
-/* messages through the model's template (template_text NULL) or another; free() the text. err is filled, not reported. */
+/* messages through the model's template (template_text NULL) or another; free() the text. err is
+ * filled, not reported. */
 chord_status cli_render(const chord_model *model, const char *template_text, const char *messages, size_t messages_len,
                         bool open_reply, char **text, size_t *len, chord_error *err);
 chord_sampling cli_sampling(const cli_args *args);

@@ -168,10 +168,8 @@ static void choice_words(const char *list, char *out, size_t cap)
 {
     size_t used = 0;
     for (const char *p = list; *p != '\0' && used + 8 < cap; p++) {
-        if (*p != '|')
-            out[used++] = *p;
-        else
-            used += (size_t)snprintf(out + used, cap - used, "%s", strchr(p + 1, '|') != NULL ? ", " : " or ");
+        if (*p != '|') out[used++] = *p;
+        else used += (size_t)snprintf(out + used, cap - used, "%s", strchr(p + 1, '|') != NULL ? ", " : " or ");
     }
     out[used] = '\0';
 }
@@ -195,14 +193,10 @@ static int take_number(const cli_command *command, const cli_option *o, const ch
     if (o->kind == CLI_I64) number = (double)i;
     if (o->kind == CLI_U32 || o->kind == CLI_U64) number = (double)u;
     if ((o->low != 0 || o->high != 0) && (number < o->low || number > o->high)) return out_of_range(command, o, text);
-    if (o->kind == CLI_U32)
-        *(uint32_t *)field = (uint32_t)u;
-    else if (o->kind == CLI_U64)
-        *(uint64_t *)field = u;
-    else if (o->kind == CLI_I64)
-        *(int64_t *)field = i;
-    else
-        *(float *)field = (float)number;
+    if (o->kind == CLI_U32) *(uint32_t *)field = (uint32_t)u;
+    else if (o->kind == CLI_U64) *(uint64_t *)field = u;
+    else if (o->kind == CLI_I64) *(int64_t *)field = i;
+    else *(float *)field = (float)number;
     return CLI_OK;
 }
 
@@ -284,7 +278,7 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args,
     return CLI_OK;
 }
 
-/* ---- help ----------------------------------------------------------------------------------------------------------- */
+/* ---- help -------------------------------------------------------------------------------------------------------- */
 
 /* Words from the current column on; later lines are indented. */
 static void print_wrapped(FILE *out, const char *text, int indent, int column)

@@ -76,108 +76,55 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
 
 #define CLI_FIELD(name) offsetof(cli_args, name)
 
-#define CLI_OPTION_MODEL                                                                                               \
+#define CLI_OPTION_MODEL \
     {"--model", "-m", CLI_TEXT, CLI_FIELD(model), "MODEL", "the model, instead of as the first word", 0, 0}
-#define CLI_OPTION_JSON                                                                                                \
+#define CLI_OPTION_JSON \
     {"--json", NULL, CLI_FLAG, CLI_FIELD(json), NULL, "print one JSON object and nothing else", 0, 0}
 
-#define CLI_OPTIONS_MACHINE                                                                                            \
-    {"--memory",                                                                                                       \
-     NULL,                                                                                                             \
-     CLI_SIZE,                                                                                                         \
-     CLI_FIELD(memory_bytes),                                                                                          \
-     "SIZE",                                                                                                           \
-     "everything this process may use, such as 512M or 1.5G (default: what the machine or container has to give)",     \
-     0,                                                                                                                \
-     0},                                                                                                               \
-        {"--threads", "-t",                                                                                            \
-         CLI_U32,     CLI_FIELD(threads),                                                                              \
-         "N",         "compute threads (default: the cores within the CPU quota)",                                     \
-         1,           256},                                                                                            \
-        {"--cpu",  NULL,                                                                                               \
-         CLI_TEXT, CLI_FIELD(cpu),                                                                                     \
-         "NAME",   "no faster kernels than ref, avx2 or avx512; the results are the same",                             \
-         0,        0},                                                                                                 \
-        {"--verbose", "-v", CLI_FLAG, CLI_FIELD(verbose), NULL, "also say what is merely informative", 0, 0}
+/* clang-format off */
+#define CLI_OPTIONS_MACHINE                                                                                        \
+    {"--memory", NULL, CLI_SIZE, CLI_FIELD(memory_bytes), "SIZE",                                                  \
+     "everything this process may use, such as 512M or 1.5G (default: what the machine or container has to give)", \
+     0, 0},                                                                                                        \
+    {"--threads", "-t", CLI_U32, CLI_FIELD(threads), "N",                                                          \
+     "compute threads (default: the cores within the CPU quota)", 1, 256},                                         \
+    {"--cpu", NULL, CLI_TEXT, CLI_FIELD(cpu), "NAME",                                                              \
+     "no faster kernels than ref, avx2 or avx512; the results are the same", 0, 0},                                \
+    {"--verbose", "-v", CLI_FLAG, CLI_FIELD(verbose), NULL, "also say what is merely informative", 0, 0}
 
-#define CLI_OPTIONS_MODEL(context_help)                                                                                \
-    {"--ctx", "-c --ctx-size", CLI_U32, CLI_FIELD(context), "N", context_help, 1, 1 << 24},                            \
-        {"--kv-type", NULL,                                                                                            \
-         CLI_CHOICE,  CLI_FIELD(kv_type),                                                                              \
-         "f16|q8_0",  "how the KV cache is kept; q8_0 halves it and changes results",                                  \
-         0,           0},                                                                                              \
-        {"--policy",                                                                                                   \
-         NULL,                                                                                                         \
-         CLI_CHOICE,                                                                                                   \
-         CLI_FIELD(policy),                                                                                            \
-         "plan|lru|none",                                                                                              \
-         "who stays in memory; lru and none are there to be compared with",                                            \
-         0,                                                                                                            \
-         0},                                                                                                           \
-        {"--prefetch",                                                                                                 \
-         NULL,                                                                                                         \
-         CLI_I64,                                                                                                      \
-         CLI_FIELD(prefetch),                                                                                          \
-         "N",                                                                                                          \
-         "read at most N tiles ahead; 0: none (default: as many as fit)",                                              \
-         0,                                                                                                            \
-         1 << 20},                                                                                                     \
-        {"--no-repack",                                                                                                \
-         NULL,                                                                                                         \
-         CLI_FLAG,                                                                                                     \
-         CLI_FIELD(no_repack),                                                                                         \
-         NULL,                                                                                                         \
-         "leave weights as the file has them, shared between processes",                                               \
-         0,                                                                                                            \
-         0},                                                                                                           \
-        {"--mode",                                                                                                     \
-         NULL,                                                                                                         \
-         CLI_CHOICE,                                                                                                   \
-         CLI_FIELD(mode),                                                                                              \
-         "auto|mapped|paged",                                                                                          \
-         "map the file or stream it (auto: map when all of it fits)",                                                  \
-         0,                                                                                                            \
-         0},                                                                                                           \
-        {"--chunk", NULL,                                                                                              \
-         CLI_U32,   CLI_FIELD(chunk),                                                                                  \
-         "N",       "most prompt tokens in one pass (default: as the memory allows)",                                  \
-         1,         65536}
+#define CLI_OPTIONS_MODEL(context_help)                                                     \
+    {"--ctx", "-c --ctx-size", CLI_U32, CLI_FIELD(context), "N", context_help, 1, 1 << 24}, \
+    {"--kv-type", NULL, CLI_CHOICE, CLI_FIELD(kv_type), "f16|q8_0",                         \
+     "how the KV cache is kept; q8_0 halves it and changes results", 0, 0},                 \
+    {"--policy", NULL, CLI_CHOICE, CLI_FIELD(policy), "plan|lru|none",                      \
+     "who stays in memory; lru and none are there to be compared with", 0, 0},              \
+    {"--prefetch", NULL, CLI_I64, CLI_FIELD(prefetch), "N",                                 \
+     "read at most N tiles ahead; 0: none (default: as many as fit)", 0, 1 << 20},          \
+    {"--no-repack", NULL, CLI_FLAG, CLI_FIELD(no_repack), NULL,                             \
+     "leave weights as the file has them, shared between processes", 0, 0},                 \
+    {"--mode", NULL, CLI_CHOICE, CLI_FIELD(mode), "auto|mapped|paged",                      \
+     "map the file or stream it (auto: map when all of it fits)", 0, 0},                    \
+    {"--chunk", NULL, CLI_U32, CLI_FIELD(chunk), "N",                                       \
+     "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
 
-#define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help)                                                              \
-    {"--temp", "--temperature", CLI_F32, CLI_FIELD(temperature), "T", temperature_help, 0, 100},                        \
-        {"--top-k", NULL,   CLI_U32, CLI_FIELD(top_k), "K", "draw from the K likeliest tokens (default 0: all)",        \
-         0,         1 << 24},                                                                                           \
-        {"--top-p", NULL, CLI_F32, CLI_FIELD(top_p), "P", top_p_help, 0, 1},                                            \
-        {"--min-p", NULL, CLI_F32, CLI_FIELD(min_p), "P", "drop tokens less likely than P times the likeliest", 0, 1},  \
-        {"--typical", "--typical-p", CLI_F32, CLI_FIELD(typical_p), "P", "locally typical sampling with mass P", 0, 1}, \
-        {"--repeat-penalty",                                                                                            \
-         NULL,                                                                                                          \
-         CLI_F32,                                                                                                       \
-         CLI_FIELD(repeat_penalty),                                                                                     \
-         "R",                                                                                                           \
-         "make tokens of the last 64 less likely (1: off)",                                                             \
-         0,                                                                                                             \
-         100},                                                                                                          \
-        {"--presence-penalty",                                                                                          \
-         NULL,                                                                                                          \
-         CLI_F32,                                                                                                       \
-         CLI_FIELD(presence_penalty),                                                                                   \
-         "R",                                                                                                           \
-         "a fixed amount off for tokens that stood there",                                                              \
-         -100,                                                                                                          \
-         100},                                                                                                          \
-        {"--frequency-penalty",                                                                                         \
-         NULL,                                                                                                          \
-         CLI_F32,                                                                                                       \
-         CLI_FIELD(frequency_penalty),                                                                                  \
-         "R",                                                                                                           \
-         "an amount off for each time they stood there",                                                                \
-         -100,                                                                                                          \
-         100},                                                                                                          \
-        {"--seed", "-s", CLI_U64, CLI_FIELD(seed), "S", "the same seed draws the same text", 0, 0},                     \
-        {"--stop",  NULL,                                                                                               \
-         CLI_TEXTS, CLI_FIELD(stops),                                                                                   \
-         "TEXT",    "end the text where TEXT would appear; may be given several times",                                 \
-         0,         0}
+#define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help)                                       \
+    {"--temp", "--temperature", CLI_F32, CLI_FIELD(temperature), "T", temperature_help, 0, 100}, \
+    {"--top-k", NULL, CLI_U32, CLI_FIELD(top_k), "K",                                            \
+     "draw from the K likeliest tokens (default 0: all)", 0, 1 << 24},                           \
+    {"--top-p", NULL, CLI_F32, CLI_FIELD(top_p), "P", top_p_help, 0, 1},                         \
+    {"--min-p", NULL, CLI_F32, CLI_FIELD(min_p), "P",                                            \
+     "drop tokens less likely than P times the likeliest", 0, 1},                                \
+    {"--typical", "--typical-p", CLI_F32, CLI_FIELD(typical_p), "P",                             \
+     "locally typical sampling with mass P", 0, 1},                                              \
+    {"--repeat-penalty", NULL, CLI_F32, CLI_FIELD(repeat_penalty), "R",                          \
+     "make tokens of the last 64 less likely (1: off)", 0, 100},                                 \
+    {"--presence-penalty", NULL, CLI_F32, CLI_FIELD(presence_penalty), "R",                      \
+     "a fixed amount off for tokens that stood there", -100, 100},                               \
+    {"--frequency-penalty", NULL, CLI_F32, CLI_FIELD(frequency_penalty), "R",                    \
+     "an amount off for each time they stood there", -100, 100},                                 \
+    {"--seed", "-s", CLI_U64, CLI_FIELD(seed), "S", "the same seed draws the same text", 0, 0},  \
+    {"--stop", NULL, CLI_TEXTS, CLI_FIELD(stops), "TEXT",                                        \
+     "end the text where TEXT would appear; may be given several times", 0, 0}
+/* clang-format on */
 
 #endif

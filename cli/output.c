@@ -97,11 +97,8 @@ int cli_finish_output(void)
 const char *cli_size_text(uint64_t bytes, char out[32])
 {
     double mib = (double)bytes / CLI_MIB;
-    if (mib >= 1024)
-        snprintf(out, 32, "%.2f GiB", mib / 1024);
-    else if (bytes >= 1024 * 100)
-        snprintf(out, 32, "%.1f MiB", mib);
-    else
-        snprintf(out, 32, "%" PRIu64 " bytes", bytes);
+    if (mib >= 1024) snprintf(out, 32, "%.2f GiB", mib / 1024);
+    else if (bytes >= 1024 * 100) snprintf(out, 32, "%.1f MiB", mib);
+    else snprintf(out, 32, "%" PRIu64 " bytes", bytes);
     return out;
 }

@@ -1,4 +1,5 @@
-/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS" and "weights@THREADS@FILE". */
+/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS" and
+ * "weights@THREADS@FILE". */
 #include "rates.h"
 
 #ifndef CLI_RATES_FILE
@@ -46,12 +47,9 @@ bool cli_state_path(const char *variable, const char *fallback, const char *name
     const char *base = getenv(variable), *home = getenv("HOME");
     int n;
     if (!cli_host_has_home) return false;
-    if (base != NULL && base[0] == '/')
-        n = snprintf(out, cap, "%s/wasm-chord/%s", base, name);
-    else if (home != NULL && home[0] == '/')
-        n = snprintf(out, cap, "%s/%s/wasm-chord/%s", home, fallback, name);
-    else
-        return false;
+    if (base != NULL && base[0] == '/') n = snprintf(out, cap, "%s/wasm-chord/%s", base, name);
+    else if (home != NULL && home[0] == '/') n = snprintf(out, cap, "%s/%s/wasm-chord/%s", home, fallback, name);
+    else return false;
     if (n < 0 || (size_t)n >= cap) return false;
     make_folders(out);
     return true;

@@ -15,10 +15,7 @@ cli_span cli_span_between(const chord_stats *before, const chord_stats *after, u
                       .passes = after->passes - before->passes};
 }
 
-double cli_per_second(uint64_t count, uint64_t ns)
-{
-    return ns != 0 ? (double)count * 1e9 / (double)ns : 0;
-}
+double cli_per_second(uint64_t count, uint64_t ns) { return ns != 0 ? (double)count * 1e9 / (double)ns : 0; }
 
 double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const cli_rates *rates, bool one_token_each)
 {

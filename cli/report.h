@@ -19,8 +19,8 @@ typedef struct cli_report {
 
 /* What happened between two looks at the counters, while spent_ns went by in forward passes. */
 cli_span cli_span_between(const chord_stats *before, const chord_stats *after, uint64_t spent_ns);
-/* 100 x max(compute alone, streamed bytes / disk rate) / time; in memory weight bytes / memory rate / time. Not a number without the
- * rate it needs, or when nothing ran. */
+/* 100 x max(compute alone, streamed bytes / disk rate) / time; in memory weight bytes / memory rate / time. Not a
+ * number without the rate it needs, or when nothing ran. */
 double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const cli_rates *rates, bool one_token_each);
 double cli_per_second(uint64_t count, uint64_t ns); /* 0 when no time went by */
 

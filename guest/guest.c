@@ -1,11 +1,13 @@
-/* guest.c - chord.h as a WebAssembly module's exports: function by function, with handles for pointers (chord_host_v1.h).
+/* guest.c - chord.h as a WebAssembly module's exports: function by function, with handles for
+ * pointers (chord_host_v1.h).
  *
- * Every number comes from a host that was written by somebody: handles are looked up, texts are bounded by their lengths. */
+ * Every number comes from a host that was written by somebody: handles are looked up, texts are
+ * bounded by their lengths. */
 #include "base/base.h"
 #include "chord_host_v1.h"
 
-#define EXPORT(result, name, ...)                                                                                      \
-    result name(__VA_ARGS__);                                                                                          \
+#define EXPORT(result, name, ...) \
+    result name(__VA_ARGS__);     \
     __attribute__((export_name(#name))) result name(__VA_ARGS__)
 
 #define HANDLES_MAX 32u
@@ -99,8 +101,8 @@ EXPORT(int32_t, guest_runtime_open, const chord_guest_runtime_options *o, uintpt
     char cpu[sizeof o->cpu];
     memcpy(cpu, o->cpu, sizeof cpu);
     cpu[sizeof cpu - 1] = '\0';
-    chord_runtime_options options = {.budget_bytes = o->budget_bytes, .threads = o->threads, .log = say,
-                                     .cpu = cpu[0] != '\0' ? cpu : NULL};
+    chord_runtime_options options = {
+        .budget_bytes = o->budget_bytes, .threads = o->threads, .log = say, .cpu = cpu[0] != '\0' ? cpu : NULL};
     if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
     chord_status status = chord_runtime_open(&options, &runtime, &guest.error);
     if (status == CHORD_OK) keep(id, KIND_RUNTIME, runtime, out);
@@ -127,11 +129,16 @@ static const chord_source *source(void)
 
 static bool read_options(const chord_guest_model_options *from, chord_model_options *to)
 {
-    *to = (chord_model_options){.context_tokens = from->context_tokens, .sessions_max = from->sessions_max,
-                                .chunk_tokens = from->chunk_tokens, .prefetch_tiles = from->prefetch_tiles,
-                                .kv_type = (chord_kv_type)from->kv_type, .policy = (chord_policy)from->policy,
-                                .mode = (chord_mode)from->mode, .no_prefetch = from->no_prefetch != 0,
-                                .no_repack = from->no_repack != 0, .no_vocabulary = from->no_vocabulary != 0,
+    *to = (chord_model_options){.context_tokens = from->context_tokens,
+                                .sessions_max = from->sessions_max,
+                                .chunk_tokens = from->chunk_tokens,
+                                .prefetch_tiles = from->prefetch_tiles,
+                                .kv_type = (chord_kv_type)from->kv_type,
+                                .policy = (chord_policy)from->policy,
+                                .mode = (chord_mode)from->mode,
+                                .no_prefetch = from->no_prefetch != 0,
+                                .no_repack = from->no_repack != 0,
+                                .no_vocabulary = from->no_vocabulary != 0,
                                 .no_weights = from->no_weights != 0};
     if (from->vocabulary_of == 0) return true;
     to->vocabulary_of = object_of((uintptr_t)from->vocabulary_of, KIND_MODEL);
@@ -184,14 +191,16 @@ EXPORT(void, guest_model_describe, uintptr_t id, chord_guest_model_info *out)
 
 /* ---- text ---------------------------------------------------------------------------------------------- */
 
-EXPORT(int32_t, guest_tokenize, uintptr_t id, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap, size_t *need)
+EXPORT(int32_t, guest_tokenize, uintptr_t id, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap,
+       size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
     return (int32_t)chord_tokenize(model, text, len, (chord_tokenize_mode)mode, out, cap, need, &guest.error);
 }
 
-EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n, int32_t special, char *out, size_t cap, size_t *need)
+EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n, int32_t special, char *out, size_t cap,
+       size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
@@ -199,11 +208,13 @@ EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n,
 }
 
 /* template_text: NULL, or ended by a zero byte. */
-EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, const char *messages, size_t len, int32_t open_reply, char *out, size_t cap, size_t *need)
+EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, const char *messages, size_t len,
+       int32_t open_reply, char *out, size_t cap, size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
-    return (int32_t)chord_chat_render(model, template_text, messages, len, open_reply != 0, out, cap, need, &guest.error);
+    return (int32_t)chord_chat_render(model, template_text, messages, len, open_reply != 0, out, cap, need,
+                                      &guest.error);
 }
 
 /* ---- sessions ---------------------------------------------------------------------------------------------- */
@@ -211,7 +222,8 @@ EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, cons
 static void say_progress(void *ud, const chord_progress *p)
 {
     static const char *const PHASES[] = {"open", "prefill", "decode"};
-    chord_host_progress out = {.done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
+    chord_host_progress out = {
+        .done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
     for (uint32_t i = 0; i < CHORD_COUNT(PHASES); i++)
         if (chord_text_equal(p->phase, PHASES[i])) out.phase = i;
     chord_host_progress_say(&out);
@@ -249,7 +261,8 @@ EXPORT(int32_t, guest_session_sync, uintptr_t id, const int32_t *tokens, size_t 
 EXPORT(int32_t, guest_session_score, uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
 {
     chord_session *session = object_of(id, KIND_SESSION);
-    return session != NULL ? (int32_t)chord_session_score(session, tokens, n, first, logprobs, &guest.error) : CHORD_INVALID;
+    return session != NULL ? (int32_t)chord_session_score(session, tokens, n, first, logprobs, &guest.error)
+                           : CHORD_INVALID;
 }
 
 EXPORT(void, guest_session_stats, uintptr_t id, chord_stats *out)
@@ -279,7 +292,8 @@ static chord_status read_stops(stop_list *list, const char *text, size_t bytes, 
     *count = 0;
     if (bytes == 0) return CHORD_OK;
     if (bytes > sizeof list->text || text[bytes - 1] != '\0')
-        return chord_fail(&guest.error, CHORD_INVALID, "stop strings take %zu bytes, at most %zu are possible, the last one zero", bytes,
+        return chord_fail(&guest.error, CHORD_INVALID,
+                          "stop strings take %zu bytes, at most %zu are possible, the last one zero", bytes,
                           sizeof list->text);
     memcpy(list->text, text, bytes);
     list->text[bytes - 1] = '\0';
@@ -299,8 +313,12 @@ EXPORT(int32_t, guest_generate_start, uintptr_t id, const chord_guest_generate_o
     stop_list *list = &guest.handles[id - 1].stops;
     chord_status status = read_stops(list, stops, o->stops_bytes, &count);
     if (status != CHORD_OK) return (int32_t)status;
-    chord_generate_options options = {.max_tokens = o->max_tokens, .sampling = o->sampling, .stops = list->stops, .stop_count = count,
-                                      .ignore_end = o->ignore_end != 0, .want_logprobs = o->want_logprobs != 0};
+    chord_generate_options options = {.max_tokens = o->max_tokens,
+                                      .sampling = o->sampling,
+                                      .stops = list->stops,
+                                      .stop_count = count,
+                                      .ignore_end = o->ignore_end != 0,
+                                      .want_logprobs = o->want_logprobs != 0};
     return (int32_t)chord_generate_start(session, &options, &guest.error);
 }
 
@@ -311,7 +329,8 @@ EXPORT(int32_t, guest_generate_next, uintptr_t id, chord_guest_piece *out)
     chord_session *session = object_of(id, KIND_SESSION);
     if (session == NULL) return CHORD_INVALID;
     chord_status status = chord_generate_next(session, &piece, &more, &guest.error);
-    *out = (chord_guest_piece){.text = (uintptr_t)piece.text, .len = piece.len, .token = piece.token, .logprob = piece.logprob, .more = more};
+    *out = (chord_guest_piece){
+        .text = (uintptr_t)piece.text, .len = piece.len, .token = piece.token, .logprob = piece.logprob, .more = more};
     return (int32_t)status;
 }
 

@@ -45,7 +45,8 @@ uint64_t guest_linear_bytes(const chord_guest *guest)
     return bytes;
 }
 
-/* The system is asked at most a hundred times a second: a program may make thousands of short calls, and what takes memory takes time. */
+/* The system is asked at most a hundred times a second: a program may make thousands of short calls, and what
+ * takes memory takes time. */
 void guest_measure(chord_guest *guest)
 {
     uint64_t now_ns = chord_clock_ns(), last_ns = atomic_load(&guest->measured_ns);
@@ -77,23 +78,28 @@ const char *guest_must_end(chord_guest *guest)
     return atomic_load(&guest->cancelled) ? "the guest was cancelled" : NULL;
 }
 
-/* Linear memory that is shared grows without asking, to the maximum it was given; with banks beside it that may be more than the budget. What counts is
- * what the process really has in memory. */
+/* Linear memory that is shared grows without asking, to the maximum it was given; with banks beside it that may be more
+ * than the budget. What counts is what the process really has in memory. */
 static void check_budget(chord_guest *guest)
 {
     char why[CHORD_TRAP_BYTES];
     uint64_t linear = (guest->linear_charged ? 0 : guest_linear_bytes(guest)) + guest_far_bytes(guest);
-    if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap)) return;
+    if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap))
+        return;
     uint64_t bytes = chord_process_bytes();
     if (bytes <= guest->budget_bytes) return;
-    chord_format(why, sizeof why, "the process has %.1f MiB in memory, its budget is %.1f MiB: the guest, with %.1f MiB of its own and %.1f MiB in banks, is ended",
-                 (double)bytes / (double)CHORD_MIB, (double)guest->budget_bytes / (double)CHORD_MIB, (double)guest_linear_bytes(guest) / (double)CHORD_MIB,
-                 (double)atomic_load(&guest->bank_bytes) / (double)CHORD_MIB);
+    chord_format(
+        why, sizeof why,
+        "the process has %.1f MiB in memory, its budget is %.1f MiB: the guest, with %.1f MiB of its own and %.1f MiB in banks, is ended",
+        (double)bytes / (double)CHORD_MIB, (double)guest->budget_bytes / (double)CHORD_MIB,
+        (double)guest_linear_bytes(guest) / (double)CHORD_MIB,
+        (double)atomic_load(&guest->bank_bytes) / (double)CHORD_MIB);
     guest_kill(guest, why);
 }
 
 /* Called in the guest's loops when the epoch has moved. */
-static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta, wasmtime_update_deadline_kind_t *kind)
+static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta,
+                                  wasmtime_update_deadline_kind_t *kind)
 {
     guest_instance *instance = ud;
     chord_guest *guest = instance->guest;
@@ -106,7 +112,7 @@ static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, u
     return NULL;
 }
 
-/* ---- instances ------------------------------------------------------------------------------------------------------ */
+/* ---- instances --------------------------------------------------------------------------------------------------- */
 
 static bool set_wasi(guest_instance *instance)
 {
@@ -140,10 +146,12 @@ static chord_status instantiate(guest_instance *instance, chord_error *err)
         instance->has_instance = true;
         return CHORD_OK;
     }
-    wasmtime_error_t *error = wasmtime_instance_pre_instantiate(guest->pre, instance->context, &instance->instance, &trap);
+    wasmtime_error_t *error = wasmtime_instance_pre_instantiate(guest->pre, instance->context, &instance->instance,
+                                                                &trap);
     if (error != NULL || trap != NULL) return host_fail_wasmtime(err, error, trap, guest->options.module);
     instance->has_instance = true;
-    if (guest->shared == NULL && wasmtime_instance_export_get(instance->context, &instance->instance, "memory", 6, &item)) {
+    if (guest->shared == NULL &&
+        wasmtime_instance_export_get(instance->context, &instance->instance, "memory", 6, &item)) {
         instance->has_own_memory = item.kind == WASMTIME_EXTERN_MEMORY;
         if (instance->has_own_memory) instance->own_memory = item.of.memory;
         else wasmtime_extern_delete(&item);
@@ -159,12 +167,15 @@ chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord
     instance->guest = guest;
     instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
-    wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, TABLE_ELEMENTS_MAX, guest->far_module != NULL ? 2 : 1, TABLES_MAX, guest->own_memories);
+    wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, TABLE_ELEMENTS_MAX,
+                           guest->far_module != NULL ? 2 : 1, TABLES_MAX, guest->own_memories);
     if (guest->host->options.interruptible) {
         wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
         wasmtime_context_set_epoch_deadline(instance->context, 1);
     }
-    chord_status status = !guest->wants_wasi || set_wasi(instance) ? CHORD_OK : chord_fail(err, CHORD_IO, "WASI could not be set up");
+    chord_status status = !guest->wants_wasi || set_wasi(instance)
+                              ? CHORD_OK
+                              : chord_fail(err, CHORD_IO, "WASI could not be set up");
     if (status == CHORD_OK) status = instantiate(instance, err);
     if (status != CHORD_OK) {
         guest_instance_close(instance);
@@ -182,7 +193,7 @@ void guest_instance_close(guest_instance *instance)
     free(instance);
 }
 
-/* ---- the model --------------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 static chord_status add_part(chord_guest *guest, uint32_t index, const char *path, chord_error *err)
 {
@@ -221,7 +232,7 @@ static void close_model(chord_guest *guest)
     }
 }
 
-/* ---- open and close ------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 /* What the process takes already and what a guest always costs comes off the budget; the rest is the guest's. */
 static chord_status settle_budget(chord_guest *guest, chord_error *err)
@@ -230,9 +241,11 @@ static chord_status settle_budget(chord_guest *guest, chord_error *err)
     if (o->threads == 0) o->threads = chord_cpu_cores();
     if (o->threads > GUEST_THREADS_MAX / 2) o->threads = GUEST_THREADS_MAX / 2;
     guest->budget_bytes = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
-    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + LIBRARY_BYTES + (o->threads + 4) * THREAD_BYTES;
+    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + LIBRARY_BYTES +
+                        (o->threads + 4) * THREAD_BYTES;
     if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
-        return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB",
+        return chord_fail(err, CHORD_BUDGET,
+                          "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB",
                           (double)guest->budget_bytes / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
     CHORD_TRY(chord_heap_open(guest->budget_bytes - overhead, &guest->heap, err));
     guest->linear_bytes_max = chord_heap_ceiling_bytes(guest->heap);
@@ -249,18 +262,23 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
     CHORD_TRY(chord_heap_charge(guest->heap, guest->linear_bytes_max, "the guest's own memory", err));
     guest->linear_charged = true;
     if (guest->wants_memory64) {
-        if (guest->model.count == 0) return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
+        if (guest->model.count == 0)
+            return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
         CHORD_TRY(memory64_open(guest->heap, &guest->model, &o->memory64, &guest->memory64, err));
     }
     if (!guest->wants_nn) return CHORD_OK;
-    chord_runtime_options options = {.budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - LIBRARY_BYTES, .threads = o->threads};
+    chord_runtime_options options = {
+        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - LIBRARY_BYTES,
+        .threads = o->threads,
+    };
     CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
     return wasi_nn_open(guest->heap, guest->runtime, o->preloads, o->preload_count, &guest->nn, err);
 }
 
 static void start_clock(chord_guest *guest)
 {
-    if (guest->options.call_ns_max != 0) atomic_store(&guest->call_end_ns, chord_clock_ns() + guest->options.call_ns_max);
+    if (guest->options.call_ns_max != 0)
+        atomic_store(&guest->call_end_ns, chord_clock_ns() + guest->options.call_ns_max);
 }
 
 /* A module's start function is a call like others. */
@@ -270,7 +288,8 @@ static chord_status open_main(chord_guest *guest, chord_error *err)
     chord_status status = guest_instance_open(guest, &guest->main, err);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     if (!atomic_load(&guest->over_time)) return status;
-    return chord_fail(err, CHORD_CANCELLED, "%s took longer to start than the %.3f s it was given", guest->options.module, (double)guest->options.call_ns_max / 1e9);
+    return chord_fail(err, CHORD_CANCELLED, "%s took longer to start than the %.3f s it was given",
+                      guest->options.module, (double)guest->options.call_ns_max / 1e9);
 }
 
 static chord_status open_parts(chord_guest *guest, chord_error *err)
@@ -289,7 +308,8 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
 chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out, chord_error *err)
 {
     *out = NULL;
-    if (options == NULL || options->module == NULL) return chord_fail(err, CHORD_INVALID, "a guest needs the path of a module");
+    if (options == NULL || options->module == NULL)
+        return chord_fail(err, CHORD_INVALID, "a guest needs the path of a module");
     if (options->call_ns_max != 0 && !host->options.interruptible)
         return chord_fail(err, CHORD_INVALID, "a time limit needs a host that was opened interruptible");
     chord_guest *guest = calloc(1, sizeof *guest);
@@ -334,7 +354,7 @@ void chord_guest_close(chord_guest *guest)
     free(guest);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static bool find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
 {
@@ -355,14 +375,17 @@ bool chord_guest_has(const chord_guest *guest, const char *name)
 }
 
 /* Arguments by the export's own signature. */
-static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, size_t count, wasmtime_val_raw_t *raw, const char *name, chord_error *err)
+static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, size_t count, wasmtime_val_raw_t *raw,
+                             const char *name, chord_error *err)
 {
     const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
     if (takes->size != count || gives->size > 1)
-        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments and gives %zu results; it was called with %zu", name, takes->size, gives->size, count);
+        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments and gives %zu results; it was called with %zu",
+                          name, takes->size, gives->size, count);
     for (size_t i = 0; i < count; i++) {
         wasm_valkind_t kind = wasm_valtype_kind(takes->data[i]);
-        if (kind != WASM_I32 && kind != WASM_I64) return chord_fail(err, CHORD_INVALID, "%s: argument %zu is not an integer", name, i + 1);
+        if (kind != WASM_I32 && kind != WASM_I64)
+            return chord_fail(err, CHORD_INVALID, "%s: argument %zu is not an integer", name, i + 1);
         if (kind == WASM_I64) raw[i].i64 = (int64_t)args[i];
         else raw[i].i32 = (int32_t)(uint32_t)args[i];
     }
@@ -370,7 +393,8 @@ static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, 
 }
 
 /* What a call that did not return means, or one that did while another thread ended the guest. */
-static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name, uint64_t *result, chord_error *err)
+static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name,
+                            uint64_t *result, chord_error *err)
 {
     int exit_code;
     char why[CHORD_TRAP_BYTES];
@@ -389,18 +413,21 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
         chord_format(why, sizeof why, "%s: %s", name, guest->death);
     }
     if (atomic_load(&guest->over_time))
-        return chord_fail(err, CHORD_CANCELLED, "%s took longer than the %.3f s it was given", name, (double)guest->options.call_ns_max / 1e9);
+        return chord_fail(err, CHORD_CANCELLED, "%s took longer than the %.3f s it was given", name,
+                          (double)guest->options.call_ns_max / 1e9);
     return chord_fail(err, ended ? CHORD_CANCELLED : CHORD_CORRUPT, "%s", why);
 }
 
-static chord_status call_export(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
+static chord_status call_export(chord_guest *guest, const char *name, const uint64_t *args, size_t count,
+                                uint64_t *result, chord_error *err)
 {
     guest_instance *main = guest->main;
     wasmtime_func_t func;
     wasmtime_val_raw_t raw[16];
     wasm_trap_t *trap = NULL;
     if (atomic_load(&guest->dying)) return chord_fail(err, CHORD_CORRUPT, "the guest has ended: %s", guest->death);
-    if (!find_function(main, name, &func)) return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
+    if (!find_function(main, name, &func))
+        return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
     if (count > CHORD_COUNT(raw)) return chord_fail(err, CHORD_INVALID, "%s: %zu arguments are too many", name, count);
     wasm_functype_t *type = wasmtime_func_type(main->context, &func);
     size_t results = wasm_functype_results(type)->size;
@@ -412,16 +439,19 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
-    if (error != NULL || trap != NULL || atomic_load(&guest->dying)) return explain(guest, error, trap, name, result, err);
+    if (error != NULL || trap != NULL || atomic_load(&guest->dying))
+        return explain(guest, error, trap, name, result, err);
     atomic_store(&guest->cancelled, false);
     if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
     return v1_windows_check(guest, err);
 }
 
-chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count, uint64_t *result, chord_error *err)
+chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count,
+                              uint64_t *result, chord_error *err)
 {
     if (result != NULL) *result = 0;
-    if (atomic_exchange(&guest->calling, true)) return chord_fail(err, CHORD_INVALID, "%s: the guest is in another call", name);
+    if (atomic_exchange(&guest->calling, true))
+        return chord_fail(err, CHORD_INVALID, "%s: the guest is in another call", name);
     chord_status status = call_export(guest, name, args, count, result, err);
     atomic_store(&guest->calling, false);
     return status;
@@ -448,9 +478,16 @@ void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out)
     guest_measure(g);
     *out = (chord_guest_stats){
         .budget_bytes = chord_heap_ceiling_bytes(guest->heap),
-        .linear_bytes = guest_linear_bytes(guest), .linear_bytes_max = guest->linear_bytes_max, .bank_bytes = atomic_load(&g->bank_bytes_peak) + guest_far_bytes(g),
-        .mapped_bytes = atomic_load(&g->mapped_bytes), .peak_bytes = atomic_load(&g->peak_bytes), .compile_ns = guest->compile_ns,
-        .start_ns = first_ns != 0 ? first_ns - guest->opened_ns : 0, .bytes_read = atomic_load(&g->bytes_read), .reads = atomic_load(&g->reads),
-        .rows_calls = atomic_load(&g->rows_calls)};
+        .linear_bytes = guest_linear_bytes(guest),
+        .linear_bytes_max = guest->linear_bytes_max,
+        .bank_bytes = atomic_load(&g->bank_bytes_peak) + guest_far_bytes(g),
+        .mapped_bytes = atomic_load(&g->mapped_bytes),
+        .peak_bytes = atomic_load(&g->peak_bytes),
+        .compile_ns = guest->compile_ns,
+        .start_ns = first_ns != 0 ? first_ns - guest->opened_ns : 0,
+        .bytes_read = atomic_load(&g->bytes_read),
+        .reads = atomic_load(&g->reads),
+        .rows_calls = atomic_load(&g->rows_calls),
+    };
     if (guest->memory64 != NULL) memory64_stats(guest->memory64, &out->memory64);
 }

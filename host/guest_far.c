@@ -1,4 +1,5 @@
-/* guest_far.c - a guest with several memories: far.wat between it and further memories of 4 GiB, which all its threads share. */
+/* guest_far.c - a guest with several memories: far.wat between it and further memories of 4 GiB, which
+ * all its threads share. */
 #include "guest_inner.h"
 
 /* The text of far.wat, from the file itself. */
@@ -33,14 +34,17 @@ chord_status guest_far_open(chord_guest *guest, chord_error *err)
 {
     wasm_byte_vec_t wasm;
     if (guest->shared == NULL || guest->wide)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s: several memories are for 32-bit guests that import a shared memory", guest->options.module);
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s: several memories are for 32-bit guests that import a shared memory",
+                          guest->options.module);
     wasmtime_error_t *error = wasmtime_wat2wasm(chord_far_wat, (size_t)(chord_far_wat_end - chord_far_wat), &wasm);
     if (error == NULL) {
         error = wasmtime_module_new(guest->host->engine, (const uint8_t *)wasm.data, wasm.size, &guest->far_module);
         wasm_byte_vec_delete(&wasm);
     }
     if (error != NULL) return host_fail_wasmtime(err, error, NULL, "far.wat");
-    uint64_t pages = chord_heap_ceiling_bytes(guest->heap) / PAGE_BYTES; /* shared memories ask nobody when they grow: their maximums are the budget */
+    /* shared memories ask nobody when they grow: their maximums are the budget */
+    uint64_t pages = chord_heap_ceiling_bytes(guest->heap) / PAGE_BYTES;
     for (uint32_t i = 0; i < GUEST_FAR_MEMORIES; i++) {
         uint64_t most = chord_min_u64(pages, PAGES_MAX);
         CHORD_TRY(add_memory(guest, i, most, err));
@@ -73,8 +77,10 @@ chord_status guest_far_instantiate(guest_instance *instance, chord_error *err)
     wasmtime_linker_t *linker = wasmtime_linker_clone(guest->linker);
     wasmtime_linker_allow_shadowing(linker, true);
     wasmtime_error_t *error = wasmtime_linker_instantiate(linker, instance->context, guest->far_module, &shim, &trap);
-    if (error == NULL && trap == NULL) error = wasmtime_linker_define_instance(linker, instance->context, "chord_host_v1", 13, &shim);
-    if (error == NULL && trap == NULL) error = wasmtime_linker_instantiate(linker, instance->context, guest->module, &instance->instance, &trap);
+    if (error == NULL && trap == NULL)
+        error = wasmtime_linker_define_instance(linker, instance->context, "chord_host_v1", 13, &shim);
+    if (error == NULL && trap == NULL)
+        error = wasmtime_linker_instantiate(linker, instance->context, guest->module, &instance->instance, &trap);
     wasmtime_linker_delete(linker);
     return error == NULL && trap == NULL ? CHORD_OK : host_fail_wasmtime(err, error, trap, guest->options.module);
 }

@@ -36,9 +36,9 @@ typedef struct guest_instance {
     wasmtime_instance_t instance;
     bool has_instance, has_own_memory;
     wasmtime_memory_t own_memory;
-    chord_error err;              /* of the thread's last failing import */
+    chord_error err; /* of the thread's last failing import */
     char trap[CHORD_TRAP_BYTES];
-    void *_Atomic waits_at;       /* host address this thread waits at */
+    void *_Atomic waits_at; /* host address this thread waits at */
     void *rows_scratch;
     uint64_t rows_scratch_bytes;
 } guest_instance;
@@ -54,7 +54,7 @@ typedef struct guest_thread {
 typedef struct guest_bank {
     chord_bank *bank;
     uint64_t bytes;
-    void *window;    /* host address, NULL: parked */
+    void *window;   /* host address, NULL: parked */
     uint32_t users; /* copies and rows under way: it is neither closed nor shown */
 } guest_bank;
 
@@ -75,7 +75,7 @@ struct chord_guest {
     chord_guest_options options;
     chord_heap *heap;
     uint64_t budget_bytes;
-    uint32_t cpu; /* asked once: in a virtual machine the question costs microseconds */
+    uint32_t cpu;           /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
     int window_fds[CHORD_GGUF_SHARDS_MAX];
@@ -90,7 +90,7 @@ struct chord_guest {
     uint64_t linear_bytes_max;
     bool linear_charged;   /* it is part of what the heap counts */
     uint32_t own_memories; /* that an instance makes for itself */
-    bool wide; /* 64-bit addresses */
+    bool wide;             /* 64-bit addresses */
     bool wants_wasi, wants_memory64, wants_nn;
     guest_import *imports;
     guest_instance *main;
@@ -106,15 +106,18 @@ struct chord_guest {
 
     _Atomic bool calling, cancelled, dying, over_time;
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
-    _Atomic uint64_t call_end_ns;  /* when the running call is over its time; 0: never */
+    _Atomic uint64_t call_end_ns; /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
-    _Atomic uint64_t first_import_ns, measured_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads, rows_calls, peak_bytes;
+    _Atomic uint64_t first_import_ns, measured_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads,
+        rows_calls, peak_bytes;
     uint64_t compile_ns;
 };
 
 /* host.c */
-chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err);
-/* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one wait that lld writes. */
+chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
+                              chord_error *err);
+/* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
+ * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
 /* error and trap are taken over; one of them is NULL. */
 chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what);
@@ -132,7 +135,10 @@ uint64_t guest_linear_bytes(const chord_guest *guest);
 void guest_measure(chord_guest *guest);
 /* Where the instance's memory lies now. */
 void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes);
-static inline guest_instance *guest_instance_of(const wasmtime_context_t *context) { return wasmtime_context_get_data(context); }
+static inline guest_instance *guest_instance_of(const wasmtime_context_t *context)
+{
+    return wasmtime_context_get_data(context);
+}
 
 /* guest_far.c */
 chord_status guest_far_open(chord_guest *guest, chord_error *err);

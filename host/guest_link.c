@@ -112,16 +112,19 @@ static const host_import *find_import(chord_guest *guest, const wasm_name_t *mod
 /* ---- the module's imports -------------------------------------------------------------------------------------- */
 
 /* Names are the module's to choose: what would move a terminal's cursor leaves. */
-static chord_status fail_import(const chord_guest *guest, const wasm_importtype_t *type, const char *why, chord_error *err)
+static chord_status fail_import(const chord_guest *guest, const wasm_importtype_t *type, const char *why,
+                                chord_error *err)
 {
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
     char text[200];
-    chord_format(text, sizeof text, "%.*s.%.*s", (int)chord_min_u64(module->size, 90), module->data, (int)chord_min_u64(name->size, 90), name->data);
+    chord_format(text, sizeof text, "%.*s.%.*s", (int)chord_min_u64(module->size, 90), module->data,
+                 (int)chord_min_u64(name->size, 90), name->data);
     host_make_plain(text);
     return chord_fail(err, CHORD_UNSUPPORTED, "%s imports %s, %s", guest->options.module, text, why);
 }
 
-static chord_status define_function(chord_guest *guest, const wasm_importtype_t *type, guest_import *slot, chord_error *err)
+static chord_status define_function(chord_guest *guest, const wasm_importtype_t *type, guest_import *slot,
+                                    chord_error *err)
 {
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
     if (host_named(module, "wasi_snapshot_preview1")) {
@@ -132,43 +135,51 @@ static chord_status define_function(chord_guest *guest, const wasm_importtype_t 
     if (import == NULL) return fail_import(guest, type, "which this host does not offer", err);
     *slot = (guest_import){.import = import, .wide = guest->wide};
     wasm_functype_t *functype = type_of(import, guest->wide);
-    wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(guest->linker, module->data, module->size, name->data, name->size, functype,
-                                                                    run_import, slot, NULL);
+    wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(guest->linker, module->data, module->size,
+                                                                    name->data, name->size, functype, run_import, slot,
+                                                                    NULL);
     wasm_functype_delete(functype);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, import->name);
 }
 
-/* The shared memory all instances see. Its maximum is the promise: what is less than the module declares is refused to grow further. */
+/* The shared memory all instances see. Its maximum is the promise: what is less than the module declares is
+ * refused to grow further. */
 static chord_status define_memory(chord_guest *guest, const wasm_importtype_t *type, chord_error *err)
 {
     const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_importtype_type(type));
     const wasm_name_t *module = wasm_importtype_module(type), *name = wasm_importtype_name(type);
     uint64_t most = 0, page = wasmtime_memorytype_page_size(memory), least = wasmtime_memorytype_minimum(memory);
-    if (guest->shared != NULL) return chord_fail(err, CHORD_UNSUPPORTED, "%s imports more than one memory", guest->options.module);
+    if (guest->shared != NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s imports more than one memory", guest->options.module);
     if (!wasmtime_memorytype_isshared(memory) || !wasmtime_memorytype_maximum(memory, &most))
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s imports a memory that is not shared; this host gives only shared ones", guest->options.module);
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s imports a memory that is not shared; this host gives only shared ones",
+                          guest->options.module);
     most = chord_min_u64(most, guest->linear_bytes_max / page);
     if (most < least)
-        return chord_fail(err, CHORD_BUDGET, "%s begins with %" PRIu64 " bytes of memory, %" PRIu64 " are allowed", guest->options.module, least * page,
-                          guest->linear_bytes_max);
+        return chord_fail(err, CHORD_BUDGET, "%s begins with %" PRIu64 " bytes of memory, %" PRIu64 " are allowed",
+                          guest->options.module, least * page, guest->linear_bytes_max);
     guest->linear_bytes_max = most * page;
     wasm_memorytype_t *ours;
-    wasmtime_error_t *error = wasmtime_memorytype_new(least, true, most, wasmtime_memorytype_is64(memory), true, 16, &ours);
+    wasmtime_error_t *error = wasmtime_memorytype_new(least, true, most, wasmtime_memorytype_is64(memory), true, 16,
+                                                      &ours);
     if (error == NULL) {
         error = wasmtime_sharedmemory_new(guest->host->engine, ours, &guest->shared);
         wasm_memorytype_delete(ours);
     }
     if (error != NULL) return host_fail_wasmtime(err, error, NULL, "the shared memory");
     guest->shared_base = wasmtime_sharedmemory_data(guest->shared);
-    wasmtime_store_t *store = wasmtime_store_new(guest->host->engine, NULL, NULL); /* a shared memory belongs to none; the call wants one */
+    /* a shared memory belongs to none; the call wants one */
+    wasmtime_store_t *store = wasmtime_store_new(guest->host->engine, NULL, NULL);
     wasmtime_extern_t item = {.kind = WASMTIME_EXTERN_SHAREDMEMORY, .of.sharedmemory = guest->shared};
-    error = wasmtime_linker_define(guest->linker, wasmtime_store_context(store), module->data, module->size, name->data, name->size, &item);
+    error = wasmtime_linker_define(guest->linker, wasmtime_store_context(store), module->data, module->size, name->data,
+                                   name->size, &item);
     wasmtime_store_delete(store);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, "the shared memory");
 }
 
-/* Finds out how wide pointers are, and how many memories an instance may make for itself: its budget holds for one that grows by the store's limits, and
- * a shared one does not ask them. */
+/* Finds out how wide pointers are, and how many memories an instance may make for itself: its budget holds for one that
+ * grows by the store's limits, and a shared one does not ask them. */
 static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_vec_t *imports, chord_error *err)
 {
     wasm_exporttype_vec_t exports;
@@ -183,7 +194,8 @@ static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_v
     for (size_t i = 0; i < exports.size; i++) {
         const wasm_memorytype_t *memory = wasm_externtype_as_memorytype_const(wasm_exporttype_type(exports.data[i]));
         if (memory == NULL) continue;
-        if (host_named(wasm_exporttype_name(exports.data[i]), "memory")) wide = wide || wasmtime_memorytype_is64(memory);
+        if (host_named(wasm_exporttype_name(exports.data[i]), "memory"))
+            wide = wide || wasmtime_memorytype_is64(memory);
         if (wasmtime_memorytype_isshared(memory)) shared = true;
         else own = true;
     }
@@ -191,7 +203,9 @@ static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_v
     guest->wide = wide;
     guest->own_memories = own && !imported ? 1 : 0;
     if (shared && !imported)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s makes a shared memory of its own; this host gives it one to import", guest->options.module);
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s makes a shared memory of its own; this host gives it one to import",
+                          guest->options.module);
     return CHORD_OK;
 }
 
@@ -202,8 +216,7 @@ static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *
         switch (wasm_externtype_kind(wasm_importtype_type(type))) {
         case WASM_EXTERN_FUNC: CHORD_TRY(define_function(guest, type, &guest->imports[i], err)); break;
         case WASM_EXTERN_MEMORY: CHORD_TRY(define_memory(guest, type, err)); break;
-        default:
-            return fail_import(guest, type, "which is neither a function nor a memory", err);
+        default: return fail_import(guest, type, "which is neither a function nor a memory", err);
         }
     }
     wasmtime_error_t *error = guest->wants_wasi ? wasmtime_linker_define_wasi(guest->linker) : NULL;
@@ -218,7 +231,9 @@ chord_status guest_link(chord_guest *guest, chord_error *err)
     wasmtime_module_imports(guest->module, &imports);
     guest->linker = wasmtime_linker_new(guest->host->engine);
     guest->imports = calloc(imports.size + 1, sizeof *guest->imports);
-    chord_status status = guest->imports != NULL ? CHORD_OK : chord_fail(err, CHORD_NO_MEMORY, "no memory for %zu imports", imports.size);
+    chord_status status = guest->imports != NULL
+                              ? CHORD_OK
+                              : chord_fail(err, CHORD_NO_MEMORY, "no memory for %zu imports", imports.size);
     if (status == CHORD_OK) status = look_at_memories(guest, &imports, err);
     if (status == CHORD_OK) status = define_all(guest, &imports, err);
     wasm_importtype_vec_delete(&imports);

@@ -1,5 +1,6 @@
-/* guest_threads.c - threads of a guest: each a thread of the host with an instance of its own over the shared memory; and how they wait for each
- * other. Waiting is the kernel's futex on the guest's own word, so that a dying guest's sleepers can be woken. */
+/* guest_threads.c - threads of a guest: each a thread of the host with an instance of its own over the shared memory;
+ * and how they wait for each other. Waiting is the kernel's futex on the guest's own word, so that a dying guest's
+ * sleepers can be woken. */
 #define _GNU_SOURCE
 #include "guest_inner.h"
 
@@ -12,9 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STACK_BYTES (2 * CHORD_MIB) /* wasm runs on it too (Wasmtime's limit is 512 KiB); what is not touched costs nothing */
-#define CHECK_NS 1000000            /* between two wakes of a dying guest's sleepers */
-#define SLEEP_NS 20000000           /* how long a thread of an interruptible guest sleeps, or one joins another, without looking whether it must end */
+/* wasm runs on it too (Wasmtime's limit is 512 KiB); what is not touched costs nothing */
+#define STACK_BYTES (2 * CHORD_MIB)
+#define CHECK_NS 1000000 /* between two wakes of a dying guest's sleepers */
+/* how long a thread of an interruptible guest sleeps, or one joins another, without looking whether it must end */
+#define SLEEP_NS 20000000
 
 static long futex(uint32_t *at, int what, uint32_t value, const struct timespec *timeout)
 {
@@ -30,15 +33,16 @@ static struct timespec in_ns(long ns)
     return at;
 }
 
-/* ---- a thread's life ------------------------------------------------------------------------------------------------ */
+/* ---- a thread's life --------------------------------------------------------------------------------------------- */
 
-/* The main thread may sleep, waiting for one that has just died. It says where it sleeps before it looks at `dying` a last time, and here it is the other
- * way round: so it is seen, or does not fall asleep. */
+/* The main thread may sleep, waiting for one that has just died. It says where it sleeps before it looks at `dying` a
+ * last time, and here it is the other way round: so it is seen, or does not fall asleep. */
 static void wake_main(chord_guest *guest)
 {
     struct timespec pause = {.tv_nsec = CHECK_NS};
     if (guest->main == NULL) return;
-    for (void *at; (at = atomic_load(&guest->main->waits_at)) != NULL; nanosleep(&pause, NULL)) futex(at, FUTEX_WAKE, INT32_MAX, NULL);
+    for (void *at; (at = atomic_load(&guest->main->waits_at)) != NULL; nanosleep(&pause, NULL))
+        futex(at, FUTEX_WAKE, INT32_MAX, NULL);
 }
 
 static void run_guest_code(guest_instance *instance, uint64_t start)
@@ -131,7 +135,8 @@ int64_t v1_thread_join(host_call *call, const uint64_t *a)
     bool ours = thread != NULL && thread->state == THREAD_RUNNING && !pthread_equal(thread->id, pthread_self());
     if (ours) thread->state = THREAD_JOINING;
     pthread_mutex_unlock(&guest->lock);
-    if (!ours) return host_fail(call, CHORD_HOST_INVALID, "thread %d is not one that can be joined", (int)(uint32_t)a[0]);
+    if (!ours)
+        return host_fail(call, CHORD_HOST_INVALID, "thread %d is not one that can be joined", (int)(uint32_t)a[0]);
     const char *why = NULL;
     struct timespec until;
     int rc;
@@ -145,7 +150,8 @@ int64_t v1_thread_join(host_call *call, const uint64_t *a)
     else thread->state = THREAD_RUNNING; /* guest_threads_stop joins it */
     pthread_mutex_unlock(&guest->lock);
     if (why != NULL) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);
-    else if (rc != 0) return host_fail(call, CHORD_HOST_INVALID, "thread %d waits for this one (error %d)", (int)(uint32_t)a[0], rc);
+    else if (rc != 0)
+        return host_fail(call, CHORD_HOST_INVALID, "thread %d waits for this one (error %d)", (int)(uint32_t)a[0], rc);
     else guest_instance_close(instance);
     return CHORD_HOST_OK;
 }
@@ -156,7 +162,7 @@ int64_t v1_thread_limit(host_call *call, const uint64_t *a)
     return call->guest->shared != NULL ? call->guest->options.threads : 1;
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* Until woken, or *at is changed, or the timeout, or the guest must end. The errno, 0: woken. */
 static int sleep_at(chord_guest *guest, uint32_t *at, uint32_t expected, int64_t timeout_ns)
@@ -177,7 +183,8 @@ int64_t v1_wait(host_call *call, const uint64_t *a)
 {
     guest_instance *instance = host_instance_of(call);
     uint32_t *at = host_bytes(call, a[0], 4);
-    if (at == NULL || a[0] % 4 != 0) return host_fail(call, CHORD_HOST_RANGE, "a word to wait at, at %" PRIu64 ", is not in memory", a[0]);
+    if (at == NULL || a[0] % 4 != 0)
+        return host_fail(call, CHORD_HOST_RANGE, "a word to wait at, at %" PRIu64 ", is not in memory", a[0]);
     atomic_store(&instance->waits_at, at);
     int failure = sleep_at(call->guest, at, (uint32_t)a[1], (int64_t)a[2]);
     atomic_store(&instance->waits_at, NULL);
@@ -191,7 +198,8 @@ int64_t v1_wake(host_call *call, const uint64_t *a)
 {
     uint32_t *at = host_bytes(call, a[0], 4);
     uint32_t count = (uint32_t)a[1] > INT32_MAX ? INT32_MAX : (uint32_t)a[1];
-    if (at == NULL || a[0] % 4 != 0) return host_fail(call, CHORD_HOST_RANGE, "a word to wake at, at %" PRIu64 ", is not in memory", a[0]);
+    if (at == NULL || a[0] % 4 != 0)
+        return host_fail(call, CHORD_HOST_RANGE, "a word to wake at, at %" PRIu64 ", is not in memory", a[0]);
     long woken = futex(at, FUTEX_WAKE, count, NULL);
     return woken > 0 ? woken : 0;
 }

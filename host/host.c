@@ -13,10 +13,11 @@
 
 #define TICK_NS 10000000 /* how finely time limits are kept */
 #define MODULE_BYTES_MAX (256 * CHORD_MIB)
-_Static_assert(WASMTIME_VERSION_MAJOR == 50, "the C API changes with every version: headers and library are those of 50.0.1");
+_Static_assert(WASMTIME_VERSION_MAJOR == 50,
+               "the C API changes with every version: headers and library are those of 50.0.1");
 
-/* In one line. Of a trap Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what stands behind the last "Caused by:"
- * is kept. */
+/* In one line. Of a trap Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what
+ * stands behind the last "Caused by:" is kept. */
 static void keep_cause(const char *text, size_t len, char *out, size_t cap)
 {
     static const char TRAP[] = "error while executing", MARK[] = "Caused by:";
@@ -57,9 +58,11 @@ static wasm_engine_t *make_engine(const chord_host_options *o)
     wasmtime_config_wasm_relaxed_simd_set(config, true);
     wasmtime_config_wasm_memory64_set(config, true);
     wasmtime_config_wasm_multi_memory_set(config, true);
-    wasmtime_config_memory_reservation_set(config, 16384 * CHORD_MIB); /* addresses only: a shared memory cannot move, so it grows no further than this */
+    /* addresses only: a shared memory cannot move, so it grows no further than this */
+    wasmtime_config_memory_reservation_set(config, 16384 * CHORD_MIB);
     wasmtime_config_epoch_interruption_set(config, o->interruptible);
-    /* Bounds are checked all the same; only the hardening against speculation goes. Memories of 32 bits have guard pages and no checks at all. */
+    /* Bounds are checked all the same; only the hardening against speculation goes. Memories of 32 bits have guard
+     * pages and no checks at all. */
     if (!o->hardened64) wasmtime_config_cranelift_flag_set(config, "enable_heap_access_spectre_mitigation", "false");
     return wasm_engine_new_with_config(config);
 }
@@ -148,7 +151,8 @@ static chord_status read_file(const char *path, uint8_t **out, size_t *len, chor
     if (fd < 0) return chord_fail_os(err, CHORD_IO, errno, "%s", path);
     if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode) || s.st_size < 8 || (uint64_t)s.st_size > MODULE_BYTES_MAX) {
         close(fd);
-        return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly module (a file of 8 bytes to %u MiB)", path, (unsigned)(MODULE_BYTES_MAX / CHORD_MIB));
+        return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly module (a file of 8 bytes to %u MiB)", path,
+                          (unsigned)(MODULE_BYTES_MAX / CHORD_MIB));
     }
     *len = (size_t)s.st_size;
     *out = malloc(*len);
@@ -166,8 +170,9 @@ static chord_status read_file(const char *path, uint8_t **out, size_t *len, chor
     return chord_fail(err, CHORD_IO, "%s: cannot be read", path);
 }
 
-/* A kept module is one file: the code, the module it was made of, and this. One file, because two processes may write it at the same time; checked,
- * because code is run as it stands: Wasmtime looks at its own version and settings, not at each byte. */
+/* A kept module is one file: the code, the module it was made of, and this. One file, because two processes may
+ * write it at the same time; checked, because code is run as it stands: Wasmtime looks at its own version and
+ * settings, not at each byte. */
 typedef struct kept_end {
     uint64_t code_bytes, wasm_bytes, hash; /* hash: of both */
     char mark[8];
@@ -178,8 +183,9 @@ static const char KEPT_MARK[8] = "chordw1";
 static bool cache_path(const chord_host *host, const uint8_t *wasm, size_t len, char *out, size_t cap)
 {
     if (host->cache_folder[0] == '\0') return false;
-    size_t need = chord_format(out, cap, "%s/%llx-%zu-%d%d.cwasm", host->cache_folder, (unsigned long long)chord_hash_of(wasm, len), len,
-                               host->options.interruptible, host->options.hardened64);
+    size_t need = chord_format(out, cap, "%s/%llx-%zu-%d%d.cwasm", host->cache_folder,
+                               (unsigned long long)chord_hash_of(wasm, len), len, host->options.interruptible,
+                               host->options.hardened64);
     return need < cap;
 }
 
@@ -189,7 +195,9 @@ static bool is_whole(const uint8_t *kept, size_t kept_bytes, const uint8_t *wasm
     if (kept_bytes < sizeof end) return false;
     memcpy(&end, kept + kept_bytes - sizeof end, sizeof end);
     uint64_t both = kept_bytes - sizeof end;
-    if (memcmp(end.mark, KEPT_MARK, sizeof KEPT_MARK) != 0 || end.wasm_bytes != len || len > both || end.code_bytes != both - len) return false;
+    if (memcmp(end.mark, KEPT_MARK, sizeof KEPT_MARK) != 0 || end.wasm_bytes != len || len > both ||
+        end.code_bytes != both - len)
+        return false;
     *code_bytes = end.code_bytes;
     return memcmp(kept + end.code_bytes, wasm, len) == 0 && chord_hash_of(kept, both) == end.hash;
 }
@@ -200,7 +208,8 @@ static bool load_cached(chord_host *host, const uint8_t *wasm, size_t len, wasmt
     uint8_t *kept;
     size_t kept_bytes;
     uint64_t code_bytes;
-    if (!cache_path(host, wasm, len, path, sizeof path) || read_file(path, &kept, &kept_bytes, NULL) != CHORD_OK) return false;
+    if (!cache_path(host, wasm, len, path, sizeof path) || read_file(path, &kept, &kept_bytes, NULL) != CHORD_OK)
+        return false;
     bool good = is_whole(kept, kept_bytes, wasm, len, &code_bytes);
     wasmtime_error_t *error = good ? wasmtime_module_deserialize(host->engine, kept, code_bytes, out) : NULL;
     free(kept);
@@ -240,7 +249,8 @@ static void store_cached(chord_host *host, const uint8_t *wasm, size_t len, cons
     chord_format(temporary, sizeof temporary, "%s.%d.%u", path, (int)getpid(), (unsigned)atomic_fetch_add(&number, 1));
     unlink(temporary); /* of a process that ended early */
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write_all(fd, code.data, code.size) && write_all(fd, wasm, len) && write_all(fd, &end, sizeof end);
+    bool good = fd >= 0 && write_all(fd, code.data, code.size) && write_all(fd, wasm, len) &&
+                write_all(fd, &end, sizeof end);
     wasm_byte_vec_delete(&code);
     if (fd >= 0) good = close(fd) == 0 && good;
     if (!good || rename(temporary, path) != 0) unlink(temporary);
@@ -270,8 +280,8 @@ static void keep_last(chord_host *host, uint8_t *wasm, size_t len, wasmtime_modu
     pthread_mutex_unlock(&host->lock);
 }
 
-static chord_status compile(chord_host *host, const uint8_t *wasm, size_t len, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
-                            chord_error *err)
+static chord_status compile(chord_host *host, const uint8_t *wasm, size_t len, const char *path,
+                            wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err)
 {
     uint64_t start_ns = chord_clock_ns();
     wasmtime_error_t *error = wasmtime_module_new(host->engine, wasm, len, out);
@@ -281,7 +291,8 @@ static chord_status compile(chord_host *host, const uint8_t *wasm, size_t len, c
     return CHORD_OK;
 }
 
-chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns, chord_error *err)
+chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
+                              chord_error *err)
 {
     uint8_t *wasm;
     size_t len;
@@ -289,10 +300,13 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
     CHORD_TRY(read_file(path, &wasm, &len, err));
     if (memcmp(wasm, "\0asm\1\0\0\0", 8) != 0) {
         free(wasm);
-        return chord_fail(err, CHORD_CORRUPT, "%s: not a WebAssembly core module (it begins with other bytes; components are not run)", path);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%s: not a WebAssembly core module (it begins with other bytes; components are not run)",
+                          path);
     }
     chord_error wrong;
-    chord_status status = CHORD_OK, scanned = host->options.interruptible ? host_scan_module(wasm, len, path, &wrong) : CHORD_OK;
+    chord_status status = CHORD_OK,
+                 scanned = host->options.interruptible ? host_scan_module(wasm, len, path, &wrong) : CHORD_OK;
     if (!take_last(host, wasm, len, out, compile_ns)) {
         if (!load_cached(host, wasm, len, out)) status = compile(host, wasm, len, path, out, compile_ns, err);
         if (status == CHORD_OK && scanned != CHORD_OK) {

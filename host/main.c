@@ -1,4 +1,5 @@
-/* main.c - chord wasm: the commands of chord with a WebAssembly guest doing the work, and guests that are programs of their own. */
+/* main.c - chord wasm: the commands of chord with a WebAssembly guest doing the work, and guests that are
+ * programs of their own. */
 #include "interrupt.h"
 #include "options.h"
 #include "proxy.h"
@@ -8,7 +9,8 @@
 
 #define PRELOADS_MAX 16
 
-static const cli_command *const COMMANDS[] = {&cli_run, &cli_bench, &cli_chat, &cli_plan, &cli_tokenize, &cli_perplexity};
+static const cli_command *const COMMANDS[] = {&cli_run,  &cli_bench,    &cli_chat,
+                                              &cli_plan, &cli_tokenize, &cli_perplexity};
 
 static const char HELP[] =
     "chord wasm runs models inside WebAssembly: the same commands, and a guest in between.\n"
@@ -67,10 +69,17 @@ static int usage(const char *format, const char *word)
 
 static bool flag(const char *arg)
 {
-    const struct { const char *name; bool *to; } FLAGS[] = {
-        {"--no-rows", &proxy_guest_options.no_rows},       {"--no-banks", &proxy_guest_options.no_banks},
-        {"--copy", &proxy_guest_options.copy},             {"--extra-memories", &proxy_guest_options.extra_memories},             {"--interruptible", &proxy_host_options.interruptible},
-        {"--hardened", &proxy_host_options.hardened64},    {"--preload", &proxy_guest_options.memory64.preload},
+    const struct {
+        const char *name;
+        bool *to;
+    } FLAGS[] = {
+        {"--no-rows", &proxy_guest_options.no_rows},
+        {"--no-banks", &proxy_guest_options.no_banks},
+        {"--copy", &proxy_guest_options.copy},
+        {"--extra-memories", &proxy_guest_options.extra_memories},
+        {"--interruptible", &proxy_host_options.interruptible},
+        {"--hardened", &proxy_host_options.hardened64},
+        {"--preload", &proxy_guest_options.memory64.preload},
     };
     for (size_t i = 0; i < CLI_COUNT(FLAGS); i++)
         if (strcmp(arg, FLAGS[i].name) == 0) {
@@ -102,7 +111,8 @@ static bool preload(host_args *a, char *value)
 {
     char *encoding = strchr(value, ':'), *target = encoding != NULL ? strchr(encoding + 1, ':') : NULL;
     char *path = target != NULL ? strchr(target + 1, ':') : NULL;
-    if (path == NULL || path[1] == '\0' || encoding == value || proxy_guest_options.preload_count == PRELOADS_MAX) return false;
+    if (path == NULL || path[1] == '\0' || encoding == value || proxy_guest_options.preload_count == PRELOADS_MAX)
+        return false;
     *encoding = '\0';
     if (strncmp(encoding + 1, "GGML:", 5) != 0) return false;
     a->preloads[proxy_guest_options.preload_count++] = (chord_nn_preload){.name = value, .path = path + 1};
@@ -128,8 +138,10 @@ static bool valued(host_args *a, const char *arg, char *value, bool *known)
         proxy_host_options.interruptible = true;
         return proxy_guest_options.call_ns_max > 0;
     }
-    if (strcmp(arg, "--memory64") == 0) return choice(value, SWITCH, &which) && (m->enabled = (chord_switch)which, true);
-    if (strcmp(arg, "--regions") == 0) return choice(value, LAYOUT, &which) && (m->layout = (chord_region_layout)which, true);
+    if (strcmp(arg, "--memory64") == 0)
+        return choice(value, SWITCH, &which) && (m->enabled = (chord_switch)which, true);
+    if (strcmp(arg, "--regions") == 0)
+        return choice(value, LAYOUT, &which) && (m->layout = (chord_region_layout)which, true);
     if (strcmp(arg, "--cache-layers") == 0) return number(value, 4, 16, &n) && (m->cache_layers = (uint32_t)n, true);
     if (strcmp(arg, "--layer-prefetch") == 0) return number(value, 0, 4, &n) && (m->prefetch = (uint32_t)n, true);
     *known = false;
@@ -186,8 +198,9 @@ static int read_rest(host_args *a)
         uint64_t n;
         if (value == NULL) return usage("%s: this guest takes no such word here (words for it stand after --)", arg);
         if ((strcmp(arg, "--model") == 0 || strcmp(arg, "-m") == 0)) a->model = value;
-        else if (strcmp(arg, "--memory") == 0 && cli_size(value, &a->memory_bytes)) {}
-        else if ((strcmp(arg, "--threads") == 0 || strcmp(arg, "-t") == 0) && number(value, 1, 256, &n)) a->threads = (uint32_t)n;
+        else if (strcmp(arg, "--memory") == 0 && cli_size(value, &a->memory_bytes)) {
+        } else if ((strcmp(arg, "--threads") == 0 || strcmp(arg, "-t") == 0) && number(value, 1, 256, &n))
+            a->threads = (uint32_t)n;
         else return usage("%s: this guest takes no such option (words for it stand after --)", arg);
     }
     return CLI_OK;
@@ -200,7 +213,8 @@ static int call_program(chord_guest *guest, const host_args *a)
     if (a->invoke != NULL && a->word_count > (int)CLI_COUNT(args)) return usage("%s: at most 16 numbers", a->invoke);
     for (int i = 0; a->invoke != NULL && i < a->word_count; i++) args[i] = strtoull(a->words[i], NULL, 0);
     const char *name = a->invoke != NULL ? a->invoke : "_start";
-    chord_status status = chord_guest_call(guest, name, args, a->invoke != NULL ? (size_t)a->word_count : 0, &result, &err);
+    chord_status status = chord_guest_call(guest, name, args, a->invoke != NULL ? (size_t)a->word_count : 0, &result,
+                                           &err);
     if (status == CHORD_CANCELLED && !cli_interrupted()) return cli_fail("%s", err.text); /* its time was over */
     if (status != CHORD_OK) return cli_fail_with(&err);
     if (a->invoke == NULL) return (int)(result & 0xff);
@@ -244,7 +258,9 @@ static int run_guest(const cli_command *command, host_args *a)
         return code == CLI_OK ? command->run(&args) : code;
     }
     if (command == &cli_run && (info.is_command || a->invoke != NULL)) return run_program(proxy_host, a);
-    return cli_fail("%s is neither a guest of this library nor a WASI command; `run` with --invoke NAME calls one of its exports", a->guest);
+    return cli_fail(
+        "%s is neither a guest of this library nor a WASI command; `run` with --invoke NAME calls one of its exports",
+        a->guest);
 }
 
 /* ---- statistics of ours ------------------------------------------------------------------------------------- */
@@ -255,8 +271,11 @@ static void print_guest(const chord_guest *guest)
     chord_guest_stats_get(guest, &s);
     char linear[32], banks[32], compiled[48] = "module from the cache";
     if (s.compile_ns != 0) snprintf(compiled, sizeof compiled, "compiled in %.2f s", (double)s.compile_ns / 1e9);
-    fprintf(stderr, "guest: linear memory %s, banks %s, first import after %.1f ms (%s), %" PRIu64 " calls for the host's rows\n",
-            cli_size_text(s.linear_bytes, linear), cli_size_text(s.bank_bytes, banks), (double)s.start_ns / 1e6, compiled, s.rows_calls);
+    fprintf(stderr,
+            "guest: linear memory %s, banks %s, first import after %.1f ms (%s), %" PRIu64
+            " calls for the host's rows\n",
+            cli_size_text(s.linear_bytes, linear), cli_size_text(s.bank_bytes, banks), (double)s.start_ns / 1e6,
+            compiled, s.rows_calls);
 }
 
 /* ---- commands ------------------------------------------------------------------------------------------------ */

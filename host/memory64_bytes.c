@@ -1,4 +1,5 @@
-/* memory64_bytes.c - the model's bytes for calls that wait for them: from a region where its pages are, else by a read. */
+/* memory64_bytes.c - the model's bytes for calls that wait for them: from a region where its pages
+ * are, else by a read. */
 #include "memory64_inner.h"
 
 #define MAPPED_FROM_BYTES 65536u /* below, one read costs less than looking whether the region still tells the truth */
@@ -7,14 +8,15 @@ static m64_view *view_of(memory64 *m, uint32_t part, uint64_t offset, uint64_t l
 {
     for (uint32_t i = 0; i < m->view_count; i++) {
         m64_view *view = &m->views[i];
-        if (view->part == part && offset >= view->offset && offset - view->offset <= view->bytes && len <= view->bytes - (offset - view->offset))
+        if (view->part == part && offset >= view->offset && offset - view->offset <= view->bytes &&
+            len <= view->bytes - (offset - view->offset))
             return view;
     }
     return NULL;
 }
 
-/* The view gave zeros where the file had nothing any more. The guard's note is for one reader only, and several may have met it: whoever takes it
- * tells the others, who look after they copied. */
+/* The view gave zeros where the file had nothing any more. The guard's note is for one reader only, and several may
+ * have met it: whoever takes it tells the others, who look after they copied. */
 static bool view_lost(memory64 *m, m64_view *view)
 {
     chord_mutex_lock(&m->mutex);

@@ -1,15 +1,16 @@
 /* memory64_cache.c - layers in memory, and the thread that reads ahead.
  *
- * Guests ask for layers in a circle, where least-recently-used never hits below a full cycle. So a fixed set is pinned, spread evenly over the
- * circle, and the other layers pass through a ring of one slot, or two when layers are read ahead: while one is copied to the guest the next
- * arrives.
+ * Guests ask for layers in a circle, where least-recently-used never hits below a full cycle. So a fixed set is pinned,
+ * spread evenly over the circle, and the other layers pass through a ring of one slot, or two when layers are read
+ * ahead: while one is copied to the guest the next arrives.
  *
  *            claim               read              hold               last copy done
  *   EMPTY ----------> LOADING ----------> READY ----------> users > 0 ----------> READY
  *                        \--> EMPTY (failed: the call reads by itself, or says why it cannot)
  *
- * Invariants: a slot that is LOADING or has users is never taken; a ring slot that was read ahead and not used yet is taken by a call that finds no
- * other, never by the reader while it is still ahead; the reader reads in pieces, and stands back between them while a call waits for other bytes. */
+ * Invariants: a slot that is LOADING or has users is never taken; a ring slot that was read ahead and not used yet is
+ * taken by a call that finds no other, never by the reader while it is still ahead; the reader reads in pieces, and
+ * stands back between them while a call waits for other bytes. */
 #include "memory64_inner.h"
 
 #define PIECE_BYTES (8 * CHORD_MIB)
@@ -17,7 +18,7 @@
 #define CACHE_LAYERS_MAX 16u
 #define DISTANCE_MAX 4u
 
-/* ---- what the cache holds ---------------------------------------------------------------------------------------------- */
+/* ---- what the cache holds ---------------------------------------------------------------------------------------- */
 
 typedef struct cache_plan {
     uint32_t pinned, ring;
@@ -39,7 +40,8 @@ static cache_plan plan_for(const memory64 *m, uint32_t slots)
     plan.pinned = (slots < m->order_count ? slots : m->order_count) - plan.ring;
     for (uint32_t i = 0; i < m->order_count; i++) {
         uint64_t bytes = layer_at(m, i)->slot_bytes;
-        if (!is_pinned(i, plan.pinned, m->order_count)) plan.ring_slot_bytes = chord_max_u64(plan.ring_slot_bytes, bytes);
+        if (!is_pinned(i, plan.pinned, m->order_count))
+            plan.ring_slot_bytes = chord_max_u64(plan.ring_slot_bytes, bytes);
         else if (__builtin_add_overflow(plan.bytes, bytes, &plan.bytes)) plan.bytes = UINT64_MAX;
     }
     uint64_t ring;
@@ -66,13 +68,15 @@ static chord_status choose_slots(const memory64 *m, uint32_t asked, cache_plan *
         return CHORD_OK;
     }
     if (asked < CACHE_LAYERS_MIN || asked > CACHE_LAYERS_MAX)
-        return chord_fail(err, CHORD_INVALID, "a layer cache has %u to %u layers, not %u", CACHE_LAYERS_MIN, CACHE_LAYERS_MAX, asked);
+        return chord_fail(err, CHORD_INVALID, "a layer cache has %u to %u layers, not %u", CACHE_LAYERS_MIN,
+                          CACHE_LAYERS_MAX, asked);
     uint32_t slots = asked < m->order_count ? asked : m->order_count;
     *out = plan_for(m, slots);
     if (out->bytes <= free_bytes) return CHORD_OK;
     return chord_fail(err, CHORD_BUDGET,
-                      "a cache of %u layers needs %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64 " are in use; %u layers would fit", slots,
-                      out->bytes, used, ceiling, slots_that_fit(m, slots, free_bytes));
+                      "a cache of %u layers needs %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
+                      " are in use; %u layers would fit",
+                      slots, out->bytes, used, ceiling, slots_that_fit(m, slots, free_bytes));
 }
 
 static chord_status get(chord_heap *heap, uint64_t bytes, void *out, chord_error *err)
@@ -108,9 +112,12 @@ static void place_slots(memory64 *m, const cache_plan *plan)
     for (; n < m->slot_count; n++) m->slots[n] = (m64_slot){.bytes = plan->ring_slot_bytes, .layer = M64_NONE};
 }
 
-/* ---- slots, with the mutex held ---------------------------------------------------------------------------------------- */
+/* ---- slots, with the mutex held ---------------------------------------------------------------------------------- */
 
-static m64_slot *slot_of(memory64 *m, const m64_layer *layer) { return layer->slot == M64_NONE ? NULL : &m->slots[layer->slot]; }
+static m64_slot *slot_of(memory64 *m, const m64_layer *layer)
+{
+    return layer->slot == M64_NONE ? NULL : &m->slots[layer->slot];
+}
 
 static void wake_reader(memory64 *m)
 {
@@ -164,7 +171,8 @@ static bool still_ahead(const memory64 *m, const m64_slot *slot)
     return slot->fresh && (slot->asked || (steps > 0 && steps <= m->distance));
 }
 
-/* How gladly a READY ring slot is given up: what was used longest ago first, then what was read ahead and is needed last. */
+/* How gladly a READY ring slot is given up: what was used longest ago first, then what was read
+ * ahead and is needed last. */
 static uint64_t keep_worth(const memory64 *m, const m64_slot *slot)
 {
     if (!slot->fresh) return slot->used_tick;
@@ -188,7 +196,7 @@ static m64_slot *find_slot(memory64 *m, uint32_t layer, bool ahead)
     return best;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 void m64_demand_begin(memory64 *m)
 {
@@ -234,7 +242,8 @@ static chord_status read_run(memory64 *m, const m64_slot *slot, const m64_run *r
     return CHORD_OK;
 }
 
-/* LOADING -> READY or EMPTY; the mutex is held on entry and on return. CHORD_BUDGET, CHORD_NO_MEMORY: there is no memory for the slot. */
+/* LOADING -> READY or EMPTY; the mutex is held on entry and on return. CHORD_BUDGET, CHORD_NO_MEMORY: there is no
+ * memory for the slot. */
 static chord_status load(memory64 *m, m64_slot *slot, bool ahead, chord_error *err)
 {
     const m64_layer *layer = &m->index.layers[slot->layer];
@@ -262,7 +271,7 @@ static chord_status load(memory64 *m, m64_slot *slot, bool ahead, chord_error *e
     return status;
 }
 
-/* ---- the reader -------------------------------------------------------------------------------------------------------- */
+/* ---- the reader -------------------------------------------------------------------------------------------------- */
 
 static m64_slot *claim_ahead(memory64 *m, uint32_t number)
 {
@@ -333,7 +342,7 @@ void m64_cache_settle(memory64 *m)
     chord_mutex_unlock(&m->mutex);
 }
 
-/* ---- giving layers ----------------------------------------------------------------------------------------------------- */
+/* ---- giving layers ----------------------------------------------------------------------------------------------- */
 
 /* The layer's slot once it is READY, held; NULL: it is nowhere, or what was on its way failed. */
 static m64_slot *hold_ready(memory64 *m, const m64_layer *layer)
@@ -431,7 +440,7 @@ chord_status m64_cache_give(memory64 *m, uint32_t number, uint8_t *to, chord_err
     return CHORD_OK;
 }
 
-/* ---- ask, preload, clear ----------------------------------------------------------------------------------------------- */
+/* ---- ask, preload, clear ----------------------------------------------------------------------------------------- */
 
 int m64_cache_ask(memory64 *m, uint32_t number)
 {
@@ -453,7 +462,8 @@ int m64_cache_ask(memory64 *m, uint32_t number)
     return answer;
 }
 
-/* What others are reading is there when this returns, or failed; the reader, too, comes to an end, since it looks at most `distance` layers ahead. */
+/* What others are reading is there when this returns, or failed; the reader, too, comes to an end, since it looks at
+ * most `distance` layers ahead. */
 static void await_loading(memory64 *m)
 {
     uint32_t i = 0;
@@ -509,13 +519,14 @@ uint32_t m64_cache_clear(memory64 *m)
     return gone;
 }
 
-/* ---- open and close ---------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 chord_status m64_cache_open(memory64 *m, const chord_memory64_options *options, chord_error *err)
 {
     cache_plan plan;
     if (options->prefetch > DISTANCE_MAX)
-        return chord_fail(err, CHORD_INVALID, "0 to %u layers can be read ahead, not %u", DISTANCE_MAX, options->prefetch);
+        return chord_fail(err, CHORD_INVALID, "0 to %u layers can be read ahead, not %u", DISTANCE_MAX,
+                          options->prefetch);
     m->distance = options->prefetch;
     m->window = M64_NONE;
     CHORD_TRY(list_layers(m, err));

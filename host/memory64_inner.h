@@ -1,5 +1,6 @@
-/* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), their addresses (memory64_regions.c), the model's bytes
- * (memory64_bytes.c), the layer cache and its reader (memory64_cache.c), open, close and the imports (memory64.c). */
+/* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), their addresses
+ * (memory64_regions.c), the model's bytes (memory64_bytes.c), the layer cache and its reader (memory64_cache.c), open,
+ * close and the imports (memory64.c). */
 #ifndef CHORD_MEMORY64_INNER_H
 #define CHORD_MEMORY64_INNER_H
 
@@ -14,7 +15,7 @@
 #define M64_NONE UINT32_MAX
 #define M64_ASKED_MAX 16u /* layers a guest may have asked for and not got yet */
 
-/* ---- regions and layers -------------------------------------------------------------------------------------------- */
+/* ---- regions and layers ------------------------------------------------------------------------------------------ */
 
 /* A region is address space: reserved, with the file's pages in it, and memory only where they are touched. */
 typedef struct m64_region {
@@ -53,8 +54,8 @@ typedef struct m64_tensor {
     uint32_t part, layer;
 } m64_tensor;
 
-/* Bytes of one part that are read together: neighbouring tensors of a layer and the gaps between them. Begins on a device block, so that every piece
- * of it lies in the slot where the file has it. */
+/* Bytes of one part that are read together: neighbouring tensors of a layer and the gaps between them. Begins on a
+ * device block, so that every piece of it lies in the slot where the file has it. */
 typedef struct m64_run {
     uint64_t offset, bytes, slot_at;
     uint32_t part;
@@ -64,16 +65,16 @@ typedef struct m64_layer {
     uint64_t bytes;      /* as a guest gets it; 0: no such layer */
     uint64_t slot_bytes; /* in the cache */
     uint32_t first_tensor, tensor_count, first_run, run_count;
-    uint32_t place;      /* in the order of layers that a cache may hold, M64_NONE: too large to be given */
-    uint32_t slot;       /* pinned: always its own; else the one it is in, or M64_NONE */
-    bool ahead_failed;   /* not to be read ahead again before somebody asks for it */
+    uint32_t place;    /* in the order of layers that a cache may hold, M64_NONE: too large to be given */
+    uint32_t slot;     /* pinned: always its own; else the one it is in, or M64_NONE */
+    bool ahead_failed; /* not to be read ahead again before somebody asks for it */
 } m64_layer;
 
 typedef struct m64_index {
     m64_tensor *tensors; /* of layers, by layer, part, offset */
     m64_run *runs;
     m64_layer *layers;
-    m64_span *spans;     /* of kind k in part p: [p * M64_KINDS + k] */
+    m64_span *spans;                    /* of kind k in part p: [p * M64_KINDS + k] */
     uint32_t tensor_count, layer_count; /* layers: one more than the highest number */
     m64_sizes sizes;
 } m64_index;
@@ -81,7 +82,7 @@ typedef struct m64_index {
 chord_status m64_index_open(chord_heap *heap, const host_model *model, m64_index *out, chord_error *err);
 void m64_index_close(chord_heap *heap, m64_index *index);
 
-/* ---- the model's bytes ----------------------------------------------------------------------------------------------- */
+/* ---- the model's bytes ------------------------------------------------------------------------------------------- */
 
 /* Pages of a part at their place in a region. */
 typedef struct m64_view {
@@ -111,15 +112,15 @@ struct memory64 {
     uint32_t part_count;
     m64_index index;
     m64_layout layout;
-    void *reserved;  /* layout.reserved_bytes of address space; NULL: none, all is read */
+    void *reserved; /* layout.reserved_bytes of address space; NULL: none, all is read */
     m64_view *views;
     uint32_t view_count;
 
-    chord_mutex mutex;         /* guards all below, and the views' lost */
-    chord_cond changed, work;  /* a slot's state; something for the reader */
-    m64_slot *slots;           /* the pinned ones, then the ring */
+    chord_mutex mutex;        /* guards all below, and the views' lost */
+    chord_cond changed, work; /* a slot's state; something for the reader */
+    m64_slot *slots;          /* the pinned ones, then the ring */
     uint32_t slot_count, ring_first;
-    uint32_t *order;           /* layers that a cache may hold, ascending */
+    uint32_t *order; /* layers that a cache may hold, ascending */
     uint32_t order_count;
     uint64_t tick;
 
@@ -127,19 +128,22 @@ struct memory64 {
     uint32_t distance;    /* layers read ahead of window */
     uint32_t window;      /* place of the layer asked for last, M64_NONE: none */
     uint32_t asked[M64_ASKED_MAX], asked_count;
-    uint32_t demands;     /* reads that calls wait for: the reader stands back */
+    uint32_t demands; /* reads that calls wait for: the reader stands back */
     bool reader_idle, closing;
     chord_memory64_stats stats;
 };
 
-/* memory64_regions.c: where the guard is installed, and the stores can be mapped. Only memory for the lists can be missing: then it fails. */
+/* memory64_regions.c: where the guard is installed, and the stores can be mapped. Only memory for the lists can be
+ * missing: then it fails. */
 chord_status m64_regions_open(memory64 *m, chord_error *err);
 void m64_regions_close(memory64 *m);
 
-/* memory64_bytes.c: [offset, offset + len) of the model, parts one after the other. All of it, or CHORD_IO; the range was checked. */
+/* memory64_bytes.c: [offset, offset + len) of the model, parts one after the other. All of it, or CHORD_IO;
+ * the range was checked. */
 chord_status m64_read_model(memory64 *m, uint64_t offset, uint8_t *to, uint64_t len, chord_error *err);
 chord_status m64_read_part(memory64 *m, uint32_t part, uint64_t offset, uint8_t *to, uint64_t len, chord_error *err);
-chord_status m64_read_layer(memory64 *m, const m64_layer *layer, uint8_t *to, chord_error *err); /* straight into the guest */
+/* Straight into the guest. */
+chord_status m64_read_layer(memory64 *m, const m64_layer *layer, uint8_t *to, chord_error *err);
 
 /* memory64_cache.c */
 chord_status m64_cache_open(memory64 *m, const chord_memory64_options *options, chord_error *err);

@@ -5,14 +5,15 @@
 
 #define RUN_GAP_BYTES 65536u /* reading over a gap of this size costs less than another read */
 
-/* ---- regions --------------------------------------------------------------------------------------------------------- */
+/* ---- regions ----------------------------------------------------------------------------------------------------- */
 
 static chord_status add_region(m64_layout *out, const char *name, uint64_t used_bytes, uint64_t bytes, chord_error *err)
 {
     uint64_t base = out->reserved_bytes;
     if (bytes > UINT64_MAX - (M64_PAGE_BYTES - 1) || chord_align_up(bytes, M64_PAGE_BYTES) > UINT64_MAX - base)
-        return chord_fail(err, CHORD_CORRUPT, "region '%s' needs %" PRIu64 " bytes at %" PRIu64 ", more than 64-bit addresses reach", name, bytes,
-                          base);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "region '%s' needs %" PRIu64 " bytes at %" PRIu64 ", more than 64-bit addresses reach", name,
+                          bytes, base);
     bytes = chord_align_up(bytes, M64_PAGE_BYTES);
     out->regions[out->count++] = (m64_region){.name = name, .base = base, .bytes = bytes, .used_bytes = used_bytes};
     out->reserved_bytes = base + bytes;
@@ -25,10 +26,12 @@ chord_status m64_layout_check(const m64_layout *layout, chord_error *err)
     for (uint32_t i = 0; i < layout->count; i++) {
         const m64_region *r = &layout->regions[i];
         if (r->base % M64_PAGE_BYTES != 0 || r->bytes % M64_PAGE_BYTES != 0)
-            return chord_fail(err, CHORD_CORRUPT, "region '%s': %" PRIu64 " bytes at %" PRIu64 " are not whole pages", r->name, r->bytes, r->base);
+            return chord_fail(err, CHORD_CORRUPT, "region '%s': %" PRIu64 " bytes at %" PRIu64 " are not whole pages",
+                              r->name, r->bytes, r->base);
         if (r->base < end || r->bytes > UINT64_MAX - r->base)
             return chord_fail(err, CHORD_CORRUPT,
-                              "region '%s': %" PRIu64 " bytes at %" PRIu64 ", the one before ends at %" PRIu64, r->name, r->bytes, r->base, end);
+                              "region '%s': %" PRIu64 " bytes at %" PRIu64 ", the one before ends at %" PRIu64, r->name,
+                              r->bytes, r->base, end);
         end = r->base + r->bytes;
     }
     return CHORD_OK;
@@ -42,16 +45,19 @@ chord_status m64_lay_out(const m64_sizes *sizes, chord_region_layout kind, m64_l
     if (kind == CHORD_REGIONS_AUTO) kind = sizes->model_page_bytes < large ? CHORD_REGIONS_SINGLE : CHORD_REGIONS_MULTI;
     if (kind == CHORD_REGIONS_SINGLE) {
         if (sizes->model_page_bytes > large)
-            return chord_fail(err, CHORD_UNSUPPORTED, "the model has %" PRIu64 " bytes, a single region holds at most %" PRIu64
-                              "; use several regions", sizes->model_bytes, large);
+            return chord_fail(err, CHORD_UNSUPPORTED,
+                              "the model has %" PRIu64 " bytes, a single region holds at most %" PRIu64
+                              "; use several regions",
+                              sizes->model_bytes, large);
         CHORD_TRY(add_region(out, "model", sizes->model_bytes, sizes->model_page_bytes <= small ? small : large, err));
     } else {
-        for (int k = 0; k < M64_KINDS; k++) CHORD_TRY(add_region(out, names[k], sizes->used_bytes[k], sizes->span_bytes[k], err));
+        for (int k = 0; k < M64_KINDS; k++)
+            CHORD_TRY(add_region(out, names[k], sizes->used_bytes[k], sizes->span_bytes[k], err));
     }
     return m64_layout_check(out, err);
 }
 
-/* ---- layers ---------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 /* "blk.12.attn_q.weight" -> 12; false: of no layer. A number beyond all sense is M64_LAYERS_MAX. */
 static bool layer_of(const char *name, uint32_t *layer)
@@ -70,7 +76,8 @@ static bool layer_of(const char *name, uint32_t *layer)
 static chord_status add_bytes(uint64_t *sum, uint64_t bytes, const char *what, chord_error *err)
 {
     if (!__builtin_add_overflow(*sum, bytes, sum)) return CHORD_OK;
-    return chord_fail(err, CHORD_CORRUPT, "%s: sizes add up to more than 2^64 bytes (the last is %" PRIu64 ")", what, bytes);
+    return chord_fail(err, CHORD_CORRUPT, "%s: sizes add up to more than 2^64 bytes (the last is %" PRIu64 ")", what,
+                      bytes);
 }
 
 static int by_place(const void *pa, const void *pb)
@@ -82,7 +89,10 @@ static int by_place(const void *pa, const void *pb)
     return (a->bytes > b->bytes) - (a->bytes < b->bytes);
 }
 
-static bool is_head(const char *name) { return strncmp(name, "output.", 7) == 0 || strncmp(name, "output_norm", 11) == 0; }
+static bool is_head(const char *name)
+{
+    return strncmp(name, "output.", 7) == 0 || strncmp(name, "output_norm", 11) == 0;
+}
 
 static m64_kind kind_of(const char *name, uint32_t *layer)
 {
@@ -102,7 +112,10 @@ static chord_status add_spans(const host_model *model, m64_index *out, chord_err
     for (uint32_t i = 0; i < model->count * M64_KINDS; i++) {
         m64_span *span = &out->spans[i];
         uint64_t first = chord_align_down(span->offset, M64_PAGE_BYTES);
-        *span = (m64_span){.offset = first, .bytes = chord_align_up(span->offset + span->bytes, M64_PAGE_BYTES) - first};
+        *span = (m64_span){
+            .offset = first,
+            .bytes = chord_align_up(span->offset + span->bytes, M64_PAGE_BYTES) - first,
+        };
         CHORD_TRY(add_bytes(&out->sizes.span_bytes[i % M64_KINDS], span->bytes, "a region", err));
     }
     return CHORD_OK;
@@ -120,8 +133,10 @@ static chord_status collect(const host_model *model, m64_index *out, chord_error
         widen(&out->spans[t->shard * M64_KINDS + kind], t);
         if (kind != M64_LAYERS) continue;
         if (layer >= M64_LAYERS_MAX)
-            return chord_fail(err, CHORD_CORRUPT, "tensor '%s': at most %u layers are possible", t->name, M64_LAYERS_MAX);
-        out->tensors[out->tensor_count++] = (m64_tensor){.offset = t->offset, .bytes = t->bytes, .part = t->shard, .layer = layer};
+            return chord_fail(err, CHORD_CORRUPT, "tensor '%s': at most %u layers are possible", t->name,
+                              M64_LAYERS_MAX);
+        out->tensors[out->tensor_count++] = (m64_tensor){
+            .offset = t->offset, .bytes = t->bytes, .part = t->shard, .layer = layer};
         if (layer >= out->layer_count) out->layer_count = layer + 1;
     }
     qsort(out->tensors, out->tensor_count, sizeof(m64_tensor), by_place);
@@ -139,14 +154,16 @@ static chord_status close_run(const host_model *model, m64_layer *layer, m64_run
 }
 
 /* The tensors [first, first + count) of one layer, cut into runs. */
-static chord_status place_layer(const host_model *model, m64_index *out, m64_layer *layer, uint32_t *run_count, chord_error *err)
+static chord_status place_layer(const host_model *model, m64_index *out, m64_layer *layer, uint32_t *run_count,
+                                chord_error *err)
 {
     m64_run *run = NULL;
     uint32_t run_first = layer->first_tensor;
     layer->first_run = *run_count;
     for (uint32_t i = layer->first_tensor; i <= layer->first_tensor + layer->tensor_count; i++) {
         const m64_tensor *t = i < layer->first_tensor + layer->tensor_count ? &out->tensors[i] : NULL;
-        bool joins = run != NULL && t != NULL && t->part == run->part && t->offset - run->offset <= run->bytes + RUN_GAP_BYTES;
+        bool joins = run != NULL && t != NULL && t->part == run->part &&
+                     t->offset - run->offset <= run->bytes + RUN_GAP_BYTES;
         if (run != NULL && !joins) {
             CHORD_TRY(close_run(model, layer, run, err));
             for (; run_first < i; run_first++)
@@ -155,7 +172,10 @@ static chord_status place_layer(const host_model *model, m64_index *out, m64_lay
         if (t == NULL) break;
         if (!joins) {
             run = &out->runs[(*run_count)++];
-            *run = (m64_run){.part = t->part, .offset = chord_align_down(t->offset, block_bytes(model->stores[t->part]))};
+            *run = (m64_run){
+                .part = t->part,
+                .offset = chord_align_down(t->offset, block_bytes(model->stores[t->part])),
+            };
         }
         run->bytes = chord_max_u64(run->bytes, t->offset + t->bytes - run->offset);
         CHORD_TRY(add_bytes(&layer->bytes, chord_align_up(t->bytes, M64_TENSOR_PAD), "a layer", err));
@@ -171,7 +191,8 @@ static chord_status place_layers(const host_model *model, m64_index *out, chord_
     for (uint32_t i = 0; i < out->tensor_count;) {
         m64_layer *layer = &out->layers[out->tensors[i].layer];
         layer->first_tensor = i;
-        for (; i < out->tensor_count && out->tensors[i].layer == out->tensors[layer->first_tensor].layer; i++) layer->tensor_count++;
+        for (; i < out->tensor_count && out->tensors[i].layer == out->tensors[layer->first_tensor].layer; i++)
+            layer->tensor_count++;
         CHORD_TRY(place_layer(model, out, layer, &runs, err));
     }
     return CHORD_OK;

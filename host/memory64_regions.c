@@ -1,5 +1,5 @@
-/* memory64_regions.c - regions as addresses: reserved at once, then the file's own pages appear in their places. Nothing is committed: a page costs
- * memory while it is touched, and the system may take it back. */
+/* memory64_regions.c - regions as addresses: reserved at once, then the file's own pages appear in their places.
+ * Nothing is committed: a page costs memory while it is touched, and the system may take it back. */
 #define _GNU_SOURCE
 #include "memory64_inner.h"
 

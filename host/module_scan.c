@@ -1,15 +1,17 @@
-/* module_scan.c - does a module wait by itself? memory.atomic.wait32 and wait64 sleep inside Wasmtime, where neither the epoch nor a wake of ours reaches them: a
- * guest that sleeps there could not be ended. Only the lengths of instructions are looked at; Wasmtime validates the rest.
+/* module_scan.c - does a module wait by itself? memory.atomic.wait32 and wait64 sleep inside Wasmtime, where neither
+ * the epoch nor a wake of ours reaches them: a guest that sleeps there could not be ended. Only the lengths of
+ * instructions are looked at; Wasmtime validates the rest.
  *
- * One wait is in each module that lld links for a shared memory, for instances that begin at the same time (here they never do): without a timeout, its answer
- * dropped. A wait of that form is given a timeout of 0, which who drops the answer cannot tell from being woken for nothing.
+ * One wait is in each module that lld links for a shared memory, for instances that begin at the same time (here they
+ * never do): without a timeout, its answer dropped. A wait of that form is given a timeout of 0, which who drops the
+ * answer cannot tell from being woken for nothing.
  *
  * Source: the WebAssembly core specification 3.0, "Binary Format", and the threads proposal. */
 #include "guest_inner.h"
 
 typedef struct scan {
     uint8_t *at, *end;
-    uint8_t *before; /* the instruction before the one that is looked at */
+    uint8_t *before;  /* the instruction before the one that is looked at */
     bool lost, waits; /* lost: cut off, or an instruction that is not known here */
 } scan;
 
@@ -84,7 +86,8 @@ static void skip_atomic(scan *s)
     if (code == 3) skip_bytes(s, 1);
     else skip_place(s);
     if (code != 1 && code != 2) return;
-    bool dropped = s->at < s->end && *s->at == 0x1a, endless = s->before != NULL && s->before[0] == 0x42 && s->before[1] == 0x7f;
+    bool dropped = s->at < s->end && *s->at == 0x1a,
+         endless = s->before != NULL && s->before[0] == 0x42 && s->before[1] == 0x7f;
     if (dropped && endless) s->before[1] = 0x00;
     else s->waits = true;
 }
@@ -93,11 +96,14 @@ static void skip_instruction(scan *s)
 {
     uint8_t code = take_byte(s);
     if (code >= 0x28 && code <= 0x3e) return skip_place(s);
+    /* clang-format off */
     switch (code) {
     case 0x02: case 0x03: case 0x04: case 0x06: skip_type(s); break;
-    case 0x07: case 0x08: case 0x09: case 0x0c: case 0x0d: case 0x10: case 0x12: case 0x14: case 0x15: case 0x18: case 0x20: case 0x21: case 0x22: case 0x23:
-    case 0x24: case 0x25: case 0x26: case 0x3f: case 0x40: case 0x41: case 0x42: case 0xd0: case 0xd2: case 0xd5: case 0xd6: skip_numbers(s, 1); break;
+    case 0x07: case 0x08: case 0x09: case 0x0c: case 0x0d: case 0x10: case 0x12: case 0x14: case 0x15: case 0x18:
+    case 0x20: case 0x21: case 0x22: case 0x23: case 0x24: case 0x25: case 0x26: case 0x3f: case 0x40: case 0x41:
+    case 0x42: case 0xd0: case 0xd2: case 0xd5: case 0xd6: skip_numbers(s, 1); break;
     case 0x11: case 0x13: skip_numbers(s, 2); break;
+    /* clang-format on */
     case 0x0e: skip_numbers(s, take_number(s)), skip_numbers(s, 1); break;
     case 0x1c:
         for (uint64_t count = take_number(s); count > 0 && !s->lost; count--) skip_type(s);
@@ -155,7 +161,12 @@ chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord
         s.waits = section.waits;
     }
     if (s.waits)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s uses memory.atomic.wait, which cannot be interrupted; chord_host_v1.wait can, or open the host uninterruptible", path);
-    return !s.lost ? CHORD_OK
-                   : chord_fail(err, CHORD_UNSUPPORTED, "%s uses instructions of which this host cannot say whether they can be interrupted", path);
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "%s uses memory.atomic.wait, which cannot be interrupted; chord_host_v1.wait can, or open the host uninterruptible",
+            path);
+    return !s.lost
+               ? CHORD_OK
+               : chord_fail(err, CHORD_UNSUPPORTED,
+                            "%s uses instructions of which this host cannot say whether they can be interrupted", path);
 }

@@ -1,8 +1,11 @@
-/* proxy.c - chord.h over a guest's exports (chord_host_v1.h): numbers and structures go through memory the guest allocates for them.
+/* proxy.c - chord.h over a guest's exports (chord_host_v1.h): numbers and structures go through memory the
+ * guest allocates for them.
  *
- * The guest is opened when a call first names a model. What it answers is believed for the text it makes and for nothing else: every address it gives is
- * checked, every length bounded. */
-#include "proxy_names.h" /* before chord.h: what is defined here is called proxy_*, and compared with chord.h's declarations */
+ * The guest is opened when a call first names a model. What it answers is believed for the text it makes and for
+ * nothing else: every address it gives is checked, every length bounded. */
+
+/* Before chord.h: what is defined here is called proxy_*, and compared with chord.h's declarations. */
+#include "proxy_names.h"
 
 #include "base/base.h"
 #include "proxy.h"
@@ -52,7 +55,8 @@ static chord_status borrow(proxy_runtime *r, const void *from, size_t bytes, loa
 {
     uint64_t args[] = {bytes > 0 ? bytes : 1};
     *out = (loan){.r = r};
-    if (bytes > CALL_BYTES_MAX) return chord_fail(err, CHORD_INVALID, "%zu bytes are too many for one call of a guest", bytes);
+    if (bytes > CALL_BYTES_MAX)
+        return chord_fail(err, CHORD_INVALID, "%zu bytes are too many for one call of a guest", bytes);
     CHORD_TRY(chord_guest_call(r->guest, "guest_alloc", args, 1, &out->at, err));
     void *to = out->at != 0 ? chord_guest_bytes(r->guest, out->at, bytes) : NULL;
     if (to == NULL) {
@@ -83,7 +87,8 @@ static chord_status guest_failure(proxy_runtime *r, uint64_t status, chord_error
     loan l;
     if (borrow(r, NULL, sizeof sentence, &l, NULL) == CHORD_OK) {
         uint64_t args[] = {l.at};
-        if (chord_guest_call(r->guest, "guest_error", args, 1, NULL, NULL) == CHORD_OK) (void)fetch(&l, &sentence, sizeof sentence);
+        if (chord_guest_call(r->guest, "guest_error", args, 1, NULL, NULL) == CHORD_OK)
+            (void)fetch(&l, &sentence, sizeof sentence);
         give_back(&l);
     }
     sentence.text[sizeof sentence.text - 1] = '\0';
@@ -100,21 +105,25 @@ static chord_status ask(proxy_runtime *r, const char *name, const uint64_t *args
 }
 
 /* A call that writes `bytes` to its last argument. */
-static chord_status ask_for(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, bool fallible, void *to, size_t bytes, chord_error *err)
+static chord_status ask_for(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, bool fallible,
+                            void *to, size_t bytes, chord_error *err)
 {
     uint64_t all[8];
     loan l;
     CHORD_TRY(borrow(r, NULL, bytes, &l, err));
     memcpy(all, args, count * sizeof *args);
     all[count] = l.at;
-    chord_status status = fallible ? ask(r, name, all, count + 1, err) : chord_guest_call(r->guest, name, all, count + 1, NULL, err);
-    if (status == CHORD_OK && !fetch(&l, to, bytes)) status = chord_fail(err, CHORD_CORRUPT, "%s: the guest's memory is gone", name);
+    chord_status status = fallible ? ask(r, name, all, count + 1, err)
+                                   : chord_guest_call(r->guest, name, all, count + 1, NULL, err);
+    if (status == CHORD_OK && !fetch(&l, to, bytes))
+        status = chord_fail(err, CHORD_CORRUPT, "%s: the guest's memory is gone", name);
     give_back(&l);
     return status;
 }
 
 /* A pointer-sized number that a call writes to its last argument. */
-static chord_status ask_for_number(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, uint64_t *out, chord_error *err)
+static chord_status ask_for_number(proxy_runtime *r, const char *name, const uint64_t *args, size_t count,
+                                   uint64_t *out, chord_error *err)
 {
     *out = 0;
     size_t bytes = chord_guest_is_wide(r->guest) ? 8 : 4;
@@ -159,7 +168,11 @@ static void pass_progress(void *ud, const chord_host_progress *p)
     static const char *const PHASES[] = {"open", "prefill", "decode"};
     proxy_runtime *r = ud;
     if (r->running == NULL || r->running->on_progress == NULL) return;
-    chord_progress progress = {.phase = PHASES[p->phase], .done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
+    chord_progress progress = {.phase = PHASES[p->phase],
+                               .done = p->done,
+                               .total = p->total,
+                               .bytes_read = p->bytes_read,
+                               .stall_ns = p->stall_ns};
     r->running->on_progress(r->running->progress_ud, &progress);
 }
 
@@ -176,10 +189,12 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
     options.ud = r;
     CHORD_TRY(chord_guest_open(proxy_host, &options, &r->guest, err));
     if (!chord_guest_has(r->guest, "guest_version"))
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s is not a module of this library: it does not export guest_version", options.module);
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s is not a module of this library: it does not export guest_version", options.module);
     CHORD_TRY(chord_guest_call(r->guest, "guest_version", NULL, 0, &version, err));
     if (version != CHORD_HOST_VERSION)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s speaks version %u of chord_host, this host version %d", options.module, (unsigned)version, CHORD_HOST_VERSION);
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s speaks version %u of chord_host, this host version %d",
+                          options.module, (unsigned)version, CHORD_HOST_VERSION);
     chord_guest_runtime_options wanted = {.threads = r->threads};
     const char *cpu = r->options.cpu != NULL ? r->options.cpu : proxy_cpu;
     chord_format(wanted.cpu, sizeof wanted.cpu, "%s", cpu != NULL ? cpu : "");
@@ -199,11 +214,20 @@ static proxy_model *model_of(const chord_model *model) { return (proxy_model *)(
 
 static chord_guest_model_options options_of(const chord_model_options *o)
 {
-    return (chord_guest_model_options){.vocabulary_of = o->vocabulary_of != NULL ? model_of(o->vocabulary_of)->handle : 0,
-                                       .context_tokens = o->context_tokens, .sessions_max = o->sessions_max, .chunk_tokens = o->chunk_tokens,
-                                       .prefetch_tiles = o->prefetch_tiles, .kv_type = o->kv_type, .policy = o->policy, .mode = o->mode,
-                                       .no_prefetch = o->no_prefetch, .no_repack = o->no_repack, .no_vocabulary = o->no_vocabulary,
-                                       .no_weights = o->no_weights};
+    return (chord_guest_model_options){
+        .vocabulary_of = o->vocabulary_of != NULL ? model_of(o->vocabulary_of)->handle : 0,
+        .context_tokens = o->context_tokens,
+        .sessions_max = o->sessions_max,
+        .chunk_tokens = o->chunk_tokens,
+        .prefetch_tiles = o->prefetch_tiles,
+        .kv_type = o->kv_type,
+        .policy = o->policy,
+        .mode = o->mode,
+        .no_prefetch = o->no_prefetch,
+        .no_repack = o->no_repack,
+        .no_vocabulary = o->no_vocabulary,
+        .no_weights = o->no_weights,
+    };
 }
 
 /* A bool of somebody else's is any byte. */
@@ -225,7 +249,8 @@ static void add_host_share(const proxy_runtime *r, chord_plan *plan)
     plan->fixed_bytes += share;
 }
 
-static chord_status with_options(proxy_runtime *r, const char *name, const chord_model_options *options, void *to, size_t bytes, chord_error *err)
+static chord_status with_options(proxy_runtime *r, const char *name, const chord_model_options *options, void *to,
+                                 size_t bytes, chord_error *err)
 {
     loan l;
     chord_guest_model_options o = options_of(options);
@@ -236,7 +261,8 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
     return status;
 }
 
-chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_plan *out, chord_error *err)
+chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
+                              chord_plan *out, chord_error *err)
 {
     proxy_runtime *r = runtime_of(runtime);
     CHORD_TRY(open_guest(r, source->uri, err));
@@ -245,7 +271,8 @@ chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source
     return CHORD_OK;
 }
 
-chord_status chord_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options, chord_model **out, chord_error *err)
+chord_status chord_model_open(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
+                              chord_model **out, chord_error *err)
 {
     proxy_runtime *r = runtime_of(runtime);
     *out = NULL;
@@ -253,11 +280,13 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
     proxy_model *m = calloc(1, sizeof *m);
     if (m == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a model");
     m->runtime = r;
-    chord_status status = with_options(r, "guest_model_open", options, &m->handle, chord_guest_is_wide(r->guest) ? 8 : 4, err);
+    chord_status status = with_options(r, "guest_model_open", options, &m->handle,
+                                       chord_guest_is_wide(r->guest) ? 8 : 4, err);
     if (status == CHORD_OK) {
         status = ask_for(r, "guest_model_describe", &m->handle, 1, false, &m->info, sizeof m->info, err);
         add_host_share(r, &m->info.plan);
-        if (status == CHORD_OK && m->info.vocabulary == 0) status = chord_fail(err, CHORD_CORRUPT, "the guest tells of a model without a vocabulary");
+        if (status == CHORD_OK && m->info.vocabulary == 0)
+            status = chord_fail(err, CHORD_CORRUPT, "the guest tells of a model without a vocabulary");
         m->info.architecture[sizeof m->info.architecture - 1] = m->info.name[sizeof m->info.name - 1] = '\0';
     }
     if (status != CHORD_OK) {
@@ -279,20 +308,32 @@ void chord_model_close(chord_model *model)
 void chord_model_describe(const chord_model *model, chord_model_info *out)
 {
     const chord_guest_model_info *i = &model_of(model)->info;
-    *out = (chord_model_info){.architecture = i->architecture, .name = i->name, .layers = i->layers, .embedding = i->embedding, .heads = i->heads,
-                              .kv_heads = i->kv_heads, .vocabulary = i->vocabulary, .trained_context_tokens = i->trained_context_tokens,
-                              .context_tokens = i->context_tokens, .parameters = i->parameters, .file_bytes = i->file_bytes,
-                              .has_chat_template = i->has_chat_template != 0, .plan = i->plan};
+    *out = (chord_model_info){
+        .architecture = i->architecture,
+        .name = i->name,
+        .layers = i->layers,
+        .embedding = i->embedding,
+        .heads = i->heads,
+        .kv_heads = i->kv_heads,
+        .vocabulary = i->vocabulary,
+        .trained_context_tokens = i->trained_context_tokens,
+        .context_tokens = i->context_tokens,
+        .parameters = i->parameters,
+        .file_bytes = i->file_bytes,
+        .has_chat_template = i->has_chat_template != 0,
+        .plan = i->plan,
+    };
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* A call that ends in (out, cap, need): cap items of `item` bytes. */
-static chord_status ask_for_items(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, size_t item, void *out, size_t cap, size_t *need,
-                                  chord_error *err)
+static chord_status ask_for_items(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, size_t item,
+                                  void *out, size_t cap, size_t *need, chord_error *err)
 {
     uint64_t all[8], wanted = 0;
-    size_t bytes = cap > CALL_BYTES_MAX / item ? CALL_BYTES_MAX : cap * item, number = chord_guest_is_wide(r->guest) ? 8 : 4;
+    size_t bytes = cap > CALL_BYTES_MAX / item ? CALL_BYTES_MAX : cap * item,
+           number = chord_guest_is_wide(r->guest) ? 8 : 4;
     loan items, size;
     *need = 0;
     CHORD_TRY(borrow(r, NULL, bytes, &items, err));
@@ -311,7 +352,8 @@ static chord_status ask_for_items(proxy_runtime *r, const char *name, const uint
     return status;
 }
 
-chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode,
+                            int32_t *out, size_t cap, size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
     loan l;
@@ -322,7 +364,8 @@ chord_status chord_tokenize(const chord_model *model, const char *text, size_t l
     return status;
 }
 
-chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out,
+                              size_t cap, size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
     loan l;
@@ -333,13 +376,15 @@ chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, s
     return status;
 }
 
-chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len, bool open_reply, char *out, size_t cap,
-                               size_t *need, chord_error *err)
+chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json,
+                               size_t len, bool open_reply, char *out, size_t cap, size_t *need, chord_error *err)
 {
     const proxy_model *m = model_of(model);
     loan messages, text = {0};
     CHORD_TRY(borrow(m->runtime, messages_json, len, &messages, err));
-    chord_status status = template_text != NULL ? borrow(m->runtime, template_text, strlen(template_text) + 1, &text, err) : CHORD_OK;
+    chord_status status = template_text != NULL
+                              ? borrow(m->runtime, template_text, strlen(template_text) + 1, &text, err)
+                              : CHORD_OK;
     uint64_t args[] = {m->handle, text.at, messages.at, len, open_reply};
     if (status == CHORD_OK) status = ask_for_items(m->runtime, "guest_chat_render", args, 5, 1, out, cap, need, err);
     give_back(&text);
@@ -347,7 +392,7 @@ chord_status chord_chat_render(const chord_model *model, const char *template_te
     return status;
 }
 
-/* ---- sessions ---------------------------------------------------------------------------------------------------------- */
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 static proxy_session *session_of(const chord_session *session) { return (proxy_session *)(void *)session; }
 static proxy_runtime *runtime_behind(const proxy_session *s) { return s->model->runtime; }
@@ -358,7 +403,8 @@ chord_status chord_session_open(chord_model *model, chord_session **out, chord_e
     proxy_session *s = calloc(1, sizeof *s);
     if (s == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a session");
     s->model = model_of(model);
-    chord_status status = ask_for_number(runtime_behind(s), "guest_session_open", &s->model->handle, 1, &s->handle, err);
+    chord_status status = ask_for_number(runtime_behind(s), "guest_session_open", &s->model->handle, 1, &s->handle,
+                                         err);
     if (status != CHORD_OK) {
         free(s);
         return status;
@@ -383,7 +429,8 @@ void chord_session_reset(chord_session *session)
     (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_reset", &s->handle, 1, NULL, NULL);
 }
 
-chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
+                                chord_error *err)
 {
     proxy_session *s = session_of(session);
     uint64_t kept = 0;
@@ -396,13 +443,15 @@ chord_status chord_session_sync(chord_session *session, const int32_t *tokens, s
     return status;
 }
 
-chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err)
+chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first,
+                                 double *logprobs, chord_error *err)
 {
     proxy_session *s = session_of(session);
     loan l;
     CHORD_TRY(borrow(runtime_behind(s), tokens, n * sizeof *tokens, &l, err));
     uint64_t args[] = {s->handle, l.at, n, first};
-    chord_status status = ask_for(runtime_behind(s), "guest_session_score", args, 4, true, logprobs, n * sizeof *logprobs, err);
+    chord_status status = ask_for(runtime_behind(s), "guest_session_score", args, 4, true, logprobs,
+                                  n * sizeof *logprobs, err);
     give_back(&l);
     return status;
 }
@@ -413,12 +462,16 @@ static chord_status start(proxy_session *s, const chord_generate_options *o, cho
     size_t bytes = 0;
     for (size_t i = 0; i < o->stop_count; i++) {
         size_t len = strlen(o->stops[i]) + 1;
-        if (len > sizeof stops - bytes) return chord_fail(err, CHORD_INVALID, "the stop strings are longer than %zu bytes in all", sizeof stops);
+        if (len > sizeof stops - bytes)
+            return chord_fail(err, CHORD_INVALID, "the stop strings are longer than %zu bytes in all", sizeof stops);
         memcpy(stops + bytes, o->stops[i], len);
         bytes += len;
     }
-    chord_guest_generate_options options = {.sampling = o->sampling, .max_tokens = o->max_tokens, .ignore_end = o->ignore_end,
-                                            .want_logprobs = o->want_logprobs, .stops_bytes = (uint32_t)bytes};
+    chord_guest_generate_options options = {.sampling = o->sampling,
+                                            .max_tokens = o->max_tokens,
+                                            .ignore_end = o->ignore_end,
+                                            .want_logprobs = o->want_logprobs,
+                                            .stops_bytes = (uint32_t)bytes};
     loan a, b;
     CHORD_TRY(borrow(runtime_behind(s), &options, sizeof options, &a, err));
     chord_status status = borrow(runtime_behind(s), stops, bytes, &b, err);
@@ -435,17 +488,20 @@ static chord_status next(proxy_session *s, const loan *l, chord_guest_piece *raw
     CHORD_TRY(ask(runtime_behind(s), "guest_generate_next", args, 2, err));
     if (!fetch(l, raw, sizeof *raw)) return chord_fail(err, CHORD_CORRUPT, "the guest's memory is gone");
     *out = (chord_piece){.token = raw->token, .logprob = raw->logprob, .len = (size_t)raw->len};
-    out->text = raw->len > PIECE_BYTES_MAX ? NULL : raw->len == 0 ? "" : chord_guest_bytes(runtime_behind(s)->guest, raw->text, raw->len);
+    out->text = raw->len > PIECE_BYTES_MAX ? NULL
+                : raw->len == 0            ? ""
+                                           : chord_guest_bytes(runtime_behind(s)->guest, raw->text, raw->len);
     return out->text != NULL ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the guest's text is not in its memory");
 }
 
-chord_status chord_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece, void *ud,
-                                    chord_generate_result *out, chord_error *err)
+chord_status chord_session_generate(chord_session *session, const chord_generate_options *options,
+                                    chord_on_piece on_piece, void *ud, chord_generate_result *out, chord_error *err)
 {
     proxy_session *s = session_of(session);
     chord_guest_piece raw = {.more = 1};
     chord_piece piece;
-    uint64_t left = (options->max_tokens != 0 ? options->max_tokens : s->model->info.context_tokens) + 2ull; /* pieces: one that never ends is stopped */
+    /* pieces: one that never ends is stopped */
+    uint64_t left = (options->max_tokens != 0 ? options->max_tokens : s->model->info.context_tokens) + 2ull;
     bool stopped = false;
     loan l;
     CHORD_TRY(start(s, options, err));

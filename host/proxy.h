@@ -1,11 +1,12 @@
-/* proxy.h - chord.h answered by a guest. The commands of cli/ are compiled a second time with proxy_names.h before them, and so run, unchanged, on
- * a model that a WebAssembly module computes. */
+/* proxy.h - chord.h answered by a guest. The commands of cli/ are compiled a second time with proxy_names.h before
+ * them, and so run, unchanged, on a model that a WebAssembly module computes. */
 #ifndef CHORD_PROXY_H
 #define CHORD_PROXY_H
 
 #include "chord_host.h"
 
-/* Set before the command runs: the host, and what its guest is opened with (model, budget_bytes, threads and ud are filled in). */
+/* Set before the command runs: the host, and what its guest is opened with (model, budget_bytes, threads
+ * and ud are filled in). */
 extern chord_host *proxy_host;
 extern chord_guest_options proxy_guest_options;
 extern chord_host_options proxy_host_options;

@@ -1,5 +1,5 @@
-/* proxy_probe.c - the machine is the host's: chord_probe_run of a guest's commands is measured natively. Apart from proxy.c, since only here the native
- * names are meant. */
+/* proxy_probe.c - the machine is the host's: chord_probe_run of a guest's commands is measured natively. Apart from
+ * proxy.c, since only here the native names are meant. */
 #include "proxy.h"
 
 chord_status proxy_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err);

@@ -19,7 +19,8 @@ int64_t v1_clock_unix_s(host_call *call, const uint64_t *a)
     return chord_clock_unix_s();
 }
 
-/* At most 1 KiB of it, control characters made harmless: a guest must not write to its host's terminal what it likes. */
+/* At most 1 KiB of it, control characters made harmless: a guest must not write to its host's
+ * terminal what it likes. */
 int64_t v1_log(host_call *call, const uint64_t *a)
 {
     char line[1025];
@@ -55,7 +56,9 @@ int64_t v1_emit(host_call *call, const uint64_t *a)
 {
     const chord_guest_options *o = &call->guest->options;
     const char *text = host_bytes(call, a[0], a[1]);
-    if (text == NULL) return host_fail(call, CHORD_HOST_RANGE, "text of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
+    if (text == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "text of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1],
+                         a[0]);
     return o->on_emit != NULL && !o->on_emit(o->ud, text, (size_t)a[1]);
 }
 

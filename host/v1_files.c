@@ -24,7 +24,9 @@ int64_t v1_file_open(host_call *call, const uint64_t *a)
     const host_model *m = &call->guest->model;
     char name[4096];
     const char *from = a[1] < sizeof name ? host_bytes(call, a[0], a[1]) : NULL;
-    if (from == NULL) return host_fail(call, CHORD_HOST_RANGE, "a file's name of %" PRIu64 " bytes is not in memory, or too long", a[1]);
+    if (from == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "a file's name of %" PRIu64 " bytes is not in memory, or too long",
+                         a[1]);
     memcpy(name, from, (size_t)a[1]);
     name[a[1]] = '\0';
     if (m->count == 0) return host_fail(call, CHORD_HOST_INVALID, "this guest was given no model");
@@ -41,7 +43,8 @@ int64_t v1_file_name(host_call *call, const uint64_t *a)
     const char *name = m->names[a[0]];
     size_t len = strlen(name), room = (size_t)chord_min_u64(a[2], len + 1);
     char *to = host_bytes(call, a[1], room);
-    if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[2], a[1]);
+    if (to == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[2], a[1]);
     if (room > 0) {
         memcpy(to, name, room - 1);
         to[room - 1] = '\0';
@@ -69,7 +72,8 @@ static int64_t code_of(chord_status status)
 static bool in_file(host_call *call, const chord_store *store, uint64_t offset, uint64_t len)
 {
     if (offset <= store->size_bytes && len <= store->size_bytes - offset) return true;
-    (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " wanted, the file has %" PRIu64, len, offset, store->size_bytes);
+    (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " wanted, the file has %" PRIu64, len,
+                    offset, store->size_bytes);
     return false;
 }
 
@@ -84,7 +88,8 @@ int64_t v1_file_read(host_call *call, const uint64_t *a)
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
     void *to = host_bytes(call, a[2], a[3]);
-    if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
+    if (to == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
     if (!in_file(call, store, a[1], a[3])) return CHORD_HOST_RANGE;
     chord_status status = chord_store_read(store, a[1], to, (size_t)a[3], call->err);
     if (status == CHORD_OK) count_read(call->guest, a[3]);
@@ -97,23 +102,28 @@ int64_t v1_file_fetch(host_call *call, const uint64_t *a)
     uint8_t *data;
     if (store == NULL) return CHORD_HOST_INVALID;
     uint8_t *slot = host_bytes(call, a[3], a[4]);
-    if (slot == NULL) return host_fail(call, CHORD_HOST_RANGE, "a slot of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[4], a[3]);
+    if (slot == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "a slot of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[4],
+                         a[3]);
     if (!in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
     uint64_t unit = chord_max_u64(store->align, PAGE);
     if ((uintptr_t)slot % PAGE != 0 || a[4] < 2 * unit || a[4] - 2 * unit < a[2])
-        return host_fail(call, CHORD_HOST_INVALID, "a slot for %" PRIu64 " bytes is aligned to %u and has %" PRIu64 " more", a[2], PAGE, 2 * unit);
+        return host_fail(call, CHORD_HOST_INVALID,
+                         "a slot for %" PRIu64 " bytes is aligned to %u and has %" PRIu64 " more", a[2], PAGE,
+                         2 * unit);
     chord_status status = chord_store_fetch(store, a[1], (size_t)a[2], slot, (size_t)a[4], &data, call->err);
     if (status != CHORD_OK) return code_of(status);
     count_read(call->guest, a[2]);
     return data - slot;
 }
 
-/* ---- mapped windows ---------------------------------------------------------------------------------------------------- */
+/* ---- mapped windows ---------------------------------------------------------------------------------------------- */
 
 static int file_descriptor(chord_guest *guest, uint64_t file)
 {
     pthread_mutex_lock(&guest->lock);
-    if (guest->window_fds[file] <= 0) guest->window_fds[file] = open(guest->model.stores[file]->name, O_RDONLY | O_CLOEXEC);
+    if (guest->window_fds[file] <= 0)
+        guest->window_fds[file] = open(guest->model.stores[file]->name, O_RDONLY | O_CLOEXEC);
     int fd = guest->window_fds[file];
     pthread_mutex_unlock(&guest->lock);
     return fd;
@@ -144,11 +154,13 @@ static bool is_taken(const chord_guest *guest, const guest_window *but, const ui
 {
     for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
         const guest_window *w = &guest->windows[i];
-        if (w != but && w->base != NULL && base < (uint8_t *)w->base + w->bytes && (uint8_t *)w->base < base + bytes) return true;
+        if (w != but && w->base != NULL && base < (uint8_t *)w->base + w->bytes && (uint8_t *)w->base < base + bytes)
+            return true;
     }
     for (uint32_t i = 0; i < guest->bank_count; i++) {
         const guest_bank *b = &guest->banks[i];
-        if (b->window != NULL && base < (uint8_t *)b->window + b->bytes && (uint8_t *)b->window < base + bytes) return true;
+        if (b->window != NULL && base < (uint8_t *)b->window + b->bytes && (uint8_t *)b->window < base + bytes)
+            return true;
     }
     return false;
 }
@@ -160,10 +172,13 @@ static bool note_lost(chord_guest *guest, guest_window *window)
     return window->lost;
 }
 
-/* Zeroed memory again, not given to another file. The guard stays until the file has left: another thread may be reading. Held: the lock. */
+/* Zeroed memory again, not given to another file. The guard stays until the file has left: another thread may be
+ * reading. Held: the lock. */
 static bool clear_window(chord_guest *guest, guest_window *window)
 {
-    if (mmap(window->base, window->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return false;
+    if (mmap(window->base, window->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
+        return false;
     (void)note_lost(guest, window);
     chord_guard_remove(window->base);
     atomic_fetch_sub(&guest->mapped_bytes, window->bytes);
@@ -171,12 +186,14 @@ static bool clear_window(chord_guest *guest, guest_window *window)
     return true;
 }
 
-/* A guest may name its window as the place for an answer, so the host must be able to write there: private pages, copied when written. The guard comes
- * first; without it a file that shrinks would end the process. */
-static bool place_window(chord_guest *guest, guest_window *window, uint8_t *base, uint64_t bytes, int fd, uint64_t offset)
+/* A guest may name its window as the place for an answer, so the host must be able to write there: private pages,
+ * copied when written. The guard comes first; without it a file that shrinks would end the process. */
+static bool place_window(chord_guest *guest, guest_window *window, uint8_t *base, uint64_t bytes, int fd,
+                         uint64_t offset)
 {
     if (!chord_guard_add(base, bytes)) return false;
-    if (mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) {
+    if (mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)offset) ==
+        MAP_FAILED) {
         chord_guard_remove(base);
         return false;
     }
@@ -192,11 +209,14 @@ static int64_t map_locked(host_call *call, const uint64_t *a, uint8_t *base, int
     guest_window *window = window_at(guest, base);
     if ((window != NULL && window->bytes > a[4]) || is_taken(guest, window, base, a[4]))
         return host_fail(call, CHORD_HOST_INVALID, "the window overlaps another one");
-    if (window != NULL && !clear_window(guest, window)) return host_fail(call, CHORD_HOST_MEMORY, "the window cannot be cleared");
+    if (window != NULL && !clear_window(guest, window))
+        return host_fail(call, CHORD_HOST_MEMORY, "the window cannot be cleared");
     for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX && window == NULL; i++)
         if (guest->windows[i].base == NULL) window = &guest->windows[i];
-    if (window == NULL) return host_fail(call, CHORD_HOST_LIMIT, "%u windows are mapped already", GUEST_FILE_WINDOWS_MAX);
-    if (!place_window(guest, window, base, bytes, fd, first)) return host_fail(call, CHORD_HOST_MEMORY, "the file cannot be mapped (error %d)", errno);
+    if (window == NULL)
+        return host_fail(call, CHORD_HOST_LIMIT, "%u windows are mapped already", GUEST_FILE_WINDOWS_MAX);
+    if (!place_window(guest, window, base, bytes, fd, first))
+        return host_fail(call, CHORD_HOST_MEMORY, "the file cannot be mapped (error %d)", errno);
     return (int64_t)(a[1] - first);
 }
 
@@ -204,13 +224,16 @@ int64_t v1_file_map(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
-    if (call->guest->options.copy || !memory_stays(call) || !chord_guard_installed()) return host_fail(call, CHORD_HOST_UNSUPPORTED, "windows are not offered");
+    if (call->guest->options.copy || !memory_stays(call) || !chord_guard_installed())
+        return host_fail(call, CHORD_HOST_UNSUPPORTED, "windows are not offered");
     uint8_t *base = host_bytes(call, a[3], a[4]);
     if (base == NULL || a[3] % WASM_PAGE != 0 || a[4] % WASM_PAGE != 0)
-        return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", a[4], a[3]);
+        return host_fail(call, CHORD_HOST_RANGE,
+                         "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", a[4], a[3]);
     if (a[2] == 0 || !in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
     if (a[4] < PAGE || chord_align_up(a[1] % PAGE + a[2], PAGE) > a[4])
-        return host_fail(call, CHORD_HOST_INVALID, "%" PRIu64 " bytes at %" PRIu64 " do not fit in a window of %" PRIu64, a[2], a[1], a[4]);
+        return host_fail(call, CHORD_HOST_INVALID,
+                         "%" PRIu64 " bytes at %" PRIu64 " do not fit in a window of %" PRIu64, a[2], a[1], a[4]);
     int fd = file_descriptor(call->guest, a[0]);
     if (fd < 0) return host_fail(call, CHORD_HOST_IO, "the file cannot be opened again");
     pthread_mutex_lock(&call->guest->lock);
@@ -222,7 +245,9 @@ int64_t v1_file_map(host_call *call, const uint64_t *a)
 int64_t v1_file_unmap(host_call *call, const uint64_t *a)
 {
     uint8_t *base = host_bytes(call, a[0], a[1]);
-    if (base == NULL) return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1], a[0]);
+    if (base == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not in memory", a[1],
+                         a[0]);
     pthread_mutex_lock(&call->guest->lock);
     guest_window *window = window_at(call->guest, base);
     bool ours = window != NULL && window->bytes <= a[1];
@@ -243,23 +268,27 @@ void v1_windows_close(chord_guest *guest)
 chord_status v1_windows_check(chord_guest *guest, chord_error *err)
 {
     pthread_mutex_lock(&guest->lock);
-    for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX && atomic_load_explicit(&guest->mapped_bytes, memory_order_relaxed) != 0; i++)
+    for (uint32_t i = 0;
+         i < GUEST_FILE_WINDOWS_MAX && atomic_load_explicit(&guest->mapped_bytes, memory_order_relaxed) != 0; i++)
         if (guest->windows[i].base != NULL) (void)note_lost(guest, &guest->windows[i]);
     bool failed = guest->lost_pages;
     guest->lost_pages = false;
     pthread_mutex_unlock(&guest->lock);
-    return failed ? chord_fail(err, CHORD_IO, "%s: a page of the mapped file could not be read; the call's results are void", guest->options.model)
+    return failed ? chord_fail(err, CHORD_IO,
+                               "%s: a page of the mapped file could not be read; the call's results are void",
+                               guest->options.model)
                   : CHORD_OK;
 }
 
-/* ---- the directory --------------------------------------------------------------------------------------------------------- */
+/* ---- the directory ----------------------------------------------------------------------------------------------- */
 
 int64_t v1_tensor_count(host_call *call, const uint64_t *a)
 {
     const host_model *m = &call->guest->model;
     int64_t count = 0;
     if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
-    for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++) count += chord_gguf_tensor_at(m->gguf, i)->shard == a[0];
+    for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++)
+        count += chord_gguf_tensor_at(m->gguf, i)->shard == a[0];
     return count;
 }
 

@@ -20,7 +20,8 @@ static bool windows_offered(const chord_guest *guest) { return guest->shared != 
 
 static uint64_t left_bytes(const chord_guest *guest)
 {
-    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest) + guest_far_bytes(guest), all = chord_heap_ceiling_bytes(guest->heap);
+    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest) + guest_far_bytes(guest),
+             all = chord_heap_ceiling_bytes(guest->heap);
     return used < all ? all - used : 0;
 }
 
@@ -44,9 +45,11 @@ static int64_t open_locked(host_call *call, uint64_t bytes)
     if (guest->banks == NULL) guest->banks = calloc(GUEST_BANKS_MAX, sizeof *guest->banks);
     if (guest->banks == NULL) return host_fail(call, CHORD_HOST_MEMORY, "no memory for a list of banks");
     while (id < guest->bank_count && guest->banks[id].bank != NULL) id++;
-    if (id == GUEST_BANKS_MAX) return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u banks already", GUEST_BANKS_MAX);
+    if (id == GUEST_BANKS_MAX)
+        return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u banks already", GUEST_BANKS_MAX);
     if (bytes > left_bytes(guest))
-        return host_fail(call, CHORD_HOST_MEMORY, "a bank of %" PRIu64 " bytes: the budget has %" PRIu64 " left", bytes, left_bytes(guest));
+        return host_fail(call, CHORD_HOST_MEMORY, "a bank of %" PRIu64 " bytes: the budget has %" PRIu64 " left", bytes,
+                         left_bytes(guest));
     if (chord_bank_open(guest->heap, bytes, &guest->banks[id].bank, call->err) != CHORD_OK) return CHORD_HOST_MEMORY;
     guest->banks[id].bytes = bytes;
     guest->banks[id].window = NULL;
@@ -59,7 +62,8 @@ static int64_t open_locked(host_call *call, uint64_t bytes)
 int64_t v1_bank_open(host_call *call, const uint64_t *a)
 {
     if (!v1_banks_offered(call->guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not offered");
-    if (a[0] == 0 || a[0] % WASM_PAGE != 0) return host_fail(call, CHORD_HOST_INVALID, "a bank of %" PRIu64 " bytes is not whole pages", a[0]);
+    if (a[0] == 0 || a[0] % WASM_PAGE != 0)
+        return host_fail(call, CHORD_HOST_INVALID, "a bank of %" PRIu64 " bytes is not whole pages", a[0]);
     pthread_mutex_lock(&call->guest->lock);
     int64_t result = open_locked(call, a[0]);
     pthread_mutex_unlock(&call->guest->lock);
@@ -80,7 +84,8 @@ static int64_t show_locked(host_call *call, guest_bank *bank, uint8_t *window)
         guest_bank *other = &guest->banks[i];
         uint8_t *at = other->window;
         if (other == bank || at == NULL || window >= at + other->bytes || at >= window + bank->bytes) continue;
-        if (at != window || other->bytes != bank->bytes) return host_fail(call, CHORD_HOST_INVALID, "the window overlaps that of another bank");
+        if (at != window || other->bytes != bank->bytes)
+            return host_fail(call, CHORD_HOST_INVALID, "the window overlaps that of another bank");
         before = other;
     }
     for (uint32_t i = 0; i < GUEST_FILE_WINDOWS_MAX; i++) {
@@ -98,15 +103,20 @@ static int64_t show_locked(host_call *call, guest_bank *bank, uint8_t *window)
 int64_t v1_bank_show(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
-    if (!windows_offered(guest)) return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not shown here, only read and written");
+    if (!windows_offered(guest))
+        return host_fail(call, CHORD_HOST_UNSUPPORTED, "banks are not shown here, only read and written");
     pthread_mutex_lock(&guest->lock);
     guest_bank *bank = bank_of(guest, a[0]);
     uint8_t *window = bank != NULL ? host_bytes(call, a[1], bank->bytes) : NULL;
     int64_t result;
     if (bank == NULL) result = host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
     else if (window == NULL || (uintptr_t)window % 4096 != 0)
-        result = host_fail(call, CHORD_HOST_RANGE, "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", bank->bytes, a[1]);
-    else if (bank->users != 0) result = host_fail(call, CHORD_HOST_INVALID, "bank %d is being read, written or computed with", (int)(uint32_t)a[0]);
+        result = host_fail(call, CHORD_HOST_RANGE,
+                           "a window of %" PRIu64 " bytes at %" PRIu64 " is not whole pages of memory", bank->bytes,
+                           a[1]);
+    else if (bank->users != 0)
+        result = host_fail(call, CHORD_HOST_INVALID, "bank %d is being read, written or computed with",
+                           (int)(uint32_t)a[0]);
     else result = show_locked(call, bank, window);
     pthread_mutex_unlock(&guest->lock);
     return result;
@@ -125,8 +135,9 @@ uint8_t *v1_bank_use(host_call *call, uint64_t id, uint64_t at, uint64_t len, gu
     pthread_mutex_unlock(&guest->lock);
     *out = bank;
     if (bytes == NULL)
-        (void)host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " of bank %d: not open, shown in a window, or out of range", len, at,
-                        (int)(uint32_t)id);
+        (void)host_fail(call, CHORD_HOST_RANGE,
+                        "%" PRIu64 " bytes at %" PRIu64 " of bank %d: not open, shown in a window, or out of range",
+                        len, at, (int)(uint32_t)id);
     return bytes;
 }
 
@@ -141,7 +152,8 @@ static int64_t copy(host_call *call, const uint64_t *a, bool to_bank)
 {
     guest_bank *bank;
     uint8_t *memory = host_bytes(call, a[2], a[3]);
-    if (memory == NULL) return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
+    if (memory == NULL)
+        return host_fail(call, CHORD_HOST_RANGE, "%" PRIu64 " bytes at %" PRIu64 " are not in memory", a[3], a[2]);
     uint8_t *bytes = v1_bank_use(call, a[0], a[1], a[3], &bank);
     if (bytes == NULL) return CHORD_HOST_RANGE;
     memcpy(to_bank ? bytes : memory, to_bank ? memory : bytes, (size_t)a[3]);
@@ -166,7 +178,8 @@ int64_t v1_bank_close(host_call *call, const uint64_t *a)
     if (bank != NULL && bank->users != 0) bank = NULL;
     if (bank != NULL) close_bank(call->guest, bank);
     pthread_mutex_unlock(&call->guest->lock);
-    return bank != NULL ? CHORD_HOST_OK : host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
+    return bank != NULL ? CHORD_HOST_OK
+                        : host_fail(call, CHORD_HOST_INVALID, "bank %d is not open", (int)(uint32_t)a[0]);
 }
 
 void v1_banks_close(chord_guest *guest)

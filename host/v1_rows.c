@@ -1,5 +1,6 @@
-/* v1_rows.c - chord_host_v1: rows of weights times activations by the host's own kernels. Canonical arithmetic makes it a pure speed-up: both sides
- * give the same bits. All that a guest may write into a job is checked; the values themselves may be anything. */
+/* v1_rows.c - chord_host_v1: rows of weights times activations by the host's own kernels. Canonical arithmetic makes it
+ * a pure speed-up: both sides give the same bits. All that a guest may write into a job is checked; the values
+ * themselves may be anything. */
 #include "guest_inner.h"
 #include "quant/quant.h"
 
@@ -12,7 +13,8 @@ int64_t v1_rows_offered(host_call *call, const uint64_t *a)
 {
     (void)a;
     if (call->guest->options.no_rows) return CHORD_HOST_ROWS_NONE;
-    return v1_banks_offered(call->guest) && call->guest->far_module == NULL ? CHORD_HOST_ROWS_AND_BANKS : CHORD_HOST_ROWS;
+    return v1_banks_offered(call->guest) && call->guest->far_module == NULL ? CHORD_HOST_ROWS_AND_BANKS
+                                                                            : CHORD_HOST_ROWS;
 }
 
 typedef struct checked {
@@ -25,7 +27,8 @@ typedef struct checked {
 static uint8_t *find_weights(host_call *call, const chord_host_rows *job, uint64_t bytes, guest_bank **bank)
 {
     *bank = NULL;
-    return job->bank == 0 ? host_bytes(call, job->weights, bytes) : v1_bank_use(call, job->bank - 1, job->weights, bytes, bank);
+    return job->bank == 0 ? host_bytes(call, job->weights, bytes)
+                          : v1_bank_use(call, job->bank - 1, job->weights, bytes, bank);
 }
 
 /* The last thing looked for is the weights: a bank in use is to be left again. */
@@ -48,7 +51,11 @@ static bool find_all(host_call *call, const chord_host_rows *job, const chord_ty
         if (to->acts.x == NULL || (uintptr_t)to->acts.x % 4 != 0) return false;
     }
     const uint8_t *weights = find_weights(call, job, row_bytes * job->rows, &to->bank);
-    to->weights = (chord_rows){.type = (chord_type)job->type, .data = weights, .n = job->columns, .rows = job->rows, .packed = job->packed != 0};
+    to->weights = (chord_rows){.type = (chord_type)job->type,
+                               .data = weights,
+                               .n = job->columns,
+                               .rows = job->rows,
+                               .packed = job->packed != 0};
     return weights != NULL;
 }
 
@@ -94,13 +101,18 @@ int64_t v1_rows(host_call *call, const uint64_t *a)
     memcpy(&job, from, sizeof job);
     const chord_type_info *info = chord_type_get(job.type);
     const chord_format_ops *format = info != NULL ? chord_format_get((chord_type)job.type) : NULL;
-    if (format == NULL || job.act_kind != (uint32_t)format->act) return host_fail(call, CHORD_HOST_INVALID, "rows of type %u with activations %u", job.type, job.act_kind);
-    if (job.columns == 0 || job.columns > COLUMNS_MAX || job.columns % info->block_elems != 0 || job.rows == 0 || job.rows > ROWS_MAX ||
-        job.tokens == 0 || job.tokens > job.tokens_max || job.tokens_max > TOKENS_MAX)
-        return host_fail(call, CHORD_HOST_INVALID, "%u rows of %u columns times %u of %u tokens", job.rows, job.columns, job.tokens, job.tokens_max);
-    if (!find_all(call, &job, info, &to)) return host_fail(call, CHORD_HOST_RANGE, "weights, activations or results are not in memory, or not aligned");
+    if (format == NULL || job.act_kind != (uint32_t)format->act)
+        return host_fail(call, CHORD_HOST_INVALID, "rows of type %u with activations %u", job.type, job.act_kind);
+    if (job.columns == 0 || job.columns > COLUMNS_MAX || job.columns % info->block_elems != 0 || job.rows == 0 ||
+        job.rows > ROWS_MAX || job.tokens == 0 || job.tokens > job.tokens_max || job.tokens_max > TOKENS_MAX)
+        return host_fail(call, CHORD_HOST_INVALID, "%u rows of %u columns times %u of %u tokens", job.rows, job.columns,
+                         job.tokens, job.tokens_max);
+    if (!find_all(call, &job, info, &to))
+        return host_fail(call, CHORD_HOST_RANGE, "weights, activations or results are not in memory, or not aligned");
     void *scratch = scratch_of(call, job.columns);
-    if (scratch != NULL) dot_in_slices(call, &to, job.out_stride, scratch, (uint64_t)(job.columns / info->block_elems) * info->block_bytes);
+    if (scratch != NULL)
+        dot_in_slices(call, &to, job.out_stride, scratch,
+                      (uint64_t)(job.columns / info->block_elems) * info->block_bytes);
     if (to.bank != NULL) v1_bank_leave(call, to.bank);
     atomic_fetch_add_explicit(&call->guest->rows_calls, 1, memory_order_relaxed);
     return scratch != NULL ? CHORD_HOST_OK : CHORD_HOST_MEMORY;

@@ -1,21 +1,32 @@
 /* wasi_nn.c - the imports of module wasi_ephemeral_nn: wasi-nn's witx interface with WasmEdge's GGML extension.
  *
- * Arguments are i32 in all of them: the interface is of wasm32, its tensors hold 32-bit pointers. Where the reference and its guests are silent or
- * at odds, this is what we do:
+ * Arguments are i32 in all of them: the interface is of wasm32, its tensors hold 32-bit pointers. Where the reference
+ * and its guests are silent or at odds, this is what we do:
  *  - Everything is copied out of the guest's memory before it is looked at.
- *  - get_output into too small a buffer copies the whole characters that fit and answers success; *written is what was copied. Calling again with a
- *    larger buffer gives all.
- *  - A buffer "of 0 bytes" at a real address is how LlamaEdge's guests ask (a Vec with a capacity and no length): it gets the text, up to
- *    NN_UNSIZED_BYTES_MAX, which is what they reserve. At an address below NN_NOWHERE (an empty slice) nothing is written.
- *  - Output 1 is there from the beginning; guests ask it for the version. Output 0 needs a compute, be it one that failed.
- *  - A stream that ended goes on answering so until fini_single or a new prompt. n-predict and reverse-prompt count for streams too.
+ *  - get_output into too small a buffer copies the whole characters that fit and answers success; *written is what was
+ *    copied. Calling again with a larger buffer gives all.
+ *  - A buffer "of 0 bytes" at a real address is how LlamaEdge's guests ask (a Vec with a capacity and no length): it
+ *    gets the text, up to NN_UNSIZED_BYTES_MAX, which is what they reserve. At an address below NN_NOWHERE (an empty
+ *    slice) nothing is written.
+ *  - Output 1 is there from the beginning; guests ask it for the version. Output 0 needs a compute,
+ *    be it one that failed.
+ *  - A stream that ended goes on answering so until fini_single or a new prompt. n-predict and reverse-prompt
+ *    count for streams too.
  *  - unload ends the graph's contexts: the crates have no other way to end one. */
 #include "wasi_nn_inner.h"
 
 #define NN_UNSIZED_BYTES_MAX 245888u
 #define NN_NOWHERE 1024u
 
-enum { ENCODING_AUTODETECT = 5, ENCODING_GGML = 6, TARGET_CPU = 0, TARGET_GPU = 1, TARGET_TPU = 2, TARGET_AUTO = 3, TENSOR_U8 = 3 };
+enum {
+    ENCODING_AUTODETECT = 5,
+    ENCODING_GGML = 6,
+    TARGET_CPU = 0,
+    TARGET_GPU = 1,
+    TARGET_TPU = 2,
+    TARGET_AUTO = 3,
+    TENSOR_U8 = 3
+};
 
 /* ---- sentences ------------------------------------------------------------------------------------------------- */
 
@@ -57,10 +68,11 @@ nn_errno nn_fail(const nn_call *call, nn_errno code, const char *format, ...)
 nn_errno nn_fail_status(const nn_call *call, const chord_error *err)
 {
     static const nn_errno CODES[CHORD_STATUS_COUNT] = {
-        [CHORD_OK] = NN_RUNTIME_ERROR,        [CHORD_CANCELLED] = NN_RUNTIME_ERROR, [CHORD_INVALID] = NN_INVALID_ARGUMENT,
-        [CHORD_NO_MEMORY] = NN_TOO_LARGE,     [CHORD_BUDGET] = NN_TOO_LARGE,        [CHORD_IO] = NN_RUNTIME_ERROR,
+        [CHORD_OK] = NN_RUNTIME_ERROR,         [CHORD_CANCELLED] = NN_RUNTIME_ERROR,
+        [CHORD_INVALID] = NN_INVALID_ARGUMENT, [CHORD_NO_MEMORY] = NN_TOO_LARGE,
+        [CHORD_BUDGET] = NN_TOO_LARGE,         [CHORD_IO] = NN_RUNTIME_ERROR,
         [CHORD_CORRUPT] = NN_INVALID_ENCODING, [CHORD_UNSUPPORTED] = NN_UNSUPPORTED_OPERATION,
-        [CHORD_FULL] = NN_CONTEXT_FULL,       [CHORD_SHORT] = NN_RUNTIME_ERROR,
+        [CHORD_FULL] = NN_CONTEXT_FULL,        [CHORD_SHORT] = NN_RUNTIME_ERROR,
     };
     nn_errno code = err->status < CHORD_STATUS_COUNT ? CODES[err->status] : NN_RUNTIME_ERROR;
     return nn_fail(call, code, "%s", err->text);
@@ -84,8 +96,8 @@ bool nn_first_time(const nn_call *call, const char *text, size_t len)
 static nn_errno outside(const nn_call *call, const char *what, uint32_t at, uint64_t len)
 {
     if (call->host->memory == NULL) return nn_fail(call, NN_MISSING_MEMORY, "the guest exports no memory");
-    return nn_fail(call, NN_INVALID_ARGUMENT, "%s, %llu bytes at %u, is not inside the guest's %llu bytes of memory", what, (unsigned long long)len, at,
-                   (unsigned long long)call->host->memory_bytes);
+    return nn_fail(call, NN_INVALID_ARGUMENT, "%s, %llu bytes at %u, is not inside the guest's %llu bytes of memory",
+                   what, (unsigned long long)len, at, (unsigned long long)call->host->memory_bytes);
 }
 
 static nn_errno check_range(const nn_call *call, const char *what, uint32_t at, uint64_t len)
@@ -102,14 +114,16 @@ static nn_errno copy_in(const nn_call *call, const char *what, uint32_t at, uint
 }
 
 /* A copy in host memory, terminated; the caller frees it. */
-static nn_errno copy_alloc(const nn_call *call, const char *what, uint32_t at, uint64_t len, uint64_t len_max, void **out)
+static nn_errno copy_alloc(const nn_call *call, const char *what, uint32_t at, uint64_t len, uint64_t len_max,
+                           void **out)
 {
     chord_error err = {0};
     *out = NULL;
     nn_errno code = check_range(call, what, at, len);
     if (code != NN_SUCCESS) return code;
     if (len > len_max)
-        return nn_fail(call, NN_TOO_LARGE, "%s has %llu bytes, the most is %llu", what, (unsigned long long)len, (unsigned long long)len_max);
+        return nn_fail(call, NN_TOO_LARGE, "%s has %llu bytes, the most is %llu", what, (unsigned long long)len,
+                       (unsigned long long)len_max);
     if (chord_alloc(call->nn->heap, len + 1, what, out, &err) != CHORD_OK) return nn_fail_status(call, &err);
     return copy_in(call, what, at, len, *out);
 }
@@ -134,34 +148,41 @@ static nn_errno read_config(const nn_call *call, uint32_t at, uint32_t len, nn_o
 static nn_errno check_target(const nn_call *call, uint32_t encoding, uint32_t target)
 {
     if (encoding != ENCODING_GGML && encoding != ENCODING_AUTODETECT)
-        return nn_fail(call, NN_INVALID_ENCODING, "graph encoding %u: only GGML (6) and Autodetect (5) are computed here", encoding);
+        return nn_fail(call, NN_INVALID_ENCODING,
+                       "graph encoding %u: only GGML (6) and Autodetect (5) are computed here", encoding);
     if (target > TARGET_AUTO) return nn_fail(call, NN_INVALID_ARGUMENT, "there is no execution target %u", target);
     if (target == TARGET_GPU || target == TARGET_TPU)
-        nn_say(call, CHORD_LOG_WARN, "a %s was asked for; this host computes on the CPU", target == TARGET_GPU ? "GPU" : "TPU");
+        nn_say(call, CHORD_LOG_WARN, "a %s was asked for; this host computes on the CPU",
+               target == TARGET_GPU ? "GPU" : "TPU");
     return NN_SUCCESS;
 }
 
 /* Builder 0 is the file, builder 1, when there is one, metadata. */
 static nn_errno load(const nn_call *call, const uint64_t *args)
 {
-    uint32_t builders = (uint32_t)args[0], count = (uint32_t)args[1], out = (uint32_t)args[4], parts[4] = {0}, handle = 0;
+    uint32_t builders = (uint32_t)args[0], count = (uint32_t)args[1], out = (uint32_t)args[4], parts[4] = {0},
+             handle = 0;
     nn_options options;
     void *bytes = NULL;
     nn_options_default(&options);
     nn_errno code = check_range(call, "the graph's handle", out, sizeof handle);
     if (code == NN_SUCCESS) code = check_target(call, (uint32_t)args[2], (uint32_t)args[3]);
     if (code == NN_SUCCESS && (count == 0 || count > 2))
-        code = nn_fail(call, NN_INVALID_ARGUMENT, "%u graph builders: a GGUF model is one, metadata may be a second", count);
+        code = nn_fail(call, NN_INVALID_ARGUMENT, "%u graph builders: a GGUF model is one, metadata may be a second",
+                       count);
     if (code == NN_SUCCESS) code = copy_in(call, "the list of graph builders", builders, count * 8ull, parts);
     if (code == NN_SUCCESS && count == 2) code = read_config(call, parts[2], parts[3], &options);
-    if (code == NN_SUCCESS) code = copy_alloc(call, "the model (large ones are given by name, --nn-preload)", parts[0], parts[1], NN_MODEL_BYTES_MAX, &bytes);
+    if (code == NN_SUCCESS)
+        code = copy_alloc(call, "the model (large ones are given by name, --nn-preload)", parts[0], parts[1],
+                          NN_MODEL_BYTES_MAX, &bytes);
     if (code == NN_SUCCESS) code = nn_load_bytes(call, bytes, parts[1], &options, &handle);
     if (code == NN_SUCCESS) store_u32(call, out, handle);
     else chord_free(call->nn->heap, bytes);
     return code;
 }
 
-static nn_errno load_named(const nn_call *call, uint32_t name_at, uint32_t name_len, const nn_options *options, uint32_t out)
+static nn_errno load_named(const nn_call *call, uint32_t name_at, uint32_t name_len, const nn_options *options,
+                           uint32_t out)
 {
     void *name = NULL;
     uint32_t handle = 0;
@@ -185,7 +206,8 @@ static nn_errno load_by_name_with_config(const nn_call *call, const uint64_t *ar
     nn_options options;
     nn_options_default(&options);
     nn_errno code = read_config(call, (uint32_t)args[2], (uint32_t)args[3], &options);
-    return code == NN_SUCCESS ? load_named(call, (uint32_t)args[0], (uint32_t)args[1], &options, (uint32_t)args[4]) : code;
+    return code == NN_SUCCESS ? load_named(call, (uint32_t)args[0], (uint32_t)args[1], &options, (uint32_t)args[4])
+                              : code;
 }
 
 static nn_errno unload(const nn_call *call, const uint64_t *args) { return nn_unload(call, (uint32_t)args[0]); }
@@ -201,9 +223,13 @@ static nn_errno init_execution_context(const nn_call *call, const uint64_t *args
     return code;
 }
 
-static nn_errno finalize_execution_context(const nn_call *call, const uint64_t *args) { return nn_context_close(call, (uint32_t)args[0]); }
+static nn_errno finalize_execution_context(const nn_call *call, const uint64_t *args)
+{
+    return nn_context_close(call, (uint32_t)args[0]);
+}
 
-/* The dimensions are not looked at: guests give [1] for texts of any length. The type is one byte, three of padding may follow it. */
+/* The dimensions are not looked at: guests give [1] for texts of any length. The type is one byte, three of
+ * padding may follow it. */
 static nn_errno read_tensor(const nn_call *call, uint32_t at, uint64_t len_max, void **data, uint32_t *len)
 {
     uint32_t tensor[5] = {0}; /* dimensions, their count, type, data, bytes of data */
@@ -222,7 +248,8 @@ static nn_errno set_input(const nn_call *call, const uint64_t *args)
     uint32_t index = (uint32_t)args[1], len = 0;
     nn_context *c = NULL;
     void *data = NULL;
-    if (index > 1) return nn_fail(call, NN_INVALID_ARGUMENT, "there is no input %u: 0 is the prompt, 1 metadata", index);
+    if (index > 1)
+        return nn_fail(call, NN_INVALID_ARGUMENT, "there is no input %u: 0 is the prompt, 1 metadata", index);
     nn_errno code = nn_context_enter(call, (uint32_t)args[0], false, &c);
     if (code != NN_SUCCESS) return code;
     code = read_tensor(call, (uint32_t)args[2], index == 0 ? NN_PROMPT_BYTES_MAX : NN_METADATA_BYTES_MAX, &data, &len);
@@ -262,7 +289,7 @@ static nn_errno fini_single(const nn_call *call, const uint64_t *args)
     return NN_SUCCESS;
 }
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------ */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 typedef struct give_args {
     uint32_t at, max, written_at;
@@ -278,7 +305,8 @@ static nn_errno give(const nn_call *call, const char *data, size_t len, give_arg
     if (code != NN_SUCCESS) return code;
     if (n > 0) memcpy(host_bytes(call->host, to.at, n), data, n);
     store_u32(call, to.written_at, (uint32_t)n);
-    if (n < len) nn_say(call, CHORD_LOG_WARN, "the output has %zu bytes, the buffer holds %zu: %zu were copied", len, room, n);
+    if (n < len)
+        nn_say(call, CHORD_LOG_WARN, "the output has %zu bytes, the buffer holds %zu: %zu were copied", len, room, n);
     return NN_SUCCESS;
 }
 
@@ -296,10 +324,11 @@ static uint32_t version_number(void)
 static nn_errno give_counts(const nn_call *call, const nn_context *c, give_args to)
 {
     char json[256];
-    size_t n = chord_format(json, sizeof json,
-                            "{\"input_tokens\": %zu, \"output_tokens\": %zu, \"reused_tokens\": %zu, \"llama_build_number\": %u, "
-                            "\"llama_commit\": \"chord %s\"}",
-                            c->prompt_tokens, c->output_tokens, c->reused_tokens, version_number(), CHORD_VERSION);
+    size_t n = chord_format(
+        json, sizeof json,
+        "{\"input_tokens\": %zu, \"output_tokens\": %zu, \"reused_tokens\": %zu, \"llama_build_number\": %u, "
+        "\"llama_commit\": \"chord %s\"}",
+        c->prompt_tokens, c->output_tokens, c->reused_tokens, version_number(), CHORD_VERSION);
     return give(call, json, n, to);
 }
 
@@ -308,7 +337,8 @@ static nn_errno output(const nn_call *call, const uint64_t *args, bool single)
     uint32_t index = (uint32_t)args[1];
     give_args to = {(uint32_t)args[2], (uint32_t)args[3], (uint32_t)args[4]};
     nn_context *c = NULL;
-    if (index > 1) return nn_fail(call, NN_INVALID_ARGUMENT, "there is no output %u: 0 is the text, 1 its counts", index);
+    if (index > 1)
+        return nn_fail(call, NN_INVALID_ARGUMENT, "there is no output %u: 0 is the text, 1 its counts", index);
     nn_errno code = nn_context_enter(call, (uint32_t)args[0], false, &c);
     if (code != NN_SUCCESS) return code;
     size_t from = single ? c->single_at : 0;
@@ -333,24 +363,25 @@ static nn_errno get_error(const nn_call *call, const uint64_t *args)
     return give(call, line, strlen(line), (give_args){(uint32_t)args[0], (uint32_t)args[1], (uint32_t)args[2]});
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
-#define NN_IMPORT_MAP(X)                                                                                                                          \
-    X(load, "iiiii")                                                                                                                              \
-    X(load_by_name, "iii")                                                                                                                        \
-    X(load_by_name_with_config, "iiiii")                                                                                                          \
-    X(unload, "i")                                                                                                                                \
-    X(init_execution_context, "ii")                                                                                                               \
-    X(finalize_execution_context, "i")                                                                                                            \
-    X(set_input, "iii")                                                                                                                           \
-    X(compute, "i")                                                                                                                               \
-    X(compute_single, "i")                                                                                                                        \
-    X(fini_single, "i")                                                                                                                           \
-    X(get_output, "iiiii")                                                                                                                        \
-    X(get_output_single, "iiiii")                                                                                                                 \
+#define NN_IMPORT_MAP(X)                 \
+    X(load, "iiiii")                     \
+    X(load_by_name, "iii")               \
+    X(load_by_name_with_config, "iiiii") \
+    X(unload, "i")                       \
+    X(init_execution_context, "ii")      \
+    X(finalize_execution_context, "i")   \
+    X(set_input, "iii")                  \
+    X(compute, "i")                      \
+    X(compute_single, "i")               \
+    X(fini_single, "i")                  \
+    X(get_output, "iiiii")               \
+    X(get_output_single, "iiiii")        \
     X(get_error, "iii")
 
-static int64_t run(host_call *host, const char *import, nn_errno (*body)(const nn_call *, const uint64_t *), const uint64_t *args)
+static int64_t run(host_call *host, const char *import, nn_errno (*body)(const nn_call *, const uint64_t *),
+                   const uint64_t *args)
 {
     nn_call call = {host, host_guest_nn(host->guest), import};
     if (call.nn == NULL) return nn_fail(&call, NN_RUNTIME_ERROR, "this guest was given no models");
@@ -364,7 +395,7 @@ NN_IMPORT_MAP(NN_RUN)
 const host_import wasi_nn_imports[] = {NN_IMPORT_MAP(NN_ENTRY)};
 const uint32_t wasi_nn_import_count = CHORD_COUNT(wasi_nn_imports);
 
-/* ---- open, close, cancel -------------------------------------------------------------------------------------------- */
+/* ---- open, close, cancel ----------------------------------------------------------------------------------------- */
 
 static chord_status copy_text(chord_heap *heap, const char *text, const char **out, chord_error *err)
 {
@@ -391,7 +422,8 @@ static chord_status copy_preloads(wasi_nn *nn, const chord_nn_preload *preloads,
     return CHORD_OK;
 }
 
-chord_status wasi_nn_open(chord_heap *heap, chord_runtime *runtime, const chord_nn_preload *preloads, size_t count, wasi_nn **out, chord_error *err)
+chord_status wasi_nn_open(chord_heap *heap, chord_runtime *runtime, const chord_nn_preload *preloads, size_t count,
+                          wasi_nn **out, chord_error *err)
 {
     void *memory = NULL;
     *out = NULL;

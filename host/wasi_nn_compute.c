@@ -27,7 +27,8 @@ static nn_errno need_tokens(const nn_call *call, nn_context *c)
     chord_free(call->nn->heap, c->tokens);
     c->tokens = NULL;
     c->tokens_cap = 0;
-    if (chord_alloc(call->nn->heap, c->model->context_tokens * sizeof(int32_t), "a prompt's tokens", &memory, &err) != CHORD_OK)
+    if (chord_alloc(call->nn->heap, c->model->context_tokens * sizeof(int32_t), "a prompt's tokens", &memory, &err) !=
+        CHORD_OK)
         return nn_fail_status(call, &err);
     c->tokens = memory;
     c->tokens_cap = c->model->context_tokens;
@@ -43,9 +44,12 @@ nn_errno nn_set_prompt(const nn_call *call, nn_context *c, const char *text, siz
     if (code == NN_SUCCESS) code = need_tokens(call, c);
     if (code != NN_SUCCESS) return code;
     size_t need = 0;
-    chord_status status = chord_tokenize(c->model->model, text, len, CHORD_TOKENIZE_RAW, c->tokens, c->tokens_cap, &need, &err);
+    chord_status status = chord_tokenize(c->model->model, text, len, CHORD_TOKENIZE_RAW, c->tokens, c->tokens_cap,
+                                         &need, &err);
     if (status != CHORD_OK && status != CHORD_SHORT) return nn_fail_status(call, &err);
-    if (need == 0) return nn_fail(call, NN_INVALID_ARGUMENT, "a prompt of %zu bytes without tokens gives the model nothing to continue", len);
+    if (need == 0)
+        return nn_fail(call, NN_INVALID_ARGUMENT,
+                       "a prompt of %zu bytes without tokens gives the model nothing to continue", len);
     c->prompt_tokens = need;
     return NN_SUCCESS;
 }
@@ -63,11 +67,13 @@ nn_errno nn_set_metadata(const nn_call *call, nn_context *c, const char *json, s
 
 /* ---- one text -------------------------------------------------------------------------------------------------- */
 
-/* After a cancel the session may still carry it into its next call: it is dropped, the next compute opens a fresh one. */
+/* After a cancel the session may still carry it into its next call: it is dropped, the next
+ * compute opens a fresh one. */
 static nn_errno cancelled(const nn_call *call, nn_context *c)
 {
     nn_session_drop(call, c);
-    return nn_fail(call, NN_RUNTIME_ERROR, "execution context %u was cancelled after %zu tokens", c->handle, c->output_tokens);
+    return nn_fail(call, NN_RUNTIME_ERROR, "execution context %u was cancelled after %zu tokens", c->handle,
+                   c->output_tokens);
 }
 
 static bool is_cancelled(const nn_call *call, const nn_context *c)
@@ -82,8 +88,10 @@ static nn_errno check_prompt(const nn_call *call, const nn_context *c)
 {
     uint32_t limit = nn_context_limit(c);
     if (c->prompt_tokens < limit && c->prompt_tokens <= c->tokens_cap) return NN_SUCCESS;
-    return nn_fail(call, NN_PROMPT_TOO_LONG, "the prompt has %zu tokens, the context holds %u and one of them must be made: give %zu fewer, or a larger ctx-size",
-                   c->prompt_tokens, limit, c->prompt_tokens - limit + 1);
+    return nn_fail(
+        call, NN_PROMPT_TOO_LONG,
+        "the prompt has %zu tokens, the context holds %u and one of them must be made: give %zu fewer, or a larger ctx-size",
+        c->prompt_tokens, limit, c->prompt_tokens - limit + 1);
 }
 
 static uint64_t next_seed(wasi_nn *nn)
@@ -103,8 +111,11 @@ static chord_generate_options generate_options(const nn_call *call, nn_context *
     c->full_at_length = all;
     memcpy(c->active_stops, o->stops, sizeof c->active_stops);
     for (uint32_t i = 0; i < o->stop_count; i++) c->stop_list[i] = c->active_stops[i];
-    chord_generate_options g = {.max_tokens = all ? room : (uint32_t)o->predict_tokens, .sampling = o->sampling, .stops = c->stop_list,
-                                .stop_count = o->stop_count, .ignore_end = o->ignore_end};
+    chord_generate_options g = {.max_tokens = all ? room : (uint32_t)o->predict_tokens,
+                                .sampling = o->sampling,
+                                .stops = c->stop_list,
+                                .stop_count = o->stop_count,
+                                .ignore_end = o->ignore_end};
     if (o->random_seed) g.sampling.seed = next_seed(call->nn);
     return g;
 }
@@ -115,7 +126,9 @@ static nn_errno begin(const nn_call *call, nn_context *c)
     chord_error err = {0};
     forget_text(c);
     c->computed = true;
-    if (c->prompt_tokens == 0) return nn_fail(call, NN_INVALID_ARGUMENT, "execution context %u has no prompt: set_input 0 comes first", c->handle);
+    if (c->prompt_tokens == 0)
+        return nn_fail(call, NN_INVALID_ARGUMENT, "execution context %u has no prompt: set_input 0 comes first",
+                       c->handle);
     nn_errno code = nn_session_need(call, c);
     if (code == NN_SUCCESS) code = check_prompt(call, c);
     if (code != NN_SUCCESS) return code;
@@ -148,12 +161,17 @@ static nn_errno reason(const nn_call *call, const nn_context *c)
     chord_generate_result result;
     chord_generate_result_get(c->session, &result);
     if (c->options.log)
-        nn_say(call, CHORD_LOG_INFO, "execution context %u: %zu prompt tokens, %zu of them known from before, %zu made; it ended by \"%s\"", c->handle,
-               c->prompt_tokens, c->reused_tokens, c->output_tokens, chord_stop_reason_text(result.stop_reason));
-    bool full = result.stop_reason == CHORD_STOP_CONTEXT || (result.stop_reason == CHORD_STOP_LENGTH && c->full_at_length);
+        nn_say(call, CHORD_LOG_INFO,
+               "execution context %u: %zu prompt tokens, %zu of them known from before, %zu made; it ended by \"%s\"",
+               c->handle, c->prompt_tokens, c->reused_tokens, c->output_tokens,
+               chord_stop_reason_text(result.stop_reason));
+    bool full = result.stop_reason == CHORD_STOP_CONTEXT ||
+                (result.stop_reason == CHORD_STOP_LENGTH && c->full_at_length);
     if (!full) return NN_SUCCESS;
-    return nn_fail(call, NN_CONTEXT_FULL, "the context of %u tokens is full: %zu of the prompt and %zu made; a shorter prompt goes on from here",
-                   nn_context_limit(c), c->prompt_tokens, c->output_tokens);
+    return nn_fail(
+        call, NN_CONTEXT_FULL,
+        "the context of %u tokens is full: %zu of the prompt and %zu made; a shorter prompt goes on from here",
+        nn_context_limit(c), c->prompt_tokens, c->output_tokens);
 }
 
 nn_errno nn_compute(const nn_call *call, nn_context *c)

@@ -1,10 +1,11 @@
 /* wasi_nn_inner.h - the module wasi_ephemeral_nn from inside.
  *
- *   wasi_nn.c          the imports: guest memory in, an errno out            wasi_nn_options.c   metadata JSON
- *   wasi_nn_model.c    graphs, the models behind them, execution contexts    wasi_nn_compute.c   prompts, texts, streams
+ *   wasi_nn.c          the imports: guest memory in, an errno out           wasi_nn_options.c   metadata JSON
+ *   wasi_nn_model.c    graphs, the models behind them, execution contexts   wasi_nn_compute.c   prompts, texts, streams
  *
- * Locks: `opening` is held while models and sessions open or close (long); `mutex` guards lists, flags and the last sentence (short), and is taken
- * last. An import that works on a context marks it busy, so that nobody else touches or closes it meanwhile. */
+ * Locks: `opening` is held while models and sessions open or close (long); `mutex` guards lists, flags and the last
+ * sentence (short), and is taken last. An import that works on a context marks it busy, so that nobody else touches or
+ * closes it meanwhile. */
 #ifndef CHORD_WASI_NN_INNER_H
 #define CHORD_WASI_NN_INNER_H
 
@@ -58,7 +59,7 @@ struct nn_model {
     const char *name, *path; /* of its preload; NULL: given as bytes */
     uint8_t *bytes;
     uint64_t bytes_len;
-    uint32_t graphs, contexts; /* alive; under mutex */
+    uint32_t graphs, contexts;               /* alive; under mutex */
     uint32_t trained_tokens, default_tokens; /* the context when nobody asks for one */
     /* under opening: */
     chord_model *model; /* NULL: not open, no prompt came yet */
@@ -82,7 +83,7 @@ struct nn_context {
     nn_context *next;
     uint32_t handle;
     nn_graph *graph;
-    nn_model *model; /* the graph's */
+    nn_model *model;                /* the graph's */
     bool busy, computes, cancelled; /* an import works on it; and can be cancelled; and was; under mutex */
     nn_options options;
     chord_session *session; /* NULL: none yet; written under opening and mutex */
@@ -143,7 +144,8 @@ nn_errno nn_context_close(const nn_call *call, uint32_t handle);
 /* Marks the context busy; nn_context_leave gives it back. computes: wasi_nn_cancel may end it. */
 nn_errno nn_context_enter(const nn_call *call, uint32_t handle, bool computes, nn_context **out);
 void nn_context_leave(const nn_call *call, nn_context *context);
-/* The context's options changed: does the open model do, or must it open again? It does so when only this context uses it. */
+/* The context's options changed: does the open model do, or must it open again? It does so when only
+ * this context uses it. */
 nn_errno nn_model_adapt(const nn_call *call, nn_context *context, const nn_options *options);
 /* Opens the model and the context's session where they are not yet open. */
 nn_errno nn_session_need(const nn_call *call, nn_context *context);

@@ -1,7 +1,8 @@
 /* wasi_nn_model.c - graphs and execution contexts, and the models and sessions behind them.
  *
- * A graph is a handle and its settings; graphs of one file share one model. The weights are read when the first prompt comes: by then the guest has
- * said how large the context shall be (metadata may come after load), and they are read once. What is wrong with a file is found at load. */
+ * A graph is a handle and its settings; graphs of one file share one model. The weights are read when the first prompt
+ * comes: by then the guest has said how large the context shall be (metadata may come after load), and they are read
+ * once. What is wrong with a file is found at load. */
 #include "wasi_nn_inner.h"
 
 #include <errno.h>
@@ -37,11 +38,15 @@ static void free_model(wasi_nn *nn, nn_model *m)
 static chord_model_options options_for(const nn_model *m, const nn_options *o, uint32_t sessions)
 {
     return (chord_model_options){.context_tokens = o->context_tokens != 0 ? o->context_tokens : m->default_tokens,
-                                 .sessions_max = sessions, .chunk_tokens = o->chunk_tokens, .kv_type = o->kv_type};
+                                 .sessions_max = sessions,
+                                 .chunk_tokens = o->chunk_tokens,
+                                 .kv_type = o->kv_type};
 }
 
-/* How many sessions the budget carries without streaming more of the weights than for one; NN_SESSIONS_DEFAULT at most. */
-static chord_status spare_sessions(const nn_call *call, nn_model *m, const nn_options *o, uint32_t *out, chord_error *err)
+/* How many sessions the budget carries without streaming more of the weights than for one;
+ * NN_SESSIONS_DEFAULT at most. */
+static chord_status spare_sessions(const nn_call *call, nn_model *m, const nn_options *o, uint32_t *out,
+                                   chord_error *err)
 {
     chord_source source = source_of(m);
     chord_model_options options = options_for(m, o, 1);
@@ -51,7 +56,8 @@ static chord_status spare_sessions(const nn_call *call, nn_model *m, const nn_op
     for (uint32_t n = NN_SESSIONS_DEFAULT; n > 1 && one.fits; n--) {
         options.sessions_max = n;
         CHORD_TRY(chord_model_plan(call->nn->runtime, &source, &options, &more, err));
-        if (!more.fits || more.mapped != one.mapped || more.streamed_bytes_per_pass > one.streamed_bytes_per_pass) continue;
+        if (!more.fits || more.mapped != one.mapped || more.streamed_bytes_per_pass > one.streamed_bytes_per_pass)
+            continue;
         *out = n;
         break;
     }
@@ -62,8 +68,8 @@ static void clamp_context(const nn_call *call, const nn_model *m, nn_options *o)
 {
     if (o->context_tokens <= m->trained_tokens) return;
     char text[160];
-    size_t len = chord_format(text, sizeof text, "%s was trained for contexts of %u tokens; ctx-size %u becomes that", name_of(m), m->trained_tokens,
-                              o->context_tokens);
+    size_t len = chord_format(text, sizeof text, "%s was trained for contexts of %u tokens; ctx-size %u becomes that",
+                              name_of(m), m->trained_tokens, o->context_tokens);
     o->context_tokens = m->trained_tokens;
     if (nn_first_time(call, text, chord_min_u64(len, sizeof text - 1))) nn_say(call, CHORD_LOG_WARN, "%s", text);
 }
@@ -106,7 +112,8 @@ static nn_errno open_model(const nn_call *call, nn_model *m, const nn_options *w
     m->context_tokens = info.context_tokens;
     m->sessions_max = sessions;
     m->kv_type = o.kv_type;
-    nn_say(call, CHORD_LOG_INFO, "%s is open: contexts of %u tokens, %u session%s", name_of(m), m->context_tokens, sessions, sessions == 1 ? "" : "s");
+    nn_say(call, CHORD_LOG_INFO, "%s is open: contexts of %u tokens, %u session%s", name_of(m), m->context_tokens,
+           sessions, sessions == 1 ? "" : "s");
     return NN_SUCCESS;
 }
 
@@ -132,8 +139,10 @@ static nn_errno adapt_locked(const nn_call *call, nn_context *c, const nn_option
     if (m->model == NULL || (!larger && !more && !other_kv)) return NN_SUCCESS;
     uint32_t others = m->sessions - (c->session != NULL);
     if (others > 0)
-        return nn_fail(call, NN_BUSY, "%s is open for %u sessions of %u tokens, and %u other context%s in use: it cannot open again for more now",
-                       name_of(m), m->sessions_max, m->context_tokens, others, others == 1 ? " is" : "s are");
+        return nn_fail(
+            call, NN_BUSY,
+            "%s is open for %u sessions of %u tokens, and %u other context%s in use: it cannot open again for more now",
+            name_of(m), m->sessions_max, m->context_tokens, others, others == 1 ? " is" : "s are");
     drop_locked(call->nn, c);
     chord_model_close(m->model);
     m->model = NULL;
@@ -150,7 +159,9 @@ static nn_errno need_locked(const nn_call *call, nn_context *c)
     if (code == NN_SUCCESS && m->model == NULL) code = open_model(call, m, &c->options);
     if (code != NN_SUCCESS) return code;
     if (m->sessions >= m->sessions_max)
-        return nn_fail(call, NN_BUSY, "all %u sessions of %s are in use; the metadata key \"sessions\" makes room for more", m->sessions_max, name_of(m));
+        return nn_fail(call, NN_BUSY,
+                       "all %u sessions of %s are in use; the metadata key \"sessions\" makes room for more",
+                       m->sessions_max, name_of(m));
     if (chord_session_open(m->model, &session, &err) != CHORD_OK) return nn_fail_status(call, &err);
     m->sessions++;
     chord_mutex_lock(&call->nn->mutex);
@@ -210,8 +221,10 @@ static nn_errno check_model(const nn_call *call, nn_model *m, const nn_options *
     if (status == CHORD_IO && err.os_errno == ENOENT) return nn_fail(call, NN_MODEL_NOT_FOUND, "%s", err.text);
     if (status != CHORD_OK) return nn_fail_status(call, &err);
     if (!plan.fits)
-        nn_say(call, CHORD_LOG_WARN, "%s with a context of %u tokens needs a budget of %.1f MiB, there are %.1f; a smaller ctx-size may do", name_of(m),
-               plan.context_tokens, (double)plan.budget_bytes_min / (double)CHORD_MIB, (double)plan.budget_bytes / (double)CHORD_MIB);
+        nn_say(call, CHORD_LOG_WARN,
+               "%s with a context of %u tokens needs a budget of %.1f MiB, there are %.1f; a smaller ctx-size may do",
+               name_of(m), plan.context_tokens, (double)plan.budget_bytes_min / (double)CHORD_MIB,
+               (double)plan.budget_bytes / (double)CHORD_MIB);
     return NN_SUCCESS;
 }
 
@@ -234,14 +247,16 @@ static nn_errno publish(const nn_call *call, nn_graph *g, nn_model *m, bool is_n
         }
     }
     chord_mutex_unlock(&nn->mutex);
-    return room ? NN_SUCCESS : nn_fail(call, NN_BUSY, "%u graphs are loaded, more are not possible; unload one", NN_GRAPHS_MAX);
+    return room ? NN_SUCCESS
+                : nn_fail(call, NN_BUSY, "%u graphs are loaded, more are not possible; unload one", NN_GRAPHS_MAX);
 }
 
 static nn_errno new_graph(const nn_call *call, const nn_options *options, nn_graph **out)
 {
     chord_error err = {0};
     void *memory = NULL;
-    if (chord_alloc(call->nn->heap, sizeof(nn_graph), "a graph", &memory, &err) != CHORD_OK) return nn_fail_status(call, &err);
+    if (chord_alloc(call->nn->heap, sizeof(nn_graph), "a graph", &memory, &err) != CHORD_OK)
+        return nn_fail_status(call, &err);
     *out = memory;
     (*out)->options = *options;
     return NN_SUCCESS;
@@ -251,7 +266,8 @@ static nn_errno new_model(const nn_call *call, nn_model **out)
 {
     chord_error err = {0};
     void *memory = NULL;
-    if (chord_alloc(call->nn->heap, sizeof(nn_model), "a model's entry", &memory, &err) != CHORD_OK) return nn_fail_status(call, &err);
+    if (chord_alloc(call->nn->heap, sizeof(nn_model), "a model's entry", &memory, &err) != CHORD_OK)
+        return nn_fail_status(call, &err);
     *out = memory;
     return NN_SUCCESS;
 }
@@ -299,7 +315,8 @@ static nn_model *join_model(wasi_nn *nn, const chord_nn_preload *preload)
     return m;
 }
 
-static nn_errno load_new(const nn_call *call, const chord_nn_preload *preload, const nn_options *options, nn_graph *g, uint32_t *handle)
+static nn_errno load_new(const nn_call *call, const chord_nn_preload *preload, const nn_options *options, nn_graph *g,
+                         uint32_t *handle)
 {
     nn_model *m = NULL;
     nn_errno code = new_model(call, &m);
@@ -319,7 +336,9 @@ nn_errno nn_load_name(const nn_call *call, const char *name, const nn_options *o
     for (size_t i = 0; i < nn->preload_count && preload == NULL; i++)
         if (chord_text_equal(nn->preloads[i].name, name)) preload = &nn->preloads[i];
     if (preload == NULL)
-        return nn_fail(call, NN_NOT_FOUND, "no model is named \"%.200s\"; the host was given %zu (--nn-preload NAME:GGML:AUTO:PATH)", name, nn->preload_count);
+        return nn_fail(call, NN_NOT_FOUND,
+                       "no model is named \"%.200s\"; the host was given %zu (--nn-preload NAME:GGML:AUTO:PATH)", name,
+                       nn->preload_count);
     nn_graph *g = NULL;
     nn_errno code = new_graph(call, options, &g);
     if (code != NN_SUCCESS) return code;
@@ -358,12 +377,14 @@ static void free_context(wasi_nn *nn, nn_context *c)
     chord_free(nn->heap, c);
 }
 
-/* Takes contexts of this graph, or the one with this handle, out of the list; NULL and *busy when an import works on one of them. */
+/* Takes contexts of this graph, or the one with this handle, out of the list; NULL and *busy when an import
+ * works on one of them. */
 static nn_context *take_contexts(wasi_nn *nn, const nn_graph *g, uint32_t handle, bool *busy)
 {
     nn_context *taken = NULL;
     *busy = false;
-    for (const nn_context *c = nn->contexts; c != NULL; c = c->next) *busy = *busy || ((c->graph == g || c->handle == handle) && c->busy);
+    for (const nn_context *c = nn->contexts; c != NULL; c = c->next)
+        *busy = *busy || ((c->graph == g || c->handle == handle) && c->busy);
     for (nn_context **at = &nn->contexts; *at != NULL && !*busy;) {
         nn_context *c = *at;
         if (c->graph != g && c->handle != handle) {
@@ -447,10 +468,13 @@ static nn_errno add_context(const nn_call *call, nn_context *c, uint32_t graph, 
     }
     chord_mutex_unlock(&nn->mutex);
     if (what == GONE) return no_graph(call, graph);
-    if (what == LIMIT) return nn_fail(call, NN_BUSY, "%u execution contexts exist, more are not possible", NN_CONTEXTS_MAX);
+    if (what == LIMIT)
+        return nn_fail(call, NN_BUSY, "%u execution contexts exist, more are not possible", NN_CONTEXTS_MAX);
     if (what == FULL)
-        return nn_fail(call, NN_BUSY, "%s carries %u execution contexts at a time; the metadata key \"sessions\" at load makes room for more",
-                       name_of(g->model), allowed);
+        return nn_fail(
+            call, NN_BUSY,
+            "%s carries %u execution contexts at a time; the metadata key \"sessions\" at load makes room for more",
+            name_of(g->model), allowed);
     return NN_SUCCESS;
 }
 
@@ -472,7 +496,8 @@ nn_errno nn_context_open(const nn_call *call, uint32_t graph, uint32_t *handle)
     chord_mutex_unlock(&nn->mutex);
     if (m == NULL) return no_graph(call, graph);
     nn_errno code = sessions_allowed(call, m, &options, &allowed);
-    if (code == NN_SUCCESS && chord_alloc(nn->heap, sizeof(nn_context), "an execution context", &memory, &err) != CHORD_OK)
+    if (code == NN_SUCCESS &&
+        chord_alloc(nn->heap, sizeof(nn_context), "an execution context", &memory, &err) != CHORD_OK)
         code = nn_fail_status(call, &err);
     if (code == NN_SUCCESS) {
         nn_context *c = memory;

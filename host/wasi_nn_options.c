@@ -34,7 +34,9 @@ static const key KEYS[] = {
 };
 
 /* Known, without effect, and why. */
-static const struct { const char *name, *why; } IGNORED[] = {
+static const struct {
+    const char *name, *why;
+} IGNORED[] = {
     {"n-gpu-layers", "this host computes on the CPU"},
     {"main-gpu", "this host computes on the CPU"},
     {"tensor-split", "this host computes on the CPU"},
@@ -52,8 +54,10 @@ static const struct { const char *name, *why; } IGNORED[] = {
 
 void nn_options_default(nn_options *out)
 {
-    *out = (nn_options){.predict_tokens = -1, .random_seed = true,
-                        .sampling = {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .penalty_tokens = 64}};
+    *out = (nn_options){
+        .predict_tokens = -1,
+        .random_seed = true,
+        .sampling = {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .penalty_tokens = 64}};
 }
 
 static nn_errno wrong(const nn_call *call, const char *name, const char *wanted)
@@ -80,7 +84,9 @@ static nn_errno read_key(const nn_call *call, const key *k, const chord_json *va
     }
     if (!number_of(value, &number)) return wrong(call, k->name, "a number");
     if (number < k->least) number = k->least;
-    if (!(number <= k->most)) return nn_fail(call, NN_INVALID_ARGUMENT, "metadata key \"%s\" is %g, the most is %g", k->name, number, k->most);
+    if (!(number <= k->most))
+        return nn_fail(call, NN_INVALID_ARGUMENT, "metadata key \"%s\" is %g, the most is %g", k->name, number,
+                       k->most);
     if (k->kind == KEY_F32) {
         float narrow = (float)number;
         memcpy(at, &narrow, sizeof narrow);
@@ -108,7 +114,8 @@ static nn_errno add_stop(const nn_call *call, const chord_json *text, nn_options
     if (text->kind != CHORD_JSON_TEXT) return wrong(call, "reverse-prompt", "a text or a list of texts");
     if (text->len == 0) return NN_SUCCESS;
     if (o->stop_count == NN_STOPS_MAX || text->len >= NN_STOP_BYTES_MAX || strlen(text->text) != text->len)
-        return nn_fail(call, NN_INVALID_ARGUMENT, "reverse-prompt: at most %u texts of at most %u bytes and without zero bytes are possible",
+        return nn_fail(call, NN_INVALID_ARGUMENT,
+                       "reverse-prompt: at most %u texts of at most %u bytes and without zero bytes are possible",
                        NN_STOPS_MAX, NN_STOP_BYTES_MAX - 1);
     memcpy(o->stops[o->stop_count++], text->text, text->len + 1);
     return NN_SUCCESS;
@@ -128,8 +135,10 @@ static nn_errno read_stops(const nn_call *call, const chord_json *value, nn_opti
 /* ggml_type numbers, as WasmEdge gives them, or llama.cpp's names. K and V have one type here. */
 static nn_errno read_kv_type(const nn_call *call, const char *name, const chord_json *value, nn_options *o)
 {
-    bool f16 = value->kind == CHORD_JSON_INT ? value->integer == 1 : value->kind == CHORD_JSON_TEXT && chord_text_equal(value->text, "f16");
-    bool q8 = value->kind == CHORD_JSON_INT ? value->integer == 8 : value->kind == CHORD_JSON_TEXT && chord_text_equal(value->text, "q8_0");
+    bool f16 = value->kind == CHORD_JSON_INT ? value->integer == 1
+                                             : value->kind == CHORD_JSON_TEXT && chord_text_equal(value->text, "f16");
+    bool q8 = value->kind == CHORD_JSON_INT ? value->integer == 8
+                                            : value->kind == CHORD_JSON_TEXT && chord_text_equal(value->text, "q8_0");
     if (!f16 && !q8) return wrong(call, name, "1 or \"f16\", 8 or \"q8_0\"; the cache has no other types");
     o->kv_type = q8 ? CHORD_KV_Q8_0 : CHORD_KV_F16;
     return NN_SUCCESS;
@@ -139,8 +148,11 @@ static nn_errno read_kv_type(const nn_call *call, const char *name, const chord_
 static void say_unused(const nn_call *call, const char *name, const chord_json *value)
 {
     bool empty = value->kind == CHORD_JSON_TEXT && value->len == 0;
-    if (chord_text_equal(name, "grammar") || chord_text_equal(name, "json-schema") || chord_text_equal(name, "json_schema")) {
-        if (!empty) nn_say(call, CHORD_LOG_WARN, "metadata key \"%s\": grammars are not supported; the text is not constrained", name);
+    if (chord_text_equal(name, "grammar") || chord_text_equal(name, "json-schema") ||
+        chord_text_equal(name, "json_schema")) {
+        if (!empty)
+            nn_say(call, CHORD_LOG_WARN, "metadata key \"%s\": grammars are not supported; the text is not constrained",
+                   name);
         return;
     }
     if (!nn_first_time(call, name, strlen(name))) return;
@@ -159,11 +171,13 @@ static nn_errno read_member(const nn_call *call, const char *name, const chord_j
         if (chord_text_equal(name, KEYS[i].name)) return read_key(call, &KEYS[i], value, o);
     if (chord_text_equal(name, "seed")) return read_seed(call, value, o);
     if (chord_text_equal(name, "reverse-prompt")) return read_stops(call, value, o);
-    if (chord_text_equal(name, "cache-type-k") || chord_text_equal(name, "cache-type-v")) return read_kv_type(call, name, value, o);
+    if (chord_text_equal(name, "cache-type-k") || chord_text_equal(name, "cache-type-v"))
+        return read_kv_type(call, name, value, o);
     if (chord_text_equal(name, "embedding") || chord_text_equal(name, "reranking")) {
         if (value->kind != CHORD_JSON_BOOL) return wrong(call, name, "true or false");
         if (!value->boolean) return NN_SUCCESS;
-        return nn_fail(call, NN_UNSUPPORTED_OPERATION, "metadata asks for \"%s\": this host generates text and makes no embeddings", name);
+        return nn_fail(call, NN_UNSUPPORTED_OPERATION,
+                       "metadata asks for \"%s\": this host generates text and makes no embeddings", name);
     }
     say_unused(call, name, value);
     return NN_SUCCESS;
@@ -190,7 +204,8 @@ nn_errno nn_options_read(const nn_call *call, const char *json, size_t len, nn_o
     nn_errno code;
     chord_status status = chord_json_parse(&arena, json, len, &root, &err);
     if (status == CHORD_OK) code = read_object(call, root, options);
-    else if (status == CHORD_INVALID || status == CHORD_CORRUPT) code = nn_fail(call, NN_INVALID_ENCODING, "metadata: %s", err.text);
+    else if (status == CHORD_INVALID || status == CHORD_CORRUPT)
+        code = nn_fail(call, NN_INVALID_ENCODING, "metadata: %s", err.text);
     else code = nn_fail_status(call, &err);
     chord_arena_free(&arena);
     return code;

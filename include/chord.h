@@ -20,16 +20,16 @@ extern "C" {
 
 #define CHORD_VERSION "0.1.0"
 
-#define CHORD_STATUS_MAP(X)                                                                        \
-    X(OK, "ok")                                                                                    \
-    X(CANCELLED, "cancelled")                                                                      \
-    X(INVALID, "invalid argument")                                                                 \
-    X(NO_MEMORY, "out of memory")                                                                  \
-    X(BUDGET, "memory budget too small")                                                           \
-    X(IO, "read failed")                                                                           \
-    X(CORRUPT, "malformed file")                                                                   \
-    X(UNSUPPORTED, "unsupported model")                                                            \
-    X(FULL, "context is full")                                                                     \
+#define CHORD_STATUS_MAP(X)              \
+    X(OK, "ok")                          \
+    X(CANCELLED, "cancelled")            \
+    X(INVALID, "invalid argument")       \
+    X(NO_MEMORY, "out of memory")        \
+    X(BUDGET, "memory budget too small") \
+    X(IO, "read failed")                 \
+    X(CORRUPT, "malformed file")         \
+    X(UNSUPPORTED, "unsupported model")  \
+    X(FULL, "context is full")           \
     X(SHORT, "buffer too small")
 
 #define CHORD_STATUS_ENUM(name, text) CHORD_##name,
@@ -99,30 +99,32 @@ typedef struct chord_model_options {
     bool no_prefetch;        /* read a tile only when it is needed */
     bool no_repack;          /* keep the file's layout: mapped pages stay shared between processes */
     bool no_vocabulary;      /* open without a tokenizer (token ids in, token ids out) */
-    bool no_weights;         /* tokenizer and template only: costs the vocabulary's memory; no session can be opened, and
-                                chord_model_describe knows the architecture, the vocabulary and the contexts */
+    /* tokenizer and template only: costs the vocabulary's memory; no session can be opened, and chord_model_describe
+     * knows the architecture, the vocabulary and the contexts */
+    bool no_weights;
     chord_kv_type kv_type;
     chord_policy policy;
     chord_mode mode;
-    const chord_model *vocabulary_of; /* an open model of the same file whose tokenizer this one uses; close it after this one */
+    /* an open model of the same file whose tokenizer this one uses; close it after this one */
+    const chord_model *vocabulary_of;
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
 typedef struct chord_plan {
-    uint64_t model_bytes;            /* tensor data of all shards */
-    uint64_t budget_bytes;           /* the budget planned for */
-    uint64_t budget_bytes_min;       /* the smallest budget that works for this context */
-    uint32_t context_tokens;         /* the context planned for */
-    uint32_t context_tokens_max;     /* the largest context this budget allows, 0: none */
-    uint64_t resident_bytes;         /* weights that stay */
-    uint64_t window_bytes;           /* the ring that the others stream through */
+    uint64_t model_bytes;        /* tensor data of all shards */
+    uint64_t budget_bytes;       /* the budget planned for */
+    uint64_t budget_bytes_min;   /* the smallest budget that works for this context */
+    uint32_t context_tokens;     /* the context planned for */
+    uint32_t context_tokens_max; /* the largest context this budget allows, 0: none */
+    uint64_t resident_bytes;     /* weights that stay */
+    uint64_t window_bytes;       /* the ring that the others stream through */
     uint64_t kv_bytes, scratch_bytes;
-    uint64_t fixed_bytes;            /* code, stacks, page tables, tokenizer, metadata */
+    uint64_t fixed_bytes; /* code, stacks, page tables, tokenizer, metadata */
     uint64_t streamed_bytes_per_pass;
-    uint64_t read_bytes_per_pass;    /* weight bytes one decode pass touches, resident and streamed */
+    uint64_t read_bytes_per_pass; /* weight bytes one decode pass touches, resident and streamed */
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
-    bool mapped;                     /* the file is mapped; nothing streams */
-    bool fits;                       /* false: the call that opens would be refused; budget_bytes_min says what works */
+    bool mapped; /* the file is mapped; nothing streams */
+    bool fits;   /* false: the call that opens would be refused; budget_bytes_min says what works */
 } chord_plan;
 
 chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
@@ -142,25 +144,29 @@ void chord_model_describe(const chord_model *model, chord_model_info *out);
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-/* Both write at most cap items, set *need to the full count, and return CHORD_SHORT when cap < *need.
- * PLAIN: text only. SPECIAL: special tokens inside text are parsed, BOS and EOS are added where the vocabulary asks for them. RAW: the same
- * without EOS, what a bare prompt wants. BOS stands exactly once, whoever adds it. */
-typedef enum chord_tokenize_mode { CHORD_TOKENIZE_PLAIN, CHORD_TOKENIZE_SPECIAL, CHORD_TOKENIZE_RAW } chord_tokenize_mode;
-chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
-                            size_t cap, size_t *need, chord_error *err);
+/* Both write at most cap items, set *need to the full count, and return CHORD_SHORT when cap < *need. PLAIN: text only.
+ * SPECIAL: special tokens inside text are parsed, BOS and EOS are added where the vocabulary asks for them. RAW: the
+ * same without EOS, what a bare prompt wants. BOS stands exactly once, whoever adds it. */
+typedef enum chord_tokenize_mode {
+    CHORD_TOKENIZE_PLAIN,
+    CHORD_TOKENIZE_SPECIAL,
+    CHORD_TOKENIZE_RAW
+} chord_tokenize_mode;
+chord_status chord_tokenize(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode,
+                            int32_t *out, size_t cap, size_t *need, chord_error *err);
 /* The bytes of tokens, special ones written out when `special`. May end inside a UTF-8 character. */
-chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out, size_t cap,
-                              size_t *need, chord_error *err);
+chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, size_t n, bool special, char *out,
+                              size_t cap, size_t *need, chord_error *err);
 
 /* messages_json: [{"role","content",...}], or an object {"messages", "tools", and further template variables}.
  * template_text: NULL for the model's own. open_reply: end with the opening of the assistant's turn.
  * The result is tokenised with CHORD_TOKENIZE_SPECIAL (BOS stands exactly once, whoever adds it). */
-chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json, size_t len,
-                               bool open_reply, char *out, size_t cap, size_t *need, chord_error *err);
+chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json,
+                               size_t len, bool open_reply, char *out, size_t cap, size_t *need, chord_error *err);
 /* The same without a model: bos and eos may be NULL. */
-chord_status chord_template_render(chord_runtime *runtime, const char *template_text, const char *messages_json, size_t len,
-                                   bool open_reply, const char *bos, const char *eos, char *out, size_t cap, size_t *need,
-                                   chord_error *err);
+chord_status chord_template_render(chord_runtime *runtime, const char *template_text, const char *messages_json,
+                                   size_t len, bool open_reply, const char *bos, const char *eos, char *out, size_t cap,
+                                   size_t *need, chord_error *err);
 
 /* ---- session ------------------------------------------------------------------------------ */
 
@@ -169,17 +175,18 @@ void chord_session_close(chord_session *session);
 
 /* Make the session's past equal to these tokens: a common prefix is kept, only the rest is evaluated.
  * *reused (may be NULL) gets the tokens that were kept. The first token is read while the rest is looked up. */
-chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused, chord_error *err);
+chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
+                                chord_error *err);
 
 typedef struct chord_sampling {
-    float temperature;        /* 0: greedy */
-    uint32_t top_k;           /* 0: all */
-    float top_p;              /* 0 or 1: off */
-    float min_p;              /* 0: off */
-    float typical_p;          /* 0 or 1: off */
-    float repeat_penalty;     /* 0 or 1: off */
+    float temperature;    /* 0: greedy */
+    uint32_t top_k;       /* 0: all */
+    float top_p;          /* 0 or 1: off */
+    float min_p;          /* 0: off */
+    float typical_p;      /* 0 or 1: off */
+    float repeat_penalty; /* 0 or 1: off */
     float presence_penalty, frequency_penalty;
-    uint32_t penalty_tokens;  /* how far back penalties look; 0: 64 */
+    uint32_t penalty_tokens; /* how far back penalties look; 0: 64 */
     uint64_t seed;
 } chord_sampling;
 
@@ -201,12 +208,12 @@ typedef enum chord_stop_reason {
 const char *chord_stop_reason_text(chord_stop_reason reason); /* "length", "end", "text", "context", "caller" */
 
 typedef struct chord_generate_options {
-    uint32_t max_tokens;      /* 0: until the context is full */
+    uint32_t max_tokens; /* 0: until the context is full */
     chord_sampling sampling;
     const char *const *stops; /* stop strings; the match itself is not given to on_piece */
     size_t stop_count;
-    bool ignore_end;          /* go on past end tokens */
-    bool want_logprobs;       /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
+    bool ignore_end;    /* go on past end tokens */
+    bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
 
 typedef struct chord_generate_result {
@@ -216,11 +223,12 @@ typedef struct chord_generate_result {
 } chord_generate_result;
 
 /* Continue from the session's past (chord_session_sync first). */
-chord_status chord_session_generate(chord_session *session, const chord_generate_options *options, chord_on_piece on_piece,
-                                    void *ud, chord_generate_result *out, chord_error *err);
+chord_status chord_session_generate(chord_session *session, const chord_generate_options *options,
+                                    chord_on_piece on_piece, void *ud, chord_generate_result *out, chord_error *err);
 
-/* The same by pulling, a piece at a time. *more false: the last piece was given before. A piece's text lives until the next call on the session;
- * stop strings must live until the end. Starting again, or any other call that changes the past, ends what was being generated. */
+/* The same by pulling, a piece at a time. *more false: the last piece was given before. A piece's text lives until the
+ * next call on the session; stop strings must live until the end. Starting again, or any other call that changes the
+ * past, ends what was being generated. */
 chord_status chord_generate_start(chord_session *session, const chord_generate_options *options, chord_error *err);
 chord_status chord_generate_next(chord_session *session, chord_piece *out, bool *more, chord_error *err);
 void chord_generate_result_get(const chord_session *session, chord_generate_result *out);
@@ -234,10 +242,11 @@ chord_status chord_session_logits(chord_session *session, const int32_t *tokens,
 /* Forget everything: an empty past. */
 void chord_session_reset(chord_session *session);
 
-/* Evaluate tokens after the session's past; logprobs[i], for first <= i < n - 1, gets the natural logarithm of the probability of tokens[i + 1] after
- * tokens[0..i]. No logits row is ever stored: what `perplexity` needs. The last token is not evaluated and not part of the past. */
-chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first, double *logprobs,
-                                 chord_error *err);
+/* Evaluate tokens after the session's past; logprobs[i], for first <= i < n - 1, gets the natural logarithm of the
+ * probability of tokens[i + 1] after tokens[0..i]. No logits row is ever stored: what `perplexity` needs. The last
+ * token is not evaluated and not part of the past. */
+chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first,
+                                 double *logprobs, chord_error *err);
 
 /* From any thread: the running call, or else the next, returns CHORD_CANCELLED. Also wakes a wait for bytes. */
 void chord_session_cancel(chord_session *session);
@@ -277,8 +286,8 @@ typedef struct chord_file_value {
 } chord_file_value;
 void chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out);
 /* The value as JSON text: numbers, true/false, quoted strings, arrays of at most items_max elements (then "..."). */
-chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap, size_t *need,
-                                   chord_error *err);
+chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap,
+                                   size_t *need, chord_error *err);
 
 typedef struct chord_file_tensor {
     const char *name, *type;
@@ -288,10 +297,12 @@ typedef struct chord_file_tensor {
 } chord_file_tensor;
 void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out);
 /* The first n elements as f32, read from the file and dequantised. */
-chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got, chord_error *err);
+chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got,
+                                      chord_error *err);
 
-/* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed at which all threads
- * together read memory. Takes about a second and up to 64 MiB of the budget; with less to spare it tries less. */
+/* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed
+ * at which all threads together read memory. Takes about a second and up to 64 MiB of the budget; with less to
+ * spare it tries less. */
 typedef struct chord_probe {
     double disk_bytes_per_s, memory_bytes_per_s;
     uint32_t read_bytes, depth; /* that gave disk_bytes_per_s */

@@ -1,7 +1,8 @@
 /* chord_host.h - run WebAssembly guests over a model: Wasmtime embedded, the imports of docs/WEBASSEMBLY.md behind it.
  *
- * The rules of chord.h hold: a status and a sentence, nothing aborts or prints. A host may be shared by threads; a guest is used by one thread at a
- * time, except chord_guest_cancel(). Link libchord_host.a, libchord.a and Wasmtime 50.0.1. */
+ * The rules of chord.h hold: a status and a sentence, nothing aborts or prints. A host may be shared by
+ * threads; a guest is used by one thread at a time, except chord_guest_cancel(). Link libchord_host.a,
+ * libchord.a and Wasmtime 50.0.1. */
 #ifndef CHORD_HOST_H
 #define CHORD_HOST_H
 
@@ -15,9 +16,13 @@ typedef struct chord_host chord_host;   /* the engine and its cache of compiled 
 typedef struct chord_guest chord_guest; /* one instance, its threads, its model, its limits */
 
 typedef struct chord_host_options {
-    const char *cache_folder; /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
-    bool interruptible;       /* guests can be ended in mid-loop (decode is a fifth slower, prefill two fifths); needed for untrusted ones and for time limits */
-    bool hardened64;          /* keep Spectre hardening of 64-bit memories (decode a tenth slower, prefill a fifth); for untrusted guests */
+    /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
+    const char *cache_folder;
+    /* guests can be ended in mid-loop (decode is a fifth slower, prefill two fifths); needed for untrusted ones and for
+     * time limits */
+    bool interruptible;
+    /* keep Spectre hardening of 64-bit memories (decode a tenth slower, prefill a fifth); for untrusted guests */
+    bool hardened64;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;
 } chord_host_options;
@@ -35,11 +40,11 @@ chord_status chord_host_inspect(chord_host *host, const char *path, chord_module
 typedef enum chord_region_layout { CHORD_REGIONS_AUTO, CHORD_REGIONS_SINGLE, CHORD_REGIONS_MULTI } chord_region_layout;
 typedef enum chord_switch { CHORD_AUTO, CHORD_ON, CHORD_OFF } chord_switch;
 typedef struct chord_memory64_options {
-    chord_switch enabled;      /* auto: for models above 3 GB */
+    chord_switch enabled;       /* auto: for models above 3 GB */
     chord_region_layout layout; /* auto: single up to 16 GB, multi above */
-    uint32_t cache_layers;     /* 4..16; 0: as the budget allows */
-    uint32_t prefetch;         /* layers read ahead, 0..4 */
-    bool preload;              /* load as many layers as the cache holds when the guest opens */
+    uint32_t cache_layers;      /* 4..16; 0: as the budget allows */
+    uint32_t prefetch;          /* layers read ahead, 0..4 */
+    bool preload;               /* load as many layers as the cache holds when the guest opens */
 } chord_memory64_options;
 
 /* One --nn-preload: a model that guests find by name through wasi-nn. */
@@ -62,38 +67,44 @@ typedef struct chord_guest_options {
     chord_memory64_options memory64;
     const chord_nn_preload *preloads;
     size_t preload_count;
-    const char *const *args;   /* a WASI command's arguments, first its name; its stdin, stdout and stderr are the process's */
+    /* a WASI command's arguments, first its name; its stdin, stdout and stderr are the process's */
+    const char *const *args;
     size_t arg_count;
-    const char *folder;        /* a WASI command may read what lies in it, as its "."; NULL: no files */
+    const char *folder; /* a WASI command may read what lies in it, as its "."; NULL: no files */
     bool (*on_emit)(void *ud, const char *text, size_t len); /* false: enough */
     void (*on_progress)(void *ud, const chord_host_progress *progress);
     void (*on_log)(void *ud, chord_log_level level, const char *line);
     void *ud;
 } chord_guest_options;
 
-chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out, chord_error *err);
+chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out,
+                              chord_error *err);
 void chord_guest_close(chord_guest *guest);
 
-/* Call an export. args and *result by its signature: each an i32 (in the low half) or i64; result may be NULL. A trap is CHORD_CORRUPT, an end by
- * chord_guest_cancel or the time limit CHORD_CANCELLED; the guest can then only be closed. */
-chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t arg_count, uint64_t *result, chord_error *err);
+/* Call an export. args and *result by its signature: each an i32 (in the low half) or i64; result may be
+ * NULL. A trap is CHORD_CORRUPT, an end by chord_guest_cancel or the time limit CHORD_CANCELLED; the guest
+ * can then only be closed. */
+chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t arg_count,
+                              uint64_t *result, chord_error *err);
 bool chord_guest_has(const chord_guest *guest, const char *name);
 bool chord_guest_is_wide(const chord_guest *guest); /* 64-bit addresses */
 /* The guest's memory [at, at + bytes), NULL when it does not lie inside. Valid until the next call. */
 void *chord_guest_bytes(chord_guest *guest, uint64_t at, uint64_t bytes);
-/* From any thread: `cancelled` answers 1 until the running call returns, and an interruptible guest is ended in mid-loop. */
+/* From any thread: `cancelled` answers 1 until the running call returns, and an interruptible guest
+ * is ended in mid-loop. */
 void chord_guest_cancel(chord_guest *guest);
 
 typedef struct chord_memory64_stats {
     uint64_t layers_loaded, bytes_read, reads, hits, misses, evictions, prefetched, errors, resident_bytes;
 } chord_memory64_stats;
 typedef struct chord_guest_stats {
-    uint64_t budget_bytes;                           /* what the guest itself may use of the process's budget */
-    uint64_t linear_bytes, linear_bytes_max, bank_bytes, mapped_bytes; /* linear memory as it is, as it may become; most banks; file windows */
-    uint64_t peak_bytes;                             /* of the process */
-    uint64_t start_ns;                               /* from chord_guest_open to the first import answered */
-    uint64_t compile_ns;                             /* 0: the module came from the cache */
-    uint64_t bytes_read, reads, rows_calls;          /* by imports */
+    uint64_t budget_bytes; /* what the guest itself may use of the process's budget */
+    /* linear memory as it is, as it may become; most banks; file windows */
+    uint64_t linear_bytes, linear_bytes_max, bank_bytes, mapped_bytes;
+    uint64_t peak_bytes;                    /* of the process */
+    uint64_t start_ns;                      /* from chord_guest_open to the first import answered */
+    uint64_t compile_ns;                    /* 0: the module came from the cache */
+    uint64_t bytes_read, reads, rows_calls; /* by imports */
     chord_memory64_stats memory64;
 } chord_guest_stats;
 void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out);

@@ -1,12 +1,15 @@
-/* chord_host_v1.h - what a WebAssembly guest and its host say to each other, version 1. One header for both sides; docs/WEBASSEMBLY.md
- * explains it, scripts/make-constants writes the same for TypeScript.
+/* chord_host_v1.h - what a WebAssembly guest and its host say to each other, version 1. One header for both sides;
+ * docs/WEBASSEMBLY.md explains it, scripts/make-constants writes the same for TypeScript.
  *
- *  - Imports are of module "chord_host_v1". A pointer or a size_t is an i32 in wasm32 and an i64 in wasm64; everything else is the same in both.
- *    Offsets and sizes of files are 64-bit always. A host that cannot do a thing answers CHORD_HOST_UNSUPPORTED; a guest does without.
- *  - Guest pointers are numbers: a range that is not inside the guest's memory gets CHORD_HOST_RANGE and nothing is read or written.
- *  - Calls that give a size, an offset or a handle give one of the negative codes when they fail; error_text has the sentence.
+ *  - Imports are of module "chord_host_v1". A pointer or a size_t is an i32 in wasm32 and an i64 in wasm64; everything
+ *    else is the same in both. Offsets and sizes of files are 64-bit always. A host that cannot do a thing answers
+ *    CHORD_HOST_UNSUPPORTED; a guest does without.
+ *  - Guest pointers are numbers: a range that is not inside the guest's memory gets CHORD_HOST_RANGE and
+ *    nothing is read or written.
+ *  - Calls that give a size, an offset or a handle give one of the negative codes when they fail;
+ *    error_text has the sentence.
  *  - Structures have no pointers and no holes that matter, so one layout serves both sides (checked below).
- */
+ * */
 #ifndef CHORD_HOST_V1_H
 #define CHORD_HOST_V1_H
 
@@ -14,14 +17,14 @@
 
 #define CHORD_HOST_VERSION 1
 
-#define CHORD_HOST_CODE_MAP(X)                                                                                         \
-    X(OK, 0, "done")                                                                                                   \
-    X(INVALID, -1, "no such file, bank, thread or value")                                                              \
-    X(RANGE, -2, "a pointer or an offset is out of range")                                                             \
-    X(IO, -3, "a read failed")                                                                                         \
-    X(MEMORY, -4, "the memory budget is used up")                                                                      \
-    X(UNSUPPORTED, -5, "this host does not offer it")                                                                  \
-    X(CANCELLED, -6, "the host wants the guest to end")                                                                \
+#define CHORD_HOST_CODE_MAP(X)                             \
+    X(OK, 0, "done")                                       \
+    X(INVALID, -1, "no such file, bank, thread or value")  \
+    X(RANGE, -2, "a pointer or an offset is out of range") \
+    X(IO, -3, "a read failed")                             \
+    X(MEMORY, -4, "the memory budget is used up")          \
+    X(UNSUPPORTED, -5, "this host does not offer it")      \
+    X(CANCELLED, -6, "the host wants the guest to end")    \
     X(LIMIT, -7, "too many of them")
 #define CHORD_HOST_CODE_ENUM(name, value, text) CHORD_HOST_##name = value,
 typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord_host_code;
@@ -30,41 +33,41 @@ typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord
 /* ---- what a host offers ------------------------------------------------------------------------------------------ */
 
 /* X(name, parameters, result): i int32_t, l 64 bits, p pointer or size_t, - nothing. */
-#define CHORD_HOST_IMPORT_MAP(X)                                                                                       \
-    X(version, "", 'i')                                                                                                \
-    X(clock_ns, "", 'l')                                                                                               \
-    X(clock_unix_s, "", 'l')                                                                                           \
-    X(log, "ipp", '-')                                                                                                 \
-    X(error_text, "pp", 'p')                                                                                           \
-    X(cancelled, "", 'i')                                                                                              \
-    X(emit, "pp", 'i')                                                                                                 \
-    X(progress, "p", '-')                                                                                              \
-    X(memory_limit, "", 'l')                                                                                           \
-    X(file_open, "pp", 'i')                                                                                            \
-    X(file_name, "ipp", 'i')                                                                                           \
-    X(file_size, "i", 'l')                                                                                             \
-    X(file_align, "i", 'i')                                                                                            \
-    X(file_read, "ilpp", 'i')                                                                                          \
-    X(file_fetch, "ilppp", 'l')                                                                                        \
-    X(file_prefetch, "ill", 'i')                                                                                       \
-    X(file_map, "illpp", 'l')                                                                                          \
-    X(file_unmap, "pp", 'i')                                                                                           \
-    X(tensor_count, "i", 'l')                                                                                          \
-    X(tensor_at, "ilp", 'i')                                                                                           \
-    X(window_skew, "", 'i')                                                                                            \
-    X(bank_limit, "", 'l')                                                                                             \
-    X(bank_kind, "", 'i')                                                                                              \
-    X(bank_open, "p", 'i')                                                                                             \
-    X(bank_show, "ip", 'i')                                                                                            \
-    X(bank_read, "ippp", 'i')                                                                                          \
-    X(bank_write, "ippp", 'i')                                                                                         \
-    X(bank_close, "i", 'i')                                                                                            \
-    X(thread_limit, "", 'i')                                                                                           \
-    X(thread_start, "p", 'i')                                                                                          \
-    X(thread_join, "i", 'i')                                                                                           \
-    X(wait, "pil", 'i')                                                                                                \
-    X(wake, "pi", 'i')                                                                                                 \
-    X(rows_offered, "", 'i')                                                                                           \
+#define CHORD_HOST_IMPORT_MAP(X) \
+    X(version, "", 'i')          \
+    X(clock_ns, "", 'l')         \
+    X(clock_unix_s, "", 'l')     \
+    X(log, "ipp", '-')           \
+    X(error_text, "pp", 'p')     \
+    X(cancelled, "", 'i')        \
+    X(emit, "pp", 'i')           \
+    X(progress, "p", '-')        \
+    X(memory_limit, "", 'l')     \
+    X(file_open, "pp", 'i')      \
+    X(file_name, "ipp", 'i')     \
+    X(file_size, "i", 'l')       \
+    X(file_align, "i", 'i')      \
+    X(file_read, "ilpp", 'i')    \
+    X(file_fetch, "ilppp", 'l')  \
+    X(file_prefetch, "ill", 'i') \
+    X(file_map, "illpp", 'l')    \
+    X(file_unmap, "pp", 'i')     \
+    X(tensor_count, "i", 'l')    \
+    X(tensor_at, "ilp", 'i')     \
+    X(window_skew, "", 'i')      \
+    X(bank_limit, "", 'l')       \
+    X(bank_kind, "", 'i')        \
+    X(bank_open, "p", 'i')       \
+    X(bank_show, "ip", 'i')      \
+    X(bank_read, "ippp", 'i')    \
+    X(bank_write, "ippp", 'i')   \
+    X(bank_close, "i", 'i')      \
+    X(thread_limit, "", 'i')     \
+    X(thread_start, "p", 'i')    \
+    X(thread_join, "i", 'i')     \
+    X(wait, "pil", 'i')          \
+    X(wake, "pi", 'i')           \
+    X(rows_offered, "", 'i')     \
     X(rows, "p", 'i')
 
 /* A tensor of the model's directory. */
@@ -76,8 +79,8 @@ typedef struct chord_host_tensor {
     char name[128];         /* always ends in a zero byte; longer names are cut */
 } chord_host_tensor;
 
-/* rows [0, rows) of a weight matrix times prepared activations: out[t * out_stride + r]. Addresses are the guest's. Both sides are this library, so
- * prepared activations and packed panels have one layout (src/quant/quant.h). */
+/* rows [0, rows) of a weight matrix times prepared activations: out[t * out_stride + r]. Addresses are the guest's.
+ * Both sides are this library, so prepared activations and packed panels have one layout (src/quant/quant.h). */
 typedef struct chord_host_rows {
     uint64_t weights, acts, out; /* bytes in the guest's memory; weights: in a bank's, where one is named */
     uint64_t x;                  /* float activations, for weights of floats */
@@ -107,8 +110,8 @@ typedef struct chord_host_progress {
 #if defined(__wasm__)
 #define CHORD_HOST_IMPORT(name) __attribute__((import_module("chord_host_v1"), import_name(#name)))
 CHORD_HOST_IMPORT(version) int32_t chord_host_version(void);
-CHORD_HOST_IMPORT(clock_ns) uint64_t chord_host_clock_ns(void);         /* monotonic */
-CHORD_HOST_IMPORT(clock_unix_s) int64_t chord_host_clock_unix_s(void);  /* seconds since 1970 UTC; 0: unknown */
+CHORD_HOST_IMPORT(clock_ns) uint64_t chord_host_clock_ns(void);        /* monotonic */
+CHORD_HOST_IMPORT(clock_unix_s) int64_t chord_host_clock_unix_s(void); /* seconds since 1970 UTC; 0: unknown */
 CHORD_HOST_IMPORT(log) void chord_host_log(int32_t level, const char *text, size_t len); /* chord_log_level */
 /* The sentence of this thread's last failure: copies at most cap bytes, the last one a zero; gives the full length. */
 CHORD_HOST_IMPORT(error_text) size_t chord_host_error_text(char *to, size_t cap);
@@ -117,32 +120,40 @@ CHORD_HOST_IMPORT(emit) int32_t chord_host_emit(const char *text, size_t len); /
 CHORD_HOST_IMPORT(progress) void chord_host_progress_say(const chord_host_progress *progress);
 CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes of linear memory and banks together */
 
-/* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No other file can be opened. */
+/* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No
+ * other file can be opened. */
 CHORD_HOST_IMPORT(file_open) int32_t chord_host_file_open(const char *name, size_t len);
 /* Without folders: copies at most cap bytes, the last one a zero; gives the full length. */
 CHORD_HOST_IMPORT(file_name) int32_t chord_host_file_name(int32_t file, char *to, size_t cap);
 CHORD_HOST_IMPORT(file_size) int64_t chord_host_file_size(int32_t file);
-CHORD_HOST_IMPORT(file_align) int32_t chord_host_file_align(int32_t file); /* what file_fetch likes; a slot holds len + 2 of it, and is aligned to it */
+/* What file_fetch likes; a slot holds len + 2 of it, and is aligned to it. */
+CHORD_HOST_IMPORT(file_align) int32_t chord_host_file_align(int32_t file);
 CHORD_HOST_IMPORT(file_read) int32_t chord_host_file_read(int32_t file, uint64_t offset, void *to, size_t len);
-/* Straight into a slot without a copy: the first wanted byte lies at slot + the result (O_DIRECT reads whole device blocks). */
-CHORD_HOST_IMPORT(file_fetch) int64_t chord_host_file_fetch(int32_t file, uint64_t offset, size_t len, void *slot, size_t slot_bytes);
-CHORD_HOST_IMPORT(file_prefetch) int32_t chord_host_file_prefetch(int32_t file, uint64_t offset, uint64_t len); /* advice */
-/* The file's own pages appear in the window, which is whole 64 KiB pages of the guest's memory: no copy, shared with the page cache. What is written
- * there stays the guest's own and never reaches the file.
- * The byte at `offset` lies at window + the result. The window's old bytes are gone; file_unmap gives zeroed memory back. */
-CHORD_HOST_IMPORT(file_map) int64_t chord_host_file_map(int32_t file, uint64_t offset, uint64_t len, void *window, size_t window_bytes);
+/* Straight into a slot without a copy: the first wanted byte lies at slot + the result (O_DIRECT reads
+ * whole device blocks). */
+CHORD_HOST_IMPORT(file_fetch)
+int64_t chord_host_file_fetch(int32_t file, uint64_t offset, size_t len, void *slot, size_t slot_bytes);
+/* Advice. */
+CHORD_HOST_IMPORT(file_prefetch) int32_t chord_host_file_prefetch(int32_t file, uint64_t offset, uint64_t len);
+/* The file's own pages appear in the window, which is whole 64 KiB pages of the guest's memory: no copy, shared with
+ * the page cache. What is written there stays the guest's own and never reaches the file. The byte at `offset` lies at
+ * window + the result. The window's old bytes are gone; file_unmap gives zeroed memory back. */
+CHORD_HOST_IMPORT(file_map)
+int64_t chord_host_file_map(int32_t file, uint64_t offset, uint64_t len, void *window, size_t window_bytes);
 CHORD_HOST_IMPORT(file_unmap) int32_t chord_host_file_unmap(void *window, size_t window_bytes);
 CHORD_HOST_IMPORT(tensor_count) int64_t chord_host_tensor_count(int32_t file);
 CHORD_HOST_IMPORT(tensor_at) int32_t chord_host_tensor_at(int32_t file, uint64_t index, chord_host_tensor *out);
 
-/* Banks: memory of the host, more than a guest's addresses reach, zeroed when opened. bank_kind says how they are used: through windows (a bank is seen in
- * one at a time; what is written there stays when another bank takes its place), or by copies in and out, which a host without windows can offer too, and
- * a module with several memories (host/far.wat). window_skew: a window is quickest at addresses that are this, modulo 2 MiB. */
+/* Banks: memory of the host, more than a guest's addresses reach, zeroed when opened. bank_kind says how they are used:
+ * through windows (a bank is seen in one at a time; what is written there stays when another bank takes its place), or
+ * by copies in and out, which a host without windows can offer too, and a module with several memories (host/far.wat).
+ * window_skew: a window is quickest at addresses that are this, modulo 2 MiB. */
 CHORD_HOST_IMPORT(window_skew) int32_t chord_host_window_skew(void);
 CHORD_HOST_IMPORT(bank_limit) int64_t chord_host_bank_limit(void); /* bytes the budget has for banks; 0: no banks */
 CHORD_HOST_IMPORT(bank_kind) int32_t chord_host_bank_kind(void);
 CHORD_HOST_IMPORT(bank_open) int32_t chord_host_bank_open(size_t bytes); /* a multiple of 64 KiB */
-CHORD_HOST_IMPORT(bank_show) int32_t chord_host_bank_show(int32_t bank, void *window); /* the bank that was there leaves */
+/* The bank that was there leaves. */
+CHORD_HOST_IMPORT(bank_show) int32_t chord_host_bank_show(int32_t bank, void *window);
 CHORD_HOST_IMPORT(bank_read) int32_t chord_host_bank_read(int32_t bank, size_t at, void *to, size_t len);
 CHORD_HOST_IMPORT(bank_write) int32_t chord_host_bank_write(int32_t bank, size_t at, const void *from, size_t len);
 CHORD_HOST_IMPORT(bank_close) int32_t chord_host_bank_close(int32_t bank);
@@ -151,43 +162,46 @@ CHORD_HOST_IMPORT(bank_close) int32_t chord_host_bank_close(int32_t bank);
 CHORD_HOST_IMPORT(thread_limit) int32_t chord_host_thread_limit(void); /* that compute; 1: no threads */
 CHORD_HOST_IMPORT(thread_start) int32_t chord_host_thread_start(void *start);
 CHORD_HOST_IMPORT(thread_join) int32_t chord_host_thread_join(int32_t thread);
-CHORD_HOST_IMPORT(wait) int32_t chord_host_wait(uint32_t *at, uint32_t expected, int64_t timeout_ns); /* timeout < 0: none */
+/* timeout < 0: none. */
+CHORD_HOST_IMPORT(wait) int32_t chord_host_wait(uint32_t *at, uint32_t expected, int64_t timeout_ns);
 CHORD_HOST_IMPORT(wake) int32_t chord_host_wake(uint32_t *at, uint32_t count); /* how many were woken */
 
-/* The host's own kernels: the same bits, sooner. Offered for weights in memory, or for those in banks too, which then need no window. */
+/* The host's own kernels: the same bits, sooner. Offered for weights in memory, or for those in banks too, which
+ * then need no window. */
 CHORD_HOST_IMPORT(rows_offered) int32_t chord_host_rows_offered(void);
 CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
 #endif
 
-/* ---- what a guest of this library exports -------------------------------------------------------------------------- */
+/* ---- what a guest of this library exports ------------------------------------------------------------------------ */
 
-/* chord.h function by function, with handles (pointers of the guest) in place of pointers, and results written to `out`, memory of the guest.
- * X(name, parameters, result). A result 'i' of a call that can fail is a chord_status; guest_error tells the sentence. */
-#define CHORD_GUEST_EXPORT_MAP(X)                                                                                      \
-    X(guest_version, "", 'i')                                                                                          \
-    X(guest_alloc, "p", 'p')                                                                                           \
-    X(guest_free, "p", '-')                                                                                            \
-    X(guest_error, "p", '-')                                                                                           \
-    X(guest_runtime_open, "pp", 'i')                                                                                   \
-    X(guest_runtime_close, "p", '-')                                                                                   \
-    X(guest_runtime_threads, "p", 'i')                                                                                 \
-    X(guest_model_plan, "ppp", 'i')                                                                                    \
-    X(guest_model_open, "ppp", 'i')                                                                                    \
-    X(guest_model_close, "p", '-')                                                                                     \
-    X(guest_model_describe, "pp", '-')                                                                                 \
-    X(guest_tokenize, "pppippp", 'i')                                                                                  \
-    X(guest_detokenize, "pppippp", 'i')                                                                                \
-    X(guest_chat_render, "ppppippp", 'i')                                                                              \
-    X(guest_session_open, "pp", 'i')                                                                                   \
-    X(guest_session_close, "p", '-')                                                                                   \
-    X(guest_session_reset, "p", '-')                                                                                   \
-    X(guest_session_sync, "pppp", 'i')                                                                                 \
-    X(guest_session_score, "ppppp", 'i')                                                                               \
-    X(guest_session_stats, "pp", '-')                                                                                  \
-    X(guest_session_stats_reset, "p", '-')                                                                             \
-    X(guest_generate_start, "ppp", 'i')                                                                                \
-    X(guest_generate_next, "pp", 'i')                                                                                  \
-    X(guest_generate_result, "pp", '-')                                                                                \
+/* chord.h function by function, with handles (pointers of the guest) in place of pointers, and results written to
+ * `out`, memory of the guest. X(name, parameters, result). A result 'i' of a call that can fail is a chord_status;
+ * guest_error tells the sentence. */
+#define CHORD_GUEST_EXPORT_MAP(X)          \
+    X(guest_version, "", 'i')              \
+    X(guest_alloc, "p", 'p')               \
+    X(guest_free, "p", '-')                \
+    X(guest_error, "p", '-')               \
+    X(guest_runtime_open, "pp", 'i')       \
+    X(guest_runtime_close, "p", '-')       \
+    X(guest_runtime_threads, "p", 'i')     \
+    X(guest_model_plan, "ppp", 'i')        \
+    X(guest_model_open, "ppp", 'i')        \
+    X(guest_model_close, "p", '-')         \
+    X(guest_model_describe, "pp", '-')     \
+    X(guest_tokenize, "pppippp", 'i')      \
+    X(guest_detokenize, "pppippp", 'i')    \
+    X(guest_chat_render, "ppppippp", 'i')  \
+    X(guest_session_open, "pp", 'i')       \
+    X(guest_session_close, "p", '-')       \
+    X(guest_session_reset, "p", '-')       \
+    X(guest_session_sync, "pppp", 'i')     \
+    X(guest_session_score, "ppppp", 'i')   \
+    X(guest_session_stats, "pp", '-')      \
+    X(guest_session_stats_reset, "p", '-') \
+    X(guest_generate_start, "ppp", 'i')    \
+    X(guest_generate_next, "pp", 'i')      \
+    X(guest_generate_result, "pp", '-')    \
     X(guest_cancel, "p", '-')
 
 typedef struct chord_guest_runtime_options {
@@ -199,7 +213,7 @@ typedef struct chord_guest_runtime_options {
 typedef struct chord_guest_model_options {
     uint64_t vocabulary_of; /* handle of a model, 0: none */
     uint32_t context_tokens, sessions_max, chunk_tokens, prefetch_tiles;
-    uint32_t kv_type, policy, mode; /* chord.h's enums */
+    uint32_t kv_type, policy, mode;                             /* chord.h's enums */
     uint32_t no_prefetch, no_repack, no_vocabulary, no_weights; /* 0 or 1 */
     uint32_t reserved;
 } chord_guest_model_options;
@@ -226,10 +240,14 @@ typedef struct chord_guest_piece {
     uint32_t reserved;
 } chord_guest_piece;
 
-_Static_assert(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 && sizeof(chord_host_progress) == 40, "one layout on both sides");
-_Static_assert(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56, "one layout on both sides");
-_Static_assert(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48, "one layout on both sides");
-_Static_assert(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 && sizeof(chord_guest_piece) == 32,
+_Static_assert(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 && sizeof(chord_host_progress) == 40,
+               "one layout on both sides");
+_Static_assert(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
+               "one layout on both sides");
+_Static_assert(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48,
+               "one layout on both sides");
+_Static_assert(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 &&
+                   sizeof(chord_guest_piece) == 32,
                "one layout on both sides");
 _Static_assert(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");
 

@@ -6,33 +6,33 @@
 
 static int check_failed_count, check_count;
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        check_count++;                                                                             \
-        if (!(condition)) {                                                                        \
-            check_failed_count++;                                                                  \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-        }                                                                                          \
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        check_count++;                                                                \
+        if (!(condition)) {                                                           \
+            check_failed_count++;                                                     \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+        }                                                                             \
     } while (0)
 /* With a sentence: CHECK_SAY(a == b, "row %d: %f is not %f", i, a, b) */
-#define CHECK_SAY(condition, ...)                                                                  \
-    do {                                                                                           \
-        check_count++;                                                                             \
-        if (!(condition)) {                                                                        \
-            check_failed_count++;                                                                  \
-            fprintf(stderr, "%s:%d: not true: %s: ", __FILE__, __LINE__, #condition);              \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fputc('\n', stderr);                                                                   \
-        }                                                                                          \
+#define CHECK_SAY(condition, ...)                                                     \
+    do {                                                                              \
+        check_count++;                                                                \
+        if (!(condition)) {                                                           \
+            check_failed_count++;                                                     \
+            fprintf(stderr, "%s:%d: not true: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                             \
+            fputc('\n', stderr);                                                      \
+        }                                                                             \
     } while (0)
 /* A call that must succeed; prints its error sentence. `err` is the local chord_error. */
-#define CHECK_OK(call)                                                                             \
-    do {                                                                                           \
-        check_count++;                                                                             \
-        if ((call) != CHORD_OK) {                                                                  \
-            check_failed_count++;                                                                  \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, err.text);               \
-        }                                                                                          \
+#define CHECK_OK(call)                                                               \
+    do {                                                                             \
+        check_count++;                                                               \
+        if ((call) != CHORD_OK) {                                                    \
+            check_failed_count++;                                                    \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, err.text); \
+        }                                                                            \
     } while (0)
 
 static inline int check_done(void)

@@ -45,10 +45,26 @@ static inline void gb_key(gguf_builder *b, const char *key, uint32_t type)
     gb_u32(b, type);
     b->values++;
 }
-static inline void gb_value_u32(gguf_builder *b, const char *key, uint32_t v) { gb_key(b, key, 4); gb_u32(b, v); }
-static inline void gb_value_f32(gguf_builder *b, const char *key, float v) { gb_key(b, key, 6); gb_put(b, &v, 4); }
-static inline void gb_value_bool(gguf_builder *b, const char *key, uint8_t v) { gb_key(b, key, 7); gb_put(b, &v, 1); }
-static inline void gb_value_text(gguf_builder *b, const char *key, const char *v) { gb_key(b, key, 8); gb_text(b, v); }
+static inline void gb_value_u32(gguf_builder *b, const char *key, uint32_t v)
+{
+    gb_key(b, key, 4);
+    gb_u32(b, v);
+}
+static inline void gb_value_f32(gguf_builder *b, const char *key, float v)
+{
+    gb_key(b, key, 6);
+    gb_put(b, &v, 4);
+}
+static inline void gb_value_bool(gguf_builder *b, const char *key, uint8_t v)
+{
+    gb_key(b, key, 7);
+    gb_put(b, &v, 1);
+}
+static inline void gb_value_text(gguf_builder *b, const char *key, const char *v)
+{
+    gb_key(b, key, 8);
+    gb_text(b, v);
+}
 static inline void gb_array(gguf_builder *b, const char *key, uint32_t elem_type, uint64_t count)
 {
     gb_key(b, key, 9);
@@ -56,7 +72,8 @@ static inline void gb_array(gguf_builder *b, const char *key, uint32_t elem_type
     gb_u64(b, count);
 }
 /* All tensors after all values. bytes: the tensor's data, appended by gb_finish as zeros unless filled by the test. */
-static inline void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows, uint64_t bytes)
+static inline void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows,
+                             uint64_t bytes)
 {
     gb_text(b, name);
     gb_u32(b, 2);

@@ -1,4 +1,5 @@
-/* tiny_model.h - a llama of two layers with random weights, built in memory: 100 kB, for tests that need a whole model but no sense. */
+/* tiny_model.h - a llama of two layers with random weights, built in memory: 100 kB, for tests that need a
+ * whole model but no sense. */
 #ifndef CHORD_TINY_MODEL_H
 #define CHORD_TINY_MODEL_H
 
@@ -41,10 +42,14 @@ static void tiny_add(tiny_model *m, const char *name, uint32_t type, uint64_t co
 
 static void tiny_layer(tiny_model *m, int l)
 {
-    static const struct { const char *name; uint32_t type; uint64_t columns, rows; } PARTS[] = {
-        {"attn_norm", TINY_F32, TINY_EMBEDDING, 1},    {"attn_q", TINY_Q8_0, TINY_EMBEDDING, 64},
-        {"attn_k", TINY_Q8_0, TINY_EMBEDDING, 32},     {"attn_v", TINY_F32, TINY_EMBEDDING, 32},
-        {"attn_output", TINY_Q8_0, 64, TINY_EMBEDDING}, {"ffn_norm", TINY_F32, TINY_EMBEDDING, 1},
+    static const struct {
+        const char *name;
+        uint32_t type;
+        uint64_t columns, rows;
+    } PARTS[] = {
+        {"attn_norm", TINY_F32, TINY_EMBEDDING, 1},       {"attn_q", TINY_Q8_0, TINY_EMBEDDING, 64},
+        {"attn_k", TINY_Q8_0, TINY_EMBEDDING, 32},        {"attn_v", TINY_F32, TINY_EMBEDDING, 32},
+        {"attn_output", TINY_Q8_0, 64, TINY_EMBEDDING},   {"ffn_norm", TINY_F32, TINY_EMBEDDING, 1},
         {"ffn_gate", TINY_Q8_0, TINY_EMBEDDING, TINY_FF}, {"ffn_up", TINY_Q8_0, TINY_EMBEDDING, TINY_FF},
         {"ffn_down", TINY_Q8_0, TINY_FF, TINY_EMBEDDING},
     };

@@ -19,7 +19,8 @@ struct chord_runtime {
 };
 /* Sample the process's memory; called where it is highest: after opening and after passes. */
 void chord_runtime_measure(chord_runtime *runtime);
-void chord_runtime_say(const chord_runtime *runtime, chord_log_level level, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+void chord_runtime_say(const chord_runtime *runtime, chord_log_level level, const char *format, ...)
+    CHORD_LIKE_PRINTF(3, 4);
 
 /* The files of a model and their directory. */
 typedef struct chord_files {
@@ -33,14 +34,14 @@ void chord_files_close(chord_files *files);
 struct chord_model {
     chord_runtime *runtime;
     chord_files files;
-    chord_arena arena; /* template text */
+    chord_arena arena;  /* template text */
     chord_vocab *vocab; /* NULL: opened without */
     bool owns_vocab;
     chord_network *net; /* NULL: opened without weights */
     const char *template_text;
     size_t template_len;
     uint32_t context_tokens, chunk_tokens, vocabulary;
-    const char *architecture;    /* without weights: what the network would else know */
+    const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
 };
 
@@ -49,7 +50,7 @@ typedef struct chord_generation {
     chord_generate_options options;
     chord_hash hash;
     chord_generate_result result;
-    size_t given_bytes; /* of the pending text: the last piece, still the caller's to look at */
+    size_t given_bytes;    /* of the pending text: the last piece, still the caller's to look at */
     bool running, holding; /* more tokens come; text may be held back */
 } chord_generation;
 
@@ -58,7 +59,7 @@ struct chord_session {
     chord_sequence *sequence;
     int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
     uint32_t count;
-    float *logits;   /* (vocabulary): of the last token, when has_logits */
+    float *logits; /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     void *sample_scratch;
     chord_buffer pending; /* generated text not yet given out */
@@ -70,7 +71,10 @@ struct chord_session {
     const char *phase;
 };
 /* What was being generated goes no further: the past has changed, or a step failed. */
-static inline void chord_generation_end(chord_session *session) { session->generation.running = session->generation.holding = false; }
+static inline void chord_generation_end(chord_session *session)
+{
+    session->generation.running = session->generation.holding = false;
+}
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)

@@ -193,8 +193,8 @@ static chord_status read_values(const chord_file *file, const chord_tensor *t, c
         uint64_t blocks = chord_min_u64(blocks_max, chord_ceil_div(n - done, info->block_elems));
         uint64_t offset = t->offset + done / info->block_elems * info->block_bytes;
         uint64_t use = chord_min_u64(blocks * info->block_elems, n - done);
-        CHORD_TRY(
-            chord_store_read(file->files.stores[t->shard], offset, scratch, (size_t)(blocks * info->block_bytes), err));
+        CHORD_TRY(chord_store_read(file->files.stores[t->shard], offset, scratch, (size_t)(blocks * info->block_bytes),
+                                   err));
         ops->dequantize(scratch, values, blocks * info->block_elems);
         memcpy(out + done, values, (size_t)use * sizeof *out);
         done += use;

@@ -1,5 +1,5 @@
-/* generate.c - draw a token, give out whole characters, stop where it was asked to, go on. A session generates one text at a time; its state is
- * chord_generation (api_inner.h). */
+/* generate.c - draw a token, give out whole characters, stop where it was asked to, go on. A session generates one text
+ * at a time; its state is chord_generation (api_inner.h). */
 #include "api/api_inner.h"
 
 /* Bytes at the end of the pending text that may be the beginning of a stop string. */
@@ -69,7 +69,8 @@ static void give_ready(chord_session *s, chord_piece *out)
     give(s, ready, out);
 }
 
-/* What was held back is given out at the end, unless a stop string ended the text; a character that was never completed becomes U+FFFD. */
+/* What was held back is given out at the end, unless a stop string ended the text; a character that was never
+ * completed becomes U+FFFD. */
 static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
 {
     chord_buffer *p = &s->pending;
@@ -153,8 +154,8 @@ void chord_generate_result_get(const chord_session *s, chord_generate_result *ou
     out->logits_hash = chord_hash_end(&s->generation.hash);
 }
 
-chord_status chord_session_generate(chord_session *s, const chord_generate_options *options, chord_on_piece on_piece, void *ud,
-                                    chord_generate_result *out, chord_error *err)
+chord_status chord_session_generate(chord_session *s, const chord_generate_options *options, chord_on_piece on_piece,
+                                    void *ud, chord_generate_result *out, chord_error *err)
 {
     chord_piece piece;
     bool more = true;

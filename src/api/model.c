@@ -20,7 +20,8 @@ static chord_status add_shards(chord_runtime *r, const chord_source *source, cho
 {
     uint32_t shards = chord_gguf_shards_expected(f->gguf);
     if (shards > 1 && source->uri == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the model has %u parts; a reader callback can give one file only", shards);
+        return chord_fail(err, CHORD_UNSUPPORTED, "the model has %u parts; a reader callback can give one file only",
+                          shards);
     for (uint32_t i = 1; i < shards; i++) {
         char path[PATH_BYTES_MAX];
         CHORD_TRY(chord_gguf_shard_path(source->uri, i, shards, path, sizeof path, err));
@@ -66,9 +67,10 @@ static uint64_t vocabulary_rows(const chord_gguf *g)
     return t != NULL && t->rows < 1u << 24 ? t->rows : 0;
 }
 
-/* What the budget loses before weights, KV and scratch: the process itself, the directory, the vocabulary, the sessions' own memory. */
-static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, const chord_model_options *o, uint64_t *out,
-                                chord_error *err)
+/* What the budget loses before weights, KV and scratch: the process itself, the directory, the vocabulary, the
+ * sessions' own memory. */
+static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
+                                uint64_t *out, chord_error *err)
 {
     uint64_t vocab = 0;
     if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
@@ -82,14 +84,19 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
 static chord_status network_config(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
                                    chord_network_config *out, chord_error *err)
 {
-    *out = (chord_network_config){.heap = r->heap, .gguf = f->gguf, .pool = r->pool, .cpu = r->cpu, .options = o,
-                                  .budget_bytes = r->budget_bytes, .may_map = true};
+    *out = (chord_network_config){.heap = r->heap,
+                                  .gguf = f->gguf,
+                                  .pool = r->pool,
+                                  .cpu = r->cpu,
+                                  .options = o,
+                                  .budget_bytes = r->budget_bytes,
+                                  .may_map = true};
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }
 
-chord_status chord_model_plan(chord_runtime *r, const chord_source *source, const chord_model_options *options, chord_plan *out,
-                              chord_error *err)
+chord_status chord_model_plan(chord_runtime *r, const chord_source *source, const chord_model_options *options,
+                              chord_plan *out, chord_error *err)
 {
     chord_files files;
     chord_network_config config;
@@ -103,8 +110,8 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
 
 static chord_status load_template(chord_model *m, chord_error *err)
 {
-    return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena, &m->template_text,
-                               &m->template_len, err);
+    return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena,
+                               &m->template_text, &m->template_len, err);
 }
 
 /* What chord_model_describe tells of a model without weights. */
@@ -145,7 +152,8 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
     }
     uint32_t entries = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
     if (m->net == NULL || entries <= m->vocabulary) return CHORD_OK;
-    return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries, m->vocabulary);
+    return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries,
+                      m->vocabulary);
 }
 
 static void say_plan(const chord_model *m)
@@ -153,12 +161,14 @@ static void say_plan(const chord_model *m)
     chord_model_info info = {0};
     chord_network_describe(m->net, &info);
     const chord_plan *p = &info.plan;
-    chord_runtime_say(m->runtime, CHORD_LOG_INFO, "%s: %u of %u tiles stay (%" PRIu64 " MiB), %" PRIu64 " MiB stream in each pass%s",
+    chord_runtime_say(m->runtime, CHORD_LOG_INFO,
+                      "%s: %u of %u tiles stay (%" PRIu64 " MiB), %" PRIu64 " MiB stream in each pass%s",
                       info.architecture, p->tiles_pinned, p->tiles, p->resident_bytes / CHORD_MIB,
                       p->streamed_bytes_per_pass / CHORD_MIB, p->mapped ? "; the file is mapped" : "");
 }
 
-static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o, chord_error *err)
+static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o,
+                               chord_error *err)
 {
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
@@ -170,8 +180,8 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     return CHORD_OK;
 }
 
-chord_status chord_model_open(chord_runtime *r, const chord_source *source, const chord_model_options *options, chord_model **out,
-                              chord_error *err)
+chord_status chord_model_open(chord_runtime *r, const chord_source *source, const chord_model_options *options,
+                              chord_model **out, chord_error *err)
 {
     void *memory = NULL;
     *out = NULL;

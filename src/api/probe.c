@@ -99,8 +99,8 @@ static chord_status measure_disk(chord_runtime *r, chord_store *store, chord_pro
                         .slot_bytes = (size_t)chord_align_up(chord_store_slot_bytes(store, READ_BYTES_MAX), 4096)};
     uint64_t free_bytes = chord_heap_ceiling_bytes(r->heap) - chord_heap_used_bytes(r->heap);
     uint32_t readers = (uint32_t)chord_max_u64(1, chord_min_u64(READERS_MAX, free_bytes * 3 / 4 / round.slot_bytes));
-    CHORD_TRY(
-        chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots, err));
+    CHORD_TRY(chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots,
+                                err));
     chord_status status = CHORD_OK;
     for (uint32_t i = 0; i < CHORD_COUNT(ROUNDS) && status == CHORD_OK; i++)
         if (ROUNDS[i].depth <= readers)

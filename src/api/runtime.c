@@ -4,7 +4,7 @@
 #include "quant/quant.h"
 
 #define THREADS_MAX 256u
-#define THREAD_BYTES (192 * 1024ull)      /* stack touched and kernel structures, compute and reader threads alike */
+#define THREAD_BYTES (192 * 1024ull) /* stack touched and kernel structures, compute and reader threads alike */
 #define READER_THREADS 4u
 
 const char *chord_stop_reason_text(chord_stop_reason reason)
@@ -60,11 +60,13 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     *out = NULL;
     uint32_t threads = o->threads != 0 ? o->threads : chord_cpu_cores();
     if (threads > THREADS_MAX)
-        return chord_fail(err, CHORD_INVALID, "%u threads were asked for, at most %u are allowed", threads, THREADS_MAX);
+        return chord_fail(err, CHORD_INVALID, "%u threads were asked for, at most %u are allowed", threads,
+                          THREADS_MAX);
     uint64_t budget = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
     uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + (threads + READER_THREADS) * THREAD_BYTES;
     if (budget <= overhead + CHORD_MIB)
-        return chord_fail(err, CHORD_BUDGET, "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",
+        return chord_fail(err, CHORD_BUDGET,
+                          "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",
                           (double)budget / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
     chord_heap *heap = NULL;
     void *memory = NULL;

@@ -70,8 +70,8 @@ static void report_progress(void *ud, uint64_t done, uint64_t total)
     s->progress_ns = now;
     chord_pager_stats pager;
     chord_network_stats(s->model->net, &pager);
-    chord_progress progress = {.phase = s->phase, .done = done, .total = total, .bytes_read = pager.bytes_read,
-                               .stall_ns = pager.stall_ns};
+    chord_progress progress = {
+        .phase = s->phase, .done = done, .total = total, .bytes_read = pager.bytes_read, .stall_ns = pager.stall_ns};
     s->on_progress(s->progress_ud, &progress);
 }
 
@@ -112,8 +112,11 @@ chord_status chord_session_catch_up(chord_session *s, const char *phase, chord_e
     s->has_logits = false;
     if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
     if (done == s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
-    chord_forward_args args = {.tokens = s->tokens + done, .count = s->count - done, .first_wanted = s->count - done - 1,
-                               .on_logits = keep_row, .ud = s};
+    chord_forward_args args = {.tokens = s->tokens + done,
+                               .count = s->count - done,
+                               .first_wanted = s->count - done - 1,
+                               .on_logits = keep_row,
+                               .ud = s};
     return forward(s, &args, phase, err);
 }
 
@@ -121,7 +124,8 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
 {
     if (n == 0) return chord_fail(err, CHORD_INVALID, "an empty prompt gives the model nothing to continue");
     if (n > s->model->context_tokens)
-        return chord_fail(err, CHORD_FULL, "the prompt has %zu tokens, the context holds %u", n, s->model->context_tokens);
+        return chord_fail(err, CHORD_FULL, "the prompt has %zu tokens, the context holds %u", n,
+                          s->model->context_tokens);
     uint32_t kept = chord_sequence_length(s->sequence), same = 0;
     while (same < kept && same < n && s->tokens[same] == tokens[same]) same++;
     bool all = same == n && s->count == n && s->has_logits;
@@ -160,23 +164,29 @@ static chord_status run_appended(chord_session *s, chord_forward_args *args, cho
     return status;
 }
 
-chord_status chord_session_logits(chord_session *s, const int32_t *tokens, size_t n, size_t first, chord_on_logits on_logits, void *ud,
-                                  chord_error *err)
+chord_status chord_session_logits(chord_session *s, const int32_t *tokens, size_t n, size_t first,
+                                  chord_on_logits on_logits, void *ud, chord_error *err)
 {
     CHORD_TRY(append(s, tokens, n, err));
-    chord_forward_args args = {.tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_logits = on_logits, .ud = ud};
+    chord_forward_args args = {
+        .tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_logits = on_logits, .ud = ud};
     return run_appended(s, &args, err);
 }
 
-chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs, chord_error *err)
+chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs,
+                                 chord_error *err)
 {
-    if (n < 2 || first >= n - 1) return chord_fail(err, CHORD_INVALID, "scoring from token %zu of %zu leaves nothing to score", first, n);
+    if (n < 2 || first >= n - 1)
+        return chord_fail(err, CHORD_INVALID, "scoring from token %zu of %zu leaves nothing to score", first, n);
     CHORD_TRY(append(s, tokens, n, err));
     chord_heap *heap = s->model->runtime->heap;
     void *memory = NULL;
     CHORD_TRY(chord_alloc(heap, n * sizeof(chord_score), "the scores", &memory, err));
     chord_score *scores = memory;
-    chord_forward_args args = {.tokens = tokens, .count = (uint32_t)n - 1, .first_wanted = (uint32_t)first, .targets = tokens + 1,
+    chord_forward_args args = {.tokens = tokens,
+                               .count = (uint32_t)n - 1,
+                               .first_wanted = (uint32_t)first,
+                               .targets = tokens + 1,
                                .scores = scores};
     chord_status status = run_appended(s, &args, err);
     for (size_t i = first; i + 1 < n && status == CHORD_OK; i++) logprobs[i] = scores[i].logprob;

@@ -6,8 +6,8 @@ static chord_status need_vocab(const chord_model *m, chord_error *err)
     return m->vocab != NULL ? CHORD_OK : chord_fail(err, CHORD_INVALID, "the model was opened without its vocabulary");
 }
 
-chord_status chord_tokenize(const chord_model *m, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out, size_t cap,
-                            size_t *need, chord_error *err)
+chord_status chord_tokenize(const chord_model *m, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
+                            size_t cap, size_t *need, chord_error *err)
 {
     CHORD_TRY(need_vocab(m, err));
     return chord_vocab_encode(m->vocab, text, len, mode, out, cap, need, err);
@@ -19,17 +19,19 @@ static chord_status hand_over(const chord_buffer *buffer, char *out, size_t cap,
     size_t n = buffer->len < cap ? buffer->len : cap;
     if (n > 0) memcpy(out, buffer->data, n);
     *need = buffer->len;
-    return buffer->len <= cap ? CHORD_OK : chord_fail(err, CHORD_SHORT, "%zu bytes are needed, %zu were given", buffer->len, cap);
+    return buffer->len <= cap ? CHORD_OK
+                              : chord_fail(err, CHORD_SHORT, "%zu bytes are needed, %zu were given", buffer->len, cap);
 }
 
-chord_status chord_detokenize(const chord_model *m, const int32_t *tokens, size_t n, bool special, char *out, size_t cap, size_t *need,
-                              chord_error *err)
+chord_status chord_detokenize(const chord_model *m, const int32_t *tokens, size_t n, bool special, char *out,
+                              size_t cap, size_t *need, chord_error *err)
 {
     chord_buffer buffer;
     CHORD_TRY(need_vocab(m, err));
     chord_buffer_init(&buffer, m->runtime->heap, 64 * CHORD_MIB);
     chord_status status = CHORD_OK;
-    for (size_t i = 0; i < n && status == CHORD_OK; i++) status = chord_vocab_decode(m->vocab, tokens[i], special, &buffer, err);
+    for (size_t i = 0; i < n && status == CHORD_OK; i++)
+        status = chord_vocab_decode(m->vocab, tokens[i], special, &buffer, err);
     if (status == CHORD_OK) status = hand_over(&buffer, out, cap, need, err);
     chord_buffer_free(&buffer);
     return status;
@@ -42,8 +44,8 @@ typedef struct render_job {
     bool open_reply;
 } render_job;
 
-static chord_status render(chord_heap *heap, chord_arena *arena, const render_job *job, const char *messages, size_t len,
-                           chord_buffer *out, chord_error *err)
+static chord_status render(chord_heap *heap, chord_arena *arena, const render_job *job, const char *messages,
+                           size_t len, chord_buffer *out, chord_error *err)
 {
     chord_json *root;
     CHORD_TRY(chord_json_parse(arena, messages, len, &root, err));
@@ -56,13 +58,18 @@ static chord_status render(chord_heap *heap, chord_arena *arena, const render_jo
     const chord_json *list = chord_json_get(root, "messages");
     if (list == NULL || list->kind != CHORD_JSON_LIST)
         return chord_fail(err, CHORD_INVALID, "the messages object has no list named \"messages\"");
-    chord_template_args args = {.text = job->template_text, .len = job->template_len, .root = root, .open_reply = job->open_reply,
-                                .bos = job->bos, .eos = job->eos, .now_unix_s = chord_clock_unix_s()};
+    chord_template_args args = {.text = job->template_text,
+                                .len = job->template_len,
+                                .root = root,
+                                .open_reply = job->open_reply,
+                                .bos = job->bos,
+                                .eos = job->eos,
+                                .now_unix_s = chord_clock_unix_s()};
     return chord_template_run(heap, &args, out, err);
 }
 
-static chord_status render_out(chord_heap *heap, const render_job *job, const char *messages, size_t len, char *out, size_t cap,
-                               size_t *need, chord_error *err)
+static chord_status render_out(chord_heap *heap, const render_job *job, const char *messages, size_t len, char *out,
+                               size_t cap, size_t *need, chord_error *err)
 {
     chord_arena arena;
     chord_buffer buffer;
@@ -75,10 +82,14 @@ static chord_status render_out(chord_heap *heap, const render_job *job, const ch
     return status;
 }
 
-chord_status chord_template_render(chord_runtime *r, const char *template_text, const char *messages, size_t len, bool open_reply,
-                                   const char *bos, const char *eos, char *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_template_render(chord_runtime *r, const char *template_text, const char *messages, size_t len,
+                                   bool open_reply, const char *bos, const char *eos, char *out, size_t cap,
+                                   size_t *need, chord_error *err)
 {
-    render_job job = {.template_text = template_text, .template_len = strlen(template_text), .bos = bos, .eos = eos,
+    render_job job = {.template_text = template_text,
+                      .template_len = strlen(template_text),
+                      .bos = bos,
+                      .eos = eos,
                       .open_reply = open_reply};
     return render_out(r->heap, &job, messages, len, out, cap, need, err);
 }
@@ -90,8 +101,8 @@ static chord_status token_text(const chord_model *m, int32_t token, chord_buffer
     return token < 0 ? CHORD_OK : chord_vocab_decode(m->vocab, token, true, out, err);
 }
 
-chord_status chord_chat_render(const chord_model *m, const char *template_text, const char *messages, size_t len, bool open_reply,
-                               char *out, size_t cap, size_t *need, chord_error *err)
+chord_status chord_chat_render(const chord_model *m, const char *template_text, const char *messages, size_t len,
+                               bool open_reply, char *out, size_t cap, size_t *need, chord_error *err)
 {
     CHORD_TRY(need_vocab(m, err));
     if (template_text == NULL && m->template_text == NULL)

@@ -1,7 +1,8 @@
-/* bank_linux.c - banks by moving page tables: mremap of a populated range costs microseconds where a copy or fresh faults cost milliseconds.
+/* bank_linux.c - banks by moving page tables: mremap of a populated range costs microseconds where a copy or fresh
+ * faults cost milliseconds.
  *
- * A bank not shown is parked at an address of its own. MREMAP_DONTUNMAP leaves both ends mapped (empty) all the time, so that another thread that
- * looks into a window while it changes reads zeros and does not fault. */
+ * A bank not shown is parked at an address of its own. MREMAP_DONTUNMAP leaves both ends mapped (empty) all the time,
+ * so that another thread that looks into a window while it changes reads zeros and does not fault. */
 #define _GNU_SOURCE
 #include "base/system_inner.h"
 
@@ -46,7 +47,8 @@ static chord_status hide(chord_bank *bank, chord_error *err)
 {
     if (bank->window == NULL) return CHORD_OK;
     if (!move(bank->window, bank->park, bank->bytes))
-        return chord_fail_os(err, CHORD_NO_MEMORY, errno, "a bank of %" PRIu64 " bytes cannot leave its window", bank->bytes);
+        return chord_fail_os(err, CHORD_NO_MEMORY, errno, "a bank of %" PRIu64 " bytes cannot leave its window",
+                             bank->bytes);
     bank->window = NULL;
     return CHORD_OK;
 }

@@ -56,17 +56,19 @@ static inline bool chord_text_equal(const char *a, const char *b)
 }
 
 /* Little endian, any alignment. Every host we build for is little endian (checked in base.c). */
+/* clang-format off */
 static inline uint16_t chord_load_u16(const void *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
 static inline uint32_t chord_load_u32(const void *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
 static inline uint64_t chord_load_u64(const void *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
 static inline float chord_load_f32(const void *p) { float v; memcpy(&v, p, sizeof v); return v; }
+/* clang-format on */
 
 /* ---- status and error text ----------------------------------------------------------------- */
 
-#define CHORD_TRY(call)                                                                            \
-    do {                                                                                           \
-        chord_status status_ = (call);                                                             \
-        if (status_ != CHORD_OK) return status_;                                                   \
+#define CHORD_TRY(call)                          \
+    do {                                         \
+        chord_status status_ = (call);           \
+        if (status_ != CHORD_OK) return status_; \
     } while (0)
 
 /* Writes the sentence and returns status, so that a failing line reads `return chord_fail(...)`. err may be NULL. */
@@ -122,9 +124,9 @@ void chord_region_close(chord_heap *heap, chord_region *region);
 chord_status chord_heap_charge(chord_heap *heap, uint64_t bytes, const char *what, chord_error *err);
 void chord_heap_discharge(chord_heap *heap, uint64_t bytes);
 
-/* Banks: more memory than addresses reach. A bank (a multiple of 64 KiB, zeroed, resident, charged to the heap) is seen in a window of the same
- * size, one at a time; what is written there stays when another bank takes its place. Windows are pages of the caller's (a region); quickest
- * when window address modulo 2 MiB is the skew. */
+/* Banks: more memory than addresses reach. A bank (a multiple of 64 KiB, zeroed, resident, charged to the heap) is seen
+ * in a window of the same size, one at a time; what is written there stays when another bank takes its place. Windows
+ * are pages of the caller's (a region); quickest when window address modulo 2 MiB is the skew. */
 typedef struct chord_bank chord_bank;
 typedef enum chord_bank_kind { CHORD_BANK_NONE, CHORD_BANK_WINDOWS, CHORD_BANK_COPIES } chord_bank_kind;
 chord_bank_kind chord_bank_offered(void); /* copies: banks cannot be shown, only read and written */
@@ -214,8 +216,12 @@ int64_t chord_clock_unix_s(void);
 
 typedef struct chord_mutex chord_mutex;
 typedef struct chord_cond chord_cond;
-struct chord_mutex { _Alignas(16) unsigned char bytes[64]; };
-struct chord_cond { _Alignas(16) unsigned char bytes[64]; };
+struct chord_mutex {
+    _Alignas(16) unsigned char bytes[64];
+};
+struct chord_cond {
+    _Alignas(16) unsigned char bytes[64];
+};
 void chord_mutex_init(chord_mutex *mutex);
 void chord_mutex_free(chord_mutex *mutex);
 void chord_mutex_lock(chord_mutex *mutex);
@@ -243,8 +249,9 @@ typedef struct chord_pool chord_pool;
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
 void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
-/* Calls task on pieces that cover [0, count), each on whichever worker is free next, and returns when all are done. Pieces begin at multiples of grain
- * and are such multiples, or reach the end. One caller at a time. A NULL pool runs all of it here in one piece, as does a range within grain. */
+/* Calls task on pieces that cover [0, count), each on whichever worker is free next, and returns when all are done.
+ * Pieces begin at multiples of grain and are such multiples, or reach the end. One caller at a time. A NULL pool runs
+ * all of it here in one piece, as does a range within grain. */
 typedef void chord_pool_task(void *ud, uint32_t worker, chord_share share);
 void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud);
 
@@ -254,9 +261,9 @@ void chord_float_leave(uint32_t saved);
 
 /* Instruction sets our kernels know, as bits. chord_cpu_features() is what this CPU and system allow. */
 #define CHORD_CPU_ANY 0u
-#define CHORD_CPU_AVX2 1u       /* AVX2, F16C, BMI2 (FMA is never used) */
-#define CHORD_CPU_AVX512 2u     /* AVX-512 F, BW, DQ, VL, VBMI, VNNI */
-#define CHORD_CPU_WASM_SIMD 4u  /* 128-bit SIMD */
+#define CHORD_CPU_AVX2 1u      /* AVX2, F16C, BMI2 (FMA is never used) */
+#define CHORD_CPU_AVX512 2u    /* AVX-512 F, BW, DQ, VL, VBMI, VNNI */
+#define CHORD_CPU_WASM_SIMD 4u /* 128-bit SIMD */
 #define CHORD_CPU_WASM_RELAXED 8u
 #define CHORD_CPU_HOST_ROWS 16u /* the host of a wasm guest multiplies with its own kernels */
 #define CHORD_CPU_BANK_ROWS 32u /* also weights that lie in banks */

@@ -29,9 +29,9 @@ static bool has(uint32_t word, uint32_t bits) { return (word & bits) == bits; }
 
 uint32_t chord_cpu_features(void)
 {
-    enum { OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };                                              /* 1.ecx */
-    enum { AVX2 = 1 << 5, BMI2 = 1 << 8, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 };                         /* 7.ebx */
-    enum { VBMI = 1 << 1, VNNI = 1 << 11 };                                                                 /* 7.ecx */
+    enum { OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };                      /* 1.ecx */
+    enum { AVX2 = 1 << 5, BMI2 = 1 << 8, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 }; /* 7.ebx */
+    enum { VBMI = 1 << 1, VNNI = 1 << 11 };                                         /* 7.ecx */
     const uint32_t vl = 1u << 31, ymm = 0x06, zmm = 0xE6;
     uint32_t found = CHORD_CPU_ANY;
     if (cpuid(0, 0).a < 7) return found;

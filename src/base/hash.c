@@ -11,10 +11,7 @@ static inline uint64_t rotate(uint64_t x, int bits) { return x << bits | x >> (6
 static inline uint64_t mix_lane(uint64_t lane, uint64_t input) { return rotate(lane + input * PRIME_2, 31) * PRIME_1; }
 static inline uint64_t merge_lane(uint64_t sum, uint64_t lane) { return (sum ^ mix_lane(0, lane)) * PRIME_1 + PRIME_4; }
 
-void chord_hash_start(chord_hash *hash)
-{
-    *hash = (chord_hash){.lane = {PRIME_1 + PRIME_2, PRIME_2, 0, 0 - PRIME_1}};
-}
+void chord_hash_start(chord_hash *hash) { *hash = (chord_hash){.lane = {PRIME_1 + PRIME_2, PRIME_2, 0, 0 - PRIME_1}}; }
 
 static void mix_stripe(chord_hash *hash, const uint8_t *stripe)
 {

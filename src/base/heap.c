@@ -99,8 +99,7 @@ static bool charge(chord_heap *heap, uint64_t bytes)
     uint64_t now = used + bytes;
     uint64_t peak = atomic_load_explicit(&heap->peak_bytes, memory_order_relaxed);
     while (peak < now && !atomic_compare_exchange_weak_explicit(&heap->peak_bytes, &peak, now, memory_order_relaxed,
-                                                                memory_order_relaxed)) {
-    }
+                                                                memory_order_relaxed)) {}
     return true;
 }
 
@@ -311,7 +310,9 @@ void *chord_arena_get(chord_arena *arena, uint64_t bytes)
 
 chord_status chord_arena_fail(const chord_arena *arena, chord_error *err)
 {
-    return chord_fail(err, CHORD_BUDGET, "%s: %" PRIu64 " bytes of at most %" PRIu64 " in use, and no room for the next"
-                      " (heap: %" PRIu64 " of %" PRIu64 ")", arena->what, arena->used_bytes, arena->bytes_max,
-                      chord_heap_used_bytes(arena->heap), arena->heap->ceiling_bytes);
+    return chord_fail(err, CHORD_BUDGET,
+                      "%s: %" PRIu64 " bytes of at most %" PRIu64 " in use, and no room for the next"
+                      " (heap: %" PRIu64 " of %" PRIu64 ")",
+                      arena->what, arena->used_bytes, arena->bytes_max, chord_heap_used_bytes(arena->heap),
+                      arena->heap->ceiling_bytes);
 }

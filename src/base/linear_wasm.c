@@ -1,7 +1,8 @@
-/* linear_wasm.c - linear memory, for both kinds of module: freestanding ones, and WASI commands, whose small blocks are malloc's.
+/* linear_wasm.c - linear memory, for both kinds of module: freestanding ones, and WASI commands, whose small
+ * blocks are malloc's.
  *
- * Linear memory never shrinks, so what is freed waits in a list, in order of address and merged with its neighbours, and is taken before memory grows.
- * Blocks are multiples of 64 bytes. One lock: allocations are few. */
+ * Linear memory never shrinks, so what is freed waits in a list, in order of address and merged with its neighbours,
+ * and is taken before memory grows. Blocks are multiples of 64 bytes. One lock: allocations are few. */
 #include "base/system_inner.h"
 
 #define UNIT 64u
@@ -60,12 +61,14 @@ static uintptr_t take(uintptr_t bytes, uintptr_t align)
     return 0;
 }
 
-/* A freestanding module owns all behind the linker's data and stack from the start; in a WASI command that is malloc's. */
+/* A freestanding module owns all behind the linker's data and stack from the start; in a WASI
+ * command that is malloc's. */
 static void begin(void)
 {
 #if defined(CHORD_FREESTANDING)
     extern unsigned char __heap_base;
-    uintptr_t first = chord_align_up((uintptr_t)&__heap_base, UNIT), end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    uintptr_t first = chord_align_up((uintptr_t)&__heap_base, UNIT),
+              end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
     note_written(first);
     if (end > first) give(first, (end - first) & ~(uintptr_t)(UNIT - 1));
 #endif

@@ -1,4 +1,5 @@
-/* memory_wasm.c - the freestanding face: small blocks from linear memory (linear_wasm.c), and the words C leaves to a library. */
+/* memory_wasm.c - the freestanding face: small blocks from linear memory (linear_wasm.c), and the words C
+ * leaves to a library. */
 #include "base/system_inner.h"
 
 extern unsigned char __heap_base; /* where the linker's data and stack end */

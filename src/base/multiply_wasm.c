@@ -1,5 +1,5 @@
-/* multiply_wasm.c - the one function the compiler expects of its own run-time library: a checked 64-bit multiplication becomes a
- * product of 128 bits, which wasm cannot make in one instruction. */
+/* multiply_wasm.c - the one function the compiler expects of its own run-time library: a checked 64-bit multiplication
+ * becomes a product of 128 bits, which wasm cannot make in one instruction. */
 #include "base/base.h"
 
 typedef unsigned __int128 wide;

@@ -1,12 +1,13 @@
 /* pool.c - compute threads that work through a range together.
  *
- * A run opens a round; the caller and every worker that comes in take pieces of the range until none is left, so a thread that is slower, or that the
- * system has taken away, holds up one piece and not a fixed share. Then the caller closes the round and waits for those who came in: a worker that is
- * still asleep is not waited for.
+ * A run opens a round; the caller and every worker that comes in take pieces of the range until none is left, so a
+ * thread that is slower, or that the system has taken away, holds up one piece and not a fixed share. Then the caller
+ * closes the round and waits for those who came in: a worker that is still asleep is not waited for.
  *
- * Workers that just finished spin on the state for SPIN_NS, because the next operation of a forward pass usually follows within microseconds, and then
- * sleep. A sleeper announces itself before it looks at the state a last time, and the announcer looks for sleepers after it wrote the state (both
- * sequentially consistent): one of them sees the other. */
+ * Workers that just finished spin on the state for SPIN_NS, because the next operation of a forward pass usually
+ * follows within microseconds, and then sleep. A sleeper announces itself before it looks at the state a last
+ * time, and the announcer looks for sleepers after it wrote the state (both sequentially consistent): one of
+ * them sees the other. */
 #include "base/system_inner.h"
 
 #include <stdatomic.h>
@@ -15,7 +16,8 @@
 #define SPIN_TURNS 64 /* between two looks at the clock */
 #define THREADS_MAX 1024u
 
-/* The state: workers inside, whether more may come in, the number of the round (it wraps, which only makes a worker miss a round). */
+/* The state: workers inside, whether more may come in, the number of the round (it wraps, which only makes a
+ * worker miss a round). */
 #define INSIDE 0x3ffu
 #define OPEN 0x400u
 #define ROUND 0x800u
@@ -50,7 +52,8 @@ static bool take_piece(chord_pool *pool, chord_share *piece)
         if (first >= pool->count) return false;
         items = (pool->count - first) / (2 * pool->threads) / pool->grain * pool->grain;
         items = chord_min_u64(chord_max_u64(items, pool->grain), pool->count - first);
-    } while (!atomic_compare_exchange_weak_explicit(&pool->next, &first, first + items, memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&pool->next, &first, first + items, memory_order_relaxed,
+                                                    memory_order_relaxed));
     *piece = (chord_share){.first = first, .end = first + items};
     return true;
 }

@@ -251,7 +251,8 @@ uint64_t chord_linux_memory_available(const char *root)
     bytes = chord_min_u64(bytes, tree_available(root, false));
     bytes = chord_min_u64(bytes, tree_available(root, true));
     if (bytes == UINT64_MAX) return 0;
-    uint64_t spare = chord_min_u64(256 * CHORD_MIB, bytes / 4); /* a small container still gives three quarters of itself */
+    /* a small container still gives three quarters of itself */
+    uint64_t spare = chord_min_u64(256 * CHORD_MIB, bytes / 4);
     return bytes - chord_max_u64(spare, bytes / 10);
 }
 

@@ -1,5 +1,6 @@
-/* system_wasi.c - the face of a WASI host (preview 1): one thread, no banks. Small blocks and clocks are libc's (libc_posix.c), pages come from linear memory
- * itself (linear_wasm.c): malloc would put a header before each run of them, and gives no more than half of the addresses at once. */
+/* system_wasi.c - the face of a WASI host (preview 1): one thread, no banks. Small blocks and clocks are libc's
+ * (libc_posix.c), pages come from linear memory itself (linear_wasm.c): malloc would put a header before each run of
+ * them, and gives no more than half of the addresses at once. */
 #include "base/system_inner.h"
 
 #define BUDGET_DEFAULT (1024 * CHORD_MIB)
@@ -61,10 +62,7 @@ chord_status chord_bank_show(chord_bank *bank, chord_bank *before, void *window,
     return chord_fail(err, CHORD_UNSUPPORTED, "a WASI host has no banks to show");
 }
 
-void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len)
-{
-    (void)bank, (void)at, (void)to, (void)len;
-}
+void chord_bank_read(chord_bank *bank, uint64_t at, void *to, size_t len) { (void)bank, (void)at, (void)to, (void)len; }
 
 void chord_bank_write(chord_bank *bank, uint64_t at, const void *from, size_t len)
 {

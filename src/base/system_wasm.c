@@ -15,9 +15,10 @@ int64_t chord_clock_unix_s(void) { return chord_host_clock_unix_s(); }
 chord_status chord_host_failure(chord_error *err, int64_t code, const char *what)
 {
     char text[256];
-    chord_status status = code == CHORD_HOST_MEMORY ? CHORD_BUDGET
-                        : code == CHORD_HOST_UNSUPPORTED ? CHORD_UNSUPPORTED
-                        : code == CHORD_HOST_CANCELLED ? CHORD_CANCELLED : CHORD_IO;
+    chord_status status = code == CHORD_HOST_MEMORY        ? CHORD_BUDGET
+                          : code == CHORD_HOST_UNSUPPORTED ? CHORD_UNSUPPORTED
+                          : code == CHORD_HOST_CANCELLED   ? CHORD_CANCELLED
+                                                           : CHORD_IO;
     text[0] = '\0';
     chord_host_error_text(text, sizeof text);
     if (text[0] == '\0') chord_format(text, sizeof text, "the host answered %d", (int)code);
@@ -124,7 +125,8 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
     thread->stack = chord_system_block_get(STACK_BYTES);
     chord_status status = CHORD_OK;
     if (thread->stack == NULL) {
-        status = chord_fail(err, CHORD_NO_MEMORY, "a stack of %u bytes for thread '%s': there is no memory", STACK_BYTES, name);
+        status = chord_fail(err, CHORD_NO_MEMORY, "a stack of %u bytes for thread '%s': there is no memory",
+                            STACK_BYTES, name);
     } else {
         thread->stack_top = (uintptr_t)thread->stack + STACK_BYTES;
         thread->run = run;

@@ -12,10 +12,10 @@ static const struct {
     const char *name;
     uint32_t bytes; /* 0: not of fixed size */
 } TYPES[CHORD_GGUF_TYPE_COUNT] = {
-    [CHORD_GGUF_U8] = {"u8", 1},         [CHORD_GGUF_I8] = {"i8", 1},       [CHORD_GGUF_U16] = {"u16", 2},
-    [CHORD_GGUF_I16] = {"i16", 2},       [CHORD_GGUF_U32] = {"u32", 4},     [CHORD_GGUF_I32] = {"i32", 4},
-    [CHORD_GGUF_F32] = {"f32", 4},       [CHORD_GGUF_BOOL] = {"bool", 1},   [CHORD_GGUF_STRING] = {"string", 0},
-    [CHORD_GGUF_ARRAY] = {"array", 0},   [CHORD_GGUF_U64] = {"u64", 8},     [CHORD_GGUF_I64] = {"i64", 8},
+    [CHORD_GGUF_U8] = {"u8", 1},       [CHORD_GGUF_I8] = {"i8", 1},     [CHORD_GGUF_U16] = {"u16", 2},
+    [CHORD_GGUF_I16] = {"i16", 2},     [CHORD_GGUF_U32] = {"u32", 4},   [CHORD_GGUF_I32] = {"i32", 4},
+    [CHORD_GGUF_F32] = {"f32", 4},     [CHORD_GGUF_BOOL] = {"bool", 1}, [CHORD_GGUF_STRING] = {"string", 0},
+    [CHORD_GGUF_ARRAY] = {"array", 0}, [CHORD_GGUF_U64] = {"u64", 8},   [CHORD_GGUF_I64] = {"i64", 8},
     [CHORD_GGUF_F64] = {"f64", 8},
 };
 
@@ -50,8 +50,9 @@ static chord_status take_name(chord_gguf *g, chord_window *w, const char *what, 
     const uint8_t *p;
     CHORD_TRY(take_u64(w, what, &len, err));
     if (len == 0 || len > len_max)
-        return chord_fail(err, CHORD_CORRUPT, "%s: %s at %" PRIu64 " has %" PRIu64 " bytes, 1 to %" PRIu64 " are allowed",
-                          w->store->name, what, at, len, len_max);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%s: %s at %" PRIu64 " has %" PRIu64 " bytes, 1 to %" PRIu64 " are allowed", w->store->name,
+                          what, at, len, len_max);
     CHORD_TRY(chord_window_take(w, len, what, &p, err));
     char *text = chord_arena_get(&g->arena, len + 1);
     if (text == NULL) return chord_arena_fail(&g->arena, err);
@@ -65,7 +66,8 @@ static chord_status take_name(chord_gguf *g, chord_window *w, const char *what, 
 void chord_gguf_scalar(chord_gguf_type type, const uint8_t *p, chord_gguf_value *value)
 {
     switch (type) {
-    case CHORD_GGUF_U8: case CHORD_GGUF_BOOL: value->scalar.u = p[0]; break;
+    case CHORD_GGUF_U8:
+    case CHORD_GGUF_BOOL: value->scalar.u = p[0]; break;
     case CHORD_GGUF_I8: value->scalar.i = (int8_t)p[0]; break;
     case CHORD_GGUF_U16: value->scalar.u = chord_load_u16(p); break;
     case CHORD_GGUF_I16: value->scalar.i = (int16_t)chord_load_u16(p); break;
@@ -103,10 +105,12 @@ static chord_status take_array(chord_window *w, chord_gguf_value *value, chord_e
     uint32_t bytes = TYPES[value->elem_type].bytes;
     uint64_t left = w->store->size_bytes - w->position;
     if (value->elem_type == CHORD_GGUF_ARRAY)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s: metadata '%s' is an array of arrays", w->store->name, value->key);
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s: metadata '%s' is an array of arrays", w->store->name,
+                          value->key);
     if (value->count > left / (bytes != 0 ? bytes : 8))
-        return chord_fail(err, CHORD_CORRUPT, "%s: metadata '%s' claims %" PRIu64 " elements, %" PRIu64 " bytes are left",
-                          w->store->name, value->key, value->count, left);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%s: metadata '%s' claims %" PRIu64 " elements, %" PRIu64 " bytes are left", w->store->name,
+                          value->key, value->count, left);
     if (bytes != 0) {
         CHORD_TRY(chord_window_skip(w, value->count * bytes, value->key, err));
     } else {
@@ -191,35 +195,41 @@ static chord_status place_tensors(chord_gguf *g, const chord_window *w, chord_te
         if (data > size || t->offset > size - data || t->bytes > size - data - t->offset)
             return chord_fail(err, CHORD_CORRUPT,
                               "%s: tensor '%s' needs %" PRIu64 " bytes at %" PRIu64 ", the file has %" PRIu64
-                              " (is it complete?)", w->store->name, t->name, t->bytes, data + t->offset, size);
+                              " (is it complete?)",
+                              w->store->name, t->name, t->bytes, data + t->offset, size);
         t->offset += data;
     }
     return CHORD_OK;
 }
 
-static chord_status take_counts(chord_window *w, uint32_t *version, uint64_t *tensors, uint64_t *values, chord_error *err)
+static chord_status take_counts(chord_window *w, uint32_t *version, uint64_t *tensors, uint64_t *values,
+                                chord_error *err)
 {
     const uint8_t *p;
     const char *name = w->store->name;
     if (w->store->size_bytes < 24)
-        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " bytes are too few for a GGUF file", name, w->store->size_bytes);
+        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " bytes are too few for a GGUF file", name,
+                          w->store->size_bytes);
     CHORD_TRY(chord_window_take(w, 8, "the magic number", &p, err));
     if (memcmp(p, "GGUF", 4) != 0)
-        return chord_fail(err, CHORD_CORRUPT, "%s: not a GGUF file (it starts with %02x %02x %02x %02x)", name, p[0], p[1],
-                          p[2], p[3]);
+        return chord_fail(err, CHORD_CORRUPT, "%s: not a GGUF file (it starts with %02x %02x %02x %02x)", name, p[0],
+                          p[1], p[2], p[3]);
     *version = chord_load_u32(p + 4);
     if (*version != 2 && *version != 3)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s: GGUF version %u; versions 2 and 3 in little endian are supported",
-                          name, *version);
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s: GGUF version %u; versions 2 and 3 in little endian are supported", name, *version);
     CHORD_TRY(take_u64(w, "the tensor count", tensors, err));
     CHORD_TRY(take_u64(w, "the metadata count", values, err));
     if (*tensors > TENSORS_MAX || *values > VALUES_MAX)
-        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values; at most %u and %u "
-                          "are allowed", name, *tensors, *values, TENSORS_MAX, VALUES_MAX);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values; at most %u and %u "
+                          "are allowed",
+                          name, *tensors, *values, TENSORS_MAX, VALUES_MAX);
     /* The shortest record of either kind has 13 bytes: counts that cannot be true must not buy memory. */
     if (*tensors + *values > w->store->size_bytes / 13)
-        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values do not fit in %" PRIu64
-                          " bytes", name, *tensors, *values, w->store->size_bytes);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values do not fit in %" PRIu64 " bytes",
+                          name, *tensors, *values, w->store->size_bytes);
     return CHORD_OK;
 }
 

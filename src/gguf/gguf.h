@@ -13,8 +13,19 @@
 #define CHORD_GGUF_SHARDS_MAX 1024
 
 typedef enum chord_gguf_type {
-    CHORD_GGUF_U8, CHORD_GGUF_I8, CHORD_GGUF_U16, CHORD_GGUF_I16, CHORD_GGUF_U32, CHORD_GGUF_I32, CHORD_GGUF_F32,
-    CHORD_GGUF_BOOL, CHORD_GGUF_STRING, CHORD_GGUF_ARRAY, CHORD_GGUF_U64, CHORD_GGUF_I64, CHORD_GGUF_F64,
+    CHORD_GGUF_U8,
+    CHORD_GGUF_I8,
+    CHORD_GGUF_U16,
+    CHORD_GGUF_I16,
+    CHORD_GGUF_U32,
+    CHORD_GGUF_I32,
+    CHORD_GGUF_F32,
+    CHORD_GGUF_BOOL,
+    CHORD_GGUF_STRING,
+    CHORD_GGUF_ARRAY,
+    CHORD_GGUF_U64,
+    CHORD_GGUF_I64,
+    CHORD_GGUF_F64,
     CHORD_GGUF_TYPE_COUNT
 } chord_gguf_type;
 const char *chord_gguf_type_name(chord_gguf_type type);
@@ -25,7 +36,11 @@ typedef struct chord_gguf_value {
     chord_gguf_type elem_type; /* of an array's elements */
     uint64_t count;            /* elements of an array; bytes of a string */
     uint64_t offset, length;   /* where string bytes or array elements lie in the first shard's file */
-    union { uint64_t u; int64_t i; double f; } scalar; /* u: also bool; i: signed types; f: floats */
+    union {
+        uint64_t u;
+        int64_t i;
+        double f;
+    } scalar; /* u: also bool; i: signed types; f: floats */
 } chord_gguf_value;
 
 typedef struct chord_tensor {
@@ -34,9 +49,9 @@ typedef struct chord_tensor {
     uint32_t dims_count;
     uint64_t dims[CHORD_GGUF_DIMS_MAX]; /* GGUF order: dims[0] is the row length; unused ones are 1 */
     uint32_t shard;
-    uint64_t offset;  /* absolute in the shard's file */
+    uint64_t offset; /* absolute in the shard's file */
     uint64_t bytes;
-    uint64_t rows;    /* dims[1] * dims[2] * dims[3] */
+    uint64_t rows; /* dims[1] * dims[2] * dims[3] */
     uint64_t row_bytes;
 } chord_tensor;
 
@@ -45,7 +60,8 @@ typedef struct chord_gguf chord_gguf;
 /* Parse the first shard. The stores stay the caller's and must outlive the directory. */
 chord_status chord_gguf_open(chord_heap *heap, chord_store *store, chord_gguf **out, chord_error *err);
 void chord_gguf_close(chord_gguf *gguf);
-/* Shards named by split.count (1: a single file), and adding the next one in order. Tensors can be looked up once all are there. */
+/* Shards named by split.count (1: a single file), and adding the next one in order. Tensors can be looked
+ * up once all are there. */
 uint32_t chord_gguf_shards_expected(const chord_gguf *gguf);
 chord_status chord_gguf_add_shard(chord_gguf *gguf, chord_store *store, chord_error *err);
 chord_store *chord_gguf_store(const chord_gguf *gguf, uint32_t shard);
@@ -58,17 +74,18 @@ uint64_t chord_gguf_value_count(const chord_gguf *gguf);
 const chord_gguf_value *chord_gguf_value_at(const chord_gguf *gguf, uint64_t index);
 uint64_t chord_gguf_tensor_count(const chord_gguf *gguf);
 const chord_tensor *chord_gguf_tensor_at(const chord_gguf *gguf, uint64_t index); /* file order, shard by shard */
-const chord_gguf_value *chord_gguf_find(const chord_gguf *gguf, const char *key);   /* NULL: not there */
-const chord_tensor *chord_gguf_tensor(const chord_gguf *gguf, const char *name);    /* NULL: not there */
-uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                             /* of all tensors */
+const chord_gguf_value *chord_gguf_find(const chord_gguf *gguf, const char *key); /* NULL: not there */
+const chord_tensor *chord_gguf_tensor(const chord_gguf *gguf, const char *name);  /* NULL: not there */
+uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                           /* of all tensors */
 
 /* Typed reading. A key that is missing gives fallback; one of the wrong type or out of range is CHORD_CORRUPT. */
-chord_status chord_gguf_get_u32(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t *out, chord_error *err);
+chord_status chord_gguf_get_u32(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t *out,
+                                chord_error *err);
 chord_status chord_gguf_get_f32(const chord_gguf *gguf, const char *key, float fallback, float *out, chord_error *err);
 chord_status chord_gguf_get_bool(const chord_gguf *gguf, const char *key, bool fallback, bool *out, chord_error *err);
 /* Copies the string into the arena, terminated; missing: *out = NULL, *len = 0. Over len_max: CHORD_CORRUPT. */
-chord_status chord_gguf_get_text(const chord_gguf *gguf, const char *key, size_t len_max, chord_arena *arena, const char **out,
-                                 size_t *len, chord_error *err);
+chord_status chord_gguf_get_text(const chord_gguf *gguf, const char *key, size_t len_max, chord_arena *arena,
+                                 const char **out, size_t *len, chord_error *err);
 
 /* A window that slides over a store front to back. */
 typedef struct chord_window {
@@ -78,10 +95,13 @@ typedef struct chord_window {
     size_t cap, len;
     uint64_t start, position; /* file offsets: of bytes[0], of the next byte to be taken */
 } chord_window;
-chord_status chord_window_open(chord_heap *heap, chord_store *store, uint64_t position, chord_window *out, chord_error *err);
+chord_status chord_window_open(chord_heap *heap, chord_store *store, uint64_t position, chord_window *out,
+                               chord_error *err);
 void chord_window_close(chord_window *window);
-/* The next n bytes, contiguous, valid until the next call. Past the end of the store: CHORD_CORRUPT, saying what was wanted. */
-chord_status chord_window_take(chord_window *window, uint64_t n, const char *what, const uint8_t **out, chord_error *err);
+/* The next n bytes, contiguous, valid until the next call. Past the end of the store: CHORD_CORRUPT,
+ * saying what was wanted. */
+chord_status chord_window_take(chord_window *window, uint64_t n, const char *what, const uint8_t **out,
+                               chord_error *err);
 /* Go past n bytes without reading them. */
 chord_status chord_window_skip(chord_window *window, uint64_t n, const char *what, chord_error *err);
 
@@ -91,7 +111,8 @@ typedef struct chord_gguf_walk {
     const chord_gguf_value *value;
     uint64_t index;
 } chord_gguf_walk;
-chord_status chord_gguf_walk_open(const chord_gguf *gguf, const chord_gguf_value *value, chord_gguf_walk *out, chord_error *err);
+chord_status chord_gguf_walk_open(const chord_gguf *gguf, const chord_gguf_value *value, chord_gguf_walk *out,
+                                  chord_error *err);
 void chord_gguf_walk_close(chord_gguf_walk *walk);
 chord_status chord_gguf_walk_text(chord_gguf_walk *walk, const char **text, size_t *len, chord_error *err);
 chord_status chord_gguf_walk_number(chord_gguf_walk *walk, double *out, chord_error *err); /* exact for up to 53 bits */

@@ -20,7 +20,8 @@ static uint32_t *index_slot(const chord_gguf *g, const chord_gguf_index *index, 
                             const char *(*name_of)(const chord_gguf *, uint32_t))
 {
     uint32_t at = (uint32_t)chord_hash_of(name, strlen(name)) & index->mask;
-    while (index->slots[at] != 0 && !chord_text_equal(name_of(g, index->slots[at] - 1), name)) at = (at + 1) & index->mask;
+    while (index->slots[at] != 0 && !chord_text_equal(name_of(g, index->slots[at] - 1), name))
+        at = (at + 1) & index->mask;
     return &index->slots[at];
 }
 
@@ -47,7 +48,8 @@ chord_status chord_gguf_index_tensors(chord_gguf *g, chord_error *err)
             const chord_tensor *t = &g->shards[s].tensors[i];
             uint32_t *slot = index_slot(g, &g->tensor_index, t->name, tensor_name);
             if (*slot != 0)
-                return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' stands twice", g->shards[s].store->name, t->name);
+                return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' stands twice", g->shards[s].store->name,
+                                  t->name);
             g->by_number[number] = t;
             *slot = ++number;
         }
@@ -81,23 +83,29 @@ uint64_t chord_gguf_data_bytes(const chord_gguf *g) { return g->data_bytes; }
 
 static chord_status wrong_type(const chord_gguf *g, const chord_gguf_value *v, const char *wanted, chord_error *err)
 {
-    return chord_fail(err, CHORD_CORRUPT, "%s: metadata '%s' is of type %s, %s was expected", g->shards[0].store != NULL ?
-                      g->shards[0].store->name : "the file", v->key, chord_gguf_type_name(v->type), wanted);
+    return chord_fail(err, CHORD_CORRUPT, "%s: metadata '%s' is of type %s, %s was expected",
+                      g->shards[0].store != NULL ? g->shards[0].store->name : "the file", v->key,
+                      chord_gguf_type_name(v->type), wanted);
 }
 
 /* An integer of any width; false when it is none, or negative. */
 static bool whole_number(const chord_gguf_value *v, uint64_t *out)
 {
     switch (v->type) {
-    case CHORD_GGUF_U8: case CHORD_GGUF_U16: case CHORD_GGUF_U32: case CHORD_GGUF_U64: *out = v->scalar.u; return true;
-    case CHORD_GGUF_I8: case CHORD_GGUF_I16: case CHORD_GGUF_I32: case CHORD_GGUF_I64:
-        *out = v->scalar.u;
-        return v->scalar.i >= 0;
+    case CHORD_GGUF_U8:
+    case CHORD_GGUF_U16:
+    case CHORD_GGUF_U32:
+    case CHORD_GGUF_U64: *out = v->scalar.u; return true;
+    case CHORD_GGUF_I8:
+    case CHORD_GGUF_I16:
+    case CHORD_GGUF_I32:
+    case CHORD_GGUF_I64: *out = v->scalar.u; return v->scalar.i >= 0;
     default: return false;
     }
 }
 
-chord_status chord_gguf_get_u32(const chord_gguf *g, const char *key, uint32_t fallback, uint32_t *out, chord_error *err)
+chord_status chord_gguf_get_u32(const chord_gguf *g, const char *key, uint32_t fallback, uint32_t *out,
+                                chord_error *err)
 {
     const chord_gguf_value *v = chord_gguf_find(g, key);
     uint64_t number = fallback;
@@ -130,8 +138,8 @@ chord_status chord_gguf_get_bool(const chord_gguf *g, const char *key, bool fall
     return CHORD_OK;
 }
 
-chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t len_max, chord_arena *arena, const char **out,
-                                 size_t *len, chord_error *err)
+chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t len_max, chord_arena *arena,
+                                 const char **out, size_t *len, chord_error *err)
 {
     const chord_gguf_value *v = chord_gguf_find(g, key);
     *out = NULL;
@@ -139,8 +147,8 @@ chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t le
     if (v == NULL) return CHORD_OK;
     if (v->type != CHORD_GGUF_STRING) return wrong_type(g, v, "a string", err);
     if (v->length > len_max)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " bytes, at most %zu are allowed", key, v->length,
-                          len_max);
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " bytes, at most %zu are allowed", key,
+                          v->length, len_max);
     char *text = chord_arena_get(arena, v->length + 1);
     if (text == NULL) return chord_arena_fail(arena, err);
     CHORD_TRY(chord_store_read(g->shards[0].store, v->offset, text, (size_t)v->length, err));
@@ -151,7 +159,8 @@ chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t le
 
 /* ---- walking arrays --------------------------------------------------------------------------- */
 
-chord_status chord_gguf_walk_open(const chord_gguf *g, const chord_gguf_value *value, chord_gguf_walk *out, chord_error *err)
+chord_status chord_gguf_walk_open(const chord_gguf *g, const chord_gguf_value *value, chord_gguf_walk *out,
+                                  chord_error *err)
 {
     *out = (chord_gguf_walk){.value = value};
     if (value->type != CHORD_GGUF_ARRAY) return wrong_type(g, value, "an array", err);
@@ -167,7 +176,8 @@ static chord_status walk_next(chord_gguf_walk *walk, bool text, chord_error *err
         return chord_fail(err, CHORD_CORRUPT, "metadata '%s' holds %s, %s were expected", v->key,
                           chord_gguf_type_name(v->elem_type), text ? "strings" : "numbers");
     if (walk->index >= v->count)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements, more were wanted", v->key, v->count);
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements, more were wanted", v->key,
+                          v->count);
     walk->index++;
     return CHORD_OK;
 }
@@ -191,7 +201,8 @@ chord_status chord_gguf_walk_number(chord_gguf_walk *walk, double *out, chord_er
     CHORD_TRY(chord_window_take(&walk->window, chord_gguf_type_bytes(v.type), walk->value->key, &p, err));
     chord_gguf_scalar(v.type, p, &v);
     if (v.type == CHORD_GGUF_F32 || v.type == CHORD_GGUF_F64) *out = v.scalar.f;
-    else if (v.type == CHORD_GGUF_I8 || v.type == CHORD_GGUF_I16 || v.type == CHORD_GGUF_I32 || v.type == CHORD_GGUF_I64)
+    else if (v.type == CHORD_GGUF_I8 || v.type == CHORD_GGUF_I16 || v.type == CHORD_GGUF_I32 ||
+             v.type == CHORD_GGUF_I64)
         *out = (double)v.scalar.i;
     else *out = (double)v.scalar.u;
     return CHORD_OK;
@@ -205,8 +216,8 @@ chord_status chord_gguf_shard_path(const char *first_path, uint32_t shard, uint3
     char suffix[40];
     size_t want = chord_format(suffix, sizeof suffix, "-00001-of-%05u.gguf", shards), len = strlen(first_path);
     if (len < want || memcmp(first_path + len - want, suffix, want) != 0)
-        return chord_fail(err, CHORD_INVALID, "%s is the first of %u parts, its name should end in %s", first_path, shards,
-                          suffix);
+        return chord_fail(err, CHORD_INVALID, "%s is the first of %u parts, its name should end in %s", first_path,
+                          shards, suffix);
     size_t need = chord_format(out, cap, "%.*s-%05u-of-%05u.gguf", (int)(len - want), first_path, shard + 1, shards);
     return need < cap ? CHORD_OK : chord_fail(err, CHORD_SHORT, "the path of part %u is too long", shard + 1);
 }

@@ -9,8 +9,8 @@ chord_status chord_window_open(chord_heap *heap, chord_store *store, uint64_t po
 {
     void *bytes = NULL;
     CHORD_TRY(chord_alloc(heap, WINDOW_BYTES, "reading the file's header", &bytes, err));
-    *out = (chord_window){.store = store, .heap = heap, .bytes = bytes, .cap = WINDOW_BYTES, .start = position,
-                          .position = position};
+    *out = (chord_window){
+        .store = store, .heap = heap, .bytes = bytes, .cap = WINDOW_BYTES, .start = position, .position = position};
     return CHORD_OK;
 }
 
@@ -45,8 +45,7 @@ static chord_status grow(chord_window *w, uint64_t n, const char *what, chord_er
 chord_status chord_window_take(chord_window *w, uint64_t n, const char *what, const uint8_t **out, chord_error *err)
 {
     CHORD_TRY(check_end(w, n, what, err));
-    bool inside = w->position >= w->start && w->position - w->start <= w->len &&
-                  n <= w->len - (w->position - w->start);
+    bool inside = w->position >= w->start && w->position - w->start <= w->len && n <= w->len - (w->position - w->start);
     if (!inside) {
         if (n > w->cap) CHORD_TRY(grow(w, n, what, err));
         w->len = 0;

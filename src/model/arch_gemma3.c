@@ -1,5 +1,5 @@
-/* arch_gemma3.c - Gemma 3: norms before and after each block, norms on queries and keys, five layers with a sliding window to one that
- * sees everything, GELU. Gemma Team 2025, arXiv:2503.19786. */
+/* arch_gemma3.c - Gemma 3: norms before and after each block, norms on queries and keys, five layers with a sliding
+ * window to one that sees everything, GELU. Gemma Team 2025, arXiv:2503.19786. */
 #include "model/model_inner.h"
 
 static chord_status read(const chord_gguf *gguf, chord_hparams *h, chord_error *err)
@@ -17,10 +17,14 @@ static chord_status bind(chord_blueprint *p, const chord_gguf *g, chord_error *e
     for (uint32_t l = 0; l < h->layers; l++) {
         chord_layer *layer = &p->layers[l];
         CHORD_TRY(chord_bind_layer(p, g, l, err));
-        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_q_norm, h->head_dim, false, "blk.%u.attn_q_norm.weight", l, err));
-        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_k_norm, h->head_dim, false, "blk.%u.attn_k_norm.weight", l, err));
-        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_post_norm, h->embedding, false, "blk.%u.post_attention_norm.weight", l, err));
-        CHORD_TRY(chord_bind_vector(p, g, &layer->ffn_post_norm, h->embedding, false, "blk.%u.post_ffw_norm.weight", l, err));
+        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_q_norm, h->head_dim, false, "blk.%u.attn_q_norm.weight", l,
+                                    err));
+        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_k_norm, h->head_dim, false, "blk.%u.attn_k_norm.weight", l,
+                                    err));
+        CHORD_TRY(chord_bind_vector(p, g, &layer->attn_post_norm, h->embedding, false,
+                                    "blk.%u.post_attention_norm.weight", l, err));
+        CHORD_TRY(chord_bind_vector(p, g, &layer->ffn_post_norm, h->embedding, false, "blk.%u.post_ffw_norm.weight", l,
+                                    err));
         layer->window = (l + 1) % h->window_pattern != 0 ? h->window : 0;
     }
     return CHORD_OK;

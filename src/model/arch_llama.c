@@ -1,5 +1,6 @@
-/* arch_llama.c - Llama and what differs from it in a detail (Mistral and SmolLM use the name "llama"; Qwen2 adds biases and turns pairs half a
- * head apart). Touvron et al. 2023, arXiv:2302.13971; Su et al. 2021 (rotary embedding), arXiv:2104.09864. */
+/* arch_llama.c - Llama and what differs from it in a detail (Mistral and SmolLM use the name "llama"; Qwen2 adds
+ * biases and turns pairs half a head apart). Touvron et al. 2023, arXiv:2302.13971; Su et al. 2021 (rotary
+ * embedding), arXiv:2104.09864. */
 #include "model/model_inner.h"
 
 static chord_status read_llama(const chord_gguf *gguf, chord_hparams *h, chord_error *err)

@@ -1,4 +1,5 @@
-/* bind.c - find the tensors an architecture names, check their shapes, cut them into tiles in the order a pass uses them. */
+/* bind.c - find the tensors an architecture names, check their shapes, cut them into tiles in the
+ * order a pass uses them. */
 #include "model/model_inner.h"
 
 /* One-dimensional tensors are always resident as f32; they are read when the network opens. */
@@ -19,15 +20,17 @@ static const chord_tensor *find(const chord_gguf *gguf, const char *name, uint32
     return chord_gguf_tensor(gguf, full);
 }
 
-chord_status chord_bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, uint64_t rows, uint64_t columns,
-                               const char *name, uint32_t layer, chord_error *err)
+chord_status chord_bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, uint64_t rows,
+                               uint64_t columns, const char *name, uint32_t layer, chord_error *err)
 {
     char full[128];
     const chord_tensor *t = find(gguf, name, layer, full);
     if (t == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
     if (t->dims[0] != columns || t->rows != rows)
-        return chord_fail(err, CHORD_CORRUPT, "tensor '%s' has the shape (%" PRIu64 ", %" PRIu64 "), (%" PRIu64 ", %" PRIu64
-                          ") was expected", full, t->dims[0], t->rows, columns, rows);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "tensor '%s' has the shape (%" PRIu64 ", %" PRIu64 "), (%" PRIu64 ", %" PRIu64
+                          ") was expected",
+                          full, t->dims[0], t->rows, columns, rows);
     const chord_format_ops *format = chord_format_get(t->type);
     if (format == NULL)
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has the format %s; these are supported: %s", full,
@@ -48,8 +51,10 @@ chord_status chord_bind_vector(chord_blueprint *p, const chord_gguf *gguf, const
     *out = NULL;
     if (t == NULL) return optional ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
     if (t->dims[0] != n || t->rows != 1)
-        return chord_fail(err, CHORD_CORRUPT, "tensor '%s' has the shape (%" PRIu64 ", %" PRIu64 "), (%" PRIu64 ", 1) was "
-                          "expected", full, t->dims[0], t->rows, n);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "tensor '%s' has the shape (%" PRIu64 ", %" PRIu64 "), (%" PRIu64 ", 1) was "
+                          "expected",
+                          full, t->dims[0], t->rows, n);
     if (chord_format_get(t->type) == NULL)
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has the format %s; these are supported: %s", full,
                           chord_type_get((uint32_t)t->type)->name, chord_format_list());
@@ -85,8 +90,8 @@ chord_status chord_bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t 
 
 /* ---- tiles ------------------------------------------------------------------------------------ */
 
-/* Large tiles read well, small ones leave more of a small budget to pins: a sixty-fourth of the budget, within limits. Where the ring is next to nothing
- * of the budget, larger ones still: threads meet at the end of each. */
+/* Large tiles read well, small ones leave more of a small budget to pins: a sixty-fourth of the budget, within limits.
+ * Where the ring is next to nothing of the budget, larger ones still: threads meet at the end of each. */
 static uint64_t tile_bytes_for(uint64_t budget_bytes)
 {
     uint64_t bytes = chord_min_u64(budget_bytes / 64, chord_max_u64(TILE_BYTES_READ, budget_bytes / 512));
@@ -105,7 +110,8 @@ static chord_tile tile_of(const chord_weight *w, uint32_t i)
 {
     const chord_tensor *t = w->tensor;
     uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, t->rows - first);
-    return (chord_tile){.shard = t->shard, .offset = t->offset + first * t->row_bytes, .bytes = (uint32_t)(rows * t->row_bytes)};
+    return (chord_tile){
+        .shard = t->shard, .offset = t->offset + first * t->row_bytes, .bytes = (uint32_t)(rows * t->row_bytes)};
 }
 
 static bool is_gate(const chord_blueprint *p, uint32_t i)
@@ -124,7 +130,8 @@ static chord_status cut_tiles(chord_blueprint *p, uint64_t budget_bytes, chord_e
         uint64_t row_bytes = w->tensor->row_bytes;
         if (pair) row_bytes = chord_max_u64(row_bytes, p->order[i + 1]->tensor->row_bytes);
         if (row_bytes * CHORD_PANEL_ROWS > UINT32_MAX)
-            return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name, row_bytes);
+            return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name,
+                              row_bytes);
         w->tile_rows = rows_for(row_bytes, target, w->tensor->rows);
         w->tile_count = (uint32_t)chord_ceil_div(w->tensor->rows, w->tile_rows);
         w->tile_first = (uint32_t)count;
@@ -164,8 +171,8 @@ static chord_status read_names(chord_blueprint *p, const chord_gguf *g, chord_er
     if (p->h.name == NULL) p->h.name = "";
     p->arch = chord_arch_find(p->h.architecture);
     if (p->arch == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the architecture '%s' is not supported; these are: %s", p->h.architecture,
-                          chord_arch_list());
+        return chord_fail(err, CHORD_UNSUPPORTED, "the architecture '%s' is not supported; these are: %s",
+                          p->h.architecture, chord_arch_list());
     return CHORD_OK;
 }
 
@@ -179,9 +186,11 @@ static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint64_t b
     if (p->layers == NULL || p->order == NULL) return chord_arena_fail(&p->arena, err);
     p->embedding = chord_gguf_tensor(g, "token_embd.weight");
     if (p->embedding->dims[0] != p->h.embedding || chord_format_get(p->embedding->type) == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "tensor 'token_embd.weight' has rows of %" PRIu64 " elements in the format "
-                          "%s; the model says %u, supported formats are %s", p->embedding->dims[0],
-                          chord_type_get((uint32_t)p->embedding->type)->name, p->h.embedding, chord_format_list());
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "tensor 'token_embd.weight' has rows of %" PRIu64 " elements in the format "
+                          "%s; the model says %u, supported formats are %s",
+                          p->embedding->dims[0], chord_type_get((uint32_t)p->embedding->type)->name, p->h.embedding,
+                          chord_format_list());
     CHORD_TRY(p->arch->bind(p, g, err));
     bool tied = chord_gguf_tensor(g, "output.weight") == NULL;
     CHORD_TRY(chord_bind_vector(p, g, &p->output_norm, p->h.embedding, false, "output_norm.weight", 0, err));
@@ -202,7 +211,8 @@ chord_status chord_blueprint_open(chord_blueprint *p, chord_heap *heap, const ch
 
 void chord_blueprint_close(chord_blueprint *p) { chord_arena_free(&p->arena); }
 
-static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const chord_vector_source *source, chord_error *err)
+static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const chord_vector_source *source,
+                                chord_error *err)
 {
     const chord_tensor *t = source->tensor;
     float *values = chord_arena_get(&p->arena, t->dims[0] * sizeof *values);

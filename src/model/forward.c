@@ -48,7 +48,10 @@ static chord_status output_scores(chord_network *net, const chord_forward_args *
 {
     /* The logits buffer is free: rows are never stored here. */
     uint32_t n = in->tokens;
-    score_fold fold = {.args = args, .offset = offset, .finite = true, .softcap = net->print.h.logits_softcap,
+    score_fold fold = {.args = args,
+                       .offset = offset,
+                       .finite = true,
+                       .softcap = net->print.h.logits_softcap,
                        .sum = (double *)(void *)net->scratch.q};
     fold.max = (float *)(fold.sum + n);
     fold.target = fold.max + n;
@@ -60,13 +63,13 @@ static chord_status output_scores(chord_network *net, const chord_forward_args *
     CHORD_TRY(chord_linear_fold(net, &net->print.output, in, fold_scores, &fold, err));
     if (!fold.finite) return chord_fail(err, CHORD_CORRUPT, "a logit is not a finite number");
     for (uint32_t t = 0; t < n; t++)
-        args->scores[offset + t].logprob =
-            (double)(fold.target[t] - fold.max[t]) - chord_log2(fold.sum[t]) * 0.6931471805599453;
+        args->scores[offset + t].logprob = (double)(fold.target[t] - fold.max[t]) -
+                                           chord_log2(fold.sum[t]) * 0.6931471805599453;
     return CHORD_OK;
 }
 
-static chord_status output_rows(chord_network *net, const chord_forward_args *args, uint32_t offset, chord_inputs *in, bool *stop,
-                                chord_error *err)
+static chord_status output_rows(chord_network *net, const chord_forward_args *args, uint32_t offset, chord_inputs *in,
+                                bool *stop, chord_error *err)
 {
     const chord_hparams *h = &net->print.h;
     float *logits = net->scratch.logits;
@@ -81,7 +84,8 @@ static chord_status output_rows(chord_network *net, const chord_forward_args *ar
 
 /* ---- one chunk ----------------------------------------------------------------------------------------- */
 
-static chord_status walk(const chord_chunk *c, const chord_forward_args *args, uint32_t offset, bool *stop, chord_error *err)
+static chord_status walk(const chord_chunk *c, const chord_forward_args *args, uint32_t offset, bool *stop,
+                         chord_error *err)
 {
     chord_network *net = c->net;
     chord_scratch *s = &net->scratch;
@@ -92,8 +96,8 @@ static chord_status walk(const chord_chunk *c, const chord_forward_args *args, u
     if (c->wanted == 0) return CHORD_OK;
     uint32_t skip = c->count - c->wanted;
     chord_inputs in;
-    chord_rmsnorm(&net->compute, s->norm, s->x + (uint64_t)skip * h->embedding, net->print.output_norm, c->wanted, h->embedding,
-                  h->norm_eps);
+    chord_rmsnorm(&net->compute, s->norm, s->x + (uint64_t)skip * h->embedding, net->print.output_norm, c->wanted,
+                  h->embedding, h->norm_eps);
     chord_inputs_set(net, &in, s->norm, h->embedding, c->wanted);
     if (args->targets != NULL) return output_scores(net, args, offset + skip, &in, err);
     return output_rows(net, args, offset + skip, &in, stop, err);
@@ -115,7 +119,8 @@ static uint32_t tiles_of(const chord_network *net, uint32_t wanted)
     return wanted != 0 ? net->print.tile_count : net->print.tiles_without_logits;
 }
 
-static chord_status run_chunk(chord_chunk *c, const chord_forward_args *args, uint32_t offset, bool *stop, chord_error *err)
+static chord_status run_chunk(chord_chunk *c, const chord_forward_args *args, uint32_t offset, bool *stop,
+                              chord_error *err)
 {
     chord_network *net = c->net;
     chord_sequence *s = c->sequence;
@@ -140,8 +145,8 @@ static chord_chunk next_chunk(chord_network *net, chord_sequence *s, const chord
         count -= wanted - net->logit_rows;
         wanted = net->logit_rows;
     }
-    return (chord_chunk){.net = net, .sequence = s, .tokens = args->tokens + done, .first = s->length, .count = count,
-                         .wanted = wanted};
+    return (chord_chunk){
+        .net = net, .sequence = s, .tokens = args->tokens + done, .first = s->length, .count = count, .wanted = wanted};
 }
 
 /* ---- the call -------------------------------------------------------------------------------------------- */
@@ -192,7 +197,8 @@ static chord_status finish(chord_network *net, chord_sequence *s, chord_status s
     return status;
 }
 
-chord_status chord_network_forward(chord_network *net, chord_sequence *s, const chord_forward_args *args, chord_error *err)
+chord_status chord_network_forward(chord_network *net, chord_sequence *s, const chord_forward_args *args,
+                                   chord_error *err)
 {
     chord_mutex_lock(&net->mutex);
     uint32_t saved = chord_float_enter();

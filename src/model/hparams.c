@@ -24,12 +24,13 @@ static chord_status read_u32(const chord_gguf *g, const chord_hparams *h, const 
     char key[128];
     CHORD_TRY(chord_gguf_get_u32(g, key_of(h, suffix, key), fallback, out, err));
     if (*out < low || *out > high)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is %u, it must lie between %u and %u", key, *out, low, high);
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is %u, it must lie between %u and %u", key, *out, low,
+                          high);
     return CHORD_OK;
 }
 
-static chord_status read_f32(const chord_gguf *g, const chord_hparams *h, const char *suffix, float fallback, float *out,
-                             chord_error *err)
+static chord_status read_f32(const chord_gguf *g, const chord_hparams *h, const char *suffix, float fallback,
+                             float *out, chord_error *err)
 {
     char key[128];
     return chord_gguf_get_f32(g, key_of(h, suffix, key), fallback, out, err);
@@ -82,8 +83,10 @@ chord_status chord_hparams_read(const chord_gguf *g, chord_arena *arena, chord_h
     CHORD_TRY(read_u32(g, h, "rope.dimension_count", h->head_dim, 2, h->head_dim, &h->rope_dims, err));
     CHORD_TRY(read_f32(g, h, "attention.layer_norm_rms_epsilon", 0.0f, &h->norm_eps, err));
     if (h->heads % h->kv_heads != 0 || h->head_dim % 2 != 0 || h->rope_dims % 2 != 0 || !(h->norm_eps > 0.0f))
-        return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads, head size %u, rotary size %u and norm epsilon %g "
-                          "do not go together", h->heads, h->kv_heads, h->head_dim, h->rope_dims, (double)h->norm_eps);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "%u heads, %u key-value heads, head size %u, rotary size %u and norm epsilon %g "
+                          "do not go together",
+                          h->heads, h->kv_heads, h->head_dim, h->rope_dims, (double)h->norm_eps);
     h->attention_scale = 1.0f / __builtin_sqrtf((float)h->head_dim);
     h->embedding_scale = 1.0f;
     return read_rope(g, h, arena, err);

@@ -9,7 +9,8 @@ static uint32_t blocks_for(const chord_layer *layer, uint32_t context_tokens, ui
     return (uint32_t)chord_ceil_div(tokens, CHORD_KV_BLOCK);
 }
 
-static uint64_t layer_bytes(const chord_blueprint *p, uint32_t layer, chord_kv_type type, uint32_t context, uint32_t chunk)
+static uint64_t layer_bytes(const chord_blueprint *p, uint32_t layer, chord_kv_type type, uint32_t context,
+                            uint32_t chunk)
 {
     uint32_t blocks = blocks_for(&p->layers[layer], context, chunk);
     return chord_align_up(chord_kv_bytes(type, p->h.kv_heads, p->h.head_dim, blocks), 64);
@@ -34,7 +35,10 @@ chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_t
         chord_kv *kv = chord_arena_get(&net->print.arena, p->h.layers * sizeof *kv);
         if (kv == NULL) return chord_arena_fail(&p->arena, err);
         for (uint32_t l = 0; l < p->h.layers; l++) {
-            kv[l] = (chord_kv){.type = type, .kv_heads = p->h.kv_heads, .head_dim = p->h.head_dim, .memory = memory,
+            kv[l] = (chord_kv){.type = type,
+                               .kv_heads = p->h.kv_heads,
+                               .head_dim = p->h.head_dim,
+                               .memory = memory,
                                .blocks = blocks_for(&p->layers[l], net->context_tokens, net->chunk_tokens)};
             memory += layer_bytes(p, l, type, net->context_tokens, net->chunk_tokens);
         }
@@ -58,7 +62,8 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
     }
     chord_mutex_unlock(&net->mutex);
     if (*out == NULL)
-        status = chord_fail(err, CHORD_FULL, "all %u sessions of this model are open; sessions_max was set when it opened",
+        status = chord_fail(err, CHORD_FULL,
+                            "all %u sessions of this model are open; sessions_max was set when it opened",
                             net->sequence_count);
     return status;
 }

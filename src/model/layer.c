@@ -10,9 +10,12 @@ void chord_attend(const chord_chunk *c, uint32_t l, uint32_t rows)
     uint64_t width = (uint64_t)h->heads * h->head_dim;
     const float *table = layer->window != 0 ? s->rope_window : s->rope;
     uint32_t skip = c->count - rows;
-    chord_rope(&net->compute, s->q + skip * width, table + (uint64_t)skip * h->rope_dims, rows, h->heads, h->head_dim, h->rope_dims,
-               h->rope_neox);
-    chord_attention_args args = {.first = c->first + skip, .tokens = rows, .heads = h->heads, .window = layer->window,
+    chord_rope(&net->compute, s->q + skip * width, table + (uint64_t)skip * h->rope_dims, rows, h->heads, h->head_dim,
+               h->rope_dims, h->rope_neox);
+    chord_attention_args args = {.first = c->first + skip,
+                                 .tokens = rows,
+                                 .heads = h->heads,
+                                 .window = layer->window,
                                  .scale = h->attention_scale};
     float *q = s->q + skip * width;
     chord_attention(&net->compute, q, q, &c->sequence->kv[l], &args, s->attention);
@@ -32,9 +35,11 @@ void chord_rope_tables(const chord_chunk *c)
 {
     const chord_blueprint *p = &c->net->print;
     const chord_hparams *h = &p->h;
-    chord_rope_table(c->net->scratch.rope, c->first, c->count, h->rope_dims, h->rope_base, h->rope_scale, p->rope_factors);
+    chord_rope_table(c->net->scratch.rope, c->first, c->count, h->rope_dims, h->rope_base, h->rope_scale,
+                     p->rope_factors);
     if (h->window != 0)
-        chord_rope_table(c->net->scratch.rope_window, c->first, c->count, h->rope_dims, h->window_rope_base, 1.0f, NULL);
+        chord_rope_table(c->net->scratch.rope_window, c->first, c->count, h->rope_dims, h->window_rope_base, 1.0f,
+                         NULL);
 }
 
 void chord_add_bias(const chord_network *net, float *x, const float *bias, uint32_t rows, uint64_t n)

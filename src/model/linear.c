@@ -36,8 +36,10 @@ static chord_status prepare(chord_network *net, chord_inputs *in, const chord_we
     fill_job job = {.acts = acts, .x = in->x, .cpu = net->compute.cpu};
     chord_pool_run(in->tokens < 16 ? NULL : net->compute.pool, in->tokens, 8, fill_task, &job);
     if (atomic_load(&job.bad))
-        return chord_fail(err, CHORD_CORRUPT, "the values that enter '%s' are not all finite: the weights before it hold "
-                          "NaN, infinity or numbers too large", w->tensor->name);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "the values that enter '%s' are not all finite: the weights before it hold "
+                          "NaN, infinity or numbers too large",
+                          w->tensor->name);
     in->ready[kind] = true;
     return CHORD_OK;
 }
@@ -48,8 +50,8 @@ typedef struct tile_part {
     const chord_weight *weight;
     const chord_acts *acts;
     chord_view view;
-    bool keep;      /* move the rows to view.own, or into view.bank, before computing them */
-    bool pack;      /* packed */
+    bool keep; /* move the rows to view.own, or into view.bank, before computing them */
+    bool pack; /* packed */
     uint32_t rows;
     float *out;
     uint64_t stride;
@@ -72,14 +74,16 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
     if (part->keep && !part->pack && part->view.own != NULL) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
     if (part->pack) {
-        uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip; /* a slot of the ring is ours till released */
+        /* a slot of the ring is ours till released */
+        uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip;
         uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
         chord_rows_pack(t->type, w.data, own, columns, rows, scratch);
         if (own != w.data) memcpy(own + whole, w.data + whole, (size_t)(rows * t->row_bytes - whole));
         w.data = own;
         w.packed = true;
     }
-    if (part->keep && part->view.bank != NULL) chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
+    if (part->keep && part->view.bank != NULL)
+        chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
     chord_rows_dot(&w, part->acts, part->out + share.first, part->stride, scratch, job->net->compute.cpu);
 }
 
@@ -94,7 +98,10 @@ static void tile_task(void *ud, uint32_t worker, chord_share share)
                       job->part[1].out + t * job->part[1].stride + share.first, share.end - share.first);
 }
 
-static void run_tile(tile_job *job) { chord_pool_run(job->net->compute.pool, job->part[0].rows, CHORD_PANEL_ROWS, tile_task, job); }
+static void run_tile(tile_job *job)
+{
+    chord_pool_run(job->net->compute.pool, job->part[0].rows, CHORD_PANEL_ROWS, tile_task, job);
+}
 
 static uint32_t tile_index(const chord_weight *w, uint32_t i) { return w->tile_first + i * w->tile_step; }
 
@@ -102,10 +109,14 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         uint64_t stride, tile_part *part, chord_error *err)
 {
     uint64_t first = (uint64_t)i * w->tile_rows;
-    *part = (tile_part){.weight = w, .acts = acts, .out = out, .stride = stride,
+    *part = (tile_part){.weight = w,
+                        .acts = acts,
+                        .out = out,
+                        .stride = stride,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
-    bool bank = part->view.bank != NULL && part->view.data != NULL && (part->view.wanted || part->rows % CHORD_PANEL_ROWS == 0);
+    bool bank = part->view.bank != NULL && part->view.data != NULL &&
+                (part->view.wanted || part->rows % CHORD_PANEL_ROWS == 0);
     bool home = part->view.own != NULL || bank;
     part->pack = home && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
     part->keep = part->pack || part->view.wanted;
@@ -119,7 +130,8 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
     chord_pager_release(net->pager, tile);
     net->tiles_done++;
     const chord_forward_args *args = net->progress;
-    if (args != NULL && args->on_progress != NULL) args->on_progress(args->progress_ud, net->tiles_done, net->tiles_total);
+    if (args != NULL && args->on_progress != NULL)
+        args->on_progress(args->progress_ud, net->tiles_done, net->tiles_total);
 }
 
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)
@@ -144,7 +156,8 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer 
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
     for (uint32_t i = 0; i < gate->tile_count; i++) {
         tile_job job = {.net = net, .parts = 2, .glu = kind};
-        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0], err));
+        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0],
+                      err));
         CHORD_TRY(pin(net, up, i, up_acts, net->scratch.up, up->tile_rows, &job.part[1], err));
         run_tile(&job);
         release(net, &job.part[0], i);

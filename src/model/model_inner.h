@@ -12,9 +12,9 @@ typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, ff, heads, kv_heads, head_dim, rope_dims, vocabulary, trained_tokens;
     float norm_eps, attention_scale, embedding_scale, logits_softcap;
-    float rope_base, rope_scale;             /* of layers that see everything */
-    float window_rope_base;                  /* of sliding-window layers */
-    uint32_t window, window_pattern;         /* window 0: none; every window_pattern-th layer sees everything */
+    float rope_base, rope_scale;     /* of layers that see everything */
+    float window_rope_base;          /* of sliding-window layers */
+    uint32_t window, window_pattern; /* window 0: none; every window_pattern-th layer sees everything */
     bool rope_neox;
 } chord_hparams;
 
@@ -61,17 +61,17 @@ typedef struct chord_blueprint {
     chord_weight output;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
     uint64_t vector_bytes;
-    chord_weight **order; /* weights in the order a pass uses them; NULL-terminated; gate is followed by up */
-    uint32_t order_count, last_kv;           /* order[last_kv]: the last weight that a pass without logits needs */
+    chord_weight **order;          /* weights in the order a pass uses them; NULL-terminated; gate is followed by up */
+    uint32_t order_count, last_kv; /* order[last_kv]: the last weight that a pass without logits needs */
     uint32_t columns_max, ff_tile_rows, out_tile_rows;
-    bool uses[3];         /* kinds of activations */
+    bool uses[3]; /* kinds of activations */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_logits;
     uint64_t weight_bytes;
 } chord_blueprint;
 
 struct chord_sequence {
-    chord_kv *kv; /* by layer */
+    chord_kv *kv;                 /* by layer */
     uint32_t length, length_high; /* length_high: how far the ring was ever written since length was 0 */
     bool taken;
     atomic_bool cancelled;
@@ -94,7 +94,7 @@ struct chord_network {
     uint32_t sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
-    uint32_t pass_tiles; /* length of the open pass */
+    uint32_t pass_tiles;      /* length of the open pass */
     uint8_t *embedding_cache; /* rows as in the file */
     int32_t *embedding_tags;
     chord_mutex mutex;
@@ -108,8 +108,8 @@ typedef struct chord_chunk {
     chord_network *net;
     chord_sequence *sequence;
     const int32_t *tokens;
-    uint32_t first, count;   /* absolute position of the first token; tokens */
-    uint32_t wanted;         /* rows at the end whose logits are wanted */
+    uint32_t first, count; /* absolute position of the first token; tokens */
+    uint32_t wanted;       /* rows at the end whose logits are wanted */
 } chord_chunk;
 
 struct chord_arch {
@@ -117,7 +117,8 @@ struct chord_arch {
     /* What this family adds to or changes in the common hyper-parameters. */
     chord_status (*read)(const chord_gguf *gguf, chord_hparams *h, chord_error *err);
     chord_status (*bind)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
-    /* x (count, embedding) holds the embedded tokens; leaves the final hidden states of the wanted rows, before the output norm, in its last rows. */
+    /* x (count, embedding) holds the embedded tokens; leaves the final hidden states of the wanted rows, before the
+     * output norm, in its last rows. */
     chord_status (*forward)(const chord_chunk *chunk, chord_error *err);
 };
 const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
@@ -126,18 +127,21 @@ extern const chord_arch chord_arch_llama, chord_arch_qwen2, chord_arch_gemma3;
 
 /* hparams.c; h->architecture is set before */
 chord_status chord_hparams_read(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
-/* Sliding windows: every pattern-th layer sees everything, the others the last `window` positions with a rotary base of their own. */
-chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_hparams *h, uint32_t pattern, float rope_base, chord_error *err);
+/* Sliding windows: every pattern-th layer sees everything, the others the last `window` positions with a
+ * rotary base of their own. */
+chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_hparams *h, uint32_t pattern, float rope_base,
+                                       chord_error *err);
 
 /* bind.c */
-chord_status chord_bind_weight(chord_blueprint *print, const chord_gguf *gguf, chord_weight *out, uint64_t rows, uint64_t columns,
-                               const char *name, uint32_t layer, chord_error *err);
+chord_status chord_bind_weight(chord_blueprint *print, const chord_gguf *gguf, chord_weight *out, uint64_t rows,
+                               uint64_t columns, const char *name, uint32_t layer, chord_error *err);
 /* optional: *out stays NULL when the tensor is missing. */
-chord_status chord_bind_vector(chord_blueprint *print, const chord_gguf *gguf, const float **out, uint64_t n, bool optional,
-                               const char *name, uint32_t layer, chord_error *err);
+chord_status chord_bind_vector(chord_blueprint *print, const chord_gguf *gguf, const float **out, uint64_t n,
+                               bool optional, const char *name, uint32_t layer, chord_error *err);
 /* The usual attention and feed-forward matrices of one layer, in the order a pass uses them. */
 chord_status chord_bind_layer(chord_blueprint *print, const chord_gguf *gguf, uint32_t layer, chord_error *err);
-chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf, uint64_t budget_bytes, chord_error *err);
+chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf,
+                                  uint64_t budget_bytes, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
@@ -145,10 +149,12 @@ chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gg
 chord_status chord_network_watch_map(chord_network *net, chord_error *err);
 
 /* scratch.c */
-uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows, uint32_t threads, chord_scratch *out);
+uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows,
+                              uint32_t threads, chord_scratch *out);
 
 /* kv.c */
-uint64_t chord_kv_plan_bytes(const chord_blueprint *print, chord_kv_type type, uint32_t context_tokens, uint32_t chunk_tokens);
+uint64_t chord_kv_plan_bytes(const chord_blueprint *print, chord_kv_type type, uint32_t context_tokens,
+                             uint32_t chunk_tokens);
 chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err);
 
 /* linear.c */
@@ -156,10 +162,13 @@ void chord_inputs_set(chord_network *net, chord_inputs *inputs, const float *x, 
 /* out (tokens, rows) = x . w^T */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
 /* out (tokens, ff) = f(x . gate^T) * (x . up^T), both visited tile by tile side by side */
-chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x, chord_error *err);
+chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
+                              chord_error *err);
 /* The output matrix tile by tile: logits (tokens, tile rows) are given to fold and then forgotten. */
-typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *logits, uint64_t stride, uint32_t tokens);
-chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud, chord_error *err);
+typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *logits, uint64_t stride,
+                           uint32_t tokens);
+chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
+                               chord_error *err);
 
 /* layer.c: steps that architectures share. `rows`: the last rows of the chunk, those that still matter. */
 void chord_rope_tables(const chord_chunk *chunk);
@@ -167,7 +176,8 @@ void chord_rope_tables(const chord_chunk *chunk);
 void chord_remember(const chord_chunk *chunk, uint32_t layer);
 /* Turn q's last rows and attend: they become the attention's output. */
 void chord_attend(const chord_chunk *chunk, uint32_t layer, uint32_t rows);
-void chord_add_bias(const chord_network *net, float *x, const float *bias, uint32_t rows, uint64_t n); /* NULL bias: none */
+/* NULL bias: none. */
+void chord_add_bias(const chord_network *net, float *x, const float *bias, uint32_t rows, uint64_t n);
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
 /* out (count, embedding): the tokens' rows, scaled as the architecture wants. */
 chord_status chord_embed(chord_network *net, const int32_t *tokens, uint32_t count, float *out, chord_error *err);

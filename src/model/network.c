@@ -36,22 +36,26 @@ static uint32_t logit_rows_of(const chord_blueprint *p)
 static uint64_t fixed_bytes(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes)
 {
     uint64_t page_tables = budget_bytes / 400;
-    return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes + CHORD_EMBEDDING_CACHE_ROWS * p->embedding->row_bytes +
-           (uint64_t)p->tile_count * TILE_RECORD_BYTES + page_tables + CHORD_MIB / 2;
+    return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes +
+           CHORD_EMBEDDING_CACHE_ROWS * p->embedding->row_bytes + (uint64_t)p->tile_count * TILE_RECORD_BYTES +
+           page_tables + CHORD_MIB / 2;
 }
 
-/* Each change of banks costs some ten microseconds, and often a thread that fell asleep meanwhile, so a pass is to have few: banks of 128 MiB were
- * 10 to 14 % faster than those of 32 MiB. Smaller memories have smaller ones, since windows take two banks' worth of a guest's addresses. */
+/* Each change of banks costs some ten microseconds, and often a thread that fell asleep meanwhile, so a pass is to have
+ * few: banks of 128 MiB were 10 to 14 % faster than those of 32 MiB. Smaller memories have smaller ones, since windows
+ * take two banks' worth of a guest's addresses. */
 #define BANK_BYTES_LEAST (32 * CHORD_MIB)
 #define BANK_BYTES_MOST (128 * CHORD_MIB)
 #define BANKED_FROM_BYTES (192 * CHORD_MIB)
 
-/* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small, and 4 GiB are no limit. */
+/* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small,
+ * and 4 GiB are no limit. */
 static uint64_t bank_bytes_for(uint64_t memory_bytes)
 {
     uint64_t bytes = memory_bytes / 32 / BANK_BYTES_LEAST * BANK_BYTES_LEAST;
     bytes = chord_min_u64(chord_max_u64(bytes, BANK_BYTES_LEAST), BANK_BYTES_MOST);
-    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() != CHORD_BANK_NONE ? bytes : 0;
+    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() != CHORD_BANK_NONE ? bytes
+                                                                                                               : 0;
 }
 
 static chord_bank_use bank_use_for(uint32_t cpu)
@@ -60,21 +64,30 @@ static chord_bank_use bank_use_for(uint32_t cpu)
     return chord_bank_offered() == CHORD_BANK_COPIES ? CHORD_BANK_USE_COPIES : CHORD_BANK_USE_WINDOWS;
 }
 
-static chord_pager_config pager_config(const chord_network_config *config, const chord_blueprint *p, uint64_t memory_bytes,
-                                       bool mapped)
+static chord_pager_config pager_config(const chord_network_config *config, const chord_blueprint *p,
+                                       uint64_t memory_bytes, bool mapped)
 {
     const chord_model_options *o = options_of(config);
     return (chord_pager_config){
-        .heap = config->heap, .shards = chord_gguf_shards_expected(config->gguf), .tiles = p->tiles,
-        .tile_count = p->tile_count, .memory_bytes = memory_bytes, .hold_max = 2, .prefetch_tiles = o->prefetch_tiles,
-        .no_prefetch = o->no_prefetch, .policy = o->policy, .mapped = mapped, .pack = !o->no_repack,
-        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes)), .bank_use = bank_use_for(config->cpu),
+        .heap = config->heap,
+        .shards = chord_gguf_shards_expected(config->gguf),
+        .tiles = p->tiles,
+        .tile_count = p->tile_count,
+        .memory_bytes = memory_bytes,
+        .hold_max = 2,
+        .prefetch_tiles = o->prefetch_tiles,
+        .no_prefetch = o->no_prefetch,
+        .policy = o->policy,
+        .mapped = mapped,
+        .pack = !o->no_repack,
+        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes)),
+        .bank_use = bank_use_for(config->cpu),
     };
 }
 
 /* Largest chunk whose scratch takes no more than an eighth of what is there, so that long prompts need few passes. */
-static uint32_t chunk_for(const chord_network_config *config, const chord_blueprint *p, uint32_t context, uint64_t available,
-                          uint64_t *scratch_bytes)
+static uint32_t chunk_for(const chord_network_config *config, const chord_blueprint *p, uint32_t context,
+                          uint64_t available, uint64_t *scratch_bytes)
 {
     uint32_t threads = chord_pool_threads(config->pool), asked = options_of(config)->chunk_tokens;
     uint32_t chunk = asked != 0 ? asked : CHUNK_TOKENS_MAX;
@@ -88,13 +101,17 @@ static uint32_t chunk_for(const chord_network_config *config, const chord_bluepr
     }
 }
 
-/* Fill plan for this blueprint (whose tiles were cut for budget_bytes) and context; plan->fits says whether it works. */
-static void plan_for(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes, uint32_t context,
-                     chord_plan *plan)
+/* Fill plan for this blueprint (whose tiles were cut for budget_bytes) and context; plan->fits
+ * says whether it works. */
+static void plan_for(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes,
+                     uint32_t context, chord_plan *plan)
 {
     const chord_model_options *o = options_of(config);
-    *plan = (chord_plan){.model_bytes = chord_gguf_data_bytes(config->gguf), .budget_bytes = budget_bytes,
-                         .context_tokens = context, .read_bytes_per_pass = p->weight_bytes, .tiles = p->tile_count};
+    *plan = (chord_plan){.model_bytes = chord_gguf_data_bytes(config->gguf),
+                         .budget_bytes = budget_bytes,
+                         .context_tokens = context,
+                         .read_bytes_per_pass = p->weight_bytes,
+                         .tiles = p->tile_count};
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
     plan->chunk_tokens = chunk_for(config, p, context, left, &plan->scratch_bytes);
@@ -157,7 +174,8 @@ static chord_status find_budget_min(const chord_network_config *config, uint64_t
         CHORD_TRY(fits_at(config, middle * unit, &fits, err));
         *(fits ? &high : &low) = middle;
     }
-    *out = (high + 1) * unit; /* one to spare: what the process itself takes differs a little from one start to the next */
+    /* one to spare: what the process itself takes differs a little from one start to the next */
+    *out = (high + 1) * unit;
     return CHORD_OK;
 }
 
@@ -205,13 +223,17 @@ static chord_status refuse(const chord_network_config *config, const chord_bluep
     char context[96] = "no context fits in this budget";
     CHORD_TRY(plan_with_limits(config, p, &plan, err));
     if (options_of(config)->mode == CHORD_MODE_MAPPED)
-        return chord_fail(err, CHORD_BUDGET, "the model cannot be mapped: its weights of %" PRIu64 " MiB do not fit in a budget of "
+        return chord_fail(err, CHORD_BUDGET,
+                          "the model cannot be mapped: its weights of %" PRIu64 " MiB do not fit in a budget of "
                           "%" PRIu64 " MiB with room to spare, or the guard is not installed",
                           p->weight_bytes / CHORD_MIB, config->budget_bytes / CHORD_MIB);
     if (plan.context_tokens_max > 0)
-        chord_format(context, sizeof context, "the largest context for this budget is %u tokens", plan.context_tokens_max);
-    return chord_fail(err, CHORD_BUDGET, "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that "
-                      "works; %s", (double)config->budget_bytes / (double)CHORD_MIB, plan.context_tokens,
+        chord_format(context, sizeof context, "the largest context for this budget is %u tokens",
+                     plan.context_tokens_max);
+    return chord_fail(err, CHORD_BUDGET,
+                      "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that "
+                      "works; %s",
+                      (double)config->budget_bytes / (double)CHORD_MIB, plan.context_tokens,
                       (double)plan.budget_bytes_min / (double)CHORD_MIB, context);
 }
 
@@ -224,8 +246,8 @@ static chord_status open_scratch(chord_network *net, chord_error *err)
                                 &net->scratch.region, err));
     chord_scratch_layout(&net->print, net->chunk_tokens, net->logit_rows, threads, &net->scratch);
     void *memory = NULL;
-    CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * net->print.embedding->row_bytes, "the embedding rows", &memory,
-                          err));
+    CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * net->print.embedding->row_bytes, "the embedding rows",
+                          &memory, err));
     net->embedding_cache = memory;
     CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * sizeof(int32_t), "the embedding rows", &memory, err));
     net->embedding_tags = memory;
@@ -258,12 +280,12 @@ static chord_status open_pager(chord_network *net, const chord_network_config *c
     return CHORD_OK;
 }
 
-/* Waits for the disk after the first pass before the map is left. A map that stays has none; in too little memory the kernel's readahead hides
- * most of them (SmolLM2 in 60 MiB: 1 to 16 a pass), so they are added up. */
+/* Waits for the disk after the first pass before the map is left. A map that stays has none; in too little memory the
+ * kernel's readahead hides most of them (SmolLM2 in 60 MiB: 1 to 16 a pass), so they are added up. */
 #define MAJOR_FAULTS_MAX 12u
 
-/* The system takes mapped pages away faster than passes come round: there is less memory than was promised. Half of what is free now,
- * and no more than was planned, becomes pins and ring; the least that works if nothing is free. */
+/* The system takes mapped pages away faster than passes come round: there is less memory than was promised. Half of
+ * what is free now, and no more than was planned, becomes pins and ring; the least that works if nothing is free. */
 static chord_status leave_map(chord_network *net, chord_error *err)
 {
     chord_pager_config config = net->pager_config;
@@ -285,7 +307,8 @@ static chord_status leave_map(chord_network *net, chord_error *err)
 
 chord_status chord_network_watch_map(chord_network *net, chord_error *err)
 {
-    if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK; /* packed tiles have left the map after their first pass */
+    /* packed tiles have left the map after their first pass */
+    if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK;
     uint64_t now = chord_process_major_faults();
     if (net->passes++ == 0) net->major_faults = now;
     return now - net->major_faults > MAJOR_FAULTS_MAX ? leave_map(net, err) : CHORD_OK;

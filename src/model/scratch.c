@@ -16,7 +16,8 @@ static void *carve(carver *c, uint64_t bytes)
 
 static float *carve_f32(carver *c, uint64_t count) { return carve(c, count * sizeof(float)); }
 
-uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads, chord_scratch *s)
+uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads,
+                              chord_scratch *s)
 {
     const chord_hparams *h = &p->h;
     carver c = {.base = (uintptr_t)s->region.base};

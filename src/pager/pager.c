@@ -21,8 +21,8 @@ static void place_slots(chord_pager *pager, const uint8_t *pins)
         pager->slot_of_tile[i] = PAGER_NONE;
         if (pins[i] == 0 || is_banked(pager)) continue;
         pager->slot_of_tile[i] = n;
-        pager->slots[n] = (pager_slot){.memory = next, .tile = i, .home = true,
-                                       .bytes = pager_slot_bytes(&pager->config, i)};
+        pager->slots[n] = (pager_slot){
+            .memory = next, .tile = i, .home = true, .bytes = pager_slot_bytes(&pager->config, i)};
         next += pager->slots[n++].bytes;
     }
     pager->ring_first = n;
@@ -48,7 +48,8 @@ static chord_status open_slots(chord_pager *pager, const uint8_t *pins, chord_er
     pager->slot_count = (is_banked(pager) ? 0 : plan->pinned_tiles) + plan->ring_slots;
     CHORD_TRY(get(pager, pager->slot_count * sizeof(pager_slot), &pager->slots, err));
     CHORD_TRY(get(pager, pager->config.tile_count * sizeof(uint32_t), &pager->slot_of_tile, err));
-    uint64_t bytes = is_banked(pager) ? plan->ring_bytes - pager->layout.windows_bytes : plan->pinned_bytes + plan->ring_bytes;
+    uint64_t bytes = is_banked(pager) ? plan->ring_bytes - pager->layout.windows_bytes
+                                      : plan->pinned_bytes + plan->ring_bytes;
     if (bytes > 0)
         CHORD_TRY(chord_region_open(pager->config.heap, bytes, "memory for weights", true, true, &pager->region, err));
     place_slots(pager, pins);
@@ -328,11 +329,11 @@ chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out,
 {
     *out = (chord_view){0};
     chord_mutex_lock(&pager->mutex);
-    chord_status status = pager->cancelled        ? fail_cancelled(err)
+    chord_status status = pager->cancelled       ? fail_cancelled(err)
                           : pager->config.mapped ? pin_mapped(pager, tile, out, err)
                           : pager->places != NULL && pager->places[tile].bank != PAGER_NONE
                               ? pin_banked(pager, tile, out, err)
-                                                 : pin_slot(pager, tile, out, err);
+                              : pin_slot(pager, tile, out, err);
     if (status == CHORD_OK) pager->held[pager->held_count++] = tile;
     chord_mutex_unlock(&pager->mutex);
     return status;

@@ -5,15 +5,17 @@
  * evenly over the pass, and the others stream through a ring of slots whose next reads are in flight while this
  * tile computes.
  *
- *            claim (reader)          read done              pin                    release   EMPTY
- * ------------------> LOADING ---------> READY <-----------> PINNED   READY/PINNED --> EMPTY (plan, none)
- * \--> FAILED (reported by pin, then EMPTY)     READY stays, evictable (lru)
+ *            claim (reader)          read done              pin                    release
+ *   EMPTY ------------------> LOADING ---------> READY <-----------> PINNED   READY/PINNED --> EMPTY (plan, none)
+ *                                \--> FAILED (reported by pin, then EMPTY)     READY stays, evictable (lru)
  *
- * Invariants:  - a pass is a list of tiles written before it starts; slots are claimed strictly in list order;  -
- * nobody waits for a tile while holding a later one; ring >= tiles an operation holds at once + 2;  - cancel,
- * failure and close wake every waiter, and close drains reads in flight;  - after the end of a pass readers go on
- * with the start of the next one (assumed to be the same list until told otherwise);  - nothing is allocated after
- * open. */
+ * Invariants:
+ *  - a pass is a list of tiles written before it starts; slots are claimed strictly in list order;
+ *  - nobody waits for a tile while holding a later one; ring >= tiles an operation holds at once + 2;
+ *  - cancel, failure and close wake every waiter, and close drains reads in flight;
+ *  - after the end of a pass readers go on with the start of the next one (assumed to be the same list until told
+ *    otherwise);
+ *  - nothing is allocated after open. */
 #ifndef CHORD_PAGER_H
 #define CHORD_PAGER_H
 
@@ -25,25 +27,27 @@ typedef struct chord_tile {
     uint64_t offset;
 } chord_tile;
 
-/* How tiles in banks are computed: through windows; by copying packed panels out, so that only packed tiles live there; or where they lie, by the host. */
+/* How tiles in banks are computed: through windows; by copying packed panels out, so that only packed tiles live there;
+ * or where they lie, by the host. */
 typedef enum chord_bank_use { CHORD_BANK_USE_WINDOWS, CHORD_BANK_USE_COPIES, CHORD_BANK_USE_IN_PLACE } chord_bank_use;
 
 typedef struct chord_pager_config {
     chord_heap *heap;
     chord_store *const *stores; /* by shard; outlive the pager */
     uint32_t shards;
-    const chord_tile *tiles;    /* in the order a full pass uses them; outlive the pager */
+    const chord_tile *tiles; /* in the order a full pass uses them; outlive the pager */
     uint32_t tile_count;
-    uint64_t memory_bytes;      /* for pinned tiles and ring together */
-    uint32_t hold_max;          /* tiles an operation holds at once */
-    uint32_t prefetch_tiles;    /* 0: as far as the ring reaches */
+    uint64_t memory_bytes;   /* for pinned tiles and ring together */
+    uint32_t hold_max;       /* tiles an operation holds at once */
+    uint32_t prefetch_tiles; /* 0: as far as the ring reaches */
     bool no_prefetch;
-    uint32_t readers;           /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
+    uint32_t readers; /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
     chord_policy policy;
-    bool mapped;                /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
-    bool pack;                  /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
-    uint64_t bank_bytes;        /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each
-                                 * comes through the ring once, and its holder copies or packs it into the bank */
+    bool mapped; /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
+    bool pack;   /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
+    /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each comes
+     * through the ring once, and its holder copies or packs it into the bank */
+    uint64_t bank_bytes;
     chord_bank_use bank_use;
 } chord_pager_config;
 
@@ -69,18 +73,20 @@ chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 /* A tile in memory until it is released. */
 typedef struct chord_view {
     const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
-    uint8_t *own;        /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep;
-                          * NULL: it may not */
+    /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep; NULL: it may not */
+    uint8_t *own;
     bool packed;
-    bool wanted;         /* own memory, or the bank, wants the tile in any case: copied where it cannot be packed */
-    chord_bank *bank;    /* without windows: where the tile lies (data NULL), or where its rows may be written (data: where they may be packed
-                          * before); NULL: in none */
+    bool wanted; /* own memory, or the bank, wants the tile in any case: copied where it cannot be packed */
+    /* without windows: where the tile lies (data NULL), or where its rows may be written (data: where they may be
+     * packed before); NULL: in none */
+    chord_bank *bank;
     uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED after chord_pager_cancel. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
-void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed); /* the held tile's own memory now holds it, and stays so */
+/* The held tile's own memory now holds it, and stays so. */
+void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 
 /* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else

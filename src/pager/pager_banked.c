@@ -1,8 +1,10 @@
-/* pager_banked.c - pinned tiles in banks, for addresses that do not reach all the memory there is (a 32-bit guest with a 64-bit host). Banks are shown
- * in windows; or copied from, panel by panel, by whoever computes; or the host computes with them where they lie.
+/* pager_banked.c - pinned tiles in banks, for addresses that do not reach all the memory there is (a 32-bit guest with
+ * a 64-bit host). Banks are shown in windows; or copied from, panel by panel, by whoever computes; or the host computes
+ * with them where they lie.
  *
- * Tiles lie in banks in the order a pass uses them, so a pass shows each bank once. A bank is shown in window (its number modulo PAGER_WINDOWS): a tile
- * that is still held stays in sight while its neighbour in the next bank is pinned. */
+ * Tiles lie in banks in the order a pass uses them, so a pass shows each bank once. A bank is shown in
+ * window (its number modulo PAGER_WINDOWS): a tile that is still held stays in sight while its neighbour in
+ * the next bank is pinned. */
 #include "pager/pager_inner.h"
 
 #define WINDOW_UNIT (2 * CHORD_MIB)
@@ -37,7 +39,8 @@ static void place_tiles(chord_pager *pager, const uint8_t *pins)
 static chord_status open_windows(chord_pager *pager, chord_error *err)
 {
     uint64_t skew = chord_bank_window_skew();
-    CHORD_TRY(chord_region_open(pager->config.heap, pager->layout.windows_bytes, "windows for banks", false, false, &pager->window_region, err));
+    CHORD_TRY(chord_region_open(pager->config.heap, pager->layout.windows_bytes, "windows for banks", false, false,
+                                &pager->window_region, err));
     uint8_t *base = pager->window_region.base;
     pager->windows = base + ((skew - (uintptr_t)base) & (WINDOW_UNIT - 1));
     for (uint32_t i = 0; i < PAGER_WINDOWS; i++) pager->shown[i] = PAGER_NONE;
@@ -67,7 +70,10 @@ void pager_banked_close(chord_pager *pager)
     chord_free(pager->config.heap, pager->places);
 }
 
-bool pager_banked_has(const chord_pager *pager, uint32_t tile) { return pager->places != NULL && pager->places[tile].kept; }
+bool pager_banked_has(const chord_pager *pager, uint32_t tile)
+{
+    return pager->places != NULL && pager->places[tile].kept;
+}
 
 chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
@@ -79,7 +85,8 @@ chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *ou
     uint32_t window = place->bank % PAGER_WINDOWS, before = pager->shown[window];
     uint8_t *at = pager->windows + window * pager->config.bank_bytes;
     if (before != place->bank) {
-        CHORD_TRY(chord_bank_show(pager->banks[place->bank], before != PAGER_NONE ? pager->banks[before] : NULL, at, err));
+        CHORD_TRY(chord_bank_show(pager->banks[place->bank], before != PAGER_NONE ? pager->banks[before] : NULL, at,
+                                  err));
         pager->shown[window] = place->bank;
     }
     *out = (chord_view){.data = at + place->offset, .own = at + place->offset, .packed = place->packed};

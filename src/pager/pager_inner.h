@@ -1,6 +1,6 @@
 /* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads
- * (pager_readers.c), passes and pins (pager.c), the mapped way (pager_mapped.c), which has no slots at all, and the banked one
- * (pager_banked.c), whose slots are all of the ring. */
+ * (pager_readers.c), passes and pins (pager.c), the mapped way (pager_mapped.c), which has no slots at all, and the
+ * banked one (pager_banked.c), whose slots are all of the ring. */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
@@ -36,7 +36,7 @@ typedef struct pager_reader {
 } pager_reader;
 
 typedef struct pager_mapped_tile {
-    uint8_t *own; /* NULL: none yet */
+    uint8_t *own;            /* NULL: none yet */
     uint64_t packed_in_pass; /* number of the pass that packed it, 0: not packed */
 } pager_mapped_tile;
 
@@ -50,7 +50,7 @@ typedef struct pager_place {
 
 typedef struct pager_layout {
     chord_pager_plan plan;
-    uint64_t slot_bytes;    /* of a ring slot */
+    uint64_t slot_bytes; /* of a ring slot */
     bool banked;
     uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are not shown */
 } pager_layout;
@@ -67,7 +67,7 @@ struct chord_pager {
     uint32_t slot_count, ring_first;
     uint32_t *slot_of_tile; /* PAGER_NONE: not in memory */
 
-    uint32_t *list; /* of this pass; the next one is taken to be the same */
+    uint32_t *list;                        /* of this pass; the next one is taken to be the same */
     uint32_t list_count, pin_at, claim_at; /* claim_at runs to 2 * list_count: over this pass and the next */
     uint32_t ahead_max, expected_count;    /* slots that are expected */
     uint32_t held[PAGER_HOLD_LIMIT], held_count;

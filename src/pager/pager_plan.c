@@ -79,15 +79,18 @@ static void lay_out_plan(const chord_pager_config *config, const sums *all, uint
     spread_pins(config, all, left, rest, pins, plan);
 }
 
-/* Pins live in whole banks, of which the end may stay empty; the ring is there in any case, since every tile comes through it once. */
+/* Pins live in whole banks, of which the end may stay empty; the ring is there in any case, since every tile
+ * comes through it once. */
 static void lay_out_banked(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)
 {
     chord_pager_plan *plan = &out->plan;
     out->banked = true;
-    out->windows_bytes = config->bank_use == CHORD_BANK_USE_WINDOWS ? PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB : 0;
+    out->windows_bytes = config->bank_use == CHORD_BANK_USE_WINDOWS ? PAGER_WINDOWS * config->bank_bytes + 2 * CHORD_MIB
+                                                                    : 0;
     plan->ring_slots = ring_slots(config, all->largest);
     plan->ring_bytes = plan->ring_slots * all->largest;
-    uint64_t other = plan->ring_bytes + out->windows_bytes, left = config->memory_bytes > other ? config->memory_bytes - other : 0;
+    uint64_t other = plan->ring_bytes + out->windows_bytes,
+             left = config->memory_bytes > other ? config->memory_bytes - other : 0;
     uint64_t room = left / config->bank_bytes * (config->bank_bytes - all->largest);
     if (room > all->slot_bytes) room = all->slot_bytes;
     uint64_t rest = spread_pins(config, all, room, 0, NULL, plan);
@@ -116,7 +119,8 @@ static chord_status check_config(const chord_pager_config *config, chord_error *
         return chord_fail(err, CHORD_INVALID, "an operation may hold 1 to %u tiles, not %u", PAGER_HOLD_LIMIT,
                           config->hold_max);
     if (config->bank_bytes != 0 && config->hold_max > PAGER_WINDOWS)
-        return chord_fail(err, CHORD_INVALID, "with banks an operation may hold %u tiles, not %u: so many windows there are", PAGER_WINDOWS,
+        return chord_fail(err, CHORD_INVALID,
+                          "with banks an operation may hold %u tiles, not %u: so many windows there are", PAGER_WINDOWS,
                           config->hold_max);
     for (uint32_t i = 0; i < config->tile_count; i++) {
         if (config->tiles[i].shard < config->shards && config->tiles[i].bytes > 0) continue;
@@ -139,14 +143,15 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
     out->slot_bytes = all.largest;
     uint64_t ring_min = (config->hold_max + 2) * all.largest;
     /* Few tiles may take less than the ring would. */
-    out->plan.memory_bytes_min =
-        config->policy == CHORD_POLICY_PLAN ? chord_min_u64(ring_min, all.slot_bytes) : ring_min;
+    out->plan.memory_bytes_min = config->policy == CHORD_POLICY_PLAN ? chord_min_u64(ring_min, all.slot_bytes)
+                                                                     : ring_min;
     if (config->memory_bytes < out->plan.memory_bytes_min)
         return chord_fail(err, CHORD_BUDGET,
                           "%" PRIu64 " bytes are left for weights, at least %" PRIu64
                           " are needed (%u tiles of %" PRIu64 ")",
                           config->memory_bytes, out->plan.memory_bytes_min, config->hold_max + 2, all.largest);
-    if (config->bank_bytes > all.largest && config->policy == CHORD_POLICY_PLAN) lay_out_banked(config, &all, pins, out);
+    if (config->bank_bytes > all.largest && config->policy == CHORD_POLICY_PLAN)
+        lay_out_banked(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);
     else lay_out_none(config, &all, out);

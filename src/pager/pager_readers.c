@@ -18,8 +18,7 @@ static void end_read(chord_pager *pager)
 static void dawdle(void)
 {
     uint64_t end_ns = chord_clock_ns() + 100000;
-    while (chord_clock_ns() < end_ns) {
-    }
+    while (chord_clock_ns() < end_ns) {}
 }
 #else
 static void dawdle(void) {}
@@ -83,7 +82,8 @@ chord_status pager_readers_start(chord_pager *pager, chord_error *err)
     return CHORD_OK;
 }
 
-/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody is woken for nothing. */
+/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
+ * is woken for nothing. */
 void pager_wake_readers(chord_pager *pager)
 {
     if (pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->work);

@@ -15,7 +15,7 @@ typedef struct chain {
     uint32_t ordered; /* so many at the front are the best, in order */
     bool by_surprise; /* the order is nearness of logit to centre; else the higher logit first */
     double centre;
-    float best;       /* the highest logit */
+    float best; /* the highest logit */
 } chain;
 
 /* ---- order ------------------------------------------------------------------------------------- */
@@ -250,9 +250,13 @@ static chord_status check(const chord_sampling *s, uint32_t n, chord_error *err)
         const char *name;
         float value;
         bool signed_too;
-    } numbers[] = {{"temperature", s->temperature, false}, {"top_p", s->top_p, false}, {"min_p", s->min_p, false},
-                   {"typical_p", s->typical_p, false}, {"repeat_penalty", s->repeat_penalty, false},
-                   {"presence_penalty", s->presence_penalty, true}, {"frequency_penalty", s->frequency_penalty, true}};
+    } numbers[] = {{"temperature", s->temperature, false},
+                   {"top_p", s->top_p, false},
+                   {"min_p", s->min_p, false},
+                   {"typical_p", s->typical_p, false},
+                   {"repeat_penalty", s->repeat_penalty, false},
+                   {"presence_penalty", s->presence_penalty, true},
+                   {"frequency_penalty", s->frequency_penalty, true}};
     if (n == 0 || n > INT32_MAX) return chord_fail(err, CHORD_INVALID, "%u logits cannot be sampled", n);
     for (size_t i = 0; i < CHORD_COUNT(numbers); i++)
         if (!(numbers[i].value <= 3.4e38f && numbers[i].value >= (numbers[i].signed_too ? -3.4e38f : 0.0f)))

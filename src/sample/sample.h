@@ -1,6 +1,7 @@
 /* sample.h - logits to token. Pure: the same inputs give the same token on every host.
  *
- * Randomness is a function of (seed, sequence, absolute position, draw), so a drafted token can be verified by drawing the target's own token. */
+ * Randomness is a function of (seed, sequence, absolute position, draw), so a drafted token can be verified by drawing
+ * the target's own token. */
 #ifndef CHORD_SAMPLE_H
 #define CHORD_SAMPLE_H
 
@@ -11,16 +12,17 @@ double chord_sample_uniform(uint64_t seed, uint64_t sequence, uint64_t position,
 
 typedef struct chord_sample_args {
     const chord_sampling *sampling;
-    const int32_t *past;   /* the tokens before, for penalties */
+    const int32_t *past; /* the tokens before, for penalties */
     size_t past_count;
     uint64_t sequence, position;
     /* May forbid tokens (grammars): false leaves the token out. NULL: all are allowed. */
     bool (*allow)(void *ud, int32_t token);
     void *allow_ud;
 } chord_sample_args;
-/* scratch: chord_sample_scratch_bytes(n). logits (n) are changed by penalties only in scratch. Order: penalties, top-k, typical, top-p, min-p,
- * temperature (the reference runtime's order). Ties: the lower id. */
-chord_status chord_sample(const chord_sample_args *args, const float *logits, uint32_t n, void *scratch, int32_t *token, chord_error *err);
+/* scratch: chord_sample_scratch_bytes(n). logits (n) are changed by penalties only in scratch. Order: penalties, top-k,
+ * typical, top-p, min-p, temperature (the reference runtime's order). Ties: the lower id. */
+chord_status chord_sample(const chord_sample_args *args, const float *logits, uint32_t n, void *scratch, int32_t *token,
+                          chord_error *err);
 uint64_t chord_sample_scratch_bytes(uint32_t n);
 /* log of the token's probability in softmax(logits). */
 float chord_sample_logprob(const float *logits, uint32_t n, int32_t token);

@@ -1,5 +1,5 @@
-/* file_plain_posix.h - the plain part of a file as a store, the same on every system that has pread: which files are taken, and exact
- * reads. */
+/* file_plain_posix.h - the plain part of a file as a store, the same on every system that has pread: which files are
+ * taken, and exact reads. */
 #ifndef CHORD_FILE_PLAIN_POSIX_H
 #define CHORD_FILE_PLAIN_POSIX_H
 

@@ -13,19 +13,19 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#define STEP_BYTES 262144u            /* how finely a partly cached tile is looked at */
-#define TRIAL_BYTES_MIN 262144u       /* smaller reads say nothing about a way's speed */
-#define TRIALS 8u                     /* cold reads measured, half of them each way */
+#define STEP_BYTES 262144u      /* how finely a partly cached tile is looked at */
+#define TRIAL_BYTES_MIN 262144u /* smaller reads say nothing about a way's speed */
+#define TRIALS 8u               /* cold reads measured, half of them each way */
 
 enum way { WAY_DIRECT, WAY_BUFFERED, WAYS };
 
 typedef struct file_store {
     chord_store store;
-    int fd;         /* as any program reads */
-    int plain_fd;   /* buffered, without readahead beyond what is asked for */
-    int direct_fd;  /* O_DIRECT, -1: refused */
+    int fd;        /* as any program reads */
+    int plain_fd;  /* buffered, without readahead beyond what is asked for */
+    int direct_fd; /* O_DIRECT, -1: refused */
     uint32_t direct_align;
-    _Atomic bool no_direct;      /* refused, or lost the comparison */
+    _Atomic bool no_direct; /* refused, or lost the comparison */
     _Atomic uint32_t trials_begun, trials_done;
     _Atomic uint64_t trial_bytes[WAYS], trial_ns[WAYS];
 } file_store;
@@ -55,7 +55,8 @@ static bool read_direct(file_store *self, uint64_t first, uint64_t end, uint8_t 
     uint64_t at = first;
     int failure = end > first ? file_read_all(self->direct_fd, &at, dst, (size_t)(end - first)) : 0;
     if (failure == EINVAL || failure == EOPNOTSUPP) return false;
-    *status = failure == 0 ? CHORD_OK : file_fail_read(&self->store, at, (size_t)(end - at), failure > 0 ? failure : 0, err);
+    *status = failure == 0 ? CHORD_OK
+                           : file_fail_read(&self->store, at, (size_t)(end - at), failure > 0 ? failure : 0, err);
     return true;
 }
 
@@ -98,7 +99,8 @@ static chord_status read_cold(file_store *self, uint64_t slot_first, uint8_t *sl
             /* The file's unaligned tail stays in the page cache: it is one page. */
             uint64_t tail = chord_max_u64(at, last);
             if (status == CHORD_OK && end > tail)
-                status = file_read_exact(&self->store, self->fd, tail, slot + (tail - slot_first), (size_t)(end - tail), err);
+                status = file_read_exact(&self->store, self->fd, tail, slot + (tail - slot_first), (size_t)(end - tail),
+                                         err);
         } else {
             atomic_store(&self->no_direct, true);
             way = WAY_BUFFERED;
@@ -146,8 +148,9 @@ static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, 
 
 static const void *file_map(chord_store *store, chord_error *err)
 {
-    void *base = store->size_bytes > SIZE_MAX ? MAP_FAILED
-        : mmap(NULL, (size_t)store->size_bytes, PROT_READ, MAP_SHARED, ((file_store *)store)->fd, 0);
+    void *base = store->size_bytes > SIZE_MAX
+                     ? MAP_FAILED
+                     : mmap(NULL, (size_t)store->size_bytes, PROT_READ, MAP_SHARED, ((file_store *)store)->fd, 0);
     if (base != MAP_FAILED) return base;
     chord_fail_os(err, CHORD_NO_MEMORY, errno, "cannot map %s, %" PRIu64 " bytes", store->name, store->size_bytes);
     return NULL;

@@ -1,5 +1,5 @@
-/* file_wasi.c - a file of a WASI host as a store: plain reads with 64-bit offsets. Nothing is mapped, nothing reads ahead;
- * what the host's system keeps in its page cache is its own affair, and outside this module's memory. */
+/* file_wasi.c - a file of a WASI host as a store: plain reads with 64-bit offsets. Nothing is mapped, nothing reads
+ * ahead; what the host's system keeps in its page cache is its own affair, and outside this module's memory. */
 #include "store/file_plain_posix.h"
 #include "store/store_inner.h"
 
@@ -27,7 +27,8 @@ static chord_status open_fd(file_store *self, const char *path, chord_error *err
 {
     struct stat info;
     bool found = stat(path, &info) == 0;
-    if (found) CHORD_TRY(file_check_kind(path, &info, err)); /* before: some hosts wait for a pipe's writer when they open it */
+    /* before: some hosts wait for a pipe's writer when they open it */
+    if (found) CHORD_TRY(file_check_kind(path, &info, err));
     self->fd = found ? open(path, O_RDONLY) : -1;
     if (self->fd < 0 || fstat(self->fd, &info) != 0)
         return chord_fail_os(err, CHORD_IO, errno,

@@ -1,8 +1,9 @@
 /* guard_posix.c - SIGBUS in one of our file mappings becomes an I/O error of the call that met it.
  *
- * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on (writable:
- * in a window of a guest the host itself may be writing); the pager asks before it trusts what was computed. Everything else goes to whoever handled SIGBUS before. The
- * list of mappings is the one piece of global state in the library: a signal handler is given nothing else. */
+ * The handler puts a page of zeros where the file's page could not be had, notes it, and lets the reader go on
+ * (writable: in a window of a guest the host itself may be writing); the pager asks before it trusts what was computed.
+ * Everything else goes to whoever handled SIGBUS before. The list of mappings is the one piece of global state in the
+ * library: a signal handler is given nothing else. */
 #define _GNU_SOURCE
 #include "store/store_inner.h"
 
@@ -51,8 +52,8 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
     }
 }
 
-/* A mapping may be taken away between the fault and its handler; then the access, made again, finds other memory there. A second fault at the same
- * address with no mapping taken away meanwhile is not ours. */
+/* A mapping may be taken away between the fault and its handler; then the access, made again, finds other memory there.
+ * A second fault at the same address with no mapping taken away meanwhile is not ours. */
 static bool may_have_left(uintptr_t address)
 {
     static _Thread_local uintptr_t last_address;
@@ -71,7 +72,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     mapping *ours = find(address);
     void *page = (void *)(address & ~(page_bytes - 1));
     /* mmap is a plain system call on every system we build for, so it may be made here. */
-    if (ours != NULL && mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
+    if (ours != NULL &&
+        mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
         atomic_store(&ours->failed, true);
     else if (ours != NULL || !may_have_left(address)) pass_on(signal_number, info, context);
     errno = saved;
@@ -83,8 +85,7 @@ chord_status chord_guard_install(chord_error *err)
 {
     int idle = 0;
     if (!atomic_compare_exchange_strong(&install_state, &idle, 1)) {
-        while (atomic_load(&install_state) == 1) {
-        }
+        while (atomic_load(&install_state) == 1) {}
         if (chord_guard_installed()) return CHORD_OK;
         return chord_fail(err, CHORD_UNSUPPORTED, "cannot handle SIGBUS");
     }

@@ -11,7 +11,8 @@ void chord_store_map_release(chord_store *store, const void *base, uint64_t offs
 
 chord_status chord_guard_install(chord_error *err)
 {
-    return chord_fail(err, CHORD_UNSUPPORTED, "a WebAssembly module has no signals to guard against: files are read, never mapped");
+    return chord_fail(err, CHORD_UNSUPPORTED,
+                      "a WebAssembly module has no signals to guard against: files are read, never mapped");
 }
 
 bool chord_guard_installed(void) { return false; }

@@ -1,9 +1,10 @@
 /* store.h - where bytes come from: a file, memory, or the caller's own reader.
  *
- * A store is a small table of functions and the state behind it. Its contract:  - read is exact: all of len bytes
- * at offset, or an error naming the store, the offset and the numbers. A short read, a file    that shrank and an
- * interrupted call (EINTR) are the store's business, never the caller's.  - read and fetch may be called from any
- * thread at the same time.  - size_bytes never changes while the store is open. */
+ * A store is a small table of functions and the state behind it. Its contract:
+ *  - read is exact: all of len bytes at offset, or an error naming the store, the offset and the numbers. A short
+ *    read, a file that shrank and an interrupted call (EINTR) are the store's business, never the caller's.
+ *  - read and fetch may be called from any thread at the same time.
+ *  - size_bytes never changes while the store is open. */
 #ifndef CHORD_STORE_H
 #define CHORD_STORE_H
 
@@ -67,7 +68,8 @@ bool chord_store_map_failed(chord_store *store, const void *base);
 chord_status chord_store_open_faulty(chord_heap *heap, chord_store *inner, uint64_t fail_nth, uint64_t fail_count,
                                      uint64_t delay_ns, chord_store **out, chord_error *err);
 
-/* The guard: mappings whose SIGBUS is ours (chord_guard_install). Stores add their own; so do hosts that map a file elsewhere. */
+/* The guard: mappings whose SIGBUS is ours (chord_guard_install). Stores add their own; so do hosts that
+ * map a file elsewhere. */
 bool chord_guard_installed(void);
 bool chord_guard_add(const void *base, uint64_t bytes); /* false: the list is full */
 void chord_guard_remove(const void *base);

@@ -19,8 +19,8 @@ static chord_status host_read(chord_store *store, uint64_t offset, void *dst, si
     return code == CHORD_HOST_OK ? CHORD_OK : fail(store, code, err);
 }
 
-static chord_status host_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
-                               chord_error *err)
+static chord_status host_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                               uint8_t **data, chord_error *err)
 {
     int64_t first = chord_host_file_fetch(((host_store *)store)->file, offset, len, slot, slot_bytes);
     if (first == CHORD_HOST_UNSUPPORTED) { /* a host that only copies */
@@ -28,7 +28,8 @@ static chord_status host_fetch(chord_store *store, uint64_t offset, size_t len, 
         return host_read(store, offset, slot, len, err);
     }
     if (first < 0) return fail(store, first, err);
-    if ((uint64_t)first > slot_bytes - len) return chord_fail(err, CHORD_IO, "%s: the host read past its slot", store->name);
+    if ((uint64_t)first > slot_bytes - len)
+        return chord_fail(err, CHORD_IO, "%s: the host read past its slot", store->name);
     *data = (uint8_t *)slot + first;
     return CHORD_OK;
 }

@@ -23,16 +23,21 @@ typedef struct chord_env chord_env;
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+/* clang-format off */
 typedef enum chord_value_kind {
     CHORD_V_MISSING, /* no value at all: an unset slot, an argument that was not given */
     CHORD_V_UNDEFINED, CHORD_V_NONE, CHORD_V_BOOL, CHORD_V_INT, CHORD_V_FLOAT, CHORD_V_TEXT, CHORD_V_LIST,
     CHORD_V_TUPLE, CHORD_V_DICT, CHORD_V_VIEW, CHORD_V_RANGE, CHORD_V_ITER, CHORD_V_NAMESPACE, CHORD_V_LOOP,
     CHORD_V_MACRO, CHORD_V_METHOD, CHORD_V_FUNCTION, CHORD_V_CYCLER, CHORD_V_JOINER
 } chord_value_kind;
+/* clang-format on */
 
 /* What an undefined value can say of itself. */
 typedef enum chord_undefined_kind {
-    CHORD_UNDEFINED_NAME, CHORD_UNDEFINED_MEMBER, CHORD_UNDEFINED_HINT, CHORD_UNDEFINED_UNSAFE
+    CHORD_UNDEFINED_NAME,
+    CHORD_UNDEFINED_MEMBER,
+    CHORD_UNDEFINED_HINT,
+    CHORD_UNDEFINED_UNSAFE
 } chord_undefined_kind;
 typedef enum chord_view_kind { CHORD_VIEW_KEYS, CHORD_VIEW_VALUES, CHORD_VIEW_ITEMS } chord_view_kind;
 #define CHORD_SUB_MARKUP 1 /* TEXT: Python's Markup */
@@ -112,6 +117,7 @@ typedef struct chord_name { /* interned: equal names are one object */
     size_t len;
 } chord_name;
 
+/* clang-format off */
 typedef enum chord_node_kind {
     CHORD_N_CONST, CHORD_N_NAME, CHORD_N_NSREF, CHORD_N_TUPLE, CHORD_N_LIST, CHORD_N_DICT, CHORD_N_ATTR,
     CHORD_N_ITEM, CHORD_N_SLICE, CHORD_N_CALL, CHORD_N_FILTER, CHORD_N_TEST, CHORD_N_NOT, CHORD_N_NEG, CHORD_N_POS,
@@ -119,6 +125,7 @@ typedef enum chord_node_kind {
     CHORD_N_OUTPUT, CHORD_N_FOR, CHORD_N_IF, CHORD_N_SET, CHORD_N_SET_BLOCK, CHORD_N_MACRO, CHORD_N_CALL_BLOCK,
     CHORD_N_FILTER_BLOCK, CHORD_N_WITH, CHORD_N_BREAK, CHORD_N_CONTINUE
 } chord_node_kind;
+/* clang-format on */
 
 typedef struct chord_nodes {
     chord_node **items;
@@ -129,7 +136,10 @@ typedef struct chord_ref { /* a variable: a slot of the function `up` levels out
     uint32_t up, slot;
 } chord_ref;
 typedef enum chord_load_kind {
-    CHORD_LOAD_PARAM, CHORD_LOAD_RESOLVE, CHORD_LOAD_ALIAS, CHORD_LOAD_UNDEFINED
+    CHORD_LOAD_PARAM,
+    CHORD_LOAD_RESOLVE,
+    CHORD_LOAD_ALIAS,
+    CHORD_LOAD_UNDEFINED
 } chord_load_kind;
 typedef struct chord_load { /* how a slot gets its first value when its scope is entered */
     chord_load_kind kind;
@@ -175,6 +185,7 @@ struct chord_node {
 };
 
 /* Operators of ARITH and COMPARE are the tokens that spell them. */
+/* clang-format off */
 typedef enum chord_token_kind {
     CHORD_T_EOF, CHORD_T_DATA, CHORD_T_VARIABLE_BEGIN, CHORD_T_VARIABLE_END, CHORD_T_BLOCK_BEGIN, CHORD_T_BLOCK_END,
     CHORD_T_NAME, CHORD_T_TEXT, CHORD_T_INT, CHORD_T_FLOAT, CHORD_T_ADD, CHORD_T_SUB, CHORD_T_MUL, CHORD_T_DIV,
@@ -183,6 +194,7 @@ typedef enum chord_token_kind {
     CHORD_T_LE, CHORD_T_ASSIGN, CHORD_T_DOT, CHORD_T_COLON, CHORD_T_PIPE, CHORD_T_COMMA, CHORD_T_SEMICOLON,
     CHORD_T_IN, CHORD_T_NOT_IN /* made by the parser */
 } chord_token_kind;
+/* clang-format on */
 typedef struct chord_token {
     chord_token_kind kind;
     uint32_t at;
@@ -194,8 +206,8 @@ typedef struct chord_token {
 typedef struct chord_lexer {
     chord_jinja *vm;
     size_t at;
-    uint8_t state;        /* which rules are in force */
-    bool line_starting;   /* what was read last ended a line */
+    uint8_t state;                              /* which rules are in force */
+    bool line_starting;                         /* what was read last ended a line */
     char open[CHORD_JINJA_PARSE_DEPTH_MAX + 1]; /* brackets waiting for their partner */
     uint32_t open_count;
 } chord_lexer;
@@ -220,11 +232,11 @@ typedef struct chord_cursor { /* a walk over anything that can be walked */
 typedef struct chord_loop {
     chord_cursor cursor;
     const chord_node *node;
-    chord_env *env;           /* where the filter finds its variables */
+    chord_env *env; /* where the filter finds its variables */
     chord_value before, current, after, changed;
-    const chord_value *rest;  /* what a look at the length has already drawn */
+    const chord_value *rest; /* what a look at the length has already drawn */
     size_t rest_count, rest_at;
-    int64_t index0, length;   /* length -1: not asked for yet */
+    int64_t index0, length; /* length -1: not asked for yet */
     int64_t depth0;
     chord_env *outer;         /* recursive: where its function was defined */
     struct chord_loop *spare; /* the next one that can be used again */
@@ -413,7 +425,7 @@ chord_status chord_put_repr(chord_jinja *vm, chord_value v);
 chord_status chord_put_escaped(chord_jinja *vm, chord_value v); /* HTML; markup passes as it is */
 /* What was built since start becomes a text of its own. */
 chord_status chord_build_end(chord_jinja *vm, size_t start, chord_value *out);
-chord_status chord_value_str(chord_jinja *vm, chord_value v, chord_value *out); /* a TEXT without markup */
+chord_status chord_value_str(chord_jinja *vm, chord_value v, chord_value *out);  /* a TEXT without markup */
 chord_status chord_value_soft(chord_jinja *vm, chord_value v, chord_value *out); /* the same, keeping markup */
 chord_status chord_value_escape(chord_jinja *vm, chord_value v, chord_value *out);
 
@@ -424,14 +436,18 @@ uint32_t chord_lower(uint32_t code);
 /* One character in upper case, 1 to 3 code points. */
 size_t chord_upper_full(uint32_t code, uint32_t out[3]);
 typedef enum chord_case {
-    CHORD_CASE_UPPER, CHORD_CASE_LOWER, CHORD_CASE_SWAP, CHORD_CASE_CAPITALIZE, CHORD_CASE_TITLE
+    CHORD_CASE_UPPER,
+    CHORD_CASE_LOWER,
+    CHORD_CASE_SWAP,
+    CHORD_CASE_CAPITALIZE,
+    CHORD_CASE_TITLE
 } chord_case;
 chord_status chord_text_case(chord_jinja *vm, chord_value v, chord_case how, chord_value *out);
-size_t chord_text_count(const char *text, size_t len);                 /* code points */
-size_t chord_text_offset(const char *text, size_t len, size_t points); /* bytes of the first points */
+size_t chord_text_count(const char *text, size_t len);                    /* code points */
+size_t chord_text_offset(const char *text, size_t len, size_t points);    /* bytes of the first points */
 size_t chord_text_find(chord_value whole, chord_value part, size_t from); /* byte offset; SIZE_MAX: not there */
 size_t chord_text_find_last(chord_value whole, chord_value part, size_t end);
-chord_value chord_text_part(chord_value v, size_t from, size_t to); /* bytes; keeps markup */
+chord_value chord_text_part(chord_value v, size_t from, size_t to);                  /* bytes; keeps markup */
 chord_value chord_text_strip(chord_value v, chord_value set, bool left, bool right); /* set MISSING: white space */
 chord_status chord_text_split_lines(chord_jinja *vm, chord_value v, bool keep_ends, chord_values *out);
 chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times,

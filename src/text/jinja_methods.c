@@ -223,8 +223,8 @@ static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int
         chord_value rest = chord_text_part(v, 0, to);
         size_t at = last ? chord_text_find_last(rest, by, to) : chord_text_find(rest, by, from);
         if (at == SIZE_MAX) break;
-        CHORD_TRY(
-            chord_values_add(vm, list, last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
+        CHORD_TRY(chord_values_add(vm, list,
+                                   last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
         if (last) to = at;
         else from = at + by.len;
     }
@@ -257,8 +257,8 @@ static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, b
         size_t from = 0, to = 0;
         CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
         if (times == 0 || !find_space(rest, last, &from, &to)) return chord_values_add(vm, list, rest);
-        CHORD_TRY(
-            chord_values_add(vm, list, last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
+        CHORD_TRY(chord_values_add(vm, list,
+                                   last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
         rest = last ? chord_text_part(rest, 0, from) : chord_text_part(rest, to, rest.len);
         rest = chord_text_strip(rest, space, !last, last);
     }

@@ -235,8 +235,8 @@ static chord_status bind_defaults(chord_jinja *vm, const chord_node *node)
         if (chord_given(*slot)) continue;
         if (i >= without) CHORD_TRY(chord_eval(vm, node->other.items[i - without], slot));
         else
-            *slot =
-                (chord_value){.kind = CHORD_V_UNDEFINED, .text = parameter->name->text, .len = parameter->name->len};
+            *slot = (chord_value){
+                .kind = CHORD_V_UNDEFINED, .text = parameter->name->text, .len = parameter->name->len};
     }
     return CHORD_OK;
 }

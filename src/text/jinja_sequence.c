@@ -252,8 +252,8 @@ chord_status chord_filter_by_name(chord_jinja *vm, chord_value name, bool test, 
     int shown = name.len < 64 ? (int)name.len : 64;
     if (name.kind != CHORD_V_TEXT)
         return chord_jinja_fail(vm, CHORD_INVALID, "the name of a %s must be a string", what);
-    const chord_builtin *found =
-        test ? chord_builtin_find(chord_tests, name.text, name.len) : chord_filter_find(name.text, name.len);
+    const chord_builtin *found = test ? chord_builtin_find(chord_tests, name.text, name.len)
+                                      : chord_filter_find(name.text, name.len);
     if (found == NULL) return chord_jinja_fail(vm, CHORD_INVALID, "no %s named '%.*s'", what, shown, name.text);
     if (found->run == NULL)
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", what, found->name);

@@ -32,8 +32,8 @@ TEST(test_sequence)
 
 TEST(test_iterable)
 {
-    bool yes =
-        v.kind == CHORD_V_UNDEFINED || (v.kind >= CHORD_V_TEXT && v.kind <= CHORD_V_ITER) || v.kind == CHORD_V_LOOP;
+    bool yes = v.kind == CHORD_V_UNDEFINED || (v.kind >= CHORD_V_TEXT && v.kind <= CHORD_V_ITER) ||
+               v.kind == CHORD_V_LOOP;
     return answer(vm, call, yes, out);
 }
 

@@ -28,9 +28,14 @@ static glyph glyph_at(const char *text, size_t at, size_t end)
 
 /* Sets of classes, as bits. */
 enum {
-    LETTER = 1 << CHORD_CHAR_LETTER, NUMBER = 1 << CHORD_CHAR_NUMBER, MARK = 1 << CHORD_CHAR_MARK,
-    PUNCTUATION = 1 << CHORD_CHAR_PUNCTUATION, SYMBOL = 1 << CHORD_CHAR_SYMBOL, SPACE = 1 << CHORD_CHAR_SPACE,
-    OTHER = 1 << CHORD_CHAR_OTHER, ANY = LETTER | NUMBER | MARK | PUNCTUATION | SYMBOL | SPACE | OTHER
+    LETTER = 1 << CHORD_CHAR_LETTER,
+    NUMBER = 1 << CHORD_CHAR_NUMBER,
+    MARK = 1 << CHORD_CHAR_MARK,
+    PUNCTUATION = 1 << CHORD_CHAR_PUNCTUATION,
+    SYMBOL = 1 << CHORD_CHAR_SYMBOL,
+    SPACE = 1 << CHORD_CHAR_SPACE,
+    OTHER = 1 << CHORD_CHAR_OTHER,
+    ANY = LETTER | NUMBER | MARK | PUNCTUATION | SYMBOL | SPACE | OTHER
 };
 
 static bool in(glyph g, int set) { return (1 << g.kind & set) != 0; }
@@ -304,7 +309,7 @@ static size_t match_deepseek3(const char *text, size_t at, size_t end)
     return g.kind == CHORD_CHAR_SPACE ? spaces(text, at, end, true) : at;
 }
 
-#define STEP(name)                                                                                 \
+#define STEP(name) \
     static size_t step_##name(const char *text, size_t at, size_t end) { return isolate(match_##name, text, at, end); }
 STEP(number)
 STEP(numbers)
@@ -336,8 +341,10 @@ static const chord_pretoken pretokens[] = {
     {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2",
      .steps = {step_number, step_gpt2}},
     {.names = "falcon", .steps = {step_marks_backtick, step_gpt2, step_three_digits}},
-    {.names = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2", .steps = {step_llama3},
-     .ignore_merges = true, .add_bos = true},
+    {.names = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2",
+     .steps = {step_llama3},
+     .ignore_merges = true,
+     .add_bos = true},
     {.names = "dbrx smaug-bpe", .steps = {step_llama3}},
     {.names = "chatglm-bpe", .steps = {step_llama3}, .no_bos = true},
     {.names = "glm4 glm5", .steps = {step_llama3}, .ignore_merges = true, .no_bos = true},

@@ -7,10 +7,8 @@ chord_char_class chord_char_class_of(uint32_t code)
     if (code > 0x10FFFF) return CHORD_CHAR_OTHER;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (chord_unicode_ranges[middle] >> 3 <= code)
-            low = middle;
-        else
-            high = middle;
+        if (chord_unicode_ranges[middle] >> 3 <= code) low = middle;
+        else high = middle;
     }
     return (chord_char_class)(chord_unicode_ranges[low] & 7);
 }

@@ -69,8 +69,9 @@ static chord_status find_source(const chord_gguf *gguf, vocab_source *s, chord_e
     if (s->tokens == NULL) return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' is missing");
     uint64_t count = s->tokens->count;
     if (s->tokens->length < 8 * count)
-        return chord_fail(err, CHORD_CORRUPT, "metadata 'tokenizer.ggml.tokens' has %" PRIu64 " bytes for %" PRIu64
-                          " strings", s->tokens->length, count);
+        return chord_fail(err, CHORD_CORRUPT,
+                          "metadata 'tokenizer.ggml.tokens' has %" PRIu64 " bytes for %" PRIu64 " strings",
+                          s->tokens->length, count);
     s->text_bytes = s->tokens->length - 8 * count; /* each string stands behind its 8-byte length */
     if (s->text_bytes > CHORD_VOCAB_TEXT_BYTES_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "the tokens' texts have %" PRIu64 " bytes, the limit is %u",
@@ -232,8 +233,8 @@ static chord_status read_tokens(chord_vocab *v, chord_gguf_walk *walk, chord_err
 static chord_status read_types(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
 {
     /* Numbers of the format: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
-    static const uint8_t attr_of[7] = {0, CHORD_TOKEN_NORMAL, CHORD_TOKEN_UNKNOWN, CHORD_TOKEN_CONTROL,
-                                       CHORD_TOKEN_USER, 0, CHORD_TOKEN_BYTE};
+    static const uint8_t attr_of[7] = {
+        0, CHORD_TOKEN_NORMAL, CHORD_TOKEN_UNKNOWN, CHORD_TOKEN_CONTROL, CHORD_TOKEN_USER, 0, CHORD_TOKEN_BYTE};
     for (uint32_t id = 0; id < v->count; id++) {
         double type;
         CHORD_TRY(chord_gguf_walk_number(walk, &type, err));
@@ -266,7 +267,9 @@ static chord_status read_merge(chord_vocab *v, uint32_t rank, const char *text, 
     int32_t whole = left < 0 || right < 0 ? -1 : find_parts(v, hash, text, space, second, second_len);
     if (whole < 0)
         return chord_fail(err, CHORD_CORRUPT, "merge %u: %s is not a token", rank,
-                          left < 0 ? "its left part" : right < 0 ? "its right part" : "what it makes");
+                          left < 0    ? "its left part"
+                          : right < 0 ? "its right part"
+                                      : "what it makes");
     chord_pair pair = {(uint32_t)left, (uint32_t)right};
     v->merges[rank] = pair;
     v->merged[rank] = (uint32_t)whole;

@@ -9,8 +9,8 @@
 
 /* Ids and merge ranks share a 32-bit slot with an 8-bit tag that spares most string comparisons. */
 #define CHORD_VOCAB_COUNT_MAX ((1u << 24) - 2)
-#define CHORD_VOCAB_TOKEN_BYTES_MAX 32768u      /* below the reading window, so that reading never grows it */
-#define CHORD_VOCAB_TEXT_BYTES_MAX (1u << 30)   /* positions are 32-bit, and escaping may triple a text */
+#define CHORD_VOCAB_TOKEN_BYTES_MAX 32768u    /* below the reading window, so that reading never grows it */
+#define CHORD_VOCAB_TEXT_BYTES_MAX (1u << 30) /* positions are 32-bit, and escaping may triple a text */
 #define CHORD_VOCAB_ENDS_MAX 32
 #define CHORD_VOCAB_LENGTHS_MAX 64
 #define CHORD_NO_PRIORITY UINT32_MAX
@@ -35,24 +35,24 @@ typedef struct chord_pair {
 struct chord_vocab {
     chord_heap *heap;
     uint32_t count;
-    bool spm;                        /* SentencePiece; else byte-level BPE */
-    const chord_pretoken *pretoken;  /* BPE only */
+    bool spm;                       /* SentencePiece; else byte-level BPE */
+    const chord_pretoken *pretoken; /* BPE only */
     bool add_bos, add_eos, add_space_prefix, ignore_merges;
-    int32_t bos, eos, unknown;       /* -1: none */
+    int32_t bos, eos, unknown; /* -1: none */
     int32_t ends[CHORD_VOCAB_ENDS_MAX];
     uint32_t end_count;
-    int32_t byte_token[256];         /* -1: the vocabulary has none for this byte */
+    int32_t byte_token[256]; /* -1: the vocabulary has none for this byte */
 
     /* Token texts as the file has them, end to end: token i is text[start[i]] .. text[start[i + 1]]. */
     char *text;
     uint32_t *start;
     uint8_t *attr;
     uint32_t text_bytes, token_bytes_max;
-    uint32_t *slots, slot_count;     /* text -> id: tag << 24 | id + 1; 0: empty */
+    uint32_t *slots, slot_count; /* text -> id: tag << 24 | id + 1; 0: empty */
 
-    float *scores;                   /* SentencePiece only */
-    chord_pair *merges;              /* BPE only: by rank */
-    uint32_t *merged;                /* rank -> the token it makes */
+    float *scores;      /* SentencePiece only */
+    chord_pair *merges; /* BPE only: by rank */
+    uint32_t *merged;   /* rank -> the token it makes */
     uint32_t merge_count, *merge_slots, merge_slot_count;
 
     /* Lengths that special tokens have, longest first, and for each first byte which of them may begin with it. */
@@ -103,12 +103,12 @@ chord_status chord_spm_encode(const chord_vocab *v, const char *text, size_t len
 /* A list of symbols in which the neighbours of the best priority (lowest number, then leftmost) join until none can. */
 typedef struct chord_merger {
     const chord_vocab *vocab;
-    const char *text;       /* SentencePiece: what the symbols are cut from */
-    uint32_t count, cap;    /* symbols */
-    uint32_t *value;        /* BPE: token id; SentencePiece: where the symbol starts (one more entry: the text's end) */
-    uint32_t *prev, *next;  /* neighbours; count: none */
-    uint32_t *priority;     /* of the pair that starts here */
-    uint64_t *queue;        /* priority << 32 | symbol, a binary heap */
+    const char *text;      /* SentencePiece: what the symbols are cut from */
+    uint32_t count, cap;   /* symbols */
+    uint32_t *value;       /* BPE: token id; SentencePiece: where the symbol starts (one more entry: the text's end) */
+    uint32_t *prev, *next; /* neighbours; count: none */
+    uint32_t *priority;    /* of the pair that starts here */
+    uint64_t *queue;       /* priority << 32 | symbol, a binary heap */
     uint32_t queue_count;
     uint32_t (*priority_of)(const struct chord_merger *m, uint32_t left, uint32_t right);
     void *memory;
@@ -125,8 +125,8 @@ void chord_merger_run(chord_merger *m);
 typedef size_t chord_pretoken_step(const char *text, size_t at, size_t end);
 #define CHORD_PRETOKEN_STEPS_MAX 5
 struct chord_pretoken {
-    const char *names;                                     /* values of tokenizer.ggml.pre, with spaces between */
-    chord_pretoken_step *steps[CHORD_PRETOKEN_STEPS_MAX];  /* each cuts the pieces of the one before */
+    const char *names;                                    /* values of tokenizer.ggml.pre, with spaces between */
+    chord_pretoken_step *steps[CHORD_PRETOKEN_STEPS_MAX]; /* each cuts the pieces of the one before */
     bool ignore_merges, add_bos, no_bos;
 };
 const chord_pretoken *chord_pretoken_find(const char *name); /* NULL: unknown */
@@ -134,8 +134,14 @@ const chord_pretoken *chord_pretoken_find(const char *name); /* NULL: unknown */
 /* ---- Unicode ------------------------------------------------------------------------------------- */
 
 typedef enum chord_char_class {
-    CHORD_CHAR_OTHER, CHORD_CHAR_LETTER, CHORD_CHAR_NUMBER, CHORD_CHAR_MARK, CHORD_CHAR_PUNCTUATION, CHORD_CHAR_SYMBOL,
-    CHORD_CHAR_SPACE, CHORD_CHAR_NONE /* past the end */
+    CHORD_CHAR_OTHER,
+    CHORD_CHAR_LETTER,
+    CHORD_CHAR_NUMBER,
+    CHORD_CHAR_MARK,
+    CHORD_CHAR_PUNCTUATION,
+    CHORD_CHAR_SYMBOL,
+    CHORD_CHAR_SPACE,
+    CHORD_CHAR_NONE /* past the end */
 } chord_char_class;
 extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count;
 chord_char_class chord_char_class_of(uint32_t code);

@@ -3,6 +3,7 @@
  * Files are often silent or wrong about these, so the reference runtime goes by well-known names; we take the same. */
 #include "text/vocab_inner.h"
 
+/* clang-format off */
 /* Tokens that end generation, whatever the file says about them. */
 static const char *const end_names[] = {
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
@@ -30,6 +31,7 @@ static const struct {
     {"tokenizer.ggml.fim_rep_token_id", true, {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
     {"tokenizer.ggml.fim_sep_token_id", true, {"<|file_sep|>"}},
 };
+/* clang-format on */
 /* Three of them have an older key as well. */
 static const char *const fim_old_keys[] = {"tokenizer.ggml.prefix_token_id", "tokenizer.ggml.suffix_token_id",
                                            "tokenizer.ggml.middle_token_id"};

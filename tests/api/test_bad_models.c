@@ -1,4 +1,5 @@
-/* Models that are wrong in one thing each: a status, a sentence that names the thing, and nothing left behind. Also reads that fail in mid-answer. */
+/* Models that are wrong in one thing each: a status, a sentence that names the thing, and nothing left behind. Also
+ * reads that fail in mid-answer. */
 #include "check.h"
 #include "chord.h"
 #include "tiny_model.h"
@@ -55,7 +56,8 @@ static void expect(const char *what, tiny_model *m, chord_status wanted, const c
     chord_error err = {0};
     faulty_reader reader = {&m->b, -1};
     chord_status status = try_model(&reader, false, &err);
-    CHECK_SAY(status == wanted && strstr(err.text, named) != NULL, "%s: %s: %s", what, chord_status_text(status), err.text);
+    CHECK_SAY(status == wanted && strstr(err.text, named) != NULL, "%s: %s: %s", what, chord_status_text(status),
+              err.text);
     gb_free(&m->b);
 }
 
@@ -69,7 +71,10 @@ static uint8_t *find(tiny_model *m, const char *text)
 }
 
 /* The value of a u32 key. */
-static void set_u32(tiny_model *m, const char *key, uint32_t value) { memcpy(find(m, key) + strlen(key) + 4, &value, 4); }
+static void set_u32(tiny_model *m, const char *key, uint32_t value)
+{
+    memcpy(find(m, key) + strlen(key) + 4, &value, 4);
+}
 
 int main(void)
 {
@@ -83,7 +88,7 @@ int main(void)
     gb_free(&m.b);
 
     tiny_build(&m);
-    memcpy(find(&m, "llama") , "lamma", 5); /* general.architecture is the first value */
+    memcpy(find(&m, "llama"), "lamma", 5); /* general.architecture is the first value */
     expect("an unknown architecture", &m, CHORD_UNSUPPORTED, "lamma");
     tiny_build(&m);
     memcpy(find(&m, "blk.1.ffn_up"), "blk.1.ffn_uq", 12);
@@ -106,7 +111,8 @@ int main(void)
     expect("a format whose blocks do not divide the rows", &m, CHORD_CORRUPT, "IQ2_XXS");
     tiny_build(&m);
     for (int i = 0; i < m.count; i++)
-        if (m.tensors[i].type == TINY_F32 && m.tensors[i].rows > 1) memset(m.b.bytes + m.data + m.tensors[i].offset, 0xff, 64);
+        if (m.tensors[i].type == TINY_F32 && m.tensors[i].rows > 1)
+            memset(m.b.bytes + m.data + m.tensors[i].offset, 0xff, 64);
     expect("weights that are NaN", &m, CHORD_CORRUPT, "finite");
     tiny_build(&m);
     for (int i = 0; i < m.count; i++)

@@ -1,4 +1,5 @@
-/* The whole library from outside, as an embedding program uses it: a model from the caller's own reader, text in, text out. */
+/* The whole library from outside, as an embedding program uses it: a model from the caller's own
+ * reader, text in, text out. */
 #include "check.h"
 #include "chord.h"
 #include "tiny_model.h"
@@ -24,7 +25,8 @@ static void count_line(void *ud, chord_log_level level, const char *line)
 }
 
 /* What a program does: a runtime with a budget, a model, a session; give it tokens, let it go on. */
-static chord_status answer(const chord_source *source, const char *prompt, chord_generate_result *result, chord_stats *stats, chord_error *err)
+static chord_status answer(const chord_source *source, const char *prompt, chord_generate_result *result,
+                           chord_stats *stats, chord_error *err)
 {
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
@@ -37,7 +39,8 @@ static chord_status answer(const chord_source *source, const char *prompt, chord
     size_t count = 0, printed = 0;
     chord_status status = chord_runtime_open(&options, &runtime, err);
     if (status == CHORD_OK) status = chord_model_open(runtime, source, &model_options, &model, err);
-    if (status == CHORD_OK) status = chord_tokenize(model, prompt, strlen(prompt), CHORD_TOKENIZE_RAW, tokens, 128, &count, err);
+    if (status == CHORD_OK)
+        status = chord_tokenize(model, prompt, strlen(prompt), CHORD_TOKENIZE_RAW, tokens, 128, &count, err);
     if (status == CHORD_OK) status = chord_session_open(model, &session, err);
     if (status == CHORD_OK) status = chord_session_sync(session, tokens, count, NULL, err);
     if (status == CHORD_OK) status = chord_session_generate(session, &generate, print_piece, &printed, result, err);
@@ -144,7 +147,8 @@ static void test_every_failure(const chord_source *source)
             printf("%llu steps failed in turn\n", (unsigned long long)(n - 1));
             break;
         }
-        CHECK_SAY(status == CHORD_OK || err.text[0] != '\0', "step %llu fails without a sentence", (unsigned long long)n);
+        CHECK_SAY(status == CHORD_OK || err.text[0] != '\0', "step %llu fails without a sentence",
+                  (unsigned long long)n);
     }
 }
 #endif

@@ -1,4 +1,5 @@
-/* One hash: logits and tokens are bit-identical over budgets, thread counts, instruction sets, prompt chunking, policies and modes. */
+/* One hash: logits and tokens are bit-identical over budgets, thread counts, instruction sets, prompt
+ * chunking, policies and modes. */
 #include "check.h"
 #include "chord.h"
 #include "models.h"
@@ -15,7 +16,8 @@ typedef struct run {
     bool no_repack;
 } run;
 
-static const char PROMPT[] = "Water boils at 100 degrees Celsius because the pressure of its vapour then equals that of the air. On a mountain";
+static const char PROMPT[] =
+    "Water boils at 100 degrees Celsius because the pressure of its vapour then equals that of the air. On a mountain";
 
 /* 24 greedy tokens after PROMPT; the hash, or 0 when something failed. */
 static uint64_t hash_of(const char *path, const run *r, uint64_t *peak_bytes)
@@ -26,7 +28,10 @@ static uint64_t hash_of(const char *path, const run *r, uint64_t *peak_bytes)
     chord_session *session = NULL;
     chord_source source = {.uri = path};
     chord_runtime_options options = {.budget_bytes = r->budget_bytes, .threads = r->threads, .cpu = r->cpu};
-    chord_model_options model_options = {.context_tokens = 192, .chunk_tokens = r->chunk, .policy = r->policy, .mode = r->mode,
+    chord_model_options model_options = {.context_tokens = 192,
+                                         .chunk_tokens = r->chunk,
+                                         .policy = r->policy,
+                                         .mode = r->mode,
                                          .no_repack = r->no_repack};
     int32_t tokens[128];
     size_t n = 0;
@@ -78,7 +83,8 @@ static void compare(const char *name, const char *path, uint64_t model_bytes)
         {"50 %, 3 threads", model_bytes / 2 + smallest / 2, 3, 0, NULL, 0, 0, false},
         {"50 %, lru", model_bytes / 2 + smallest / 2, 2, 0, NULL, CHORD_POLICY_LRU, 0, false},
         {"25 %", model_bytes / 4 + smallest / 2, 1, 0, NULL, 0, 0, false},
-        {"smallest", smallest + (1ull << 20), 2, 0, NULL, 0, 0, false}, /* this process has grown since the plan was made */
+        /* this process has grown since the plan was made */
+        {"smallest", smallest + (1ull << 20), 2, 0, NULL, 0, 0, false},
         {"no cache", all, 2, 0, NULL, CHORD_POLICY_NONE, CHORD_MODE_PAGED, false},
         {"one token at a time", all, 2, 1, NULL, 0, 0, false},
         {"chunks of 7", all, 2, 7, NULL, 0, 0, false},

@@ -1,5 +1,5 @@
-/* Teacher-forced along the reference runtime's greedy tokens, our most likely token is the reference's wherever its two best logits were at
- * least 0.5 apart. tests/golden/reference_*.txt, made by tests/golden/make_reference.py. */
+/* Teacher-forced along the reference runtime's greedy tokens, our most likely token is the reference's wherever its two
+ * best logits were at least 0.5 apart. tests/golden/reference_*.txt, made by tests/golden/make_reference.py. */
 #include "check.h"
 #include "chord.h"
 #include "models.h"
@@ -49,8 +49,9 @@ static bool compare_row(void *ud, size_t position, const float *logits, size_t v
     c->equal += clear && same;
     c->close_calls_equal += !clear && same;
     if (clear)
-        CHECK_SAY(same, "%s, step %d: token %zu (%f) instead of %d (%f), the reference was %.2f sure", c->model, step, best,
-                  (double)logits[best], c->r->expected[step], (double)logits[c->r->expected[step]], c->r->gap[step]);
+        CHECK_SAY(same, "%s, step %d: token %zu (%f) instead of %d (%f), the reference was %.2f sure", c->model, step,
+                  best, (double)logits[best], c->r->expected[step], (double)logits[c->r->expected[step]],
+                  c->r->gap[step]);
     return true;
 }
 
@@ -70,11 +71,11 @@ static void compare_model(const char *name, const char *path, FILE *file)
     comparison c = {.r = &r, .model = name};
     while (session != NULL && read_reference(file, &r)) {
         chord_session_reset(session);
-        CHECK_OK(chord_session_logits(session, r.tokens, (size_t)(r.prompt + r.answer - 1), (size_t)r.prompt - 1, compare_row, &c,
-                                      &err));
+        CHECK_OK(chord_session_logits(session, r.tokens, (size_t)(r.prompt + r.answer - 1), (size_t)r.prompt - 1,
+                                      compare_row, &c, &err));
     }
-    printf("%s: %d steps, %d of %d clear ones equal, %d of %d close ones\n", name, c.seen, c.equal, c.clear, c.close_calls_equal,
-           c.seen - c.clear);
+    printf("%s: %d steps, %d of %d clear ones equal, %d of %d close ones\n", name, c.seen, c.equal, c.clear,
+           c.close_calls_equal, c.seen - c.clear);
     CHECK(c.seen >= 6 * 48);
     chord_session_close(session);
     chord_model_close(model);

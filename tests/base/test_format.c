@@ -86,7 +86,9 @@ static void check_shortest(void)
             CHECK_SAY(!same(strtod(theirs, NULL), value), "'%s' is longer than '%s'", mine, theirs);
         }
     }
-    static const struct { double value; const char *text;
+    static const struct {
+        double value;
+        const char *text;
     } known[] = {
         /* python3 -c 'print(repr(x))' */
         {1, "1.0"},
@@ -176,7 +178,10 @@ static void check_reading(void)
 
 static void check_grammar(void)
 {
-    static const struct { const char *text; size_t used; double value;
+    static const struct {
+        const char *text;
+        size_t used;
+        double value;
     } cases[] = {{"", 0, 0},        {"-", 0, 0},          {".", 0, 0},      {"e5", 0, 0},  {"abc", 0, 0},
                  {"-.", 0, 0},      {"+-1", 0, 0},        {"nan", 0, 0},    {"inf", 0, 0}, {"1.", 1, 1},
                  {"1e", 1, 1},      {"1e+", 1, 1},        {"1ex", 1, 1},    {"012", 1, 0}, {"0.5x", 3, 0.5},
@@ -197,12 +202,12 @@ static void check_grammar(void)
     CHECK(chord_text_to_u64("0042", 4, &n) && n == 42);
 }
 
-#define SAME(...)                                                                                                      \
-    do {                                                                                                               \
-        char mine_[200], theirs_[200];                                                                                 \
-        size_t n_ = chord_format(mine_, sizeof mine_, __VA_ARGS__);                                                    \
-        int m_ = snprintf(theirs_, sizeof theirs_, __VA_ARGS__);                                                       \
-        CHECK_SAY(strcmp(mine_, theirs_) == 0 && n_ == (size_t)m_, "'%s' libc '%s'", mine_, theirs_);                  \
+#define SAME(...)                                                                                     \
+    do {                                                                                              \
+        char mine_[200], theirs_[200];                                                                \
+        size_t n_ = chord_format(mine_, sizeof mine_, __VA_ARGS__);                                   \
+        int m_ = snprintf(theirs_, sizeof theirs_, __VA_ARGS__);                                      \
+        CHECK_SAY(strcmp(mine_, theirs_) == 0 && n_ == (size_t)m_, "'%s' libc '%s'", mine_, theirs_); \
     } while (0)
 
 static void check_words(void)

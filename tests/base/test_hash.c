@@ -5,7 +5,10 @@
 
 int main(void)
 {
-    static const struct { const char *text; uint64_t hash; } known[] = {
+    static const struct {
+        const char *text;
+        uint64_t hash;
+    } known[] = {
         {"", 0xEF46DB3751D8E999u},
         {"a", 0xD24EC4F1A98C6E5Bu},
         {"abc", 0x44BC2CF5AD770999u},

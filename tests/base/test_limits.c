@@ -51,7 +51,9 @@ static void end(void)
 
 static void check_available(uint64_t free_mib)
 {
-    uint64_t want = free_mib < 1024 ? free_mib * MIB / 4 * 3 : free_mib < 2560 ? (free_mib - 256) * MIB : free_mib * MIB - free_mib * MIB / 10;
+    uint64_t want = free_mib < 1024   ? free_mib * MIB / 4 * 3
+                    : free_mib < 2560 ? (free_mib - 256) * MIB
+                                      : free_mib * MIB - free_mib * MIB / 10;
     uint64_t got = chord_linux_memory_available(root);
     CHECK_SAY(got == want, "%" PRIu64 " MiB, not %" PRIu64, got / MIB, want / MIB);
 }
@@ -61,7 +63,8 @@ static void check_v1(void)
     begin();
     check_available(32768); /* no groups at all */
     put("proc/self/cgroup", "5:cpu,cpuacct:/job/step\n4:memory:/job/step\n1:name=systemd:/other\n");
-    put("proc/self/mountinfo", "20 1 0:5 / / rw - ext4 /dev/sda rw\n"
+    put("proc/self/mountinfo",
+        "20 1 0:5 / / rw - ext4 /dev/sda rw\n"
         "33 20 0:30 / /sys/fs/cgroup/cpu rw,nosuid shared:8 master:2 - cgroup cgroup rw,cpuacct,cpu\n"
         "34 20 0:31 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory\n");
     put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");

@@ -1,4 +1,5 @@
-/* Pieces cover a range exactly once, each worker has one at a time, and sees what the caller wrote; every worker gets some. */
+/* Pieces cover a range exactly once, each worker has one at a time, and sees what the caller wrote;
+ * every worker gets some. */
 #include "base/base.h"
 
 #include "check.h"
@@ -42,8 +43,7 @@ static void do_piece(void *ud, uint32_t worker, chord_share share)
 static void sleep_ns(uint64_t ns)
 {
     uint64_t end = chord_clock_ns() + ns;
-    while (chord_clock_ns() < end) {
-    }
+    while (chord_clock_ns() < end) {}
 }
 
 static void run_round(chord_pool *pool, round_state *state, uint64_t count, uint64_t grain)

@@ -1,4 +1,5 @@
-/* line_edit_echo.c - the line editor alone: prints each line it gives as "<line>" with newlines as \n, until the end. For test_line_edit.py. */
+/* line_edit_echo.c - the line editor alone: prints each line it gives as "<line>" with newlines as \n, until the end.
+ * For test_line_edit.py. */
 #include "line_edit.h"
 
 int main(int argc, char **argv)
@@ -15,10 +16,8 @@ int main(int argc, char **argv)
         }
         putchar('<');
         for (; *line != '\0'; line++) {
-            if (*line == '\n')
-                fputs("\\n", stdout);
-            else
-                putchar(*line);
+            if (*line == '\n') fputs("\\n", stdout);
+            else putchar(*line);
         }
         puts(">");
         fflush(stdout);

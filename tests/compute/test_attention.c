@@ -14,8 +14,8 @@ typedef struct shape {
 } shape;
 
 typedef struct inputs {
-    float *q, *k, *v;   /* (tokens, heads or kv_heads, dim) */
-    float *kr, *vr;     /* k and v as the cache rounds them, by this file's own rule */
+    float *q, *k, *v; /* (tokens, heads or kv_heads, dim) */
+    float *kr, *vr;   /* k and v as the cache rounds them, by this file's own rule */
 } inputs;
 
 /* ---- the cache's rounding, written a second time ---- */
@@ -256,8 +256,8 @@ static void bench(void)
                            .kv_heads = cases[k].kv_heads,
                            .head_dim = cases[k].dim,
                            .blocks = length / 64 + 1};
-            kv.memory =
-                aligned_alloc(64, chord_align_up(chord_kv_bytes(kv.type, kv.kv_heads, kv.head_dim, kv.blocks), 64));
+            kv.memory = aligned_alloc(64,
+                                      chord_align_up(chord_kv_bytes(kv.type, kv.kv_heads, kv.head_dim, kv.blocks), 64));
             uint64_t kv_count = (uint64_t)length * kv.kv_heads * kv.head_dim;
             uint64_t count = (uint64_t)cases[k].tokens * cases[k].heads * kv.head_dim;
             float *kx = random_floats(&r, kv_count, 1), *q = random_floats(&r, count, 1), *out = malloc(4 * count);
@@ -273,8 +273,8 @@ static void bench(void)
                     chord_kv_write(&c, &kv, 0, length, kx, kx);
                     double write_ns = (double)(chord_clock_ns() - start_ns) / (double)(2 * kv_count);
                     double ns = best_ns(&c, &kv, &args, q, out, scratch);
-                    double pairs =
-                        (double)cases[k].heads * cases[k].tokens * (cases[k].past + (cases[k].tokens + 1) / 2.0);
+                    double pairs = (double)cases[k].heads * cases[k].tokens *
+                                   (cases[k].past + (cases[k].tokens + 1) / 2.0);
                     printf("%-6s %u threads %s %2u/%2u heads of %3u, past %4u, %3u tokens: %8.1f us, %.2f GMAC/s; "
                            "write %.2f ns\n",
                            spellings[s].name, threads, type ? "q8_0" : "f16 ", cases[k].heads, kv.kv_heads, kv.head_dim,

@@ -25,7 +25,11 @@ static double exact_gelu(double x)
     return x > 40 ? x : fabs(x) < 0x1p-30 ? x / 2 : x / (1 + exp(-2 * u));
 }
 
-static void run_exp(const chord_vector_ops *ops, float *x, const float *ones) { (void)ones; ops->exp(x, CHUNK); }
+static void run_exp(const chord_vector_ops *ops, float *x, const float *ones)
+{
+    (void)ones;
+    ops->exp(x, CHUNK);
+}
 static void run_tanh(const chord_vector_ops *ops, float *x, const float *ones)
 {
     (void)ones;
@@ -63,7 +67,11 @@ typedef struct work {
     const spelling *spellings;
     uint32_t spelling_count;
     uint64_t step, chunks;
-    struct { uint64_t hash, different, broken; double ulps, absolute; float ulps_at, absolute_at; } of[64];
+    struct {
+        uint64_t hash, different, broken;
+        double ulps, absolute;
+        float ulps_at, absolute_at;
+    } of[64];
 } work;
 
 /* Where exp is one value over whole chunks; consecutive inputs of a chunk have the same upper half. */

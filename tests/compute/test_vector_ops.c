@@ -18,17 +18,17 @@ static void check_same(const char *what, uint32_t n, const float *got, const flo
 
 /* Runs the statement for every spelling and thread count, on a fresh copy `x` of input (count values), compares all
  * with `want`. */
-#define FOR_EACH_WAY(what, n, input, want, count, statement)                                                       \
-    for (uint32_t s_ = 0; s_ < spelling_count; s_++)                                                               \
-        for (uint32_t threads_ = 1; threads_ <= 3; threads_++) {                                                   \
-            chord_compute c;                                                                                       \
-            chord_compute_init(&c, pools[threads_], spellings[s_].cpu);                                            \
-            float *x = malloc((count) * sizeof *x);                                                                \
-            memcpy(x, input, (count) * sizeof *x);                                                                 \
-            statement;                                                                                             \
-            if (s_ == 0 && threads_ == 1) memcpy(want, x, (count) * sizeof *x);                                    \
-            check_same(what, n, x, want, count, &spellings[s_], threads_);                                         \
-            free(x);                                                                                               \
+#define FOR_EACH_WAY(what, n, input, want, count, statement)                    \
+    for (uint32_t s_ = 0; s_ < spelling_count; s_++)                            \
+        for (uint32_t threads_ = 1; threads_ <= 3; threads_++) {                \
+            chord_compute c;                                                    \
+            chord_compute_init(&c, pools[threads_], spellings[s_].cpu);         \
+            float *x = malloc((count) * sizeof *x);                             \
+            memcpy(x, input, (count) * sizeof *x);                              \
+            statement;                                                          \
+            if (s_ == 0 && threads_ == 1) memcpy(want, x, (count) * sizeof *x); \
+            check_same(what, n, x, want, count, &spellings[s_], threads_);      \
+            free(x);                                                            \
         }
 
 static void test_dot(void)
@@ -191,16 +191,16 @@ static void bench(void)
     uint16_t *halves = malloc(2ull * N);
     for (uint32_t s = 0; s < spelling_count; s++) {
         const chord_vector_ops *o = spellings[s].ops;
-#define MEASURE(what, statement)                                                                                       \
-    {                                                                                                                  \
-        double best = 1e9;                                                                                             \
-        for (int k = 0; k < (int)times; k++) {                                                                         \
-            memcpy(z, x, 4ull * N);                                                                                    \
-            uint64_t start_ns = chord_clock_ns();                                                                      \
-            statement;                                                                                                 \
-            best = fmin(best, (double)(chord_clock_ns() - start_ns));                                                  \
-        }                                                                                                              \
-        printf("%-7s %-10s %.3f ns per element\n", spellings[s].name, what, best / N);                                 \
+#define MEASURE(what, statement)                                                       \
+    {                                                                                  \
+        double best = 1e9;                                                             \
+        for (int k = 0; k < (int)times; k++) {                                         \
+            memcpy(z, x, 4ull * N);                                                    \
+            uint64_t start_ns = chord_clock_ns();                                      \
+            statement;                                                                 \
+            best = fmin(best, (double)(chord_clock_ns() - start_ns));                  \
+        }                                                                              \
+        printf("%-7s %-10s %.3f ns per element\n", spellings[s].name, what, best / N); \
     }
         MEASURE("exp", o->exp(z, N));
         MEASURE("silu*up", o->glu_mul(CHORD_GLU_SILU, z, y, N));

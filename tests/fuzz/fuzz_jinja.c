@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(chord_json_parse(&arena, variables, sizeof variables - 1, &root, &err) == CHORD_OK);
     }
     uint64_t before = chord_heap_used_bytes(heap);
-    chord_template_args args = {.text = (const char *)data, .len = size, .root = root, .open_reply = true, .bos = "<s>"};
+    chord_template_args args = {
+        .text = (const char *)data, .len = size, .root = root, .open_reply = true, .bos = "<s>"};
     chord_buffer out;
     chord_buffer_init(&out, heap, 1 << 24);
     err.text[0] = '\0';

@@ -11,10 +11,13 @@ static chord_error err;
 
 static void write(chord_buffer *out, const chord_json *json)
 {
-    static const char *const words[] = {[CHORD_JSON_NULL] = "null", [CHORD_JSON_LIST] = "[]", [CHORD_JSON_OBJECT] = "{}"};
+    static const char *const words[] = {
+        [CHORD_JSON_NULL] = "null", [CHORD_JSON_LIST] = "[]", [CHORD_JSON_OBJECT] = "{}"};
     char number[40];
     switch (json->kind) {
-    case CHORD_JSON_BOOL: MUST(chord_buffer_printf(out, &err, "%s", json->boolean ? "true" : "false") == CHORD_OK); return;
+    case CHORD_JSON_BOOL:
+        MUST(chord_buffer_printf(out, &err, "%s", json->boolean ? "true" : "false") == CHORD_OK);
+        return;
     case CHORD_JSON_INT: MUST(chord_buffer_printf(out, &err, "%" PRIi64, json->integer) == CHORD_OK); return;
     case CHORD_JSON_FLOAT:
         MUST(chord_buffer_append(out, number, chord_f64_to_text(json->number, number), &err) == CHORD_OK);

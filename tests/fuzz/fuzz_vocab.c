@@ -1,5 +1,5 @@
-/* Arbitrary text through tiny vocabularies: whatever comes, ids are in range and decode to as many bytes as they should.
- * clang -fsanitize=fuzzer,address,undefined with the rooms up to text. */
+/* Arbitrary text through tiny vocabularies: whatever comes, ids are in range and decode to as many bytes as they
+ * should. clang -fsanitize=fuzzer,address,undefined with the rooms up to text. */
 #include "gguf_builder.h"
 #include "text/vocab_inner.h"
 
@@ -11,18 +11,18 @@ static chord_error err;
 
 #define MUST(condition) ((condition) ? (void)0 : (fprintf(stderr, "%d: %s\n", __LINE__, err.text), __builtin_trap()))
 
+/* clang-format off */
 static const char *const pieces[] = {CHORD_SPACE_MARK, "a", "b", "ab", "ba", "aa", "aab", CHORD_SPACE_MARK "a", "\n\n",
                                      "<s>", "<s><s>", "<e>", "<u>", "\xC3\xA9\xC3\xA9", "\n", "\n\n\n", "'s"};
+/* clang-format on */
 
 static void put_tokens(gguf_builder *g, bool spm)
 {
     gb_array(g, "tokenizer.ggml.tokens", CHORD_GGUF_STRING, 256 + CHORD_COUNT(pieces));
     for (uint32_t byte = 0; byte < 256; byte++) {
         char text[8] = {0};
-        if (spm)
-            snprintf(text, sizeof text, "<0x%02X>", byte);
-        else
-            chord_bpe_spell((uint8_t)byte, text);
+        if (spm) snprintf(text, sizeof text, "<0x%02X>", byte);
+        else chord_bpe_spell((uint8_t)byte, text);
         gb_text(g, text);
     }
     for (size_t i = 0; i < CHORD_COUNT(pieces); i++) {
@@ -63,8 +63,8 @@ static chord_vocab *make(const char *pre)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int32_t ids[1 << 16];
-    static const char *const pres[8] = {"qwen2", "deepseek-v3", "gpt-4o", "default", "smollm",
-                                         "deepseek-coder", "llama-bpe"};
+    static const char *const pres[8] = {"qwen2",  "deepseek-v3",    "gpt-4o",   "default",
+                                        "smollm", "deepseek-coder", "llama-bpe"};
     if (size < 1 || size > 4096) return 0;
     if (heap == NULL) MUST(chord_heap_open(256 * CHORD_MIB, &heap, &err) == CHORD_OK);
     const char *text = (const char *)data + 1;

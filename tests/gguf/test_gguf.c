@@ -1,4 +1,5 @@
-/* The directory of small files made here: what it says of good ones, and that bad ones get a sentence and nothing else. */
+/* The directory of small files made here: what it says of good ones, and that bad ones get a
+ * sentence and nothing else. */
 #include "check.h"
 #include "gguf/gguf.h"
 #include "gguf_builder.h"
@@ -95,7 +96,8 @@ static void test_reads_what_was_written(uint32_t version)
     chord_gguf_walk_close(&walk);
 
     const chord_tensor *t = chord_gguf_tensor(g, "token_embd.weight");
-    CHECK(t != NULL && t->rows == 5 && t->row_bytes == 68 && t->bytes == 340 && t->offset % 32 == 0 && t->dims_count == 2);
+    CHECK(t != NULL && t->rows == 5 && t->row_bytes == 68 && t->bytes == 340 && t->offset % 32 == 0 &&
+          t->dims_count == 2);
     CHECK(chord_gguf_tensor(g, "norm") == NULL);
     CHECK(chord_gguf_tensor(g, "norm.weight")->offset + 32 == b.len);
     close_both(g, store);
@@ -194,7 +196,8 @@ static void test_shards(void)
     CHECK(chord_gguf_shards_expected(g) == 2 && chord_gguf_tensor_count(g) == 0);
     CHECK_OK(chord_store_open_memory(heap, two.bytes, two.len, "two", &c, &err));
     CHECK_OK(chord_gguf_add_shard(g, c, &err));
-    CHECK(chord_gguf_tensor_count(g) == 2 && chord_gguf_tensor(g, "second")->shard == 1 && chord_gguf_data_bytes(g) == 192);
+    CHECK(chord_gguf_tensor_count(g) == 2 && chord_gguf_tensor(g, "second")->shard == 1 &&
+          chord_gguf_data_bytes(g) == 192);
     CHECK(chord_gguf_add_shard(g, c, &err) == CHORD_INVALID);
     close_both(g, a);
     chord_store_close(c);

@@ -1,4 +1,5 @@
-/* bench-memory64 MODEL.gguf: how long memory64_load_layer takes, by where the layer is. By hand; the medians go into docs/PERFORMANCE.md.
+/* bench-memory64 MODEL.gguf: how long memory64_load_layer takes, by where the layer is. By hand; the medians go into
+ * docs/PERFORMANCE.md.
  *
  *   ninja -C build bench-memory64 && build/bench-memory64 models/smollm2.gguf
  *
@@ -44,7 +45,10 @@ static double load_ms(chord_guest *guest, uint32_t layer)
     return (double)(chord_clock_ns() - start) / 1e6;
 }
 
-static int by_value(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_value(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static void drop_cache(void)
 {
@@ -53,13 +57,16 @@ static void drop_cache(void)
     close(fd);
 }
 
-static void measure(const char *what, uint32_t cache_layers, uint64_t heap_bytes, uint32_t distance, bool drop, uint32_t compute_ms, int warm_up)
+static void measure(const char *what, uint32_t cache_layers, uint64_t heap_bytes, uint32_t distance, bool drop,
+                    uint32_t compute_ms, int warm_up)
 {
     chord_heap *heap;
     chord_guest guest;
     chord_memory64_options options = {.enabled = CHORD_ON, .cache_layers = cache_layers, .prefetch = distance};
     double ms[ROUNDS], bytes = 0;
-    if (chord_heap_open(heap_bytes, &heap, &err) != CHORD_OK || memory64_open(heap, &model, &options, &guest.m, &err) != CHORD_OK) leave(what);
+    if (chord_heap_open(heap_bytes, &heap, &err) != CHORD_OK ||
+        memory64_open(heap, &model, &options, &guest.m, &err) != CHORD_OK)
+        leave(what);
     uint32_t layers = guest.m->index.layer_count;
     for (int i = 0; i < warm_up; i++) load_ms(&guest, (uint32_t)i % layers);
     for (int i = 0; i < ROUNDS; i++) {
@@ -73,9 +80,11 @@ static void measure(const char *what, uint32_t cache_layers, uint64_t heap_bytes
     qsort(ms, ROUNDS, sizeof ms[0], by_value);
     chord_memory64_stats s;
     memory64_stats(guest.m, &s);
-    printf("%-11s %3u slots  layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s  hits %llu misses %llu ahead %llu\n", what,
-           guest.m->slot_count, bytes / ROUNDS / 1e6, ms[ROUNDS / 2], ms[0], ms[ROUNDS - 1], bytes / ROUNDS / 1e6 / ms[ROUNDS / 2],
-           (unsigned long long)s.hits, (unsigned long long)s.misses, (unsigned long long)s.prefetched);
+    printf(
+        "%-11s %3u slots  layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s  hits %llu misses %llu ahead %llu\n",
+        what, guest.m->slot_count, bytes / ROUNDS / 1e6, ms[ROUNDS / 2], ms[0], ms[ROUNDS - 1],
+        bytes / ROUNDS / 1e6 / ms[ROUNDS / 2], (unsigned long long)s.hits, (unsigned long long)s.misses,
+        (unsigned long long)s.prefetched);
     memory64_close(guest.m);
     chord_heap_close(heap);
 }
@@ -84,7 +93,8 @@ static uint64_t model_layer_bytes(void)
 {
     m64_index index;
     chord_heap *heap;
-    if (chord_heap_open(UINT64_MAX, &heap, &err) != CHORD_OK || m64_index_open(heap, &model, &index, &err) != CHORD_OK) leave(path);
+    if (chord_heap_open(UINT64_MAX, &heap, &err) != CHORD_OK || m64_index_open(heap, &model, &index, &err) != CHORD_OK)
+        leave(path);
     uint64_t bytes = index.layer_count > 0 ? index.layers[0].bytes : 0;
     m64_index_close(heap, &index);
     chord_heap_close(heap);
@@ -106,8 +116,8 @@ static void measure_memcpy(uint64_t bytes)
         ms[i] = (double)(chord_clock_ns() - start) / 1e6;
     }
     qsort(ms, ROUNDS, sizeof ms[0], by_value);
-    printf("%-11s            layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s\n", "memcpy", (double)bytes / 1e6,
-           ms[ROUNDS / 2], ms[0], ms[ROUNDS - 1], (double)bytes / 1e6 / ms[ROUNDS / 2]);
+    printf("%-11s            layer %6.1f MB  median %8.2f ms  best %8.2f  worst %8.2f  %6.2f GB/s\n", "memcpy",
+           (double)bytes / 1e6, ms[ROUNDS / 2], ms[0], ms[ROUNDS - 1], (double)bytes / 1e6 / ms[ROUNDS / 2]);
     munmap(from, SOURCES * bytes);
 }
 

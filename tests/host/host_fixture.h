@@ -1,5 +1,5 @@
-/* host_fixture.h - what the tests of libchord_host share: a folder of their own, guests written as text, and one guest whose exports are the host's imports, so
- * that a test calls every import with whatever it likes. */
+/* host_fixture.h - what the tests of libchord_host share: a folder of their own, guests written as text, and one guest
+ * whose exports are the host's imports, so that a test calls every import with whatever it likes. */
 #ifndef CHORD_HOST_FIXTURE_H
 #define CHORD_HOST_FIXTURE_H
 
@@ -81,7 +81,7 @@ static inline const char *put_model(const char *name)
     return path;
 }
 
-/* ---- guests as text -------------------------------------------------------------------------------------------------- */
+/* ---- guests as text ---------------------------------------------------------------------------------------------- */
 
 typedef struct text {
     char *bytes;
@@ -134,7 +134,8 @@ static inline size_t list_imports(bool env, bool nn, import_row *out)
     CHORD_HOST_IMPORT_MAP(ROW)
 #undef ROW
     for (uint32_t i = 0; env && i < memory64_import_count; i++) out[n++] = (import_row){"env", memory64_imports[i]};
-    for (uint32_t i = 0; nn && i < wasi_nn_import_count; i++) out[n++] = (import_row){"wasi_ephemeral_nn", wasi_nn_imports[i]};
+    for (uint32_t i = 0; nn && i < wasi_nn_import_count; i++)
+        out[n++] = (import_row){"wasi_ephemeral_nn", wasi_nn_imports[i]};
     return n;
 }
 #define IMPORTS_MAX 96
@@ -143,8 +144,10 @@ static inline bool plan_is_wide(const module_plan *p) { return p->memory == OWN6
 
 static inline void say_type(text *t, const host_import *import, bool wide)
 {
-    for (const char *c = import->takes; *c != '\0'; c++) say(t, "(param %s)", *c == 'l' || (*c == 'p' && wide) ? "i64" : "i32");
-    if (import->gives != '-') say(t, "(result %s)", import->gives == 'l' || (import->gives == 'p' && wide) ? "i64" : "i32");
+    for (const char *c = import->takes; *c != '\0'; c++)
+        say(t, "(param %s)", *c == 'l' || (*c == 'p' && wide) ? "i64" : "i32");
+    if (import->gives != '-')
+        say(t, "(result %s)", import->gives == 'l' || (import->gives == 'p' && wide) ? "i64" : "i32");
 }
 
 /* A module that exports each import as a function of the same name. */
@@ -160,7 +163,8 @@ static inline const char *put_module(const char *name, const module_plan *p)
         say_type(&t, &rows[i].import, wide);
         say(&t, "))\n");
     }
-    if (shared) say(&t, "(import \"env\" \"memory\" (memory %s %u %u shared))\n", wide ? "i64" : "", p->pages, p->pages_max);
+    if (shared)
+        say(&t, "(import \"env\" \"memory\" (memory %s %u %u shared))\n", wide ? "i64" : "", p->pages, p->pages_max);
     else say(&t, "(memory (export \"memory\") %s %u %u)\n", wide ? "i64" : "", p->pages, p->pages_max);
     for (size_t i = 0; i < count; i++) {
         say(&t, "(func (export \"%s\") ", rows[i].import.name);
@@ -170,28 +174,32 @@ static inline const char *put_module(const char *name, const module_plan *p)
     }
     say(&t, "(func (export \"peek\") (param %s) (result i32) local.get 0 i32.load)\n", wide ? "i64" : "i32");
     say(&t, "(func (export \"poke\") (param %s i32) local.get 0 local.get 1 i32.store)\n", wide ? "i64" : "i32");
-    say(&t, "(func (export \"grow\") (param %s) (result %s) local.get 0 memory.grow)\n", wide ? "i64" : "i32", wide ? "i64" : "i32");
+    say(&t, "(func (export \"grow\") (param %s) (result %s) local.get 0 memory.grow)\n", wide ? "i64" : "i32",
+        wide ? "i64" : "i32");
     say(&t, "%s)\n", p->extra != NULL ? p->extra : "");
     const char *path = put_wat(name, t.bytes);
     free(t.bytes);
     return path;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static inline chord_status call_n(chord_guest *guest, const char *name, uint64_t *result, const uint64_t *args, size_t n)
+static inline chord_status call_n(chord_guest *guest, const char *name, uint64_t *result, const uint64_t *args,
+                                  size_t n)
 {
     return chord_guest_call(guest, name, args, n, result, &err);
 }
 
 /* The import's answer, sign-extended from 32 bits; a trap is a failed check. */
-static inline int64_t ask_n(chord_guest *guest, const char *name, const uint64_t *args, size_t n, const char *file, int line)
+static inline int64_t ask_n(chord_guest *guest, const char *name, const uint64_t *args, size_t n, const char *file,
+                            int line)
 {
     uint64_t result = 0;
     chord_status status = call_n(guest, name, &result, args, n);
     check_count++;
     if (status != CHORD_OK) check_failed_count++, fprintf(stderr, "%s:%d: %s: %s\n", file, line, name, err.text);
-    static const char *const LONG[] = {"file_size", "file_fetch", "file_map", "tensor_count", "bank_limit", "memory_limit", "clock_ns", "clock_unix_s"};
+    static const char *const LONG[] = {"file_size",  "file_fetch",   "file_map", "tensor_count",
+                                       "bank_limit", "memory_limit", "clock_ns", "clock_unix_s"};
     for (size_t i = 0; i < CHORD_COUNT(LONG); i++)
         if (strcmp(LONG[i], name) == 0) return (int64_t)result;
     return (int32_t)(uint32_t)result;
@@ -200,10 +208,10 @@ static inline int64_t ask_n(chord_guest *guest, const char *name, const uint64_t
 #define ASK(guest, name, ...) ask_n(guest, name, ARGS(__VA_ARGS__), __FILE__, __LINE__)
 #define ASK_STATUS(guest, wanted, name, ...) (call_n(guest, name, NULL, ARGS(__VA_ARGS__)) == (wanted))
 /* CHECK_ASK(guest, CHORD_HOST_RANGE, "file_read", 0, 0, 1, 2) */
-#define CHECK_ASK(guest, wanted, name, ...)                                                                            \
-    do {                                                                                                               \
-        int64_t check_got = ask_n(guest, name, ARGS(__VA_ARGS__), __FILE__, __LINE__);                                 \
-        CHECK_SAY(check_got == (int64_t)(wanted), "%s(%s) gave %lld", name, #__VA_ARGS__, (long long)check_got);       \
+#define CHECK_ASK(guest, wanted, name, ...)                                                                      \
+    do {                                                                                                         \
+        int64_t check_got = ask_n(guest, name, ARGS(__VA_ARGS__), __FILE__, __LINE__);                           \
+        CHECK_SAY(check_got == (int64_t)(wanted), "%s(%s) gave %lld", name, #__VA_ARGS__, (long long)check_got); \
     } while (0)
 
 static inline chord_host *host_open(chord_host_options o)
@@ -223,7 +231,7 @@ static inline chord_guest *guest_open(chord_host *host, chord_guest_options o)
     return guest;
 }
 
-/* ---- another guest, which must not notice ----------------------------------------------------------------------------------- */
+/* ---- another guest, which must not notice ------------------------------------------------------------------------ */
 
 /* It reads the model's first page by itself and adds it up. */
 static const char WITNESS[] =

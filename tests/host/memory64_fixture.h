@@ -1,4 +1,5 @@
-/* memory64_fixture.h - models of known bytes in one or several parts, a guest that is a plain buffer, and the imports called by name. */
+/* memory64_fixture.h - models of known bytes in one or several parts, a guest that is a plain buffer, and the
+ * imports called by name. */
 #ifndef CHORD_MEMORY64_FIXTURE_H
 #define CHORD_MEMORY64_FIXTURE_H
 
@@ -11,7 +12,7 @@
 #define TENSORS_MAX 256
 
 typedef struct truth_tensor {
-    int layer, part; /* layer -1: of none */
+    int layer, part;        /* layer -1: of none */
     uint64_t offset, bytes; /* offset in the part */
 } truth_tensor;
 
@@ -79,7 +80,8 @@ static inline void model_open(test_model *m)
     for (int i = 0; i < m->part_count; i++) {
         m->host.names[i] = names[i];
         if (m->host.stores[i] == NULL)
-            CHECK_OK(chord_store_open_memory(m->heap, m->parts[i].bytes, m->parts[i].len, names[i], &m->host.stores[i], &err));
+            CHECK_OK(chord_store_open_memory(m->heap, m->parts[i].bytes, m->parts[i].len, names[i], &m->host.stores[i],
+                                             &err));
     }
     CHECK_OK(chord_gguf_open(m->heap, m->host.stores[0], &m->host.gguf, &err));
     for (int i = 1; i < m->part_count; i++) CHECK_OK(chord_gguf_add_shard(m->host.gguf, m->host.stores[i], &err));
@@ -111,7 +113,8 @@ static inline void model_plain(test_model *m, int layers, uint64_t bytes)
     model_fill(m);
 }
 
-/* Three parts; layers whose tensors are scattered, out of order, odd in size, far apart; names that are of no layer; a layer that is missing. */
+/* Three parts; layers whose tensors are scattered, out of order, odd in size, far apart; names that are of no layer; a
+ * layer that is missing. */
 static inline void model_scattered(test_model *m)
 {
     model_begin(m, 3);
@@ -147,7 +150,9 @@ static inline uint64_t truth_layer(const test_model *m, int layer, uint8_t *to)
             const truth_tensor *next = NULL;
             for (int i = 0; i < m->count; i++) {
                 const truth_tensor *t = &m->tensors[i];
-                if (t->layer == layer && t->part == part && t->offset >= last && (next == NULL || t->offset < next->offset)) next = t;
+                if (t->layer == layer && t->part == part && t->offset >= last &&
+                    (next == NULL || t->offset < next->offset))
+                    next = t;
             }
             if (next == NULL) break;
             last = next->offset + 1;
@@ -161,7 +166,7 @@ static inline uint64_t truth_layer(const test_model *m, int layer, uint8_t *to)
     return done;
 }
 
-/* ---- guests ---------------------------------------------------------------------------------------------------------- */
+/* ---- guests ------------------------------------------------------------------------------------------------------ */
 
 typedef struct test_guest {
     chord_guest guest;
@@ -174,7 +179,8 @@ static uint8_t guest_memory[GUEST_BYTES];
 static const chord_memory64_options ON = {.enabled = CHORD_ON};
 
 /* The guest over the model; heap_bytes is everything it may cost. */
-static inline chord_heap *open_guest(test_guest *g, const test_model *m, chord_memory64_options options, uint64_t heap_bytes)
+static inline chord_heap *open_guest(test_guest *g, const test_model *m, chord_memory64_options options,
+                                     uint64_t heap_bytes)
 {
     chord_heap *heap;
     *g = (test_guest){.memory = guest_memory, .bytes = GUEST_BYTES};
@@ -190,7 +196,7 @@ static inline void close_guest(test_guest *g, chord_heap *heap)
     chord_heap_close(heap);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 #define NO_ANSWER INT64_MIN /* no such import, a trap, or a number that is no i32 where one was promised */
 /* From any thread. */
@@ -211,7 +217,17 @@ static inline int64_t call(test_guest *g, chord_error *error, const char *name, 
 #define CALL0(g, name) call(g, &err, "memory64_" name, 0, 0, 0)
 #define CALL1(g, name, a) call(g, &err, "memory64_" name, a, 0, 0)
 
-enum { STAT_LOADED, STAT_BYTES, STAT_HITS, STAT_MISSES, STAT_EVICTIONS, STAT_PREFETCHED, STAT_ERRORS, STAT_READS, STAT_RESIDENT };
+enum {
+    STAT_LOADED,
+    STAT_BYTES,
+    STAT_HITS,
+    STAT_MISSES,
+    STAT_EVICTIONS,
+    STAT_PREFETCHED,
+    STAT_ERRORS,
+    STAT_READS,
+    STAT_RESIDENT
+};
 
 /* Loads the layer to ptr and compares. */
 static inline bool layer_is_right(const test_model *m, test_guest *g, int layer, uint64_t ptr)

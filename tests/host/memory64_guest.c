@@ -1,9 +1,10 @@
-/* memory64_guest.c - a guest that knows nothing but the imports' promise: wasm32, no libc, memory of its own. It finds the tensors by reading the
- * GGUF directory through memory64_read, and compares what memory64_load_layer gives with the same bytes read one by one.
+/* memory64_guest.c - a guest that knows nothing but the imports' promise: wasm32, no libc, memory of its own. It finds
+ * the tensors by reading the GGUF directory through memory64_read, and compares what memory64_load_layer gives with the
+ * same bytes read one by one.
  *
  *   tests/host/build-guest FOLDER      memory64_guest.wasm          the four imports alone
  *                                      memory64_guest_more.wasm     with those offered beyond them (-DMORE)
- *                                      memory64_guest_hidden.wasm   exports its memory under a name that no host looks for
+ *                                      memory64_guest_hidden.wasm   exports its memory under a name no host looks for
  *
  * run(which, arg) -> i64: see the switch at the end. Only models in one file are understood. */
 #include <stddef.h>
@@ -28,7 +29,8 @@ IMPORT(memory64_stat) int64_t memory64_stat(uint32_t which);
 #define TENSORS_MAX 4096u
 #define WINDOW_BYTES 65536u
 
-enum { FAILED_READ = -1001, FAILED_FORMAT = -1002, FAILED_ROOM = -1003, FAILED_LAYER = -2000 /* less the layer's number */ };
+/* FAILED_LAYER: less the layer's number. */
+enum { FAILED_READ = -1001, FAILED_FORMAT = -1002, FAILED_ROOM = -1003, FAILED_LAYER = -2000 };
 
 typedef struct tensor {
     uint64_t offset, bytes;
@@ -39,7 +41,7 @@ static tensor tensors[TENSORS_MAX]; /* of layers only */
 static uint32_t tensor_count, layer_count;
 static int32_t failure;
 
-/* ---- bytes of the file, in order --------------------------------------------------------------------------------------- */
+/* ---- bytes of the file, in order --------------------------------------------------------------------------------- */
 
 static uint8_t window[WINDOW_BYTES];
 static uint64_t window_at, position;
@@ -68,9 +70,10 @@ static uint64_t take(uint32_t bytes)
     return value;
 }
 
-/* ---- the directory ------------------------------------------------------------------------------------------------------- */
+/* ---- the directory ----------------------------------------------------------------------------------------------- */
 
-static const uint8_t VALUE_BYTES[13] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}; /* GGUF value types; 8 string, 9 array */
+/* GGUF value types; 8 string, 9 array */
+static const uint8_t VALUE_BYTES[13] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 static void skip_value(uint32_t type)
 {
@@ -89,9 +92,11 @@ static void skip_value(uint32_t type)
 }
 
 /* ggml types: elements and bytes of a block. */
-static const struct { uint8_t elems, half_bytes; } BLOCKS[31] = {
-    [0] = {1, 2},    [1] = {1, 1},    [2] = {32, 9},   [3] = {32, 10},  [6] = {32, 11},   [7] = {32, 12}, [8] = {32, 17},
-    [10] = {0, 42},  [11] = {0, 55},  [12] = {0, 72},  [13] = {0, 88},  [14] = {0, 105},  [30] = {1, 1},
+static const struct {
+    uint8_t elems, half_bytes;
+} BLOCKS[31] = {
+    [0] = {1, 2},   [1] = {1, 1},   [2] = {32, 9},  [3] = {32, 10}, [6] = {32, 11},  [7] = {32, 12}, [8] = {32, 17},
+    [10] = {0, 42}, [11] = {0, 55}, [12] = {0, 72}, [13] = {0, 88}, [14] = {0, 105}, [30] = {1, 1},
 }; /* elems 0: 256 */
 
 static uint64_t bytes_of(uint32_t type, uint64_t elems)
@@ -154,7 +159,7 @@ static void read_directory(void)
     for (uint32_t i = 0; i < tensor_count; i++) tensors[i].offset += data;
 }
 
-/* ---- layers -------------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 extern uint8_t __heap_base;
 
@@ -163,7 +168,8 @@ static uint8_t *room(uint64_t bytes)
 {
     uint64_t end = (uint64_t)(uintptr_t)&__heap_base + bytes;
     uint64_t pages = (end + 65535) / 65536, have = (uint64_t)__builtin_wasm_memory_size(0);
-    if (pages > 65536 || (pages > have && __builtin_wasm_memory_grow(0, (size_t)(pages - have)) == (size_t)-1)) return NULL;
+    if (pages > 65536 || (pages > have && __builtin_wasm_memory_grow(0, (size_t)(pages - have)) == (size_t)-1))
+        return NULL;
     return &__heap_base;
 }
 
@@ -197,7 +203,8 @@ static uint64_t hash_more(uint64_t hash, const uint8_t *at, uint64_t len)
 }
 #define HASH_START 0xCBF29CE484222325ull
 
-/* One layer against the file, tensor by tensor, and zeros up to 32. Tensors of one layer lie in the directory's order in the files of our tests. */
+/* One layer against the file, tensor by tensor, and zeros up to 32. Tensors of one layer lie in the directory's order
+ * in the files of our tests. */
 static int layer_is_right(uint32_t layer)
 {
     uint64_t bytes = expected_bytes(layer);
@@ -254,20 +261,21 @@ EXPORT(run) int64_t run(int32_t which, int64_t arg)
 {
     static uint8_t small[64];
     uint64_t eight = 0;
+    /* 10: the 8 bytes at any offset; 12: the code itself, after 1, 2 or 3 made room */
     switch (which) {
     case 0: return memory64_is_enabled();
-    case 1: return check_layers();                                      /* layers, all equal to the file; or FAILED_* */
-    case 2: return hash_layer((uint32_t)arg);                           /* FNV-1a of the layer's bytes */
-    case 3: return circle(arg);                                         /* reads served */
-    case 4: return memory64_load_layer(0xFFFFFFFFu, small, 64);         /* -2 */
-    case 5: return memory64_load_layer((uint32_t)arg, small, 64);       /* -3 */
+    case 1: return check_layers();                                /* layers, all equal to the file; or FAILED_* */
+    case 2: return hash_layer((uint32_t)arg);                     /* FNV-1a of the layer's bytes */
+    case 3: return circle(arg);                                   /* reads served */
+    case 4: return memory64_load_layer(0xFFFFFFFFu, small, 64);   /* -2 */
+    case 5: return memory64_load_layer((uint32_t)arg, small, 64); /* -3 */
     case 6: return memory64_load_layer((uint32_t)arg, outside(), 0x7FFFFFFF); /* -6 */
-    case 7: return memory64_read(~0ull, small, 1);                      /* -2 */
-    case 8: return memory64_read(0, small, 0x80000000u);                /* -2 */
-    case 9: return memory64_read(0, outside(), 64);                     /* -4 */
-    case 10: return memory64_read((uint64_t)arg, &eight, 8) == 8 ? (int64_t)eight : FAILED_READ; /* the 8 bytes at any offset */
-    case 11: return memory64_read((uint64_t)arg, small, 8);             /* the code itself */
-    case 12: return memory64_load_layer((uint32_t)arg, &__heap_base, 0x7FFFFFFF); /* the code itself, after 1, 2 or 3 made room */
+    case 7: return memory64_read(~0ull, small, 1);                            /* -2 */
+    case 8: return memory64_read(0, small, 0x80000000u);                      /* -2 */
+    case 9: return memory64_read(0, outside(), 64);                           /* -4 */
+    case 10: return memory64_read((uint64_t)arg, &eight, 8) == 8 ? (int64_t)eight : FAILED_READ;
+    case 11: return memory64_read((uint64_t)arg, small, 8); /* the code itself */
+    case 12: return memory64_load_layer((uint32_t)arg, &__heap_base, 0x7FFFFFFF);
     case 13: return memory64_stats();
 #ifdef MORE
     case 20: return memory64_layer_count();

@@ -1,4 +1,5 @@
-/* Every import of chord_host_v1 with values that a hostile guest would give: the documented code, or a clean trap, and nobody else notices. */
+/* Every import of chord_host_v1 with values that a hostile guest would give: the documented code, or a clean trap, and
+ * nobody else notices. */
 #include "host_fixture.h"
 #include "quant/quant.h"
 
@@ -42,7 +43,7 @@ static chord_guest *open_with(chord_guest_options o, memory_kind kind, const cha
     return guest_open(host, o);
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------------------------------ */
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 /* A range of `bytes` that is wrong: beyond the end, on both sides of it, or wrapping. */
 typedef struct range {
@@ -52,7 +53,9 @@ static const range *bad_ranges(bool wide, uint64_t end)
 {
     static range r[12];
     uint64_t top = wide ? UINT64_MAX : UINT32_MAX;
-    const range list[] = {{end, 1}, {end - 1, 2}, {end + 1, 1}, {0, end + 1}, {top, 1}, {top, top}, {1, top}, {end / 2, top - end / 2 + 1}, {top - 7, 8}, {4, top - 3}, {0, top}, {0, 0}};
+    const range list[] = {{end, 1},     {end - 1, 2}, {end + 1, 1}, {0, end + 1},
+                          {top, 1},     {top, top},   {1, top},     {end / 2, top - end / 2 + 1},
+                          {top - 7, 8}, {4, top - 3}, {0, top},     {0, 0}};
     memcpy(r, list, sizeof r);
     return r;
 }
@@ -101,10 +104,11 @@ static void check_edges(chord_guest *g)
     bytes[9] = 77;
     CHECK(ASK(g, "error_text", 8, 1) >= 0);
     CHECK(bytes[8] == 0 && bytes[9] == 77);
-    CHECK(chord_guest_bytes(g, end, 0) != NULL && chord_guest_bytes(g, end, 1) == NULL && chord_guest_bytes(g, UINT64_MAX, 2) == NULL);
+    CHECK(chord_guest_bytes(g, end, 0) != NULL && chord_guest_bytes(g, end, 1) == NULL &&
+          chord_guest_bytes(g, UINT64_MAX, 2) == NULL);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static const uint32_t BAD_FILES[] = {1, 2, 63, 64, 255, 256, 1024, 0x7fffffff, 0x80000000u, UINT32_MAX};
 
@@ -120,7 +124,8 @@ static void check_handles(chord_guest *g)
         CHECK_ASK(g, CHORD_HOST_INVALID, "file_map", f, 0, 1, 0, 65536);
         CHECK_ASK(g, CHORD_HOST_INVALID, "tensor_count", f);
         CHECK_ASK(g, CHORD_HOST_INVALID, "tensor_at", f, 0, 0);
-        CHECK(ASK(g, "bank_show", f, 0) < 0 && ASK(g, "bank_close", f) < 0 && ASK(g, "thread_join", f) == CHORD_HOST_INVALID);
+        CHECK(ASK(g, "bank_show", f, 0) < 0 && ASK(g, "bank_close", f) < 0 &&
+              ASK(g, "thread_join", f) == CHORD_HOST_INVALID);
     }
     CHECK(ASK(g, "bank_close", 0) < 0 && ASK(g, "thread_join", 0) == CHORD_HOST_INVALID);
     int64_t tensors = ASK(g, "tensor_count", 0);
@@ -140,7 +145,8 @@ static void check_files(chord_guest *g)
 {
     char longest[5000];
     CHECK(ASK(g, "file_size", 0) == (int64_t)model_bytes);
-    const uint64_t offsets[] = {model_bytes, model_bytes - 1, model_bytes + 1, UINT64_MAX, (uint64_t)INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX - 1};
+    const uint64_t offsets[] = {model_bytes,         model_bytes - 1,     model_bytes + 1, UINT64_MAX,
+                                (uint64_t)INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX - 1};
     for (size_t i = 0; i < CHORD_COUNT(offsets); i++) {
         memset(chord_guest_bytes(g, 0, 16), 0x5a, 16);
         CHECK_ASK(g, CHORD_HOST_RANGE, "file_read", 0, offsets[i], 0, 2);
@@ -165,7 +171,7 @@ static void check_files(chord_guest *g)
     CHECK(ASK(g, "file_fetch", 0, model_bytes - 1, 1, 0, 65536) >= 0);
 }
 
-/* ---- words --------------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static void check_words(chord_guest *g)
 {
@@ -196,7 +202,7 @@ static void check_words(chord_guest *g)
     CHECK(ASK(g, "error_text", 0, 5) == len && strcmp((char *)bytes, "file") == 0);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static int64_t ask_rows(chord_guest *g, chord_host_rows job)
 {
@@ -206,11 +212,29 @@ static int64_t ask_rows(chord_guest *g, chord_host_rows job)
 
 static void check_rows_refusals(chord_guest *g)
 {
-    const chord_host_rows good = {.weights = PAGE, .acts = 2 * PAGE, .out = 3 * PAGE, .out_stride = 32, .type = CHORD_TYPE_Q8_0, .columns = 64, .rows = 32,
-                                  .act_kind = CHORD_ACT_Q8_32, .tokens = 2, .tokens_max = 4};
+    const chord_host_rows good = {.weights = PAGE,
+                                  .acts = 2 * PAGE,
+                                  .out = 3 * PAGE,
+                                  .out_stride = 32,
+                                  .type = CHORD_TYPE_Q8_0,
+                                  .columns = 64,
+                                  .rows = 32,
+                                  .act_kind = CHORD_ACT_Q8_32,
+                                  .tokens = 2,
+                                  .tokens_max = 4};
     CHECK(ask_rows(g, good) == CHORD_HOST_OK);
-#define WITH(...) ask_rows(g, (chord_host_rows){.weights = good.weights, .acts = good.acts, .out = good.out, .out_stride = good.out_stride, .type = good.type, \
-        .columns = good.columns, .rows = good.rows, .act_kind = good.act_kind, .tokens = good.tokens, .tokens_max = good.tokens_max, __VA_ARGS__})
+#define WITH(...)                                                \
+    ask_rows(g, (chord_host_rows){.weights = good.weights,       \
+                                  .acts = good.acts,             \
+                                  .out = good.out,               \
+                                  .out_stride = good.out_stride, \
+                                  .type = good.type,             \
+                                  .columns = good.columns,       \
+                                  .rows = good.rows,             \
+                                  .act_kind = good.act_kind,     \
+                                  .tokens = good.tokens,         \
+                                  .tokens_max = good.tokens_max, \
+                                  __VA_ARGS__})
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
     for (uint32_t type = 0; type < 300; type++) {
@@ -219,12 +243,18 @@ static void check_rows_refusals(chord_guest *g)
         code = WITH(.type = type, .columns = 256, .rows = 16, .act_kind = type % 5);
         CHECK(code == CHORD_HOST_OK || code == CHORD_HOST_INVALID);
     }
-    CHECK(WITH(.type = UINT32_MAX) == CHORD_HOST_INVALID && WITH(.act_kind = 3) == CHORD_HOST_INVALID && WITH(.act_kind = UINT32_MAX) == CHORD_HOST_INVALID);
-    CHECK(WITH(.columns = 0) == CHORD_HOST_INVALID && WITH(.columns = 33) == CHORD_HOST_INVALID && WITH(.columns = UINT32_MAX & ~31u) == CHORD_HOST_INVALID);
-    CHECK(WITH(.rows = 0) == CHORD_HOST_INVALID && WITH(.rows = UINT32_MAX) == CHORD_HOST_INVALID && WITH(.tokens = 0) == CHORD_HOST_INVALID);
-    CHECK(WITH(.tokens = 5) == CHORD_HOST_INVALID && WITH(.tokens = UINT32_MAX, .tokens_max = UINT32_MAX) == CHORD_HOST_INVALID);
-    CHECK(WITH(.columns = 1u << 24, .rows = 1u << 24) == CHORD_HOST_RANGE && WITH(.tokens_max = 65536, .columns = 1u << 20) == CHORD_HOST_RANGE);
-    const uint64_t far[] = {64 * PAGE, 64 * PAGE - 2, UINT32_MAX, UINT64_MAX, UINT64_MAX - 63, 1ull << 63, 1ull << 32, (1ull << 32) + PAGE};
+    CHECK(WITH(.type = UINT32_MAX) == CHORD_HOST_INVALID && WITH(.act_kind = 3) == CHORD_HOST_INVALID &&
+          WITH(.act_kind = UINT32_MAX) == CHORD_HOST_INVALID);
+    CHECK(WITH(.columns = 0) == CHORD_HOST_INVALID && WITH(.columns = 33) == CHORD_HOST_INVALID &&
+          WITH(.columns = UINT32_MAX & ~31u) == CHORD_HOST_INVALID);
+    CHECK(WITH(.rows = 0) == CHORD_HOST_INVALID && WITH(.rows = UINT32_MAX) == CHORD_HOST_INVALID &&
+          WITH(.tokens = 0) == CHORD_HOST_INVALID);
+    CHECK(WITH(.tokens = 5) == CHORD_HOST_INVALID &&
+          WITH(.tokens = UINT32_MAX, .tokens_max = UINT32_MAX) == CHORD_HOST_INVALID);
+    CHECK(WITH(.columns = 1u << 24, .rows = 1u << 24) == CHORD_HOST_RANGE &&
+          WITH(.tokens_max = 65536, .columns = 1u << 20) == CHORD_HOST_RANGE);
+    const uint64_t far[] = {64 * PAGE,       64 * PAGE - 2, UINT32_MAX, UINT64_MAX,
+                            UINT64_MAX - 63, 1ull << 63,    1ull << 32, (1ull << 32) + PAGE};
     for (size_t i = 0; i < CHORD_COUNT(far); i++) {
         CHECK(WITH(.weights = far[i]) == CHORD_HOST_RANGE);
         CHECK(WITH(.acts = far[i]) == CHORD_HOST_RANGE);
@@ -232,13 +262,17 @@ static void check_rows_refusals(chord_guest *g)
         CHECK(WITH(.out_stride = far[i]) == CHORD_HOST_RANGE);
         CHECK(WITH(.type = CHORD_TYPE_F32, .act_kind = CHORD_ACT_F32, .x = far[i]) == CHORD_HOST_RANGE);
     }
-    CHECK(WITH(.weights = PAGE + 1) == CHORD_HOST_RANGE && WITH(.acts = 2 * PAGE + 32) == CHORD_HOST_RANGE && WITH(.out = 3 * PAGE + 2) == CHORD_HOST_RANGE);
-    CHECK(WITH(.out_stride = UINT64_MAX / 4 + 2) == CHORD_HOST_RANGE && WITH(.out_stride = 1ull << 62) == CHORD_HOST_RANGE);
-    CHECK(WITH(.out_stride = 0) <= 0 && WITH(.out = PAGE) == CHORD_HOST_OK && WITH(.out = 2 * PAGE) == CHORD_HOST_OK); /* over its own inputs */
+    CHECK(WITH(.weights = PAGE + 1) == CHORD_HOST_RANGE && WITH(.acts = 2 * PAGE + 32) == CHORD_HOST_RANGE &&
+          WITH(.out = 3 * PAGE + 2) == CHORD_HOST_RANGE);
+    CHECK(WITH(.out_stride = UINT64_MAX / 4 + 2) == CHORD_HOST_RANGE &&
+          WITH(.out_stride = 1ull << 62) == CHORD_HOST_RANGE);
+    /* over its own inputs */
+    CHECK(WITH(.out_stride = 0) <= 0 && WITH(.out = PAGE) == CHORD_HOST_OK && WITH(.out = 2 * PAGE) == CHORD_HOST_OK);
 #pragma GCC diagnostic pop
 }
 
-/* Weights, activations and results in turn end where the memory ends: a kernel that looks further would fault in the host. */
+/* Weights, activations and results in turn end where the memory ends: a kernel that looks further
+ * would fault in the host. */
 static void check_rows_at_end(chord_guest *g)
 {
     uint64_t end = 64 * PAGE;
@@ -250,10 +284,20 @@ static void check_rows_at_end(chord_guest *g)
             for (uint32_t tokens = 1; tokens <= 20; tokens += tokens < 3 ? 1 : 17)
                 for (uint32_t packed = 0; packed < 2; packed++) {
                     uint32_t columns = info->block_elems == 1 ? 67 : info->block_elems * 3;
-                    uint64_t weights = (uint64_t)columns / info->block_elems * info->block_bytes * rows, x = (uint64_t)columns * tokens * 4;
+                    uint64_t weights = (uint64_t)columns / info->block_elems * info->block_bytes * rows,
+                             x = (uint64_t)columns * tokens * 4;
                     uint64_t acts = format->act == CHORD_ACT_F32 ? 0 : chord_act_bytes(format->act, columns, tokens);
-                    chord_host_rows job = {.weights = (end - weights) & ~1ull, .acts = PAGE, .x = PAGE, .out = 3 * PAGE, .out_stride = rows, .type = type,
-                                           .columns = columns, .rows = rows, .packed = packed, .act_kind = (uint32_t)format->act, .tokens = tokens,
+                    chord_host_rows job = {.weights = (end - weights) & ~1ull,
+                                           .acts = PAGE,
+                                           .x = PAGE,
+                                           .out = 3 * PAGE,
+                                           .out_stride = rows,
+                                           .type = type,
+                                           .columns = columns,
+                                           .rows = rows,
+                                           .packed = packed,
+                                           .act_kind = (uint32_t)format->act,
+                                           .tokens = tokens,
                                            .tokens_max = tokens};
                     CHECK(ask_rows(g, job) == CHORD_HOST_OK);
                     job.weights = PAGE, job.acts = (end - acts) & ~63ull, job.x = end - x;
@@ -267,12 +311,21 @@ static void check_rows_at_end(chord_guest *g)
     CHECK(witness_lives(&other));
 }
 
-/* Rows whose weights lie in a bank: the same results; no byte beyond the bank, no bank that a window shows or that is not open. */
+/* Rows whose weights lie in a bank: the same results; no byte beyond the bank, no bank that a window shows
+ * or that is not open. */
 static void check_rows_in_banks(void)
 {
     chord_guest *g = open_with((chord_guest_options){0}, SHARED32, NULL);
-    chord_host_rows job = {.weights = PAGE, .acts = 2 * PAGE, .out = 3 * PAGE, .out_stride = 32, .type = CHORD_TYPE_Q8_0, .columns = 64, .rows = 32,
-                           .act_kind = CHORD_ACT_Q8_32, .tokens = 2, .tokens_max = 4};
+    chord_host_rows job = {.weights = PAGE,
+                           .acts = 2 * PAGE,
+                           .out = 3 * PAGE,
+                           .out_stride = 32,
+                           .type = CHORD_TYPE_Q8_0,
+                           .columns = 64,
+                           .rows = 32,
+                           .act_kind = CHORD_ACT_Q8_32,
+                           .tokens = 2,
+                           .tokens_max = 4};
     uint64_t bytes = 32 * 2 * 34;
     uint8_t *memory = chord_guest_bytes(g, 0, 16 * PAGE), want[32 * 2 * 4];
     for (uint64_t i = PAGE; i < 3 * PAGE; i++) memory[i] = (uint8_t)(i * 7 % 61);
@@ -311,7 +364,7 @@ static void check_rows_in_banks(void)
     chord_guest_close(g);
 }
 
-/* ---- before the memory is known, without a model, without offers ------------------------------------------------------------------- */
+/* ---- before the memory is known, without a model, without offers ------------------------------------------------- */
 
 /* The start function runs before the host has seen the module's memory. */
 static void check_start(void)
@@ -325,20 +378,23 @@ static void check_start(void)
         " (call $add (call $emit (i32.const 0) (i32.const 1)))"
         " (call $log (i32.const 0) (i32.const 0) (i32.const 1)) (call $progress (i32.const 0))"
         " (drop (call $error_text (i32.const 0) (i32.const 64)))"
-        " (call $add (i32.wrap_i64 (call $file_map (i32.const 0) (i64.const 0) (i64.const 16) (i32.const 65536) (i32.const 65536))))"
+        " (call $add (i32.wrap_i64 (call $file_map (i32.const 0) (i64.const 0) (i64.const 16) (i32.const 65536)"
+        " (i32.const 65536))))"
         " (call $add (call $file_unmap (i32.const 65536) (i32.const 65536)))"
         " (call $add (call $tensor_at (i32.const 0) (i64.const 0) (i32.const 0)))"
         " (drop (call $window_skew)) (drop (call $bank_limit)) (drop (call $bank_open (i32.const 65536)))"
         " (drop (call $bank_show (i32.const 0) (i32.const 0))) (drop (call $bank_close (i32.const 0)))"
         " (drop (call $thread_start (i32.const 0))) (drop (call $thread_join (i32.const 0)))"
-        " (drop (call $wait (i32.const 0) (i32.const 0) (i64.const 1000))) (drop (call $wake (i32.const 0) (i32.const 1)))"
+        " (drop (call $wait (i32.const 0) (i32.const 0) (i64.const 1000)))"
+        " (drop (call $wake (i32.const 0) (i32.const 1)))"
         " (drop (call $rows (i32.const 0))))"
         "(start $start) (func (export \"sum\") (result i32) global.get $sum)"
         "(func (export \"chord_thread_main\") (param i32))";
     chord_guest *g = open_with((chord_guest_options){0}, OWN32, EXTRA);
     uint64_t sum = 0;
     CHECK_OK(chord_guest_call(g, "sum", NULL, 0, &sum, &err));
-    CHECK((int32_t)sum == 6 * CHORD_HOST_RANGE); /* each of the seven, but unmap of no window, which is INVALID at most */
+    /* each of the seven, but unmap of no window, which is INVALID at most */
+    CHECK((int32_t)sum == 6 * CHORD_HOST_RANGE);
     chord_guest_close(g);
     g = open_with((chord_guest_options){0}, SHARED32, EXTRA);
     CHECK_OK(chord_guest_call(g, "sum", NULL, 0, &sum, &err));
@@ -383,7 +439,8 @@ static bool enter_again(void *ud, const char *from, size_t len)
 static void check_entered(void)
 {
     module_plan plan = {.memory = OWN32, .pages = 1, .pages_max = 1};
-    entered = guest_open(host, (chord_guest_options){.module = put_module("entered.wasm", &plan), .on_emit = enter_again});
+    entered = guest_open(host,
+                         (chord_guest_options){.module = put_module("entered.wasm", &plan), .on_emit = enter_again});
     CHECK_ASK(entered, 0, "emit", 0, 1);
     CHECK(entered_status == CHORD_INVALID);
     CHECK_ASK(entered, CHORD_HOST_VERSION, "version");

@@ -1,4 +1,5 @@
-/* Guests that export all of a guest's names and answer nonsense: every command over them ends with a code and, where it failed, a sentence. */
+/* Guests that export all of a guest's names and answer nonsense: every command over them ends with a code and, where
+ * it failed, a sentence. */
 #define _GNU_SOURCE
 #include "host_fixture.h"
 
@@ -10,7 +11,8 @@ typedef struct nonsense {
     unsigned fill;
 } nonsense;
 
-#define BUMP "(global.set $next (i32.add (global.get $next) (i32.const 4096))) (i32.sub (global.get $next) (i32.const 4096))"
+#define BUMP \
+    "(global.set $next (i32.add (global.get $next) (i32.const 4096))) (i32.sub (global.get $next) (i32.const 4096))"
 static const nonsense KINDS[] = {
     {"gives nothing", "(i32.const 0)", "(i32.const 0)", 0},
     {"gives the end of its memory", "(i32.const 16777215)", "(i32.const 0)", 0},
@@ -29,9 +31,14 @@ static const nonsense KINDS[] = {
 static const char *put_fake(const nonsense *k, int version)
 {
     text t = {0};
-    say(&t, "(module (memory (export \"memory\") 256 256) (global $next (mut i32) (i32.const 65536))"
-            "(func $start (memory.fill (i32.const 0) (i32.const %u) (i32.const 16777216))) (start $start)", k->fill);
-    static const struct { const char *name, *takes; char gives; } ALL[] = {
+    say(&t,
+        "(module (memory (export \"memory\") 256 256) (global $next (mut i32) (i32.const 65536))"
+        "(func $start (memory.fill (i32.const 0) (i32.const %u) (i32.const 16777216))) (start $start)",
+        k->fill);
+    static const struct {
+        const char *name, *takes;
+        char gives;
+    } ALL[] = {
 #define EXPORT(symbol, parameters, result) {#symbol, parameters, result},
         CHORD_GUEST_EXPORT_MAP(EXPORT)
 #undef EXPORT
@@ -57,8 +64,9 @@ static int run(const char *command, const char *guest, const char *options, char
 {
     char line[8192];
     FILE *f;
-    snprintf(line, sizeof line, "timeout 20 '%s' %s '%s' '%s' %s --no-cache --time-limit 2 --memory 300M </dev/null >'%s' 2>'%s'", CHORD_WASM_PROGRAM, command, guest,
-             model, options, in_folder("out"), in_folder("err"));
+    snprintf(line, sizeof line,
+             "timeout 20 '%s' %s '%s' '%s' %s --no-cache --time-limit 2 --memory 300M </dev/null >'%s' 2>'%s'",
+             CHORD_WASM_PROGRAM, command, guest, model, options, in_folder("out"), in_folder("err"));
     int status = system(line);
     said[0] = '\0';
     if ((f = fopen(in_folder("err"), "r")) != NULL) {
@@ -77,8 +85,11 @@ static bool is_plain(const char *said)
 
 int main(void)
 {
-    static const struct { const char *command, *options; } RUNS[] = {
-        {"run", "-p hello -n 4"}, {"bench", ""}, {"chat", ""}, {"plan", ""}, {"plan", "--json"}, {"tokenize", "-p hello"}, {"perplexity", ""},
+    static const struct {
+        const char *command, *options;
+    } RUNS[] = {
+        {"run", "-p hello -n 4"}, {"bench", ""},      {"chat", ""}, {"plan", ""}, {"plan", "--json"},
+        {"tokenize", "-p hello"}, {"perplexity", ""},
     };
     char said[16384], options[4096];
     folder_open();
@@ -91,14 +102,17 @@ int main(void)
     for (size_t i = 0; i < CHORD_COUNT(KINDS); i++) {
         const char *guest = kept(put_fake(&KINDS[i], CHORD_HOST_VERSION));
         for (size_t k = 0; k < CHORD_COUNT(RUNS); k++) {
-            snprintf(options, sizeof options, "%s %s", RUNS[k].options, strcmp(RUNS[k].command, "perplexity") == 0 ? in_folder("words.txt") : "");
+            snprintf(options, sizeof options, "%s %s", RUNS[k].options,
+                     strcmp(RUNS[k].command, "perplexity") == 0 ? in_folder("words.txt") : "");
             int code = run(RUNS[k].command, guest, options, said, sizeof said);
             CHECK_SAY(code < 124, "%s, a guest that %s: exit %d: %.300s", RUNS[k].command, KINDS[i].name, code, said);
-            CHECK_SAY(code == 0 || said[0] != '\0', "%s, a guest that %s: exit %d without a word", RUNS[k].command, KINDS[i].name, code);
+            CHECK_SAY(code == 0 || said[0] != '\0', "%s, a guest that %s: exit %d without a word", RUNS[k].command,
+                      KINDS[i].name, code);
             CHECK_SAY(is_plain(said), "%s, a guest that %s: %.300s", RUNS[k].command, KINDS[i].name, said);
         }
     }
-    CHECK(run("run", put_fake(&KINDS[3], CHORD_HOST_VERSION + 1), "-p hello", said, sizeof said) != 0 && strstr(said, "version") != NULL);
+    CHECK(run("run", put_fake(&KINDS[3], CHORD_HOST_VERSION + 1), "-p hello", said, sizeof said) != 0 &&
+          strstr(said, "version") != NULL);
     folder_close();
     return check_done();
 }

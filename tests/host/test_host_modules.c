@@ -1,4 +1,5 @@
-/* Modules that are wrong or mean ill, bombs of every kind, and the folder of compiled modules when it was tampered with. */
+/* Modules that are wrong or mean ill, bombs of every kind, and the folder of compiled modules when
+ * it was tampered with. */
 #define _GNU_SOURCE
 #include "host_fixture.h"
 
@@ -20,7 +21,7 @@ static chord_status try_open(chord_host *on, const char *path, chord_guest_optio
     return status;
 }
 
-/* ---- what is not a module, or not one for us --------------------------------------------------------------------------------- */
+/* ---- what is not a module, or not one for us --------------------------------------------------------------------- */
 
 static void check_broken(void)
 {
@@ -30,7 +31,8 @@ static void check_broken(void)
     const char *path = in_folder("broken.wasm");
     for (size_t part = 0; part < 16; part++) {
         put_file(path, good, len * part / 16);
-        CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT && strstr(err.text, "broken.wasm") != NULL);
+        CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT &&
+              strstr(err.text, "broken.wasm") != NULL);
         chord_module_info info;
         CHECK(chord_host_inspect(host, path, &info, &err) == CHORD_CORRUPT);
     }
@@ -46,10 +48,13 @@ static void check_broken(void)
     CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT && strstr(err.text, "component") != NULL);
     put_file(path, "GGUF, but not a module", 22);
     CHECK(try_open(host, path, (chord_guest_options){0}) == CHORD_CORRUPT);
-    CHECK(try_open(host, in_folder("nothing.wasm"), (chord_guest_options){0}) == CHORD_IO && strstr(err.text, "nothing.wasm") != NULL);
+    CHECK(try_open(host, in_folder("nothing.wasm"), (chord_guest_options){0}) == CHORD_IO &&
+          strstr(err.text, "nothing.wasm") != NULL);
     CHECK(try_open(host, folder, (chord_guest_options){0}) != CHORD_OK);
-    CHECK(try_open(host, in_folder("good.wasm"), (chord_guest_options){.model = in_folder("nothing.gguf")}) == CHORD_IO);
-    CHECK(try_open(host, in_folder("good.wasm"), (chord_guest_options){.model = in_folder("good.wasm")}) == CHORD_CORRUPT);
+    CHECK(try_open(host, in_folder("good.wasm"), (chord_guest_options){.model = in_folder("nothing.gguf")}) ==
+          CHORD_IO);
+    CHECK(try_open(host, in_folder("good.wasm"), (chord_guest_options){.model = in_folder("good.wasm")}) ==
+          CHORD_CORRUPT);
     CHECK(try_open(host, in_folder("good.wasm"), (chord_guest_options){.budget_bytes = 1000}) == CHORD_BUDGET);
     CHECK(chord_guest_open(host, &(chord_guest_options){0}, &(chord_guest *){NULL}, &err) == CHORD_INVALID);
     free(good);
@@ -57,18 +62,28 @@ static void check_broken(void)
 
 static void check_refused(void)
 {
-    static const struct { const char *wat; chord_status status; const char *says[2]; } WRONG[] = {
+    static const struct {
+        const char *wat;
+        chord_status status;
+        const char *says[2];
+    } WRONG[] = {
         {"(import \"nowhere\" \"thing\" (func))", CHORD_UNSUPPORTED, {"nowhere.thing", "not offer"}},
         {"(import \"chord_host_v1\" \"file_steal\" (func))", CHORD_UNSUPPORTED, {"chord_host_v1.file_steal", ""}},
         {"(import \"chord_host_v1\" \"a\\1b[2J\\0a\" (func))", CHORD_UNSUPPORTED, {"chord_host_v1.a [2J ", ""}},
-        {"(import \"chord_host_v1\" \"file_size\" (func (param i32) (result i32)))", CHORD_CORRUPT, {"chord_host_v1::file_size", "(result i64)"}},
-        {"(import \"chord_host_v1\" \"file_read\" (func (param i32 i64 i64 i64) (result i32)))", CHORD_CORRUPT, {"chord_host_v1::file_read", "type"}},
+        {"(import \"chord_host_v1\" \"file_size\" (func (param i32) (result i32)))",
+         CHORD_CORRUPT,
+         {"chord_host_v1::file_size", "(result i64)"}},
+        {"(import \"chord_host_v1\" \"file_read\" (func (param i32 i64 i64 i64) (result i32)))",
+         CHORD_CORRUPT,
+         {"chord_host_v1::file_read", "type"}},
         {"(import \"env\" \"table\" (table 1 funcref))", CHORD_UNSUPPORTED, {"env.table", "neither"}},
         {"(import \"env\" \"g\" (global i32))", CHORD_UNSUPPORTED, {"env.g", "neither"}},
         {"(import \"env\" \"memory\" (memory 1 1))", CHORD_UNSUPPORTED, {"not shared", ""}},
         {"(import \"env\" \"memory\" (memory 1))", CHORD_UNSUPPORTED, {"not shared", ""}},
         {"(import \"env\" \"memory\" (memory 20000 20000 shared))", CHORD_BUDGET, {"1310720000", "allowed"}},
-        {"(import \"env\" \"a\" (memory 1 2 shared)) (import \"env\" \"b\" (memory 1 2 shared))", CHORD_UNSUPPORTED, {"more than one", ""}},
+        {"(import \"env\" \"a\" (memory 1 2 shared)) (import \"env\" \"b\" (memory 1 2 shared))",
+         CHORD_UNSUPPORTED,
+         {"more than one", ""}},
         {"(memory (export \"memory\") 1 65536 shared)", CHORD_UNSUPPORTED, {"of its own", ""}},
         {"(memory 1 65536 shared)", CHORD_CORRUPT, {"memory", "limit"}},
         {"(memory (export \"memory\") 1) (memory 1)", CHORD_CORRUPT, {"memory", "limit"}},
@@ -76,39 +91,55 @@ static void check_refused(void)
         {"(memory (export \"memory\") 20000)", CHORD_CORRUPT, {"memory", "limit"}},
         {"(table 100000000 funcref)", CHORD_CORRUPT, {"table", "limit"}},
         {"(func $s unreachable) (start $s)", CHORD_CORRUPT, {"refused.wasm", "unreachable"}},
-        {"(memory (export \"memory\") 1) (data (i32.const 65535) \"ab\")", CHORD_CORRUPT, {"refused.wasm", "out of bounds"}},
+        {"(memory (export \"memory\") 1) (data (i32.const 65535) \"ab\")",
+         CHORD_CORRUPT,
+         {"refused.wasm", "out of bounds"}},
         {"(import \"wasi_snapshot_preview1\" \"fd_steal\" (func))", CHORD_CORRUPT, {"fd_steal", ""}},
     };
     for (size_t i = 0; i < CHORD_COUNT(WRONG); i++) {
         char wat[1024];
         snprintf(wat, sizeof wat, "(module %s)", WRONG[i].wat);
-        chord_status status = try_open(host, put_wat("refused.wasm", wat), (chord_guest_options){.budget_bytes = chord_process_bytes() + 256 * CHORD_MIB});
-        CHECK_SAY(status == WRONG[i].status && strstr(err.text, WRONG[i].says[0]) != NULL && strstr(err.text, WRONG[i].says[1]) != NULL, "%s: %d %s",
-                  WRONG[i].wat, status, err.text);
+        chord_status status = try_open(host, put_wat("refused.wasm", wat),
+                                       (chord_guest_options){.budget_bytes = chord_process_bytes() + 256 * CHORD_MIB});
+        CHECK_SAY(status == WRONG[i].status && strstr(err.text, WRONG[i].says[0]) != NULL &&
+                      strstr(err.text, WRONG[i].says[1]) != NULL,
+                  "%s: %d %s", WRONG[i].wat, status, err.text);
     }
-    const char *env = put_wat("env.wasm", "(module (import \"env\" \"memory64_is_enabled\" (func (result i32))) (memory (export \"memory\") 1 1))");
+    const char *env = put_wat(
+        "env.wasm",
+        "(module (import \"env\" \"memory64_is_enabled\" (func (result i32))) (memory (export \"memory\") 1 1))");
     chord_guest *g;
-    CHECK(chord_guest_open(host, &(chord_guest_options){.module = env}, &g, &err) == CHORD_INVALID && g == NULL); /* no model */
+    /* no model */
+    CHECK(chord_guest_open(host, &(chord_guest_options){.module = env}, &g, &err) == CHORD_INVALID && g == NULL);
     CHECK(try_open(host, put_wat("none.wasm", "(module)"), (chord_guest_options){0}) == CHORD_OK);
-    g = guest_open(host, (chord_guest_options){.module = put_wat("none.wasm", "(module (func (export \"f\") (result f64) (f64.const 1)) (func (export \"two\") (result i32 i32)"
-        " (i32.const 1) (i32.const 2)) (func (export \"float\") (param f32)) (global (export \"g\") i32 (i32.const 1)))")});
+    g = guest_open(host, (chord_guest_options){
+                             .module = put_wat(
+                                 "none.wasm",
+                                 "(module (func (export \"f\") (result f64) (f64.const 1))"
+                                 " (func (export \"two\") (result i32 i32) (i32.const 1) (i32.const 2))"
+                                 " (func (export \"float\") (param f32)) (global (export \"g\") i32 (i32.const 1)))")});
     uint64_t args[32] = {0}, result;
-    CHECK(chord_guest_bytes(g, 0, 0) == NULL && !chord_guest_has(g, "g") && !chord_guest_has(g, "nothing") && chord_guest_has(g, "f"));
-    CHECK(chord_guest_call(g, "nothing", NULL, 0, &result, &err) == CHORD_INVALID && strstr(err.text, "nothing") != NULL);
+    CHECK(chord_guest_bytes(g, 0, 0) == NULL && !chord_guest_has(g, "g") && !chord_guest_has(g, "nothing") &&
+          chord_guest_has(g, "f"));
+    CHECK(chord_guest_call(g, "nothing", NULL, 0, &result, &err) == CHORD_INVALID &&
+          strstr(err.text, "nothing") != NULL);
     CHECK(chord_guest_call(g, "g", NULL, 0, &result, &err) == CHORD_INVALID);
-    CHECK(chord_guest_call(g, "f", args, 1, &result, &err) == CHORD_INVALID && chord_guest_call(g, "f", args, 32, &result, &err) == CHORD_INVALID);
-    CHECK(chord_guest_call(g, "two", NULL, 0, &result, &err) == CHORD_INVALID && chord_guest_call(g, "float", args, 1, &result, &err) == CHORD_INVALID);
+    CHECK(chord_guest_call(g, "f", args, 1, &result, &err) == CHORD_INVALID &&
+          chord_guest_call(g, "f", args, 32, &result, &err) == CHORD_INVALID);
+    CHECK(chord_guest_call(g, "two", NULL, 0, &result, &err) == CHORD_INVALID &&
+          chord_guest_call(g, "float", args, 1, &result, &err) == CHORD_INVALID);
     CHECK_OK(chord_guest_call(g, "f", NULL, 0, &result, &err));
     chord_guest_close(g);
     CHECK(witness_lives(&other));
 }
 
-/* ---- traps and bombs --------------------------------------------------------------------------------------------------------------- */
+/* ---- traps and bombs --------------------------------------------------------------------------------------------- */
 
 static const char BOMBS[] =
     "(module (memory (export \"memory\") 1) (table $t 4 funcref) (type $unary (func (param i32)))"
     "(func $f (param i64)) (elem (i32.const 0) $f)"
-    "(func $deep (export \"deep\") (param i32) (result i32) (i32.add (i32.const 1) (call $deep (i32.add (local.get 0) (i32.const 1)))))"
+    "(func $deep (export \"deep\") (param i32) (result i32) (i32.add (i32.const 1)"
+    " (call $deep (i32.add (local.get 0) (i32.const 1)))))"
     "(func (export \"stop\") unreachable)"
     "(func (export \"divide\") (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))"
     "(func (export \"overflow\") (result i32) (i32.div_s (i32.const 0x80000000) (i32.const -1)))"
@@ -118,20 +149,33 @@ static const char BOMBS[] =
     "(func (export \"mismatch\") (call_indirect (type $unary) (i32.const 1) (i32.const 0)))"
     "(func (export \"null\") (call_indirect (type $unary) (i32.const 1) (i32.const 1)))"
     "(func (export \"outside\") (call_indirect (type $unary) (i32.const 1) (i32.const 99)))"
-    "(func (export \"table_bomb\") (result i32) (loop (br_if 0 (i32.ge_s (table.grow $t (ref.null func) (i32.const 100000)) (i32.const 0)))) (table.size $t))"
-    "(func (export \"memory_bomb\") (result i32) (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) (memory.size)))";
+    "(func (export \"table_bomb\") (result i32) (loop (br_if 0 (i32.ge_s (table.grow $t (ref.null func)"
+    " (i32.const 100000)) (i32.const 0)))) (table.size $t))"
+    "(func (export \"memory_bomb\") (result i32) (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16))"
+    " (i32.const 0)))) (memory.size)))";
 
 static void check_bombs(void)
 {
-    static const struct { const char *name, *says; } TRAPS[] = {{"deep", "stack"}, {"stop", "unreachable"}, {"divide", "divide by zero"}, {"overflow", "overflow"},
-        {"convert", "invalid conversion"}, {"beyond", "out of bounds"}, {"fill", "out of bounds"}, {"mismatch", "indirect call type mismatch"},
-        {"null", "uninitialized"}, {"outside", "out of bounds"}};
+    static const struct {
+        const char *name, *says;
+    } TRAPS[] = {{"deep", "stack"},
+                 {"stop", "unreachable"},
+                 {"divide", "divide by zero"},
+                 {"overflow", "overflow"},
+                 {"convert", "invalid conversion"},
+                 {"beyond", "out of bounds"},
+                 {"fill", "out of bounds"},
+                 {"mismatch", "indirect call type mismatch"},
+                 {"null", "uninitialized"},
+                 {"outside", "out of bounds"}};
     const char *path = put_wat("bombs.wasm", BOMBS);
     for (size_t i = 0; i < CHORD_COUNT(TRAPS); i++) {
         uint64_t args[] = {0}, result;
         chord_guest *g = guest_open(host, (chord_guest_options){.module = path});
         chord_status status = chord_guest_call(g, TRAPS[i].name, args, i == 0 || i == 2, &result, &err);
-        CHECK_SAY(status == CHORD_CORRUPT && strstr(err.text, TRAPS[i].name) == err.text && strstr(err.text, TRAPS[i].says) != NULL, "%d %s", status, err.text);
+        CHECK_SAY(status == CHORD_CORRUPT && strstr(err.text, TRAPS[i].name) == err.text &&
+                      strstr(err.text, TRAPS[i].says) != NULL,
+                  "%d %s", status, err.text);
         CHECK(chord_guest_call(g, "memory_bomb", NULL, 0, &result, &err) == CHORD_CORRUPT);
         chord_guest_close(g);
         CHECK(witness_lives(&other));
@@ -154,14 +198,23 @@ static void check_bombs(void)
 static void check_shared_bomb(void)
 {
     chord_host *strict = host_open((chord_host_options){.interruptible = true});
-    module_plan plan = {.memory = SHARED32, .pages = 16, .pages_max = 65535, .extra =
-        "(func (export \"both\") (local i32 i32 i32) (local.set 1 (i32.wrap_i64 (call $bank_limit)))"
-        " (drop (call $bank_open (i32.and (i32.sub (local.get 1) (i32.const 1048576)) (i32.const 0xffff0000))))"
-        " (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) (local.set 2 (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4096)))"
-        " (loop (i32.store (local.get 0) (i32.const 1)) (local.set 0 (i32.add (local.get 0) (i32.const 4096))) (br_if 0 (i32.lt_u (local.get 0) (local.get 2))))"
-        " (loop (br 0)))"};
+    module_plan plan = {
+        .memory = SHARED32,
+        .pages = 16,
+        .pages_max = 65535,
+        .extra =
+            "(func (export \"both\") (local i32 i32 i32) (local.set 1 (i32.wrap_i64 (call $bank_limit)))"
+            " (drop (call $bank_open (i32.and (i32.sub (local.get 1) (i32.const 1048576)) (i32.const 0xffff0000))))"
+            " (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0))))"
+            " (local.set 2 (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4096)))"
+            " (loop (i32.store (local.get 0) (i32.const 1)) (local.set 0 (i32.add (local.get 0) (i32.const 4096)))"
+            " (br_if 0 (i32.lt_u (local.get 0) (local.get 2))))"
+            " (loop (br 0)))"};
     uint64_t budget = chord_process_bytes() + 150 * CHORD_MIB, result;
-    chord_guest *g = guest_open(strict, (chord_guest_options){.module = put_module("both.wasm", &plan), .model = model, .budget_bytes = budget, .call_ns_max = 5000000000});
+    chord_guest *g = guest_open(strict, (chord_guest_options){.module = put_module("both.wasm", &plan),
+                                                              .model = model,
+                                                              .budget_bytes = budget,
+                                                              .call_ns_max = 5000000000});
     chord_status status = chord_guest_call(g, "both", NULL, 0, &result, &err);
     CHECK_SAY(status == CHORD_CORRUPT && strstr(err.text, "budget") != NULL, "%d %s", status, err.text);
     chord_guest_close(g);
@@ -169,7 +222,7 @@ static void check_shared_bomb(void)
     CHECK(witness_lives(&other));
 }
 
-/* ---- compiled modules ------------------------------------------------------------------------------------------------------------------ */
+/* ---- compiled modules -------------------------------------------------------------------------------------------- */
 
 static const char *kept_file(const char *in)
 {

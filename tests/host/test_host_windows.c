@@ -1,4 +1,5 @@
-/* Files and banks in windows of the guest's memory: contents, overlaps, a file that shrinks while it is mapped, what they cost. */
+/* Files and banks in windows of the guest's memory: contents, overlaps, a file that shrinks while it is
+ * mapped, what they cost. */
 #define _GNU_SOURCE
 #include "host_fixture.h"
 
@@ -47,7 +48,7 @@ static chord_guest *open_guest(memory_kind kind, const char *model, unsigned pag
     return guest_open(host, (chord_guest_options){.module = put_module("windows.wasm", &plan), .model = model});
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static void check_contents(memory_kind kind, const char *model)
 {
@@ -142,7 +143,7 @@ static void check_overlaps(const char *model)
     chord_guest_close(g);
 }
 
-/* ---- a file that shrinks ------------------------------------------------------------------------------------------------------- */
+/* ---- a file that shrinks ----------------------------------------------------------------------------------------- */
 
 static void check_shrinking(memory_kind kind)
 {
@@ -156,7 +157,8 @@ static void check_shrinking(memory_kind kind)
     CHECK(truncate(model, 1 << 20) == 0);
     CHECK(chord_guest_call(g, "sum", args, 2, &sum, &err) == CHORD_IO && strstr(err.text, "shrinks.gguf") != NULL);
     CHECK(chord_guest_call(g, "sum", args, 2, &sum, &err) == CHORD_IO); /* zeros still stand there */
-    CHECK(ASK_STATUS(g, CHORD_IO, "file_read", 0, 32 << 20, PAGE + (20u << 20), 65536)); /* the host as the one who reads, writes */
+    /* the host as the one who reads, writes */
+    CHECK(ASK_STATUS(g, CHORD_IO, "file_read", 0, 32 << 20, PAGE + (20u << 20), 65536));
     CHECK(ASK_STATUS(g, CHORD_IO, "error_text", PAGE + (30u << 20), 4096));
     CHECK(ASK_STATUS(g, CHORD_IO, "tensor_at", 0, 0, PAGE + (31u << 20)));
     CHECK(ASK_STATUS(g, CHORD_IO, "error_text", PAGE + (8u << 20), 4096)); /* where zeros stand already */
@@ -195,7 +197,7 @@ static void check_shrinking_read_by_threads(void)
     chord_guest_close(g);
 }
 
-/* ---- banks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- banks ------------------------------------------------------------------------------------------------------- */
 
 static void check_banks(const char *model)
 {
@@ -239,13 +241,15 @@ static void check_banks(const char *model)
     }
     printf("a bank of 256 KiB takes another's place in %.1f us (best of 100)\n", (double)best_ns / 1e3);
     CHECK_ASK(g, 0, "bank_show", (uint64_t)a, 40 * PAGE); /* the same bank elsewhere */
-    CHECK(((char *)chord_guest_bytes(g, 40 * PAGE, 1))[0] == 'a' && ((char *)chord_guest_bytes(g, 8 * PAGE, 1))[0] == 0);
+    CHECK(((char *)chord_guest_bytes(g, 40 * PAGE, 1))[0] == 'a' &&
+          ((char *)chord_guest_bytes(g, 8 * PAGE, 1))[0] == 0);
     CHECK_ASK(g, 0, "bank_close", (uint64_t)a); /* while it is shown */
     CHECK(((char *)chord_guest_bytes(g, 40 * PAGE, 1))[0] == 0);
     CHECK_ASK(g, CHORD_HOST_INVALID, "bank_close", (uint64_t)a);
     CHECK_ASK(g, CHORD_HOST_INVALID, "bank_show", (uint64_t)a, 8 * PAGE);
     CHECK_ASK(g, 0, "bank_show", (uint64_t)b, 8 * PAGE);
-    CHECK(((char *)chord_guest_bytes(g, 8 * PAGE, 1))[0] == 'b' && ((char *)chord_guest_bytes(g, 12 * PAGE, 1))[0] == 'n');
+    CHECK(((char *)chord_guest_bytes(g, 8 * PAGE, 1))[0] == 'b' &&
+          ((char *)chord_guest_bytes(g, 12 * PAGE, 1))[0] == 'n');
     chord_guest_stats stats;
     chord_guest_stats_get(g, &stats);
     CHECK(witness_lives(&other));

@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- the cache against traces worked out by hand ----------------------------------------------------------------------- */
+/* ---- the cache against traces worked out by hand ----------------------------------------------------------------- */
 
-static void check_stats(test_guest *g, const char *what, int64_t hits, int64_t misses, int64_t evictions, int64_t prefetched)
+static void check_stats(test_guest *g, const char *what, int64_t hits, int64_t misses, int64_t evictions,
+                        int64_t prefetched)
 {
     int64_t h = CALL1(g, "stat", STAT_HITS), s = CALL1(g, "stat", STAT_MISSES), e = CALL1(g, "stat", STAT_EVICTIONS),
             p = CALL1(g, "stat", STAT_PREFETCHED);
     CHECK_SAY(h == hits && s == misses && e == evictions && p == prefetched,
-              "%s: hits %lld misses %lld evictions %lld prefetched %lld, not %lld %lld %lld %lld", what, (long long)h, (long long)s, (long long)e,
-              (long long)p, (long long)hits, (long long)misses, (long long)evictions, (long long)prefetched);
+              "%s: hits %lld misses %lld evictions %lld prefetched %lld, not %lld %lld %lld %lld", what, (long long)h,
+              (long long)s, (long long)e, (long long)p, (long long)hits, (long long)misses, (long long)evictions,
+              (long long)prefetched);
 }
 
 static int lru_hits(int layers, int slots, int cycles)
@@ -31,14 +33,17 @@ static int lru_hits(int layers, int slots, int cycles)
 }
 
 /* 22 layers in 16 slots, three cycles. Without reading ahead: 15 pinned, one slot for the other 7.
- *   cycle 1: 22 misses, the first of the 7 finds the slot empty: 6 evictions; cycles 2 and 3: 15 hits, 7 misses, 7 evictions each.
- * With it: 14 pinned, two slots for the other 8, which are layers 0 3 6 8(...): those where floor(14 i / 22) stays. Only the very first call misses.
- *   read: 14 pinned once, 8 others in each of 3 cycles, and after the last call those of the 8 among the next `distance` layers; all but the first
- *   ahead; the first two of the ring find it empty. */
+ *   cycle 1: 22 misses, the first of the 7 finds the slot empty: 6 evictions; cycles 2 and 3: 15 hits, 7
+ *   misses, 7 evictions each.
+ * With it: 14 pinned, two slots for the other 8, which are layers 0 3 6 8(...): those where floor(14 i / 22) stays.
+ * Only the very first call misses.
+ *   read: 14 pinned once, 8 others in each of 3 cycles, and after the last call those of the 8 among the next
+ *   `distance` layers; all but the first ahead; the first two of the ring find it empty. */
 static void check_traces(void)
 {
     CHECK(lru_hits(22, 16, 3) == 0 && lru_hits(16, 16, 3) == 32);
-    /* floor(14 i / 22) for i 0..22: 0 0 1 1 2 3 3 4 5 5 6 7 7 8 8 9 10 10 11 12 12 13 14: it stays from i to i + 1 at 0 2 5 8 11 13 16 19. */
+    /* floor(14 i / 22) for i 0..22: 0 0 1 1 2 3 3 4 5 5 6 7 7 8 8 9 10 10 11 12 12 13 14: it stays from i to i + 1 at
+     * 0 2 5 8 11 13 16 19. */
     static const int beyond[5] = {0, 1, 1, 2, 2}; /* of these among layers 0..distance-1 */
     test_model m;
     model_plain(&m, 22, 3000);
@@ -46,7 +51,8 @@ static void check_traces(void)
     for (uint32_t distance = 0; distance <= 4; distance++) {
         test_guest g;
         char what[32];
-        chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 16, .prefetch = distance}, 16 << 20);
+        chord_heap *heap = open_guest(
+            &g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 16, .prefetch = distance}, 16 << 20);
         CHECK(g.guest.m->slot_count == 16 && g.guest.m->ring_first == (distance == 0 ? 15u : 14u));
         for (int i = 0; i < 66; i++) {
             CHECK(layer_is_right(&m, &g, i % 22, 0));
@@ -79,17 +85,20 @@ static void check_preload_and_clear(void)
     int64_t bytes = (int64_t)truth_layer(&m, 0, NULL);
     chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 8}, 16 << 20);
     uint64_t before = chord_heap_used_bytes(heap);
-    CHECK(CALL1(&g, "stat", STAT_RESIDENT) == 0 && CALL0(&g, "preload") == 8 && CALL1(&g, "stat", STAT_BYTES) == 8 * bytes);
+    CHECK(CALL1(&g, "stat", STAT_RESIDENT) == 0 && CALL0(&g, "preload") == 8 &&
+          CALL1(&g, "stat", STAT_BYTES) == 8 * bytes);
     CHECK(CALL1(&g, "stat", STAT_RESIDENT) == (int64_t)(chord_heap_used_bytes(heap) - before));
     CHECK(CALL0(&g, "preload") == 8 && CALL1(&g, "stat", STAT_BYTES) == 8 * bytes); /* nothing twice */
     for (int i = 0; i < 22; i++) CHECK(layer_is_right(&m, &g, i, 0));
     check_stats(&g, "preloaded", 8, 14, 14, 8); /* layer 0 lay in the ring's slot, then 14 others passed through it */
-    CHECK(CALL0(&g, "clear") == 8 && CALL1(&g, "stat", STAT_RESIDENT) == 0 && chord_heap_used_bytes(heap) == before && CALL0(&g, "clear") == 0);
+    CHECK(CALL0(&g, "clear") == 8 && CALL1(&g, "stat", STAT_RESIDENT) == 0 && chord_heap_used_bytes(heap) == before &&
+          CALL0(&g, "clear") == 0);
     CHECK(layer_is_right(&m, &g, 3, 0));
     check_stats(&g, "cleared", 8, 15, 14, 8);
     close_guest(&g, heap);
 
-    heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 4, .preload = true}, 16 << 20);
+    heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 4, .preload = true},
+                      16 << 20);
     check_stats(&g, "preload by option", 0, 0, 0, 4);
     close_guest(&g, heap);
 
@@ -118,7 +127,8 @@ static void check_preload_and_clear(void)
     CHECK(CALL1(&g, "prefetch", 1) == 0 && layer_is_right(&m, &g, 1, 0) && layer_is_right(&m, &g, 2, 0));
     m64_cache_settle(g.guest.m);
     check_stats(&g, "asked, then demanded", 3, 2, 4, 4);
-    for (uint32_t i = 2, room = 0; i < 22 && room == 0; i++) room = CALL1(&g, "prefetch", i) < 0; /* as many as may be asked for, then no */
+    /* as many as may be asked for, then no */
+    for (uint32_t i = 2, room = 0; i < 22 && room == 0; i++) room = CALL1(&g, "prefetch", i) < 0;
     m64_cache_settle(g.guest.m);
     for (int i = 0; i < 22; i++) CHECK(layer_is_right(&m, &g, i, 0));
     close_guest(&g, heap);
@@ -134,21 +144,24 @@ static void check_preload_and_clear(void)
     model_close(&m);
 }
 
-/* ---- budget ---------------------------------------------------------------------------------------------------------- */
+/* ---- budget ------------------------------------------------------------------------------------------------------ */
 
 static void check_budget(void)
 {
     test_model m;
     model_plain(&m, 22, 200000);
     model_open(&m);
-    uint64_t slot = 300000 / 4096 * 4096 + 4096 + 8192; /* 300000 and less than a block before it, whole pages, two blocks */
+    /* 300000 and less than a block before it, whole pages, two blocks */
+    uint64_t slot = 300000 / 4096 * 4096 + 4096 + 8192;
     uint64_t most = 22 * (slot + 4096);
     for (uint64_t ceiling = 100000; ceiling < 3 * most; ceiling += ceiling / 3) {
         test_guest g;
         chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .prefetch = 2}, ceiling);
         uint32_t slots = g.guest.m->slot_count;
-        /* Seven eighths of what the lists left; the last slot may have found no room because the ring's are the largest. */
-        CHECK_SAY(slots * (slot - 8192) <= ceiling / 8 * 7 && (slots == 22 || (slots + 2) * (slot + 4096) > (ceiling - 40000) / 8 * 7),
+        /* Seven eighths of what the lists left; the last slot may have found no room because the
+         * ring's are the largest. */
+        CHECK_SAY(slots * (slot - 8192) <= ceiling / 8 * 7 &&
+                      (slots == 22 || (slots + 2) * (slot + 4096) > (ceiling - 40000) / 8 * 7),
                   "%u slots in %llu", slots, (unsigned long long)ceiling);
         for (int i = 0; i < 44; i++) CHECK(layer_is_right(&m, &g, i % 22, 0));
         m64_cache_settle(g.guest.m);
@@ -167,14 +180,16 @@ static void check_budget(void)
     char ceiling[32];
     snprintf(ceiling, sizeof ceiling, "%llu", (unsigned long long)(8 * slot));
     CHECK(memory64_open(heap, &m.host, &sixteen, &g.guest.m, &err) == CHORD_BUDGET);
-    CHECK_SAY(strstr(err.text, "16 layers") != NULL && strstr(err.text, ceiling) != NULL && strstr(err.text, "7 layers would fit") != NULL, "%s",
-              err.text);
+    CHECK_SAY(strstr(err.text, "16 layers") != NULL && strstr(err.text, ceiling) != NULL &&
+                  strstr(err.text, "7 layers would fit") != NULL,
+              "%s", err.text);
     CHECK(chord_heap_used_bytes(heap) == 0);
     chord_heap_close(heap);
     /* Memory that was free when the guest opened is gone: no layer is kept, every layer is given. */
     heap = open_guest(&g, &m, sixteen, 20 * slot);
     chord_region taken;
-    CHECK_OK(chord_region_open(heap, 20 * slot - chord_heap_used_bytes(heap) - 4096, "guest", false, false, &taken, &err));
+    CHECK_OK(chord_region_open(heap, 20 * slot - chord_heap_used_bytes(heap) - 4096, "guest", false, false, &taken,
+                               &err));
     for (int i = 0; i < 22; i++) CHECK(layer_is_right(&m, &g, i, 0));
     check_stats(&g, "no memory left", 0, 22, 0, 0);
     CHECK(CALL0(&g, "preload") == 0 && CALL1(&g, "stat", STAT_ERRORS) == 0);
@@ -185,7 +200,7 @@ static void check_budget(void)
     model_close(&m);
 }
 
-/* ---- reading ahead stands back for a demand --------------------------------------------------------------------------- */
+/* ---- reading ahead stands back for a demand ---------------------------------------------------------------------- */
 
 /* A store that holds reads of two layers until it is told to go on. */
 typedef struct gate {
@@ -252,7 +267,8 @@ static void *load_on_thread(void *ud)
     return NULL;
 }
 
-/* The reader is in the first of three pieces of layer 1 when layer 2 is demanded: it reads on only when that is done, or when layer 1 itself is. */
+/* The reader is in the first of three pieces of layer 1 when layer 2 is demanded: it reads on only when that is done,
+ * or when layer 1 itself is. */
 static void check_stand_back(bool awaited)
 {
     static const uint32_t bytes = 20u << 20;
@@ -271,7 +287,8 @@ static void check_stand_back(bool awaited)
     chord_source callback = {.read = read_gated, .ud = &gated, .size_bytes = data + 3 * (uint64_t)bytes};
     CHECK_OK(chord_store_open_callback(m.heap, &callback, &m.host.stores[0], &err));
     model_open(&m);
-    for (int i = 0; i < 2; i++) gated.first[i] = data + m.tensors[i + 1].offset, gated.end[i] = gated.first[i] + bytes - 4096;
+    for (int i = 0; i < 2; i++)
+        gated.first[i] = data + m.tensors[i + 1].offset, gated.end[i] = gated.first[i] + bytes - 4096;
     chord_heap *heap = open_guest(&g, &m, ON, 256 << 20);
     CHECK(CALL1(&g, "prefetch", 1) == 0);
     await_begun(&gated, 0, 1);

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- failures -------------------------------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
-/* The n-th read fails, twice (a fetch is tried again): some call says so, the next one works, whatever was read ahead or not. */
+/* The n-th read fails, twice (a fetch is tried again): some call says so, the next one works, whatever
+ * was read ahead or not. */
 static void check_failed_reads(uint32_t distance)
 {
     int seen = 0;
@@ -21,7 +22,8 @@ static void check_failed_reads(uint32_t distance)
         /* The directory takes the first reads. */
         CHECK_OK(chord_store_open_faulty(m.heap, inner, n + 2, 2, 0, &m.host.stores[0], &err));
         model_open(&m);
-        chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 4, .prefetch = distance}, 4 << 20);
+        chord_heap *heap = open_guest(
+            &g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 4, .prefetch = distance}, 4 << 20);
         int failures = 0;
         for (int i = 0; i < 72; i++) {
             uint32_t bytes = (uint32_t)truth_layer(&m, i % 6, NULL);
@@ -33,7 +35,8 @@ static void check_failed_reads(uint32_t distance)
         }
         for (int i = 0; i < 12; i++) CHECK(layer_is_right(&m, &g, i % 6, 0));
         int64_t errors = CALL1(&g, "stat", STAT_ERRORS);
-        CHECK_SAY(errors >= failures && errors <= 2 && (distance > 0 || errors == failures), "%lld errors, %d failures", (long long)errors, failures);
+        CHECK_SAY(errors >= failures && errors <= 2 && (distance > 0 || errors == failures), "%lld errors, %d failures",
+                  (long long)errors, failures);
         seen += (int)errors;
         close_guest(&g, heap);
         model_close(&m);
@@ -49,7 +52,8 @@ static void check_lost_disk(void)
     chord_store *inner;
     model_plain(&m, 6, 3000);
     CHECK_OK(chord_store_open_memory(m.heap, m.parts[0].bytes, m.parts[0].len, "part-1", &inner, &err));
-    CHECK_OK(chord_store_open_faulty(m.heap, inner, 2, UINT64_MAX, 0, &m.host.stores[0], &err)); /* the first is the directory's */
+    /* the first is the directory's */
+    CHECK_OK(chord_store_open_faulty(m.heap, inner, 2, UINT64_MAX, 0, &m.host.stores[0], &err));
     model_open(&m);
     chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .prefetch = 2}, 4 << 20);
     for (int i = 1; i <= 3; i++) { /* the call itself; layers 1 and 2 once only */
@@ -94,17 +98,21 @@ static void check_truncated(bool mapped, chord_region_layout layout)
     model_open(&m);
     chord_memory64_options options = {.enabled = CHORD_ON, .layout = layout};
     chord_heap *heap = open_guest(&g, &m, options, 100000); /* no cache: layers come from the file */
-    CHECK(g.guest.m->slot_count == 0 && g.guest.m->view_count == (!mapped ? 0u : layout == CHORD_REGIONS_MULTI ? 3u : 1u));
+    CHECK(g.guest.m->slot_count == 0 && g.guest.m->view_count == (!mapped                         ? 0u
+                                                                  : layout == CHORD_REGIONS_MULTI ? 3u
+                                                                                                  : 1u));
     check_views(&m, g.guest.m);
     for (int i = 0; i < 4; i++) CHECK(layer_is_right(&m, &g, i, 0));
     CHECK(READ(&g, 1000, 0, 300000) == 300000 && memcmp(guest_memory, m.parts[0].bytes + 1000, 300000) == 0);
     /* Within the last page: no signal, but not the file's bytes either. */
     CHECK(ftruncate(fd, (off_t)m.parts[0].len - 20) == 0);
     CHECK(READ(&g, m.parts[0].len - 100000, 0, 100000) == -2 && READ(&g, m.parts[0].len - 21, 0, 1) == 1);
-    CHECK(READ(&g, m.parts[0].len - 100021, 0, 100000) == 100000 && memcmp(guest_memory, m.parts[0].bytes + m.parts[0].len - 100021, 100000) == 0);
+    CHECK(READ(&g, m.parts[0].len - 100021, 0, 100000) == 100000 &&
+          memcmp(guest_memory, m.parts[0].bytes + m.parts[0].len - 100021, 100000) == 0);
     /* Layer 3 is gone, the others are there. */
     CHECK(ftruncate(fd, (off_t)m.tensors[7].offset) == 0);
-    CHECK(LOAD(&g, 3, 0, 700000) == -4 && strstr(err.text, path) != NULL && READ(&g, m.tensors[7].offset, 0, 300000) == -2);
+    CHECK(LOAD(&g, 3, 0, 700000) == -4 && strstr(err.text, path) != NULL &&
+          READ(&g, m.tensors[7].offset, 0, 300000) == -2);
     CHECK(CALL1(&g, "stat", STAT_ERRORS) == 3);
     for (int i = 0; i < 3; i++) CHECK(layer_is_right(&m, &g, i, 0));
     CHECK(LOAD(&g, 3, 0, 700000) == -4);
@@ -157,13 +165,13 @@ static void check_each_fault(bool preload)
         chord_heap_close(heap);
         if (!fired) break;
     }
-    CHECK_SAY(n > 30 && opened > 20 && wrong > 5, "%llu steps, opened %llu times, %llu calls failed", (unsigned long long)n,
-              (unsigned long long)opened, (unsigned long long)wrong);
+    CHECK_SAY(n > 30 && opened > 20 && wrong > 5, "%llu steps, opened %llu times, %llu calls failed",
+              (unsigned long long)n, (unsigned long long)opened, (unsigned long long)wrong);
     model_close(&m);
 }
 #endif
 
-/* ---- threads --------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct caller {
     const test_model *m;
@@ -202,7 +210,8 @@ static void check_threads(uint32_t distance, bool random)
     test_guest g;
     model_plain(&m, 22, 6000);
     model_open(&m);
-    chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 6, .prefetch = distance}, 4 << 20);
+    chord_heap *heap = open_guest(
+        &g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 6, .prefetch = distance}, 4 << 20);
     pthread_t threads[4];
     caller callers[4];
     for (int i = 0; i < 4; i++) {
@@ -215,7 +224,8 @@ static void check_threads(uint32_t distance, bool random)
     }
     chord_memory64_stats s;
     memory64_stats(g.guest.m, &s);
-    CHECK(s.layers_loaded == 1200 && s.hits + s.misses == 1200 && s.errors == 0 && chord_heap_peak_bytes(heap) <= 4 << 20);
+    CHECK(s.layers_loaded == 1200 && s.hits + s.misses == 1200 && s.errors == 0 &&
+          chord_heap_peak_bytes(heap) <= 4 << 20);
     close_guest(&g, heap);
     model_close(&m);
 }
@@ -231,7 +241,9 @@ static void check_close_while_reading(void)
         CHECK_OK(chord_store_open_memory(m.heap, m.parts[0].bytes, m.parts[0].len, "part-1", &inner, &err));
         CHECK_OK(chord_store_open_faulty(m.heap, inner, 0, 0, 500000, &m.host.stores[0], &err));
         model_open(&m);
-        chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 6, .prefetch = 4}, 4 << 20);
+        chord_heap *heap = open_guest(&g, &m,
+                                      (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 6, .prefetch = 4},
+                                      4 << 20);
         CHECK(layer_is_right(&m, &g, i % 8, 0));
         usleep((useconds_t)i * 60);
         close_guest(&g, heap);
@@ -239,7 +251,7 @@ static void check_close_while_reading(void)
     }
 }
 
-/* ---- anything a guest may say ------------------------------------------------------------------------------------------ */
+/* ---- anything a guest may say ------------------------------------------------------------------------------------ */
 
 static uint64_t odd_number(uint64_t near)
 {
@@ -259,27 +271,36 @@ static void check_random(uint32_t distance)
     test_guest g;
     model_scattered(&m);
     model_open(&m);
-    chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 0, .prefetch = distance}, 2 << 20);
+    chord_heap *heap = open_guest(
+        &g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 0, .prefetch = distance}, 2 << 20);
     uint64_t model_bytes = m.parts[0].len + m.parts[1].len + m.parts[2].len, served = 0;
     for (int i = 0; i < 2000; i++) {
         const host_import *import = &memory64_imports[random_u64() % memory64_import_count];
         uint64_t args[3] = {0};
         for (size_t k = 0; import->takes[k] != '\0'; k++) {
             static const uint64_t near32[] = {5, 4096, 400000, GUEST_BYTES};
-            args[k] = import->takes[k] == 'l' ? odd_number(model_bytes) : (uint32_t)odd_number(near32[random_u64() % 4]);
+            args[k] = import->takes[k] == 'l' ? odd_number(model_bytes)
+                                              : (uint32_t)odd_number(near32[random_u64() % 4]);
             if (k == 0 && import->takes[k] == 'i' && random_u64() % 2 == 0) args[k] = random_u64() % 6;
         }
         if (import->takes[0] == 'l' && random_u64() % 2 == 0) args[0] %= model_bytes, args[1] %= 4096, args[2] %= 4096;
-        if (strcmp(import->takes, "iii") == 0 && random_u64() % 2 == 0) args[0] %= 5, args[1] %= 4096, args[2] = GUEST_BYTES;
+        if (strcmp(import->takes, "iii") == 0 && random_u64() % 2 == 0)
+            args[0] %= 5, args[1] %= 4096, args[2] = GUEST_BYTES;
         g.memory = random_u64() % 10 == 0 ? NULL : guest_memory;
         g.bytes = g.memory == NULL ? 0 : GUEST_BYTES;
         int64_t got = call(&g, &err, import->name, args[0], args[1], args[2]);
-        static const struct { const char *name; int64_t least; } LEAST[] = {
-            {"memory64_load_layer", -6}, {"memory64_read", -4},    {"memory64_is_enabled", 0}, {"memory64_stats", 0}, {"memory64_layer_count", 0},
-            {"memory64_layer_bytes", -2}, {"memory64_prefetch", -3}, {"memory64_preload", 0},    {"memory64_clear", 0}, {"memory64_stat", -2}};
+        static const struct {
+            const char *name;
+            int64_t least;
+        } LEAST[] = {{"memory64_load_layer", -6}, {"memory64_read", -4},       {"memory64_is_enabled", 0},
+                     {"memory64_stats", 0},       {"memory64_layer_count", 0}, {"memory64_layer_bytes", -2},
+                     {"memory64_prefetch", -3},   {"memory64_preload", 0},     {"memory64_clear", 0},
+                     {"memory64_stat", -2}};
         for (size_t k = 0; k < CHORD_COUNT(LEAST); k++)
-            if (strcmp(LEAST[k].name, import->name) == 0) CHECK_SAY(got >= LEAST[k].least && got != -1, "%s gave %lld", import->name, (long long)got);
-        bool gives_bytes = strcmp(import->name, "memory64_load_layer") == 0 || strcmp(import->name, "memory64_read") == 0;
+            if (strcmp(LEAST[k].name, import->name) == 0)
+                CHECK_SAY(got >= LEAST[k].least && got != -1, "%s gave %lld", import->name, (long long)got);
+        bool gives_bytes = strcmp(import->name, "memory64_load_layer") == 0 ||
+                           strcmp(import->name, "memory64_read") == 0;
         served += gives_bytes && got >= 0;
     }
     g.memory = guest_memory;

@@ -6,14 +6,18 @@
 
 #define GIB ((uint64_t)1 << 30)
 
-/* ---- regions --------------------------------------------------------------------------------------------------------- */
+/* ---- regions ----------------------------------------------------------------------------------------------------- */
 
 static void check_layouts(void)
 {
     m64_layout l;
-    m64_sizes s = {.model_bytes = 5 * GIB, .model_page_bytes = 5 * GIB, .used_bytes = {1000, 4 * GIB, 4096}, .span_bytes = {1000, 4 * GIB, 4096}};
+    m64_sizes s = {.model_bytes = 5 * GIB,
+                   .model_page_bytes = 5 * GIB,
+                   .used_bytes = {1000, 4 * GIB, 4096},
+                   .span_bytes = {1000, 4 * GIB, 4096}};
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err));
-    CHECK(l.count == 1 && l.regions[0].base == 0 && l.regions[0].bytes == 8 * GIB && l.regions[0].used_bytes == 5 * GIB);
+    CHECK(l.count == 1 && l.regions[0].base == 0 && l.regions[0].bytes == 8 * GIB &&
+          l.regions[0].used_bytes == 5 * GIB);
     s.model_bytes = s.model_page_bytes = 8 * GIB;
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err));
     CHECK(l.count == 1 && l.reserved_bytes == 8 * GIB);
@@ -26,13 +30,16 @@ static void check_layouts(void)
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_AUTO, &l, &err)); /* from 16 GB on */
     CHECK(l.count == 3);
     s.model_bytes = 16 * GIB + 1, s.model_page_bytes = 16 * GIB + 4096;
-    CHECK(m64_lay_out(&s, CHORD_REGIONS_SINGLE, &l, &err) == CHORD_UNSUPPORTED && strstr(err.text, "17179869185") != NULL);
+    CHECK(m64_lay_out(&s, CHORD_REGIONS_SINGLE, &l, &err) == CHORD_UNSUPPORTED &&
+          strstr(err.text, "17179869185") != NULL);
     s.model_bytes = s.model_page_bytes = 5 * GIB; /* by option */
     CHECK_OK(m64_lay_out(&s, CHORD_REGIONS_MULTI, &l, &err));
     CHECK(l.count == 3 && l.regions[0].base == 0 && l.regions[0].bytes == 4096 && l.regions[0].used_bytes == 1000);
-    CHECK(l.regions[1].base == 4096 && l.regions[1].bytes == 4 * GIB && l.regions[2].base == 4096 + 4 * GIB && l.regions[2].bytes == 4096);
+    CHECK(l.regions[1].base == 4096 && l.regions[1].bytes == 4 * GIB && l.regions[2].base == 4096 + 4 * GIB &&
+          l.regions[2].bytes == 4096);
     CHECK(l.reserved_bytes == 4 * GIB + 8192);
-    CHECK(strcmp(l.regions[0].name, "embeddings") == 0 && strcmp(l.regions[1].name, "layers") == 0 && strcmp(l.regions[2].name, "lm_head") == 0);
+    CHECK(strcmp(l.regions[0].name, "embeddings") == 0 && strcmp(l.regions[1].name, "layers") == 0 &&
+          strcmp(l.regions[2].name, "lm_head") == 0);
 
     m64_layout bad = l;
     bad.regions[1].base = 0;
@@ -50,7 +57,7 @@ static void check_layouts(void)
     }
 }
 
-/* ---- contents -------------------------------------------------------------------------------------------------------- */
+/* ---- contents ---------------------------------------------------------------------------------------------------- */
 
 /* The parts as files, which can be mapped. */
 static void model_files(test_model *m)
@@ -76,10 +83,12 @@ static void check_contents(chord_memory64_options options, uint64_t heap_bytes, 
     /* In several regions: part 1 has embeddings and layers, part 2 layers, part 3 layers and the head. */
     CHECK(g.guest.m->view_count == (!files ? 0u : options.layout == CHORD_REGIONS_MULTI ? 5u : 3u));
     CHECK(CALL0(&g, "layer_count") == 5);
-    CHECK(LOAD(&g, 2, 0, 1000) == -2 && CALL1(&g, "layer_bytes", 3) == -2 && CALL1(&g, "prefetch", 3) == -2); /* numbers without tensors */
+    /* numbers without tensors */
+    CHECK(LOAD(&g, 2, 0, 1000) == -2 && CALL1(&g, "layer_bytes", 3) == -2 && CALL1(&g, "prefetch", 3) == -2);
     const m64_sizes *sizes = &g.guest.m->index.sizes;
     CHECK(sizes->used_bytes[M64_LM_HEAD] == 256 + 512 && sizes->used_bytes[M64_EMBEDDINGS] == 4032 + 4 * 64);
-    CHECK(sizes->used_bytes[M64_LAYERS] == truth_layer(&m, 0, NULL) + truth_layer(&m, 1, NULL) + truth_layer(&m, 4, NULL));
+    CHECK(sizes->used_bytes[M64_LAYERS] ==
+          truth_layer(&m, 0, NULL) + truth_layer(&m, 1, NULL) + truth_layer(&m, 4, NULL));
     for (int i = 0; i < m.count; i++) { /* tensors of layers lie in their span, whatever the directory's order */
         const truth_tensor *t = &m.tensors[i];
         const m64_span *span = &g.guest.m->index.spans[t->part * M64_KINDS + M64_LAYERS];
@@ -103,7 +112,8 @@ static void check_contents(chord_memory64_options options, uint64_t heap_bytes, 
         uint64_t offset = random_u64() % (total + 1), size = random_u64() % (total - offset + 1);
         if (i % 3 != 0) offset = m.parts[0].len - chord_min_u64(size, 100), size = chord_min_u64(size, total - offset);
         memset(guest_memory, 0xEE, total + 128);
-        CHECK(READ(&g, offset, 64, (uint32_t)size) == (int64_t)size && memcmp(guest_memory + 64, whole + offset, size) == 0);
+        CHECK(READ(&g, offset, 64, (uint32_t)size) == (int64_t)size &&
+              memcmp(guest_memory + 64, whole + offset, size) == 0);
         CHECK(guest_memory[63] == 0xEE && guest_memory[64 + size] == 0xEE);
     }
     CHECK(CALL0(&g, "stats") == 9 + 1 + 300);
@@ -128,19 +138,23 @@ static void check_regions_leave(void)
     model_close(&m);
 }
 
-/* ---- codes ----------------------------------------------------------------------------------------------------------- */
+/* ---- codes ------------------------------------------------------------------------------------------------------- */
 
 static void check_signatures(void)
 {
-    static const struct { const char *name, *takes; char gives; } WANT[] = {
-        {"memory64_load_layer", "iii", 'i'}, {"memory64_read", "lii", 'i'},       {"memory64_is_enabled", "", 'i'}, {"memory64_stats", "", 'l'},
-        {"memory64_layer_count", "", 'i'},   {"memory64_layer_bytes", "i", 'l'},  {"memory64_prefetch", "i", 'i'},  {"memory64_preload", "", 'i'},
-        {"memory64_clear", "", 'i'},         {"memory64_stat", "i", 'l'},
+    static const struct {
+        const char *name, *takes;
+        char gives;
+    } WANT[] = {
+        {"memory64_load_layer", "iii", 'i'}, {"memory64_read", "lii", 'i'},     {"memory64_is_enabled", "", 'i'},
+        {"memory64_stats", "", 'l'},         {"memory64_layer_count", "", 'i'}, {"memory64_layer_bytes", "i", 'l'},
+        {"memory64_prefetch", "i", 'i'},     {"memory64_preload", "", 'i'},     {"memory64_clear", "", 'i'},
+        {"memory64_stat", "i", 'l'},
     };
     CHECK(memory64_import_count == CHORD_COUNT(WANT));
     for (size_t i = 0; i < CHORD_COUNT(WANT); i++)
-        CHECK(strcmp(memory64_imports[i].name, WANT[i].name) == 0 && strcmp(memory64_imports[i].takes, WANT[i].takes) == 0 &&
-              memory64_imports[i].gives == WANT[i].gives);
+        CHECK(strcmp(memory64_imports[i].name, WANT[i].name) == 0 &&
+              strcmp(memory64_imports[i].takes, WANT[i].takes) == 0 && memory64_imports[i].gives == WANT[i].gives);
 }
 
 static void check_disabled(test_guest *g)
@@ -148,8 +162,8 @@ static void check_disabled(test_guest *g)
     CHECK(CALL0(g, "is_enabled") == 0 && CALL0(g, "stats") == 0);
     CHECK(LOAD(g, 0, 0, 100) == -1 && strstr(err.text, "off") != NULL);
     CHECK(READ(g, 0, 0, 1) == -1);
-    CHECK(CALL0(g, "layer_count") == -1 && CALL1(g, "layer_bytes", 0) == -1 && CALL1(g, "prefetch", 0) == -1 && CALL0(g, "preload") == -1 &&
-          CALL0(g, "clear") == -1 && CALL1(g, "stat", 0) == -1);
+    CHECK(CALL0(g, "layer_count") == -1 && CALL1(g, "layer_bytes", 0) == -1 && CALL1(g, "prefetch", 0) == -1 &&
+          CALL0(g, "preload") == -1 && CALL0(g, "clear") == -1 && CALL1(g, "stat", 0) == -1);
 }
 
 static void check_codes(void)
@@ -174,15 +188,20 @@ static void check_codes(void)
     uint32_t bytes = (uint32_t)truth_layer(&m, 0, NULL);
     uint64_t model_bytes = m.parts[0].len;
     CHECK(CALL0(&g, "is_enabled") == 1 && CALL0(&g, "layer_count") == 6);
-    CHECK(LOAD(&g, 0, 0, bytes) == bytes && LOAD(&g, 5, GUEST_BYTES - bytes, bytes) == bytes && LOAD(&g, 0, 0, UINT32_MAX) == bytes);
+    CHECK(LOAD(&g, 0, 0, bytes) == bytes && LOAD(&g, 5, GUEST_BYTES - bytes, bytes) == bytes &&
+          LOAD(&g, 0, 0, UINT32_MAX) == bytes);
     CHECK(LOAD(&g, 6, 0, bytes) == -2 && strstr(err.text, "6") != NULL);
     CHECK(LOAD(&g, UINT32_MAX, 0, bytes) == -2);
     CHECK(LOAD(&g, 0, 0, bytes - 1) == -3 && LOAD(&g, 0, 0, 0) == -3);
     CHECK(LOAD(&g, 0, GUEST_BYTES - bytes + 1, bytes) == -6 && LOAD(&g, 0, UINT32_MAX, bytes) == -6);
-    CHECK(READ(&g, 0, 0, 0) == 0 && READ(&g, model_bytes, GUEST_BYTES, 0) == 0 && READ(&g, model_bytes - 1, GUEST_BYTES - 1, 1) == 1);
-    CHECK(READ(&g, model_bytes, 0, 1) == -2 && READ(&g, model_bytes + 1, 0, 0) == -2 && READ(&g, UINT64_MAX, 0, 2) == -2);
-    CHECK(READ(&g, UINT64_MAX - 3, 0, 8) == -2 && READ(&g, 0, 0, (uint32_t)INT32_MAX + 1) == -2 && READ(&g, 0, 0, UINT32_MAX) == -2);
-    CHECK(READ(&g, 0, GUEST_BYTES, 1) == -4 && READ(&g, 0, UINT32_MAX, 100) == -4 && READ(&g, 0, GUEST_BYTES + 1u, 0) == -4);
+    CHECK(READ(&g, 0, 0, 0) == 0 && READ(&g, model_bytes, GUEST_BYTES, 0) == 0 &&
+          READ(&g, model_bytes - 1, GUEST_BYTES - 1, 1) == 1);
+    CHECK(READ(&g, model_bytes, 0, 1) == -2 && READ(&g, model_bytes + 1, 0, 0) == -2 &&
+          READ(&g, UINT64_MAX, 0, 2) == -2);
+    CHECK(READ(&g, UINT64_MAX - 3, 0, 8) == -2 && READ(&g, 0, 0, (uint32_t)INT32_MAX + 1) == -2 &&
+          READ(&g, 0, 0, UINT32_MAX) == -2);
+    CHECK(READ(&g, 0, GUEST_BYTES, 1) == -4 && READ(&g, 0, UINT32_MAX, 100) == -4 &&
+          READ(&g, 0, GUEST_BYTES + 1u, 0) == -4);
     CHECK(CALL1(&g, "layer_bytes", 6) == -2 && CALL1(&g, "layer_bytes", 5) == bytes);
     CHECK(CALL1(&g, "prefetch", 6) == -2 && CALL1(&g, "prefetch", 0) == 1);
     CHECK(CALL1(&g, "stat", 9) == -2 && CALL1(&g, "stat", UINT32_MAX) == -2);
@@ -199,18 +218,20 @@ static void check_codes(void)
     CHECK_OK(memory64_open(heap, &none, NULL, &g.guest.m, &err));
     check_disabled(&g);
     close_guest(&g, heap);
-    static const chord_memory64_options bad[] = {{.enabled = CHORD_ON, .cache_layers = 3}, {.enabled = CHORD_ON, .cache_layers = 17},
+    static const chord_memory64_options bad[] = {{.enabled = CHORD_ON, .cache_layers = 3},
+                                                 {.enabled = CHORD_ON, .cache_layers = 17},
                                                  {.enabled = CHORD_ON, .prefetch = 5}};
     for (size_t i = 0; i < CHORD_COUNT(bad); i++) {
         CHECK_OK(chord_heap_open(1 << 20, &heap, &err));
-        CHECK(memory64_open(heap, &m.host, &bad[i], &g.guest.m, &err) == CHORD_INVALID && g.guest.m == NULL && err.text[0] != '\0');
+        CHECK(memory64_open(heap, &m.host, &bad[i], &g.guest.m, &err) == CHORD_INVALID && g.guest.m == NULL &&
+              err.text[0] != '\0');
         CHECK(chord_heap_used_bytes(heap) == 0);
         chord_heap_close(heap);
     }
     model_close(&m);
 }
 
-/* ---- very large models: a header, and bytes that are their own offset ------------------------------------------------- */
+/* ---- very large models: a header, and bytes that are their own offset -------------------------------------------- */
 
 typedef struct large_source {
     const uint8_t *header;
@@ -228,7 +249,8 @@ static chord_status read_large(void *ud, uint64_t offset, void *dst, size_t len)
 }
 
 /* Layers of the given sizes, never written anywhere. */
-static void model_large(test_model *m, large_source *source, const uint64_t *layer_bytes, int layers, uint64_t size_bytes)
+static void model_large(test_model *m, large_source *source, const uint64_t *layer_bytes, int layers,
+                        uint64_t size_bytes)
 {
     char name[64];
     model_begin(m, 1);
@@ -241,7 +263,8 @@ static void model_large(test_model *m, large_source *source, const uint64_t *lay
     size_t data = gb_finish(&m->parts[0]);
     for (int i = 0; i < layers; i++) m->tensors[i].offset += data;
     *source = (large_source){m->parts[0].bytes, data};
-    chord_source callback = {.read = read_large, .ud = source, .size_bytes = size_bytes == 0 ? data + data_bytes : size_bytes};
+    chord_source callback = {
+        .read = read_large, .ud = source, .size_bytes = size_bytes == 0 ? data + data_bytes : size_bytes};
     CHECK_OK(chord_store_open_callback(m->heap, &callback, &m->host.stores[0], &err));
     model_open(m);
 }
@@ -276,7 +299,8 @@ static void check_large_layers(void)
     uint64_t at = m.tensors[4].offset; /* beyond 11 GiB */
     CHECK(at > 11 * GIB && LOAD(&g, 4, 8, 2000) == 1024);
     for (uint64_t i = 0; i < 1000; i++) CHECK(guest_memory[8 + i] == byte_at(at + i));
-    CHECK(READ(&g, 0, 0, (uint32_t)INT32_MAX + 1) == -2 && READ(&g, 0, 0, INT32_MAX) == -4); /* what no i32 can count, before the pointer */
+    /* what no i32 can count, before the pointer */
+    CHECK(READ(&g, 0, 0, (uint32_t)INT32_MAX + 1) == -2 && READ(&g, 0, 0, INT32_MAX) == -4);
     CHECK(READ(&g, 4 * GIB + 7, 0, 100) == 100);
     for (uint64_t i = 0; i < 100; i++) CHECK(guest_memory[i] == byte_at(4 * GIB + 7 + i));
     CHECK(READ(&g, 4 * GIB - 50, 0, 100) == 100 && guest_memory[99] == byte_at(4 * GIB + 49));
@@ -300,17 +324,20 @@ static void check_sparse_file(void)
     uint64_t data_bytes = m.parts[0].data_bytes;
     m.parts[0].data_bytes = 0;
     uint64_t data = gb_finish(&m.parts[0]), last = data + m.tensors[5].offset, size = data + data_bytes + 3 * GIB;
-    bool written = pwrite(fd, m.parts[0].bytes, m.parts[0].len, 0) == (ssize_t)m.parts[0].len && ftruncate(fd, (off_t)size) == 0 &&
-                   pwrite(fd, &mark, 8, (off_t)last) == 8 && pwrite(fd, &mark, 8, (off_t)(size - 8)) == 8;
+    bool written = pwrite(fd, m.parts[0].bytes, m.parts[0].len, 0) == (ssize_t)m.parts[0].len &&
+                   ftruncate(fd, (off_t)size) == 0 && pwrite(fd, &mark, 8, (off_t)last) == 8 &&
+                   pwrite(fd, &mark, 8, (off_t)(size - 8)) == 8;
     CHECK(written);
     CHECK_OK(chord_store_open_file(m.heap, path, &m.host.stores[0], &err));
     model_open(&m);
     chord_heap *heap = open_guest(&g, &m, (chord_memory64_options){0}, 8 << 20); /* auto: above 3 GB */
     CHECK(CALL0(&g, "is_enabled") == 1);
     uint64_t got;
-    CHECK(LOAD(&g, 5, 16, 100000) == 100000 && (memcpy(&got, guest_memory + 16, 8), got == mark) && guest_memory[24] == 0);
+    CHECK(LOAD(&g, 5, 16, 100000) == 100000 && (memcpy(&got, guest_memory + 16, 8), got == mark) &&
+          guest_memory[24] == 0);
     CHECK(READ(&g, size - 8, 16, 8) == 8 && (memcpy(&got, guest_memory + 16, 8), got == mark));
-    CHECK(READ(&g, size - 100000, 16, 100000) == 100000 && (memcpy(&got, guest_memory + 16 + 99992, 8), got == mark)); /* mapped, when it can be */
+    /* mapped, when it can be */
+    CHECK(READ(&g, size - 100000, 16, 100000) == 100000 && (memcpy(&got, guest_memory + 16 + 99992, 8), got == mark));
     CHECK(READ(&g, size - 7, 0, 8) == -2);
     close_guest(&g, heap);
     model_close(&m);
@@ -332,7 +359,8 @@ int main(void)
     for (int files = 0; files < 2; files++) {
         check_contents(ON, 8 << 20, files);
         check_contents(ON, 100000, files);
-        check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI, .prefetch = 4}, 1 << 20, files);
+        check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI, .prefetch = 4},
+                       1 << 20, files);
         check_contents((chord_memory64_options){.enabled = CHORD_ON, .layout = CHORD_REGIONS_MULTI}, 100000, files);
     }
     return check_done();

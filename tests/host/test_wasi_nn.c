@@ -1,5 +1,6 @@
-/* The imports of wasi_ephemeral_nn over a plain buffer: texts equal chord_session_generate's, contexts do not touch each other, every errno comes when
- * it should, and no argument hurts. The guest's memory ends where the allocation ends, so that a sanitizer sees a byte beyond it. */
+/* The imports of wasi_ephemeral_nn over a plain buffer: texts equal chord_session_generate's, contexts do not touch
+ * each other, every errno comes when it should, and no argument hurts. The guest's memory ends where the allocation
+ * ends, so that a sanitizer sees a byte beyond it. */
 #include "host_inner.h"
 
 #include "check.h"
@@ -8,11 +9,24 @@
 
 #include <pthread.h>
 
-/* ---- a guest ------------------------------------------------------------------------------------------------------ */
+/* ---- a guest ----------------------------------------------------------------------------------------------------- */
 
 #define MEMORY_BYTES (1u << 20)
-enum { OK = 0, INVALID = 1, ENCODING = 2, NO_MEMORY = 3, BUSY = 4, RUNTIME = 5, UNSUPPORTED = 6, LARGE = 7, NOT_FOUND = 8, END = 100, FULL = 101,
-       TOO_LONG = 102, NO_MODEL = 103 };
+enum {
+    OK = 0,
+    INVALID = 1,
+    ENCODING = 2,
+    NO_MEMORY = 3,
+    BUSY = 4,
+    RUNTIME = 5,
+    UNSUPPORTED = 6,
+    LARGE = 7,
+    NOT_FOUND = 8,
+    END = 100,
+    FULL = 101,
+    TOO_LONG = 102,
+    NO_MODEL = 103
+};
 
 struct chord_guest {
     wasi_nn *nn;
@@ -43,7 +57,8 @@ static const char *model_file;
 
 static int call_n(chord_guest *g, const char *name, const uint32_t *values, size_t n)
 {
-    host_call call = {.guest = g, .memory = g->memory, .memory_bytes = g->memory != NULL ? MEMORY_BYTES : 0, .err = &call_err};
+    host_call call = {
+        .guest = g, .memory = g->memory, .memory_bytes = g->memory != NULL ? MEMORY_BYTES : 0, .err = &call_err};
     uint64_t args[8] = {0};
     for (size_t i = 0; i < n; i++) args[i] = values[i];
     for (uint32_t i = 0; i < wasi_nn_import_count; i++)
@@ -51,7 +66,8 @@ static int call_n(chord_guest *g, const char *name, const uint32_t *values, size
     CHECK_SAY(false, "no import %s", name);
     return -1;
 }
-#define CALL(guest, name, ...) call_n(guest, name, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define CALL(guest, name, ...) \
+    call_n(guest, name, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
 static uint32_t put(chord_guest *g, const void *bytes, size_t len)
 {
@@ -91,12 +107,14 @@ static void open_default(chord_guest *g)
     open_guest(g, preloads, 3);
 }
 
-/* ---- what guests do ------------------------------------------------------------------------------------------------- */
+/* ---- what guests do ---------------------------------------------------------------------------------------------- */
 
 static int try_load(chord_guest *g, const char *name, const char *config, uint32_t *graph)
 {
-    uint32_t at = put(g, name, strlen(name)), out = put(g, "....", 4), json = config != NULL ? put(g, config, strlen(config)) : 0;
-    int code = config != NULL ? CALL(g, "load_by_name_with_config", at, (uint32_t)strlen(name), json, (uint32_t)strlen(config), out)
+    uint32_t at = put(g, name, strlen(name)), out = put(g, "....", 4),
+             json = config != NULL ? put(g, config, strlen(config)) : 0;
+    int code = config != NULL ? CALL(g, "load_by_name_with_config", at, (uint32_t)strlen(name), json,
+                                     (uint32_t)strlen(config), out)
                               : CALL(g, "load_by_name", at, (uint32_t)strlen(name), out);
     *graph = word(g, out);
     return code;
@@ -127,7 +145,8 @@ static uint32_t new_context(chord_guest *g, uint32_t graph)
 static int input(chord_guest *g, uint32_t context, uint32_t index, const char *text)
 {
     uint32_t before = g->next, one = 1, dims = put(g, &one, 4), data = put(g, text, strlen(text));
-    uint32_t tensor[5] = {dims, 1, 0xABCDEF03u, data, (uint32_t)strlen(text)}; /* the three bytes after the type are padding */
+    /* the three bytes after the type are padding */
+    uint32_t tensor[5] = {dims, 1, 0xABCDEF03u, data, (uint32_t)strlen(text)};
     int code = CALL(g, "set_input", context, index, put(g, tensor, sizeof tensor));
     g->next = before;
     return code;
@@ -183,7 +202,7 @@ static int stream(chord_guest *g, uint32_t context, text *all, int pieces_max)
 
 static bool same(const text *a, const text *b) { return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0; }
 
-/* ---- texts -------------------------------------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 #define GREEDY "{\"temp\": 0, \"ctx-size\": 256, \"n-predict\": 24, \"ignore-eos\": true, \"sessions\": 2"
 static const char PROMPT[] = "Once upon a time";
@@ -239,17 +258,20 @@ static void test_texts(void)
     streamed.len = 0;
     CHECK(stream(&g, c, &streamed, 1000) == END && same(&want, &streamed)); /* the prompt is still there */
     streamed.len = 0;
-    CHECK(CALL(&g, "fini_single", c) == OK && stream(&g, c, &streamed, 3) == OK); /* a whole text in the middle of a stream */
+    /* a whole text in the middle of a stream */
+    CHECK(CALL(&g, "fini_single", c) == OK && stream(&g, c, &streamed, 3) == OK);
     CHECK(CALL(&g, "compute", c) == OK && output(&g, "get_output", c, 0, &got) == OK && same(&want, &got));
 
     size_t ends = 1; /* a stop string: the text ends before it, in both ways */
     while (ends < want.len && (want.bytes[ends] < ' ' || want.bytes[ends] == '"' || want.bytes[ends] == '\\' ||
-                               memchr(want.bytes, want.bytes[ends], ends) != NULL)) ends++;
+                               memchr(want.bytes, want.bytes[ends], ends) != NULL))
+        ends++;
     CHECK_SAY(ends < want.len, "no plain character in '%s'", want.bytes);
     char stop[64];
     snprintf(stop, sizeof stop, "{\"reverse-prompt\": [\"nothing of it\", \"%c\"]}", want.bytes[ends]);
     CHECK(input(&g, c, 1, stop) == OK && ask(&g, c, PROMPT, &got) == OK);
-    CHECK_SAY(got.len == ends && memcmp(got.bytes, want.bytes, ends) == 0, "'%s' is not '%s' up to %zu", got.bytes, want.bytes, ends);
+    CHECK_SAY(got.len == ends && memcmp(got.bytes, want.bytes, ends) == 0, "'%s' is not '%s' up to %zu", got.bytes,
+              want.bytes, ends);
     streamed.len = 0;
     CHECK(input(&g, c, 0, PROMPT) == OK && stream(&g, c, &streamed, 1000) == END && same(&got, &streamed));
     close_guest(&g);
@@ -260,16 +282,27 @@ static void test_sampling(void)
 {
     chord_guest g;
     text want, got, again;
-    chord_generate_options drawn = {.max_tokens = 24, .ignore_end = true,
-                                    .sampling = {.temperature = 1.5f, .top_k = 30, .top_p = 0.9f, .min_p = 0.01f, .repeat_penalty = 1.25f,
-                                                 .presence_penalty = 0.5f, .frequency_penalty = 0.25f, .penalty_tokens = 32, .seed = 7}};
+    chord_generate_options drawn = {.max_tokens = 24,
+                                    .ignore_end = true,
+                                    .sampling = {.temperature = 1.5f,
+                                                 .top_k = 30,
+                                                 .top_p = 0.9f,
+                                                 .min_p = 0.01f,
+                                                 .repeat_penalty = 1.25f,
+                                                 .presence_penalty = 0.5f,
+                                                 .frequency_penalty = 0.25f,
+                                                 .penalty_tokens = 32,
+                                                 .seed = 7}};
     expected(PROMPT, &drawn, 256, &want);
     open_default(&g);
-    uint32_t c = new_context(&g, load(&g, GREEDY ", \"temp\": 1.5, \"top-k\": 30, \"top-p\": 0.9, \"min-p\": 0.01, \"repeat-penalty\": 1.25,"
-                                                 "\"presence-penalty\": 0.5, \"frequency-penalty\": 0.25, \"last-n-penalty\": 32, \"seed\": 7}"));
+    const char *drawn_text = GREEDY
+        ", \"temp\": 1.5, \"top-k\": 30, \"top-p\": 0.9, \"min-p\": 0.01, \"repeat-penalty\": 1.25,"
+        "\"presence-penalty\": 0.5, \"frequency-penalty\": 0.25, \"last-n-penalty\": 32, \"seed\": 7}";
+    uint32_t c = new_context(&g, load(&g, drawn_text));
     CHECK(ask(&g, c, PROMPT, &got) == OK);
     CHECK_SAY(same(&want, &got), "'%s' is not '%s'", got.bytes, want.bytes);
-    CHECK(input(&g, c, 1, "{\"seed\": -1}") == OK && ask(&g, c, PROMPT, &got) == OK && ask(&g, c, PROMPT, &again) == OK);
+    CHECK(input(&g, c, 1, "{\"seed\": -1}") == OK && ask(&g, c, PROMPT, &got) == OK &&
+          ask(&g, c, PROMPT, &again) == OK);
     CHECK(!same(&got, &again));
     close_guest(&g);
 }
@@ -341,7 +374,8 @@ static void test_full(void)
     CHECK(CALL(&g, "compute_single", c) == FULL);
     chord_generate_options greedy = {.max_tokens = 8, .ignore_end = true};
     expected("Once", &greedy, 64, &want);
-    CHECK(input(&g, c, 1, "{\"n-predict\": 8}") == OK && ask(&g, c, "Once", &got) == OK && same(&want, &got)); /* goes on */
+    /* goes on */
+    CHECK(input(&g, c, 1, "{\"n-predict\": 8}") == OK && ask(&g, c, "Once", &got) == OK && same(&want, &got));
 
     while (strlen(prompt) < 1500) strcat(prompt, "a long story ");
     CHECK(input(&g, c, 0, prompt) == OK && count_of(&g, c, "input_tokens") > 64);
@@ -349,17 +383,20 @@ static void test_full(void)
     CHECK(strstr(call_err.text, "64") != NULL && output(&g, "get_output", c, 0, &got) == OK && got.len == 0);
     CHECK(ask(&g, c, "Once", &got) == OK && same(&want, &got));
 
-    CHECK(input(&g, c, 1, "{\"ctx-size\": 24, \"n-predict\": -1}") == OK); /* less than the model has: only this context's limit */
+    /* less than the model has: only this context's limit */
+    CHECK(input(&g, c, 1, "{\"ctx-size\": 24, \"n-predict\": -1}") == OK);
     CHECK(ask(&g, c, "Once", &got) == FULL && count_of(&g, c, "input_tokens") + count_of(&g, c, "output_tokens") == 24);
     CHECK(input(&g, c, 1, "{\"ctx-size\": 128}") == OK); /* more: the model opens again */
-    CHECK(ask(&g, c, "Once", &got) == FULL && count_of(&g, c, "input_tokens") + count_of(&g, c, "output_tokens") == 128);
+    CHECK(ask(&g, c, "Once", &got) == FULL &&
+          count_of(&g, c, "input_tokens") + count_of(&g, c, "output_tokens") == 128);
     CHECK(input(&g, c, 1, "{\"ctx-size\": 100000000}") == OK && strstr(g.log, "was trained for") != NULL);
-    CHECK(input(&g, c, 1, "{\"n-predict\": 0, \"ctx-size\": 128}") == OK && ask(&g, c, "Once", &got) == OK && got.len == 0);
+    CHECK(input(&g, c, 1, "{\"n-predict\": 0, \"ctx-size\": 128}") == OK && ask(&g, c, "Once", &got) == OK &&
+          got.len == 0);
     CHECK(CALL(&g, "compute_single", c) == END);
     close_guest(&g);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 static void test_errors(void)
 {
@@ -370,23 +407,32 @@ static void test_errors(void)
     CHECK(try_load(&g, "nobody", NULL, &graph) == NOT_FOUND && strstr(g.log, "nobody") != NULL);
     CHECK(try_load(&g, "missing", NULL, &graph) == NO_MODEL && strstr(g.log, "/nowhere/at-all.gguf") != NULL);
     CHECK(try_load(&g, "folder", NULL, &graph) != OK);
-    CHECK(try_load(&g, "default", "{\"temp\": ", &graph) == ENCODING && try_load(&g, "default", "[1]", &graph) == ENCODING);
+    CHECK(try_load(&g, "default", "{\"temp\": ", &graph) == ENCODING &&
+          try_load(&g, "default", "[1]", &graph) == ENCODING);
     CHECK(try_load(&g, "default", "{\"temp\": \"hot\"}", &graph) == INVALID && strstr(call_err.text, "temp") != NULL);
-    CHECK(try_load(&g, "default", "{\"embedding\": true}", &graph) == UNSUPPORTED && strstr(call_err.text, "embedding") != NULL);
+    CHECK(try_load(&g, "default", "{\"embedding\": true}", &graph) == UNSUPPORTED &&
+          strstr(call_err.text, "embedding") != NULL);
     CHECK(CALL(&g, "get_error", 65536, 4096, 65528) == OK && word(&g, 65528) > 20);
-    CHECK(try_context(&g, 77, &c) == INVALID && CALL(&g, "unload", 77) == INVALID && CALL(&g, "compute", 77) == INVALID);
-    CHECK(CALL(&g, "compute_single", 77) == INVALID && CALL(&g, "fini_single", 77) == INVALID && CALL(&g, "compute", 0) == INVALID);
+    CHECK(try_context(&g, 77, &c) == INVALID && CALL(&g, "unload", 77) == INVALID &&
+          CALL(&g, "compute", 77) == INVALID);
+    CHECK(CALL(&g, "compute_single", 77) == INVALID && CALL(&g, "fini_single", 77) == INVALID &&
+          CALL(&g, "compute", 0) == INVALID);
 
-    graph = load(&g, GREEDY ", \"embedding\": false, \"n-gpu-layers\": 99, \"of-my-own\": {\"x\": [1]}, \"grammar\": \"\", \"mmproj\": null}");
-    CHECK(strstr(g.log, "of-my-own") != NULL && strstr(g.log, "n-gpu-layers") != NULL && strstr(g.log, "grammar") == NULL);
+    const char *strange = GREEDY ", \"embedding\": false, \"n-gpu-layers\": 99, \"of-my-own\": {\"x\": [1]},"
+                                 " \"grammar\": \"\", \"mmproj\": null}";
+    graph = load(&g, strange);
+    CHECK(strstr(g.log, "of-my-own") != NULL && strstr(g.log, "n-gpu-layers") != NULL &&
+          strstr(g.log, "grammar") == NULL);
     g.log_len = 0;
     c = new_context(&g, graph);
     CHECK(input(&g, c, 1, "{\"of-my-own\": 2}") == OK && g.log_len == 0); /* told once */
     CHECK(CALL(&g, "compute", c) == INVALID && strstr(call_err.text, "set_input") != NULL);
     CHECK(output(&g, "get_output_single", c, 0, &t) == RUNTIME && output(&g, "get_output", c, 2, &t) == INVALID);
     CHECK(input(&g, c, 2, "x") == INVALID && input(&g, c, 0, "") == INVALID);
-    CHECK(input(&g, c, 1, "{\"temp\": 3, \"top-p\": []}") == INVALID && input(&g, c, 1, "{\"n-predict\": 1.5}") == INVALID);
-    CHECK(input(&g, c, 1, "{\"cache-type-k\": 2}") == INVALID && input(&g, c, 1, "{\"cache-type-k\": 8, \"cache-type-v\": \"q8_0\"}") == OK);
+    CHECK(input(&g, c, 1, "{\"temp\": 3, \"top-p\": []}") == INVALID &&
+          input(&g, c, 1, "{\"n-predict\": 1.5}") == INVALID);
+    CHECK(input(&g, c, 1, "{\"cache-type-k\": 2}") == INVALID &&
+          input(&g, c, 1, "{\"cache-type-k\": 8, \"cache-type-v\": \"q8_0\"}") == OK);
     CHECK(ask(&g, c, PROMPT, &t) == OK);
     CHECK(input(&g, c, 1, "{\"cache-type-k\": 1}") == OK && ask(&g, c, PROMPT, &t) == OK);
     text want;
@@ -445,23 +491,30 @@ static void test_buffers(void)
     CHECK(ask(&g, c, PROMPT, &all) == OK && all.len > 8);
     memset(g.memory + at, 'x', 4096);
     CHECK(CALL(&g, "get_output", c, 0, at, 7, written) == OK && word(&g, written) <= 7 && word(&g, written) > 3);
-    CHECK(memcmp(g.memory + at, all.bytes, word(&g, written)) == 0 && g.memory[at + 7] == 'x' && strstr(g.log, "buffer holds 7") != NULL);
+    CHECK(memcmp(g.memory + at, all.bytes, word(&g, written)) == 0 && g.memory[at + 7] == 'x' &&
+          strstr(g.log, "buffer holds 7") != NULL);
     CHECK(CALL(&g, "get_output", c, 0, at, 0, written) == OK && word(&g, written) == all.len);
     CHECK(memcmp(g.memory + at, all.bytes, all.len) == 0 && g.memory[at + all.len] == 'x');
     CHECK(CALL(&g, "get_output", c, 0, 1, 0, written) == OK && word(&g, written) == 0); /* an empty slice */
     CHECK(CALL(&g, "get_output", c, 0, MEMORY_BYTES - 2, 0, written) == INVALID);
-    CHECK(CALL(&g, "get_output", c, 0, at, MEMORY_BYTES, written) == INVALID && CALL(&g, "get_output", c, 0, at, 64, MEMORY_BYTES - 3) == INVALID);
+    CHECK(CALL(&g, "get_output", c, 0, at, MEMORY_BYTES, written) == INVALID &&
+          CALL(&g, "get_output", c, 0, at, 64, MEMORY_BYTES - 3) == INVALID);
     close_guest(&g);
 }
 
-/* One import with mixtures of bad numbers, among them the handles of a living graph and context, and an encoding that exists. */
+/* One import with mixtures of bad numbers, among them the handles of a living graph and context, and an
+ * encoding that exists. */
 static void try_mixtures(chord_guest *g, const host_import *import)
 {
     uint32_t graph = load(g, GREEDY "}"), context = new_context(g, graph);
-    CHECK(input(g, context, 0, PROMPT) == OK && input(g, context, 1, "{\"n-predict\": 2}") == OK && CALL(g, "compute", context) == OK);
-    const uint32_t bad[] = {0, 1, 6, graph, context, 4096, MEMORY_BYTES - 20, MEMORY_BYTES - 1, MEMORY_BYTES, 0x7FFFFFFF, 0xFFFFFFFC, 0xFFFFFFFF};
+    CHECK(input(g, context, 0, PROMPT) == OK && input(g, context, 1, "{\"n-predict\": 2}") == OK &&
+          CALL(g, "compute", context) == OK);
+    const uint32_t bad[] = {
+        0,          1,          6,         graph, context, 4096, MEMORY_BYTES - 20, MEMORY_BYTES - 1, MEMORY_BYTES,
+        0x7FFFFFFF, 0xFFFFFFFC, 0xFFFFFFFF};
     const uint32_t n = sizeof bad / sizeof bad[0];
-    for (uint32_t at = 8192; at < MEMORY_BYTES; at += 4) memcpy(g->memory + at, &bad[at / 4 % n], 4); /* structures full of them too */
+    /* structures full of them too */
+    for (uint32_t at = 8192; at < MEMORY_BYTES; at += 4) memcpy(g->memory + at, &bad[at / 4 % n], 4);
     size_t takes = strlen(import->takes);
     uint32_t mixtures = 1;
     for (size_t a = 0; a < takes; a++) mixtures *= n;
@@ -480,13 +533,14 @@ static void test_hostile(void)
     for (uint32_t i = 0; i < wasi_nn_import_count; i++) {
         chord_guest g;
         open_default(&g);
-        for (int aged = i % 3; aged > 0; aged--) CHECK(CALL(&g, "unload", load(&g, NULL)) == OK); /* other numbers for the handles */
+        /* other numbers for the handles */
+        for (int aged = i % 3; aged > 0; aged--) CHECK(CALL(&g, "unload", load(&g, NULL)) == OK);
         try_mixtures(&g, &wasi_nn_imports[i]);
         close_guest(&g);
     }
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct worker {
     chord_guest *g;
@@ -529,7 +583,8 @@ static void test_threads(void)
     }
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, compute_thread, &w[i]);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < 2; i++) CHECK(w[i].code == OK && output(&g, "get_output", w[i].context, 0, &got) == OK && same(&got, &want[i]));
+    for (int i = 0; i < 2; i++)
+        CHECK(w[i].code == OK && output(&g, "get_output", w[i].context, 0, &got) == OK && same(&got, &want[i]));
 
     int ended = 0;
     CHECK(input(&g, w[0].context, 1, "{\"n-predict\": -1}") == OK);
@@ -543,18 +598,26 @@ static void test_threads(void)
         ended += code == RUNTIME;
     }
     CHECK_SAY(ended > 0, "no compute was ended");
-    CHECK(input(&g, w[0].context, 1, "{\"n-predict\": 24}") == OK && ask(&g, w[0].context, PROMPT, &got) == OK && same(&got, &want[0]));
+    CHECK(input(&g, w[0].context, 1, "{\"n-predict\": 24}") == OK && ask(&g, w[0].context, PROMPT, &got) == OK &&
+          same(&got, &want[0]));
     close_guest(&g);
 }
 
-/* ---- at random ------------------------------------------------------------------------------------------------------ */
+/* ---- at random --------------------------------------------------------------------------------------------------- */
 
 static uint32_t random_below(uint32_t n) { return (uint32_t)(tiny_random() >> 33) % n; }
 
 static void random_step(chord_guest *g, uint32_t *graphs, uint32_t *contexts)
 {
-    static const char *const CONFIGS[] = {NULL, GREEDY "}", "{\"ctx-size\": 64, \"sessions\": 3, \"n-predict\": 4}", "{\"temp\": true}", "{"};
-    static const char *const INPUTS[] = {PROMPT, "Once", "", "{\"n-predict\": 3}", "{\"ctx-size\": 96}", "{\"temp\": 0.7, \"seed\": 3}", "{\"x\": 1}",
+    static const char *const CONFIGS[] = {NULL, GREEDY "}", "{\"ctx-size\": 64, \"sessions\": 3, \"n-predict\": 4}",
+                                          "{\"temp\": true}", "{"};
+    static const char *const INPUTS[] = {PROMPT,
+                                         "Once",
+                                         "",
+                                         "{\"n-predict\": 3}",
+                                         "{\"ctx-size\": 96}",
+                                         "{\"temp\": 0.7, \"seed\": 3}",
+                                         "{\"x\": 1}",
                                          "{\"cache-type-k\": 8}"};
     uint32_t *graph = &graphs[random_below(4)], *context = &contexts[random_below(6)], kept = g->next;
     text t;
@@ -569,7 +632,9 @@ static void random_step(chord_guest *g, uint32_t *graphs, uint32_t *contexts)
     case 7:
     case 8:
     case 9: (void)CALL(g, "compute_single", *context); break;
-    case 10: (void)output(g, random_below(2) ? "get_output" : "get_output_single", *context, random_below(3), &t); break;
+    case 10:
+        (void)output(g, random_below(2) ? "get_output" : "get_output_single", *context, random_below(3), &t);
+        break;
     case 11: (void)CALL(g, "fini_single", *context); break;
     case 12: (void)CALL(g, "finalize_execution_context", *context); break;
     default:
@@ -592,7 +657,7 @@ static void test_random(int sequences)
     }
 }
 
-/* ---- every allocation and read fails in its turn ------------------------------------------------------------------------ */
+/* ---- every allocation and read fails in its turn ----------------------------------------------------------------- */
 
 #ifdef CHORD_FAULTS
 static void faulty_guest(void)
@@ -636,7 +701,7 @@ static void test_faults(void)
 }
 #endif
 
-/* ---- all of it --------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void test_model(const char *path)
 {

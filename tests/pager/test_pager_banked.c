@@ -1,5 +1,5 @@
-/* Pinned tiles in banks: each is read once, then seen through a window, two at a time, or found in its bank, whatever part of the list a pass uses and
- * whatever fails. */
+/* Pinned tiles in banks: each is read once, then seen through a window, two at a time, or found in its bank, whatever
+ * part of the list a pass uses and whatever fails. */
 #include "pager_fixture.h"
 
 #define BANK_BYTES 131072u
@@ -11,7 +11,8 @@ static chord_bank_use use;
 
 static chord_pager_config banked_config(const fixture *f, uint64_t pinned_bytes)
 {
-    chord_pager_config config = fixture_config(f, CHORD_POLICY_PLAN, (use == CHORD_BANK_USE_WINDOWS ? WINDOWS_BYTES : 0) + 8 * f->largest_slot + pinned_bytes);
+    chord_pager_config config = fixture_config(
+        f, CHORD_POLICY_PLAN, (use == CHORD_BANK_USE_WINDOWS ? WINDOWS_BYTES : 0) + 8 * f->largest_slot + pinned_bytes);
     config.bank_bytes = BANK_BYTES;
     config.bank_use = use;
     config.pack = true;
@@ -26,12 +27,14 @@ static void read_tile(const chord_tile *t, const chord_view *view, uint8_t *copy
     for (uint32_t b = 0; view->packed && b < t->bytes; b++) copy[b] ^= 0xff;
 }
 
-/* Keeps a tile where it is wanted, inverted as if packed. Some formats cannot be packed: they are copied, but not into banks that are read in panels. */
+/* Keeps a tile where it is wanted, inverted as if packed. Some formats cannot be packed: they are copied, but not into
+ * banks that are read in panels. */
 static void keep_tile(const fixture *f, chord_pager *pager, uint32_t tile, const chord_view *view, uint8_t *copy)
 {
     bool invert = tile % 3 != 0;
     uint32_t bytes = f->tiles[tile].bytes;
-    CHECK(view->data != NULL && view->wanted == (use != CHORD_BANK_USE_COPIES) && (view->own != NULL) == (use == CHORD_BANK_USE_WINDOWS));
+    CHECK(view->data != NULL && view->wanted == (use != CHORD_BANK_USE_COPIES) &&
+          (view->own != NULL) == (use == CHORD_BANK_USE_WINDOWS));
     if (!invert && !view->wanted) return;
     for (uint32_t b = 0; invert && b < bytes; b++) copy[b] ^= 0xff;
     if (view->own != NULL) memcpy(view->own, copy, bytes);
@@ -51,7 +54,8 @@ static void run_keeping_pass(const fixture *f, chord_pager *pager, const uint32_
         for (uint32_t k = 0; k < held; k++) {
             read_tile(&f->tiles[list[i + k]], &view[k], copy);
             CHECK_SAY(tile_is_right(f, list[i + k], copy), "tile %u", list[i + k]);
-            if (view[k].own != NULL || (view[k].bank != NULL && view[k].data != NULL)) keep_tile(f, pager, list[i + k], &view[k], copy);
+            if (view[k].own != NULL || (view[k].bank != NULL && view[k].data != NULL))
+                keep_tile(f, pager, list[i + k], &view[k], copy);
         }
         for (uint32_t k = 0; k < held; k++) chord_pager_release(pager, list[i + k]);
     }
@@ -72,11 +76,13 @@ static void check_passes(const fixture *f)
     uint64_t unpacked = 0; /* bytes of tiles that stay in no bank that is copied from */
     for (uint32_t i = 0; use == CHORD_BANK_USE_COPIES && i < f->tile_count; i += 3) unpacked += f->tiles[i].bytes;
     for (int half = 0; half < 2; half++) {
-        chord_pager_config config = banked_config(f, half != 0 ? f->slot_bytes / 2 + BANK_BYTES : 2 * f->slot_bytes + BANK_BYTES);
+        chord_pager_config config = banked_config(f, half != 0 ? f->slot_bytes / 2 + BANK_BYTES
+                                                               : 2 * f->slot_bytes + BANK_BYTES);
         chord_pager_plan plan;
         chord_pager *pager;
         CHECK_OK(chord_pager_plan_make(&config, &plan, &err));
-        CHECK(half != 0 ? plan.pinned_tiles < f->tile_count && plan.pinned_tiles > 4 : plan.pinned_tiles == f->tile_count);
+        CHECK(half != 0 ? plan.pinned_tiles < f->tile_count && plan.pinned_tiles > 4
+                        : plan.pinned_tiles == f->tile_count);
         config.no_prefetch = half == 0; /* exact counts need readers that do not run ahead into the next pass */
         CHECK_OK(chord_pager_open(&config, &pager, &err));
         run_keeping_pass(f, pager, f->all, f->tile_count);
@@ -84,7 +90,9 @@ static void check_passes(const fixture *f)
         for (int pass = 0; pass < 5; pass++) run_keeping_pass(f, pager, f->all, f->tile_count);
         uint64_t later = bytes_read(pager) - first;
         if (half == 0) CHECK(first == f->tile_bytes && later == 5 * unpacked);
-        else CHECK(later >= 5 * plan.streamed_bytes_per_pass - f->tile_bytes && later <= 6 * (plan.streamed_bytes_per_pass + unpacked));
+        else
+            CHECK(later >= 5 * plan.streamed_bytes_per_pass - f->tile_bytes &&
+                  later <= 6 * (plan.streamed_bytes_per_pass + unpacked));
         chord_pager_close(pager);
     }
 }

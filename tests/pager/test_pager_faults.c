@@ -39,7 +39,8 @@ static void check_each_read(chord_policy policy, uint32_t readers, bool no_prefe
                 const chord_tile *t = &f.tiles[tile];
                 chord_format(offset, sizeof offset, "at %" PRIu64 " ", t->offset);
                 CHECK_SAY(status == CHORD_IO && err.status == CHORD_IO && strstr(err.text, f.stores[t->shard]->name) &&
-                              strstr(err.text, offset), "tile %u at %" PRIu64 ": %s", tile, t->offset, err.text);
+                              strstr(err.text, offset),
+                          "tile %u at %" PRIu64 ": %s", tile, t->offset, err.text);
                 surfaced++;
             }
             CHECK_OK(chord_pager_pass_end(pager, &err));
@@ -111,7 +112,7 @@ static void check_cancel(void)
     uint64_t start_ns = chord_clock_ns();
     CHECK_OK(chord_thread_start(f.heap, "cancel", cancel_later, &ud, &thread, &err));
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_CANCELLED && view.data == NULL);
-    CHECK(chord_clock_ns() - start_ns < 900000000); /* it did not wait for the read */
+    CHECK(chord_clock_ns() - start_ns < 900000000);                   /* it did not wait for the read */
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_CANCELLED); /* until it is cleared */
     chord_thread_join(f.heap, thread);
     chord_pager_cancel_clear(pager);

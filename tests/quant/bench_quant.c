@@ -43,16 +43,16 @@ typedef struct bench {
     bool packed;
 } bench;
 
-#define BEST_OF(passes, work)                                                                      \
-    ({                                                                                             \
-        double best_ = 1e30;                                                                       \
-        for (int pass_ = 0; pass_ < (passes); pass_++) {                                           \
-            double start_ = now();                                                                 \
-            work;                                                                                  \
-            double taken_ = now() - start_;                                                        \
-            if (taken_ < best_) best_ = taken_;                                                    \
-        }                                                                                          \
-        best_;                                                                                     \
+#define BEST_OF(passes, work)                            \
+    ({                                                   \
+        double best_ = 1e30;                             \
+        for (int pass_ = 0; pass_ < (passes); pass_++) { \
+            double start_ = now();                       \
+            work;                                        \
+            double taken_ = now() - start_;              \
+            if (taken_ < best_) best_ = taken_;          \
+        }                                                \
+        best_;                                           \
     })
 
 static void dot(const bench *b)

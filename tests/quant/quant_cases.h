@@ -24,9 +24,9 @@ typedef struct format_case {
     uint32_t factors, first;
 } format_case;
 static const format_case format_cases[] = {
-    {CHORD_TYPE_Q4_0, 1, 0},  {CHORD_TYPE_Q4_1, 2, 0},   {CHORD_TYPE_Q5_0, 1, 0}, {CHORD_TYPE_Q5_1, 2, 0},
-    {CHORD_TYPE_Q8_0, 1, 0},  {CHORD_TYPE_Q2_K, 2, 80},  {CHORD_TYPE_Q3_K, 1, 108}, {CHORD_TYPE_Q4_K, 2, 0},
-    {CHORD_TYPE_Q5_K, 2, 0},  {CHORD_TYPE_Q6_K, 1, 208}, {CHORD_TYPE_F32, 0, 0},  {CHORD_TYPE_F16, 0, 0},
+    {CHORD_TYPE_Q4_0, 1, 0}, {CHORD_TYPE_Q4_1, 2, 0},   {CHORD_TYPE_Q5_0, 1, 0},   {CHORD_TYPE_Q5_1, 2, 0},
+    {CHORD_TYPE_Q8_0, 1, 0}, {CHORD_TYPE_Q2_K, 2, 80},  {CHORD_TYPE_Q3_K, 1, 108}, {CHORD_TYPE_Q4_K, 2, 0},
+    {CHORD_TYPE_Q5_K, 2, 0}, {CHORD_TYPE_Q6_K, 1, 208}, {CHORD_TYPE_F32, 0, 0},    {CHORD_TYPE_F16, 0, 0},
     {CHORD_TYPE_BF16, 0, 0},
 };
 

@@ -7,7 +7,7 @@
 #include "../../src/quant/packed_avx512.c"
 #undef CHORD_PANEL_KERNEL
 
-#define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
+#define CHORD_PANEL_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, "avx512 emulated", cpu, chord_few_##name##_emulated, chord_many_##name##_emulated},
 
 int main(void)

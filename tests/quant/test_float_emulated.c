@@ -6,7 +6,7 @@
 #include "../../src/quant/float_avx512.c"
 #undef CHORD_FLOAT_KERNEL
 
-#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                                     \
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, "avx512 emulated", cpu, chord_rows_##name##_emulated},
 
 int main(void)

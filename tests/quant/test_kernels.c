@@ -15,7 +15,8 @@ static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, ch
     rows.packed = way_packs(way);
     if (way != AS_FILED) rows.data = packed;
     if (way == PACKED_IN_PLACE || way == IN_BANK) memcpy(packed, w->data, bytes);
-    if (rows.packed) chord_rows_pack(w->type, way == PACKED_IN_PLACE ? packed : w->data, packed, w->n, w->rows, scratch);
+    if (rows.packed)
+        chord_rows_pack(w->type, way == PACKED_IN_PLACE ? packed : w->data, packed, w->n, w->rows, scratch);
     if (way != IN_BANK && way != PACKED_IN_BANK) return rows;
     rows.data = NULL;
     rows.bank = bank;
@@ -24,7 +25,8 @@ static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, ch
     return rows;
 }
 
-/* chord_rows_dot in all ways: in the file's layout and packed, in memory and in a bank, for all heights and numbers of tokens. */
+/* chord_rows_dot in all ways: in the file's layout and packed, in memory and in a bank, for all heights
+ * and numbers of tokens. */
 static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_fill xfill, uint32_t cpu)
 {
     static const uint32_t heights[] = {1, 15, 16, 17, 50}, counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33};
@@ -49,7 +51,8 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
         for (uint32_t r = 0; r < CHORD_COUNT(heights); r++)
             for (rows_way way = AS_FILED; way < ROWS_WAYS; way++) {
                 uint32_t rows = heights[r];
-                if (way_packs(way) && !chord_rows_packs(f->type, way == PACKED_IN_BANK ? cpu : CHORD_CPU_AVX2)) continue;
+                if (way_packs(way) && !chord_rows_packs(f->type, way == PACKED_IN_BANK ? cpu : CHORD_CPU_AVX2))
+                    continue;
                 whole.rows = rows;
                 chord_rows part = lay_out(way, &whole, packed, bank, scratch);
                 memset(got, 0xee, rows_max * tokens_max * 4);

@@ -153,8 +153,12 @@ static void test_chain(uint32_t n, uint32_t rounds, double spread)
         if (round % 3 == 0) logits[n / 2] = logits[n / 3]; /* a tie */
         if (round % 5 == 0) logits[n / 4] = -INFINITY;
         for (uint32_t i = 0; i < 150; i++) past[i] = (int32_t)(uniform(at + 20 + i) * n * 1.1) - 2; /* some out of it */
-        chord_sample_args args = {.sampling = &s, .past = past, .past_count = round % 150, .sequence = round,
-                                  .position = at, .allow = round % 4 == 1 ? not_sevenths : NULL};
+        chord_sample_args args = {.sampling = &s,
+                                  .past = past,
+                                  .past_count = round % 150,
+                                  .sequence = round,
+                                  .position = at,
+                                  .allow = round % 4 == 1 ? not_sevenths : NULL};
         int32_t token = -2;
         CHECK_OK(chord_sample(&args, logits, n, scratch, &token, &err));
         uint32_t count = plain_filter(&args, logits, n, c);

@@ -126,7 +126,8 @@ static void check_file(void)
         check_fetch(store, at, 500000); /* cold, both ways */
     int64_t pages = cached_pages(path);
     /* Where the way through the cache won, the page that a tile shares with its neighbour stays. */
-    CHECK_SAY(pages <= before + fetches, "%lld pages stayed in the page cache, %lld were there", (long long)pages, (long long)before);
+    CHECK_SAY(pages <= before + fetches, "%lld pages stayed in the page cache, %lld were there", (long long)pages,
+              (long long)before);
     for (int turn = 0; turn < 60; turn++) { /* partly cached */
         uint64_t offset = random_word() % (FILE_BYTES - 3000000);
         int fd = open(path, O_RDONLY);
@@ -158,7 +159,8 @@ static void check_memory_files(void)
 
 static void check_sentences(void)
 {
-    static const struct { const char *name, *words;
+    static const struct {
+        const char *name, *words;
     } cases[] = {{"missing", "No such file"},
                  {"", "is a directory"},
                  {"pipe", "not a regular file"},
@@ -256,8 +258,8 @@ static void check_faulty(void)
     CHECK_OK(chord_store_open_file(heap, path, &inner, &err));
     CHECK_OK(chord_store_open_faulty(heap, inner, 1, 1, 20000000, &store, &err));
     uint64_t start_ns = chord_clock_ns();
-    CHECK_OK(
-        chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err)); /* the second attempt saves it */
+    /* the second attempt saves it */
+    CHECK_OK(chord_store_fetch(store, 4242, 5000, slot.base, slot.bytes, &data, &err));
     CHECK(memcmp(data, truth + 4242, 5000) == 0 && chord_clock_ns() - start_ns >= 40000000);
     chord_store_close(store);
     chord_region_close(heap, &slot);

@@ -233,8 +233,8 @@ static void check_places(void)
 static void check_values(void)
 {
     chord_json *json;
-    CHECK_OK(
-        PARSE("{\"a\": [1, 2.5, \"x\\u0000y\", null, true, false, -0], \"b\": {\"c\": 9223372036854775807}}", &json));
+    CHECK_OK(PARSE("{\"a\": [1, 2.5, \"x\\u0000y\", null, true, false, -0], \"b\": {\"c\": 9223372036854775807}}",
+                   &json));
     const chord_json *a = chord_json_get(json, "a"), *b = chord_json_get(json, "b");
     CHECK(json->kind == CHORD_JSON_OBJECT && json->len == 2 && a != NULL && b != NULL &&
           chord_json_get(json, "z") == NULL);

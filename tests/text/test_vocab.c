@@ -59,10 +59,10 @@ static const char *ids_of(const chord_vocab *v, const char *text, size_t len, ch
     return out;
 }
 
-#define IDS(vocab, text, mode, wanted)                                                             \
-    do {                                                                                           \
-        const char *got_ = ids_of(vocab, text, sizeof(text) - 1, CHORD_TOKENIZE_##mode);           \
-        CHECK_SAY(strcmp(got_, wanted) == 0, "'%s' gave '%s', wanted '%s'", text, got_, wanted);   \
+#define IDS(vocab, text, mode, wanted)                                                           \
+    do {                                                                                         \
+        const char *got_ = ids_of(vocab, text, sizeof(text) - 1, CHORD_TOKENIZE_##mode);         \
+        CHECK_SAY(strcmp(got_, wanted) == 0, "'%s' gave '%s', wanted '%s'", text, got_, wanted); \
     } while (0)
 
 static void decoded(const chord_vocab *v, int32_t token, bool special, const char *wanted, size_t len)
@@ -77,11 +77,14 @@ static void decoded(const chord_vocab *v, int32_t token, bool special, const cha
 /* ---- byte-level BPE --------------------------------------------------------------------------------- */
 
 /* Ids 0..255 are the bytes; then these. */
-static const char *const bpe_words[] = {"he", "ll", "hell", "hello", "\xC4\xA0w", "aa", "aaaa",       /* 256..262 */
-                                        "<|im_start|>", "<|im_end|>", "<|im_end|>x", "<u>", "<s>",    /* 263..267 */
-                                        "\xC4\xA0\xC4\xA0"};                                          /* 268 */
-static const char *const bpe_merges[] = {"h e", "l l", "he ll", "hell o", "\xC4\xA0 w", "a a", "aa aa",
-                                         "\xC4\xA0 \xC4\xA0", "h e"};
+/* clang-format off */
+static const char *const bpe_words[] = {
+    "he", "ll", "hell", "hello", "\xC4\xA0w", "aa", "aaaa",    /* 256..262 */
+    "<|im_start|>", "<|im_end|>", "<|im_end|>x", "<u>", "<s>", /* 263..267 */
+    "\xC4\xA0\xC4\xA0"};                                      /* 268 */
+/* clang-format on */
+static const char *const bpe_merges[] = {
+    "h e", "l l", "he ll", "hell o", "\xC4\xA0 w", "a a", "aa aa", "\xC4\xA0 \xC4\xA0", "h e"};
 
 static void put_bpe_tokens(uint32_t repeats)
 {
@@ -218,7 +221,7 @@ static void test_pretokens(void)
     CHECK_OK(try_open(&o));
     CHECK(o.vocab->pretoken == chord_pretoken_find("default"));
     close_all(&o);
-    static const char *const names[] = {"smollm", "qwen2", "gpt-2", "llama-bpe",
+    static const char *const names[] = {"smollm",      "qwen2",  "gpt-2",  "llama-bpe",
                                         "deepseek-v3", "gpt-4o", "tekken", "glm4"};
     for (size_t i = 0; i < CHORD_COUNT(names); i++) CHECK_SAY(chord_pretoken_find(names[i]) != NULL, "%s", names[i]);
     CHECK(chord_pretoken_find("llama") == NULL && chord_pretoken_find("") == NULL);
@@ -253,9 +256,11 @@ static const struct {
     float score;
     uint32_t type;
 } spm_words[] = {
-    {CHORD_SPACE_MARK, -5, 1}, {"a", -6, 1}, {"b", -7, 1}, {"c", -8, 1},                              /* 259..262 */
-    {"ab", -2, 1}, {"bc", -1, 1}, {"abc", -9, 1}, {CHORD_SPACE_MARK "a", -3, 1},                      /* 263..266 */
+    /* clang-format off */
+    {CHORD_SPACE_MARK, -5, 1}, {"a", -6, 1}, {"b", -7, 1}, {"c", -8, 1},                                /* 259..262 */
+    {"ab", -2, 1}, {"bc", -1, 1}, {"abc", -9, 1}, {CHORD_SPACE_MARK "a", -3, 1},                        /* 263..266 */
     {CHORD_SPACE_MARK CHORD_SPACE_MARK, -1, 4}, {"<end_of_turn>", 0, 3}, {"aa", -4, 1}, {"\n\n", 0, 4}, /* 267..270 */
+    /* clang-format on */
 };
 #define SPM_COUNT (259 + CHORD_COUNT(spm_words))
 
@@ -293,13 +298,13 @@ static void test_spm(void)
     CHECK(chord_vocab_bos(v) == 1 && chord_vocab_eos(v) == 2 && v->unknown == 0);
     CHECK(chord_vocab_is_end(v, 2) && chord_vocab_is_end(v, 268) && !chord_vocab_is_end(v, 1));
     IDS(v, "", PLAIN, "");
-    IDS(v, "abc", PLAIN, "266 264");         /* the space before it; "bc" scores best, then space and a */
+    IDS(v, "abc", PLAIN, "266 264"); /* the space before it; "bc" scores best, then space and a */
     IDS(v, "abc", RAW, "1 266 264");
-    IDS(v, "aaa", PLAIN, "266 269");         /* space+a beats aa */
-    IDS(v, "d", PLAIN, "259 103");           /* byte fallback */
+    IDS(v, "aaa", PLAIN, "266 269"); /* space+a beats aa */
+    IDS(v, "d", PLAIN, "259 103");   /* byte fallback */
     IDS(v, "\xC3\xA9", PLAIN, "259 198 172");
     IDS(v, "\xFF", PLAIN, "259 258");
-    IDS(v, "</s>a", SPECIAL, "1 2 266");     /* after a special token comes a space again */
+    IDS(v, "</s>a", SPECIAL, "1 2 266"); /* after a special token comes a space again */
     IDS(v, "<end_of_turn>", PLAIN, "259 63 104 113 103 98 114 105 98 119 120 117 113 65");
     IDS(v, "a\n\nb", PLAIN, "266 270 259 261");
     IDS(v, "<s>a", RAW, "1 266");
@@ -370,8 +375,8 @@ static void test_refusals(void)
     refused(CHORD_CORRUPT, "100 elements for 269 tokens");
     static const struct {
         const char *merge, *says;
-    } merges[] = {{"he", "not two parts"}, {" ", "not two parts"}, {"he ", "not two parts"}, {"zz h", "left part"},
-                  {"h zz", "right part"}, {"h x", "what it makes"}};
+    } merges[] = {{"he", "not two parts"}, {" ", "not two parts"}, {"he ", "not two parts"},
+                  {"zz h", "left part"},   {"h zz", "right part"}, {"h x", "what it makes"}};
     for (size_t i = 0; i < CHORD_COUNT(merges); i++) {
         start_bpe("gpt-2");
         put_bpe_tokens(0);

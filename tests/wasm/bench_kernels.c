@@ -1,6 +1,6 @@
-/* bench_kernels.c - the kernels inside a module, for a host that times them: the host prepares a format, then runs pieces of work
- * and divides the weight bytes each run reports by the time it took. bench_kernels.mjs and bench_kernels.py print the columns of
- * tests/quant/bench_quant.c. */
+/* bench_kernels.c - the kernels inside a module, for a host that times them: the host prepares a format, then runs
+ * pieces of work and divides the weight bytes each run reports by the time it took. bench_kernels.mjs and
+ * bench_kernels.py print the columns of tests/quant/bench_quant.c. */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
@@ -66,10 +66,12 @@ static void *take(uint64_t bytes)
 
 static void fill(const chord_type_info *info)
 {
-    for (uint64_t i = 0; i < bench.bytes; i++) bench.weights[i] = (uint8_t)(next_random() & 0x3b); /* factors stay finite */
+    /* factors stay finite */
+    for (uint64_t i = 0; i < bench.bytes; i++) bench.weights[i] = (uint8_t)(next_random() & 0x3b);
     for (uint64_t i = info->block_bytes - 1; info->block_elems == 1 && i < bench.bytes; i += info->block_bytes)
         bench.weights[i] = (uint8_t)(0x38 + (next_random() & 0x87)); /* floats are near 1 */
-    for (uint64_t i = 0; i < (uint64_t)TOKENS_MAX * bench.n; i++) bench.x[i] = (float)((int32_t)(next_random() % 2001) - 1000) / 500.0f;
+    for (uint64_t i = 0; i < (uint64_t)TOKENS_MAX * bench.n; i++)
+        bench.x[i] = (float)((int32_t)(next_random() % 2001) - 1000) / 500.0f;
 }
 
 static bool take_memory(chord_act kind)
@@ -80,7 +82,8 @@ static bool take_memory(chord_act kind)
     bench.out = take((outputs > cold ? outputs : cold) * sizeof *bench.out);
     bench.scratch = take(chord_rows_scratch_bytes(bench.n));
     void *memory = take(chord_act_bytes(kind, bench.n, TOKENS_MAX));
-    if (bench.weights == NULL || bench.x == NULL || bench.out == NULL || bench.scratch == NULL || memory == NULL) return false;
+    if (bench.weights == NULL || bench.x == NULL || bench.out == NULL || bench.scratch == NULL || memory == NULL)
+        return false;
     chord_acts_init(&bench.acts, kind, bench.n, TOKENS_MAX, memory);
     return true;
 }
@@ -144,10 +147,14 @@ EXPORT("bench_run") uint64_t bench_run(uint32_t what)
 {
     switch ((enum work)what) {
     case READ_COLD: read_all(bench.bytes * bench.copies); return bench.bytes * bench.copies;
-    case HOT: for (uint32_t k = 0; k < 16; k++) dot(1, true); return 16 * bench.bytes;
+    case HOT:
+        for (uint32_t k = 0; k < 16; k++) dot(1, true);
+        return 16 * bench.bytes;
     case COLD: dot(bench.copies, true); return bench.bytes * bench.copies;
     case COLD_FILE: dot(bench.copies, false); return bench.bytes * bench.copies;
-    case PACK: chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch); return bench.bytes;
+    case PACK:
+        chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch);
+        return bench.bytes;
     case ACTIVATIONS:
         for (uint32_t k = 0; k < 100; k++) bench_tokens(bench.acts.tokens);
         return 100ull * bench.acts.tokens * bench.n * sizeof(float);
@@ -244,8 +251,10 @@ EXPORT("bench_operate") uint64_t bench_operate(uint32_t index)
 {
     chord_compute_init(&operands.compute, NULL, BENCH_CPU);
     for (uint32_t i = 0; i < WIDTH; i++) operands.x[i] = operands.y[i] = (float)(int32_t)(i % 251) * 0.01f - 1.0f;
-    for (uint32_t i = 0; i < CHORD_COUNT(operands.halves[0]); i++) operands.halves[0][i] = operands.halves[1][i] = (uint16_t)(0x3000 + i % 997);
-    for (uint32_t i = 0; i < CHORD_COUNT(operands.widened[0]); i++) operands.widened[0][i] = operands.widened[1][i] = operands.x[i % WIDTH];
+    for (uint32_t i = 0; i < CHORD_COUNT(operands.halves[0]); i++)
+        operands.halves[0][i] = operands.halves[1][i] = (uint16_t)(0x3000 + i % 997);
+    for (uint32_t i = 0; i < CHORD_COUNT(operands.widened[0]); i++)
+        operands.widened[0][i] = operands.widened[1][i] = operands.x[i % WIDTH];
     for (uint32_t k = 0; k < REPEATS; k++) operations[index].run();
     return REPEATS * operations[index].values;
 }

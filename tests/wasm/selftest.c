@@ -72,7 +72,8 @@ static uint8_t *take_weights(work *b, const chord_format_ops *format, uint64_t b
     uint8_t *w = take(b, blocks * info->block_bytes);
     float values[256];
     for (uint64_t i = 0; w != NULL && i < blocks; i++) do {
-            for (uint32_t k = 0; k < info->block_bytes; k++) w[i * info->block_bytes + k] = (uint8_t)(next_u64(b) >> 56);
+            for (uint32_t k = 0; k < info->block_bytes; k++)
+                w[i * info->block_bytes + k] = (uint8_t)(next_u64(b) >> 56);
             format->dequantize(w + i * info->block_bytes, values, info->block_elems);
         } while (!is_tame(values, info->block_elems));
     return w;
@@ -85,7 +86,8 @@ static void dot_format(work *b, const chord_format_ops *format)
     uint64_t blocks = (uint64_t)COLUMNS / info->block_elems * ROWS;
     uint8_t *w = take_weights(b, format, blocks), *packed = take(b, blocks * info->block_bytes);
     float *x = take_floats(b, COLUMNS * TOKENS, 3), *out = take(b, ROWS * TOKENS * sizeof *out);
-    void *memory = take(b, chord_act_bytes(format->act, COLUMNS, TOKENS)), *scratch = take(b, chord_rows_scratch_bytes(COLUMNS));
+    void *memory = take(b, chord_act_bytes(format->act, COLUMNS, TOKENS)),
+         *scratch = take(b, chord_rows_scratch_bytes(COLUMNS));
     if (b->refused) return;
     for (uint32_t tokens = 1; tokens <= TOKENS; tokens += 10) {
         chord_acts acts;
@@ -102,7 +104,8 @@ static void dot_format(work *b, const chord_format_ops *format)
         rows.data = packed;
         rows.packed = true;
         chord_rows_dot(&rows, &acts, again, ROWS, scratch, b->cpu);
-        if (memcmp(out, again, (uint64_t)tokens * ROWS * sizeof *out) != 0) chord_hash_add(&b->hash, "packed rows differ", 18);
+        if (memcmp(out, again, (uint64_t)tokens * ROWS * sizeof *out) != 0)
+            chord_hash_add(&b->hash, "packed rows differ", 18);
     }
 }
 
@@ -206,7 +209,8 @@ static void rotary(work *b)
 static void attend(work *b, chord_kv_type type, uint32_t dim, uint32_t window, float softcap)
 {
     enum { TOKENS = 200, HEADS = 6, KV_HEADS = 2, CHUNK = 23 };
-    float *q = take_floats(b, (uint64_t)TOKENS * HEADS * dim, 3), *k = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 3);
+    float *q = take_floats(b, (uint64_t)TOKENS * HEADS * dim, 3),
+          *k = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 3);
     float *v = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 1);
     chord_kv kv = {.type = type, .kv_heads = KV_HEADS, .head_dim = dim, .blocks = window ? 3 : 4};
     kv.memory = take(b, chord_kv_bytes(type, KV_HEADS, dim, kv.blocks));
@@ -214,7 +218,8 @@ static void attend(work *b, chord_kv_type type, uint32_t dim, uint32_t window, f
     if (b->refused) return;
     for (uint32_t done = 0; done < TOKENS; done += CHUNK) {
         uint32_t count = (uint32_t)chord_min_u64(CHUNK, TOKENS - done);
-        chord_attention_args args = {.first = done, .tokens = count, .heads = HEADS, .window = window, .softcap = softcap};
+        chord_attention_args args = {
+            .first = done, .tokens = count, .heads = HEADS, .window = window, .softcap = softcap};
         args.scale = 0.125f;
         chord_kv_write(&b->compute, &kv, done, count, k + done * KV_HEADS * dim, v + done * KV_HEADS * dim);
         chord_attention(&b->compute, q + done * HEADS * dim, q + done * HEADS * dim, &kv, &args, scratch);
@@ -272,10 +277,8 @@ SELFTEST_EXPORT("selftest_hash") uint64_t selftest_hash(uint32_t index, uint32_t
     chord_arena_init(&b.memory, heap, 60 * CHORD_MIB, "selftest");
     chord_compute_init(&b.compute, NULL, b.cpu);
     chord_hash_start(&b.hash);
-    if (index < CHORD_COUNT(cases))
-        cases[index].run(&b);
-    else
-        dot_format(&b, format_at(index - (uint32_t)CHORD_COUNT(cases)));
+    if (index < CHORD_COUNT(cases)) cases[index].run(&b);
+    else dot_format(&b, format_at(index - (uint32_t)CHORD_COUNT(cases)));
     uint64_t hash = b.refused ? 0 : chord_hash_end(&b.hash);
     chord_arena_free(&b.memory);
     chord_heap_close(heap);

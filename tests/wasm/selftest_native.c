@@ -1,5 +1,5 @@
-/* selftest_native [MODEL PROMPT_TOKENS MAX_TOKENS]: prints what test_wasm.mjs expects of the modules, one `hash name` a line. With a
- * model: the hash of a generation, and its tokens. */
+/* selftest_native [MODEL PROMPT_TOKENS MAX_TOKENS]: prints what test_wasm.mjs expects of the modules, one `hash name` a
+ * line. With a model: the hash of a generation, and its tokens. */
 #include "selftest.h"
 
 #include <stdio.h>
@@ -12,7 +12,8 @@ static bool print_token(void *ud, const chord_piece *piece)
     return true;
 }
 
-static chord_status generate(const char *path, uint32_t prompt_tokens, uint32_t max_tokens, chord_generate_result *out, chord_error *err)
+static chord_status generate(const char *path, uint32_t prompt_tokens, uint32_t max_tokens, chord_generate_result *out,
+                             chord_error *err)
 {
     chord_runtime *runtime;
     chord_model *model;

@@ -8,10 +8,10 @@
 #include "compute/kv_inner.h"
 #include "compute/vector_ops.h"
 
-#define UNIT_ROWS 128u    /* most rows that share one widened block */
+#define UNIT_ROWS 128u /* most rows that share one widened block */
 #define UNIT_ROWS_MIN 16u
-#define SPLIT_TOKENS 8u   /* most tokens for which blocks are split */
-#define SPLIT_SLOTS 64u   /* partials of one head held at a time */
+#define SPLIT_TOKENS 8u    /* most tokens for which blocks are split */
+#define SPLIT_SLOTS 64u    /* partials of one head held at a time */
 #define SHARE_WORK 100000u /* multiply-adds below which a second thread does not pay */
 
 typedef struct attention {
@@ -20,11 +20,11 @@ typedef struct attention {
     const chord_attention_args *args;
     const float *q;
     float *out;
-    uint32_t group, rows;         /* query heads of one kv head; rows of one kv head: tokens * group */
-    uint64_t stride;              /* floats of a partial: sums, m, l, padded */
-    float *slots, *folded;        /* split: (block of the round, row of any kv head), (row of any kv head) */
-    uint32_t *finished;           /* split: blocks of the round that are done, by kv head */
-    float *workers;               /* worker_floats each */
+    uint32_t group, rows;  /* query heads of one kv head; rows of one kv head: tokens * group */
+    uint64_t stride;       /* floats of a partial: sums, m, l, padded */
+    float *slots, *folded; /* split: (block of the round, row of any kv head), (row of any kv head) */
+    uint32_t *finished;    /* split: blocks of the round that are done, by kv head */
+    float *workers;        /* worker_floats each */
     uint64_t worker_floats;
     uint32_t unit_rows, units;
     uint64_t block_first, blocks; /* all blocks, or those of this round */
@@ -130,17 +130,15 @@ static uint32_t attend_tile(const attention *a, chord_attention_tile *tile, uint
 
 static chord_attention_tile tile_of(const attention *a)
 {
-    return (chord_attention_tile){.head_dim = a->kv->head_dim, .scale = a->args->scale, .softcap = a->args->softcap,
-                                  .partial_stride = a->stride};
+    return (chord_attention_tile){
+        .head_dim = a->kv->head_dim, .scale = a->args->scale, .softcap = a->args->softcap, .partial_stride = a->stride};
 }
 
 /* The first block that a row sees is taken as it is; those after it are folded in. */
 static void take_partial(const attention *a, float *acc, const float *partial, uint32_t row, uint64_t block)
 {
-    if (block == seen_by(a, row).first / CHORD_KV_BLOCK)
-        memcpy(acc, partial, a->stride * sizeof *acc);
-    else
-        a->c->ops->fold(acc, partial, a->kv->head_dim);
+    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) memcpy(acc, partial, a->stride * sizeof *acc);
+    else a->c->ops->fold(acc, partial, a->kv->head_dim);
 }
 
 /* ---- whole rows ---- */
@@ -253,8 +251,6 @@ void chord_attention(const chord_compute *c, float *out, const float *q, const c
     a.unit_rows = (uint32_t)chord_min_u64(chord_max_u64(rows, UNIT_ROWS_MIN), UNIT_ROWS);
     a.units = (uint32_t)chord_ceil_div(a.rows, a.unit_rows) * kv->kv_heads;
     bool even = a.units >= 4 * threads || a.units % threads == 0;
-    if (!alone && !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1)
-        attend_split(&a);
-    else
-        chord_pool_run(alone ? NULL : c->pool, a.units, 1, take_units, &a);
+    if (!alone && !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1) attend_split(&a);
+    else chord_pool_run(alone ? NULL : c->pool, a.units, 1, take_units, &a);
 }

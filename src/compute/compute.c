@@ -9,10 +9,8 @@ void chord_compute_init(chord_compute *c, chord_pool *pool, uint32_t cpu)
 {
     *c = (chord_compute){.pool = pool, .cpu = cpu, .ops = &chord_vector_ops_ref};
 #if defined(__x86_64__)
-    if (cpu & CHORD_CPU_AVX512)
-        c->ops = &chord_vector_ops_avx512;
-    else if (cpu & CHORD_CPU_AVX2)
-        c->ops = &chord_vector_ops_avx2;
+    if (cpu & CHORD_CPU_AVX512) c->ops = &chord_vector_ops_avx512;
+    else if (cpu & CHORD_CPU_AVX2) c->ops = &chord_vector_ops_avx2;
 #endif
 }
 

@@ -17,13 +17,13 @@ void chord_compute_init(chord_compute *c, chord_pool *pool, uint32_t cpu);
 
 /* Our own elementary functions: the same bits from every compiler and instruction set. Source of the approach:
  * Cephes-style range reduction. NaN stays NaN (its bits may differ). */
-float chord_expf(float x);  /* results below the smallest normal number (x < -87.3365) are 0; x > 88.7228 gives +inf */
+float chord_expf(float x); /* results below the smallest normal number (x < -87.3365) are 0; x > 88.7228 gives +inf */
 float chord_tanhf(float x);
 float chord_siluf(float x); /* x / (1 + exp(-x)); -0 below -88.72; minus infinity gives NaN */
 float chord_geluf(float x); /* tanh form, written x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) */
 void chord_sincos(double angle, double *sine, double *cosine); /* |angle| < 8e8 */
-double chord_exp2(double x); /* below 2^-1022: 0 */
-double chord_log2(double x); /* x normal, > 0 */
+double chord_exp2(double x);                                   /* below 2^-1022: 0 */
+double chord_log2(double x);                                   /* x normal, > 0 */
 float chord_f16_to_f32(uint16_t half);
 uint16_t chord_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
 
@@ -34,7 +34,7 @@ float chord_dot_f32(const float *x, const float *y, uint64_t n);
  * sum = x . x by the rule of chord_dot_f32; inv = 1 / sqrt(sum / n + eps); out = (x * inv) * weight. */
 void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n,
                    float eps);
-void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);            /* x += y */
+void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);                      /* x += y */
 void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t rows, uint32_t n); /* bias */
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
 typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU } chord_glu;

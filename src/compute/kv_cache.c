@@ -90,9 +90,9 @@ static void write_block(const write *w, uint32_t head, uint32_t block)
         uint64_t row = ((position - w->first) * kv->kv_heads + head) * kv->head_dim;
         for (uint32_t d = 0; d < kv->head_dim; d += CHORD_KV_GROUP) {
             uint32_t n = (uint32_t)chord_min_u64(CHORD_KV_GROUP, kv->head_dim - d);
-            void (*write_group)(const write *, uint8_t *, uint32_t, uint32_t, uint32_t, const float *, const float *) =
-                kv->type == CHORD_KV_Q8_0 ? write_q8 : write_f16;
-            write_group(w, memory, (uint32_t)(position - start), d, n, w->k + row + d, w->v + row + d);
+            uint32_t at = (uint32_t)(position - start);
+            if (kv->type == CHORD_KV_Q8_0) write_q8(w, memory, at, d, n, w->k + row + d, w->v + row + d);
+            else write_f16(w, memory, at, d, n, w->k + row + d, w->v + row + d);
         }
     }
 }
@@ -110,7 +110,13 @@ void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, 
 {
     if (tokens == 0) return;
     uint32_t block_first = first / CHORD_KV_BLOCK;
-    write w = {.c = c, .kv = kv, .k = k, .v = v, .first = first, .tokens = tokens, .block_first = block_first,
+    write w = {.c = c,
+               .kv = kv,
+               .k = k,
+               .v = v,
+               .first = first,
+               .tokens = tokens,
+               .block_first = block_first,
                .blocks = ((uint64_t)first + tokens - 1) / CHORD_KV_BLOCK - block_first + 1};
     bool small = (uint64_t)tokens * kv->kv_heads * kv->head_dim < 16384;
     chord_pool_run(small ? NULL : c->pool, w.blocks * kv->kv_heads, 1, write_share, &w);

@@ -38,10 +38,12 @@ static double reduce(double angle, uint32_t *quadrant)
 
 void chord_sincos(double angle, double *sine, double *cosine)
 {
+    /* clang-format off */
     static const double sine_terms[] = {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880,
                                         -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
     static const double cosine_terms[] = {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320,
                                           -1.0 / 3628800, 1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000};
+    /* clang-format on */
     uint32_t quadrant;
     double r = reduce(angle, &quadrant), z = r * r;
     double s = r * polynomial(sine_terms, CHORD_COUNT(sine_terms), z);

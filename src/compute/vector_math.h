@@ -8,10 +8,10 @@
 /* exp(x) = 2^n * exp(r), |r| <= ln 2 / 2. The minimax polynomial's own error is 0.05 * 2^-24; rounding adds to it. */
 CHORD_INLINE v16 v_exp(v16 x)
 {
-    const float least = -87.33654f;   /* e^least is the smallest normal number: below it the result is 0 */
-    const float most = 88.722831f;    /* above it the result is infinite */
+    const float least = -87.33654f; /* e^least is the smallest normal number: below it the result is 0 */
+    const float most = 88.722831f;  /* above it the result is infinite */
     const float log2e = 1.44269502f;
-    const float round = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number, kept in the low bits */
+    const float round = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number, kept in the low bits */
     const float ln2_high = 0.693359375f, ln2_low = -2.12194442e-4f; /* high has 9 bits: n * high is exact */
     v16i below = v_negative(x - least), above = v_negative(most - x);
     v16i nan = (0x7f800000 - ((v16i)x & 0x7fffffff)) >> 31;

@@ -10,11 +10,11 @@ typedef struct chord_attention_tile {
     const float *q[CHORD_TILE_ROWS];                      /* head_dim values each */
     uint32_t low[CHORD_TILE_ROWS], high[CHORD_TILE_ROWS]; /* places [low, high) of the block are seen; low < high */
     uint32_t rows, head_dim;
-    const void *k, *v;                                    /* panels (kv_inner.h), f16 or f32 */
+    const void *k, *v; /* panels (kv_inner.h), f16 or f32 */
     bool half;
     float scale, softcap;
-    float *partial;                                       /* (rows, partial_stride), 64-byte aligned */
-    uint64_t partial_stride;                              /* floats */
+    float *partial;          /* (rows, partial_stride), 64-byte aligned */
+    uint64_t partial_stride; /* floats */
 } chord_attention_tile;
 
 typedef struct chord_vector_ops {

@@ -22,11 +22,11 @@ static inline f32x16 load16(const float *p)
     return v;
 }
 
-#define LARGER(width)                                                                                  \
-    static inline s32x##width larger##width(s32x##width a, s32x##width b)                              \
-    {                                                                                                  \
-        s32x##width first = a > b;                                                                     \
-        return (a & first) | (b & ~first);                                                             \
+#define LARGER(width)                                                     \
+    static inline s32x##width larger##width(s32x##width a, s32x##width b) \
+    {                                                                     \
+        s32x##width first = a > b;                                        \
+        return (a & first) | (b & ~first);                                \
     }
 LARGER(16)
 LARGER(8)
@@ -42,8 +42,8 @@ static inline bool quantize_block(const float *x, uint32_t block, int8_t *q, flo
     }
     s32x8 eight = larger8(__builtin_shufflevector(tops, tops, 0, 1, 2, 3, 4, 5, 6, 7),
                           __builtin_shufflevector(tops, tops, 8, 9, 10, 11, 12, 13, 14, 15));
-    s32x4 four =
-        larger4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+    s32x4 four = larger4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3),
+                         __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
     four = larger4(four, __builtin_shufflevector(four, four, 2, 3, 0, 1));
     int32_t top = four[0] > four[1] ? four[0] : four[1];
     float amax;

@@ -5,17 +5,17 @@
 #include "chord_host_v1.h"
 #endif
 
-#define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
-    void chord_few_##name##_##isa(const chord_panel_job *job);                                         \
+#define CHORD_PANEL_KERNEL(format, name, isa, cpu)             \
+    void chord_few_##name##_##isa(const chord_panel_job *job); \
     void chord_many_##name##_##isa(const chord_panel_job *job);
-#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                     \
-    void chord_rows_##name##_##isa(const uint8_t *w, uint32_t n, uint32_t rows, const float *x,        \
-                                   uint32_t tokens, float *out, uint64_t out_stride);
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                               \
+    void chord_rows_##name##_##isa(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
+                                   float *out, uint64_t out_stride);
 #include "quant/quant_kernels.inc"
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
 
-#define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
+#define CHORD_PANEL_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, #isa, cpu, chord_few_##name##_##isa, chord_many_##name##_##isa},
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
 const chord_panel_kernel chord_panel_kernels[] = {
@@ -115,7 +115,11 @@ static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, co
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint64_t row_bytes = (uint64_t)(w->n / info->block_elems) * info->block_bytes;
-    walk at = {.kernel = kernel, .w = w, .x = x, .acc = (float *)(void *)scratch, .slice = scratch + SCRATCH_ACC,
+    walk at = {.kernel = kernel,
+               .w = w,
+               .x = x,
+               .acc = (float *)(void *)scratch,
+               .slice = scratch + SCRATCH_ACC,
                .unpacked = scratch + SCRATCH_ACC + SCRATCH_SLICE};
     for (uint32_t r = 0; r < w->rows; r += CHORD_PANEL_ROWS) {
         at.panel = w->data == NULL ? NULL : w->data + r * row_bytes;
@@ -166,9 +170,18 @@ static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, 
 #if defined(CHORD_FREESTANDING)
 static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride)
 {
-    chord_host_rows job = {.weights = w->data != NULL ? (uintptr_t)w->data : w->bank_at, .acts = (uintptr_t)x->panels, .out = (uintptr_t)out, .x = (uintptr_t)x->x,
-                           .out_stride = out_stride, .type = w->type, .columns = w->n, .rows = w->rows, .packed = w->packed,
-                           .act_kind = x->kind, .tokens = x->tokens, .tokens_max = x->tokens_max,
+    chord_host_rows job = {.weights = w->data != NULL ? (uintptr_t)w->data : w->bank_at,
+                           .acts = (uintptr_t)x->panels,
+                           .out = (uintptr_t)out,
+                           .x = (uintptr_t)x->x,
+                           .out_stride = out_stride,
+                           .type = w->type,
+                           .columns = w->n,
+                           .rows = w->rows,
+                           .packed = w->packed,
+                           .act_kind = x->kind,
+                           .tokens = x->tokens,
+                           .tokens_max = x->tokens_max,
                            .bank = w->data != NULL ? 0 : (uint32_t)chord_bank_number(w->bank) + 1};
     return chord_host_rows_dot(&job) == CHORD_HOST_OK;
 }
@@ -181,7 +194,8 @@ static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, ui
 #endif
 
 /* Rows in a bank: packed panels through scratch, what is left one by one. They were packed for `panel`. */
-static void dot_bank(const chord_panel_kernel *panel, const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
+static void dot_bank(const chord_panel_kernel *panel, const chord_rows *w, const chord_acts *x, float *out,
+                     uint64_t out_stride, void *scratch)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     chord_rows whole = *w, rest = *w;
@@ -219,7 +233,8 @@ typedef struct isa_name {
 static const isa_name isa_names[] = {
     {"avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512, CHORD_CPU_AVX2 | CHORD_CPU_AVX512},
     {"avx2", CHORD_CPU_AVX2, CHORD_CPU_AVX2},
-    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS | CHORD_CPU_BANK_ROWS, CHORD_CPU_HOST_ROWS},
+    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS | CHORD_CPU_BANK_ROWS,
+     CHORD_CPU_HOST_ROWS},
     {"relaxed-simd", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED, CHORD_CPU_WASM_RELAXED},
     {"simd128", CHORD_CPU_WASM_SIMD, CHORD_CPU_WASM_SIMD},
     {"ref", CHORD_CPU_ANY, CHORD_CPU_ANY},

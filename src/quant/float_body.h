@@ -2,8 +2,8 @@
  * halved (quant.h). A file float_ISA.c defines CHORD_ISA, LANES (lanes in a vector), vf, load_f16(p) and load_bf16(p)
  * of LANES values.
  *
- * Up to four tokens: one row at a time, as memory likes it. More: blocks of rows and tokens, as the caches like it. A file may
- * bring another dot_row, for up to ROW_TOKENS tokens, in a header ROW_BODY. */
+ * Up to four tokens: one row at a time, as memory likes it. More: blocks of rows and tokens, as the caches like it. A
+ * file may bring another dot_row, for up to ROW_TOKENS tokens, in a header ROW_BODY. */
 
 #define INLINE static inline __attribute__((always_inline))
 #define PASTE_(a, b) a##_##b
@@ -13,7 +13,7 @@
 #define HALVES (16 / LANES)
 #define FEW 4u
 #define ROWS 16u
-#define CHUNK 512u /* columns: four tokens' are 8 KiB */
+#define CHUNK 512u    /* columns: four tokens' are 8 KiB */
 #define PREFETCH 1280 /* bytes ahead, for 16-bit rows; a row of F32 is slower with any */
 
 INLINE vf load_f32(const void *p)
@@ -138,7 +138,8 @@ INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t row
     for (uint32_t r = 0; r < rows; r++) {
         const uint8_t *row = w + r * row_bytes;
         if (ROW_TOKENS == 1)
-            for (uint32_t t = 0; t < left; t++) dot_row(type, row, n, x + (uint64_t)t * n, 1, out + t * out_stride + r, out_stride);
+            for (uint32_t t = 0; t < left; t++)
+                dot_row(type, row, n, x + (uint64_t)t * n, 1, out + t * out_stride + r, out_stride);
         else if (left == 4) dot_row(type, row, n, x, 4, out + r, out_stride);
         else if (left == 3) dot_row(type, row, n, x, 3, out + r, out_stride);
         else if (left == 2) dot_row(type, row, n, x, 2, out + r, out_stride);
@@ -146,13 +147,13 @@ INLINE void dot_rows(chord_type type, const uint8_t *w, uint32_t n, uint32_t row
     }
 }
 
-#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                                     \
-    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens,         \
-                                 float *out, uint64_t out_stride);                                                     \
-    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens,         \
-                                 float *out, uint64_t out_stride)                                                      \
-    {                                                                                                                  \
-        dot_rows(CHORD_TYPE_##format, w, n, rows, x, tokens, out, out_stride);                                         \
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                             \
+    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
+                                 float *out, uint64_t out_stride);                                             \
+    void NAME(chord_rows_##name)(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
+                                 float *out, uint64_t out_stride)                                              \
+    {                                                                                                          \
+        dot_rows(CHORD_TYPE_##format, w, n, rows, x, tokens, out, out_stride);                                 \
     }
 
 CHORD_FLOAT_FORMATS(CHORD_FLOAT_KERNEL, CHORD_ISA, 0)

@@ -1,22 +1,26 @@
 /* float_row_wasm.h - part of float_body.h: a row times one token. See packed_few_wasm.h for why pointers are hidden. */
 #define ROW_TOKENS 1u
 
+#define STEP_LOOP _Pragma("clang loop unroll(disable)")
+#define UNROLL _Pragma("clang loop unroll(full)")
+
 INLINE const uint8_t *hide(const uint8_t *p)
 {
     __asm__ volatile("" : "+r"(p));
     return p;
 }
 
-INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out, uint64_t out_stride)
+INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out,
+                    uint64_t out_stride)
 {
     uint32_t whole = n / 16 * 16, width = type == CHORD_TYPE_F32 ? 4 : 2;
     const uint8_t *w = row, *a = (const uint8_t *)x;
     vf acc[4] = {0};
-    _Pragma("clang loop unroll(disable)")
+    STEP_LOOP
     for (uint32_t left = whole; left != 0; left -= 16) {
         w = hide(w);
         a = hide(a);
-        _Pragma("clang loop unroll(full)")
+        UNROLL
         for (uint32_t h = 0; h < 4; h++) acc[h] = acc[h] + load_weights(type, w, LANES * h) * load_f32(a + 16 * h);
         w += 16 * width;
         a += 64;

@@ -143,10 +143,12 @@ static void dequantize_q6_k(const void *blocks, float *out, uint64_t n)
 }
 
 /* Formats we compute with; the order is that of the error sentence. */
+/* clang-format off */
 #define FORMAT_MAP(X)                                                                                  \
     X(F32, f32, F32) X(F16, f16, F32) X(BF16, bf16, F32) X(Q4_0, q4_0, Q8_32) X(Q4_1, q4_1, Q8_32)     \
     X(Q5_0, q5_0, Q8_32) X(Q5_1, q5_1, Q8_32) X(Q8_0, q8_0, Q8_32) X(Q2_K, q2_k, Q8_256)               \
     X(Q3_K, q3_k, Q8_256) X(Q4_K, q4_k, Q8_256) X(Q5_K, q5_k, Q8_256) X(Q6_K, q6_k, Q8_256)
+/* clang-format on */
 
 const chord_format_ops *chord_format_get(chord_type type)
 {

@@ -18,14 +18,15 @@ typedef uint32_t u32x4 __attribute__((vector_size(16)));
 /* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen
  * rows. */
 typedef struct field {
-    uint8_t unit;   /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
-    uint8_t count;  /* how many */
-    uint16_t from;  /* byte in the block */
-    uint16_t slot;  /* first slot */
-    uint16_t step;  /* slots from one to the next */
+    uint8_t unit;  /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
+    uint8_t count; /* how many */
+    uint16_t from; /* byte in the block */
+    uint16_t slot; /* first slot */
+    uint16_t step; /* slots from one to the next */
 } field;
 
 /* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, three dwords. */
+/* clang-format off */
 #define FIELDS_Q4_0(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
 #define FIELDS_Q4_1(X) X(2, 2, 0, 0, 2) X(4, 4, 4, 4, 4)
 #define FIELDS_Q5_0(X) X(2, 1, 0, 0, 2) X(5, 1, 2, 2, 4) X(4, 4, 6, 6, 4)
@@ -38,14 +39,15 @@ typedef struct field {
 #define FIELDS_Q6_K(X)                                                                                 \
     X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(6, 8, 0, 18, 12) X(6, 8, 32, 22, 12)                       \
     X(6, 8, 128, 26, 12) X(6, 8, 64, 114, 12) X(6, 8, 96, 118, 12) X(6, 8, 160, 122, 12)
+/* clang-format on */
 
 /* The fields as a table, ended by a unit of 0. */
 static const field *fields_of(chord_type type)
 {
 #define FIELD_ROW(...) {__VA_ARGS__},
-#define FIELD_TABLE(format, name, isa, cpu)                                                            \
+#define FIELD_TABLE(format, name, isa, cpu) \
     static const field fields_##name[] = {FIELDS_##format(FIELD_ROW){0, 0, 0, 0, 0}};
-#define FIELD_CASE(format, name, isa, cpu)                                                             \
+#define FIELD_CASE(format, name, isa, cpu) \
     case CHORD_TYPE_##format: return fields_##name;
     CHORD_PANEL_FORMATS(FIELD_TABLE, , )
     switch ((int)type) {
@@ -88,8 +90,8 @@ INLINE u32x4 steps_to_high_bits(u32x4 v)
     return swap_bits(v, 0x22222222u, 1);
 }
 
-/* Q6_K, four weights at each byte: v[0] and v[1] have the low four bits of the first and second, and above them those of the third and fourth; v[2] has
- * the high two bits of all, the first one's lowest. */
+/* Q6_K, four weights at each byte: v[0] and v[1] have the low four bits of the first and second, and above them those
+ * of the third and fourth; v[2] has the high two bits of all, the first one's lowest. */
 INLINE void q6_to_runs(u32x4 v[3])
 {
     u32x4 low = v[0], low1 = v[1], high = v[2];
@@ -178,15 +180,17 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
 
 /* One function for each format, its fields known to the compiler. */
 #define PACK_FIELD(...) pack_field((field){__VA_ARGS__}, lanes + 4 * quad, from, dst, quad);
-#define PACK_BLOCKS(format, name, isa, cpu)                                                            \
-    static void pack_##name(const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst)             \
-    {                                                                                                  \
-        for (uint32_t b = 0; b < blocks; b++, dst += 16 * sizeof(chord_block_##name))                  \
-            for (uint32_t quad = 0; quad < 4; quad++) {                                                \
-                uint64_t from = b * sizeof(chord_block_##name);                                        \
-                FIELDS_##format(PACK_FIELD)                                                            \
+#define PACK_BLOCKS(format, name, isa, cpu)                                                                     \
+    static void pack_##name(const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst)                      \
+    {                                                                                                           \
+        for (uint32_t b = 0; b < blocks; b++, dst += 16 * sizeof(chord_block_##name))                           \
+            for (uint32_t quad = 0; quad < 4; quad++) {                                                         \
+                uint64_t from = b * sizeof(chord_block_##name);                                                 \
+                {                                                                                               \
+                    FIELDS_##format(PACK_FIELD)                                                                 \
+                }                                                                                               \
                 if (CHORD_TYPE_##format == CHORD_TYPE_Q6_K) pack_q6_weights(lanes + 4 * quad, from, dst, quad); \
-            }                                                                                          \
+            }                                                                                                   \
     }
 CHORD_PANEL_FORMATS(PACK_BLOCKS, , )
 
@@ -198,7 +202,7 @@ void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, u
     for (uint32_t r = 0; r < CHORD_PANEL_ROWS; r++)
         lanes[r] = src + (r < rows ? r : rows - 1) * row_bytes + first_block * block_bytes;
     switch ((int)type) {
-#define PACK_CASE(format, name, isa, cpu)                                                              \
+#define PACK_CASE(format, name, isa, cpu) \
     case CHORD_TYPE_##format: pack_##name(lanes, blocks, dst); break;
         CHORD_PANEL_FORMATS(PACK_CASE, , )
     default: break;

@@ -63,10 +63,7 @@ static inline vb scale_signed(vb dwords, uint32_t i)
 {
     return (vb)_mm256_srai_epi16((__m256i)pick(dwords, 0x00800080u | i << 24 | i << 8), 8);
 }
-static inline vb scale_biased(vb dwords, uint32_t i)
-{
-    return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32);
-}
+static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32); }
 static inline vb byte_pair(vb dwords, uint32_t i) { return pick(dwords, 0x80008000u | (2 * i + 1) << 16 | 2 * i); }
 
 /* |w| is at most 128 and unsigned; a takes its sign. 128 * 127 * 2 = 32512. */

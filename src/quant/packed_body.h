@@ -84,9 +84,9 @@ INLINE void prefetch(const uint8_t *p, uint32_t bytes)
 typedef struct traits {
     chord_type type;
     uint32_t block_bytes;
-    uint32_t header;    /* bytes of a packed block column before the first weights */
-    int32_t offset;     /* weights are stored plus 2^offset; -1: as they are */
-    uint32_t group;     /* columns that share a sub-scale, or are summed in one part */
+    uint32_t header; /* bytes of a packed block column before the first weights */
+    int32_t offset;  /* weights are stored plus 2^offset; -1: as they are */
+    uint32_t group;  /* columns that share a sub-scale, or are summed in one part */
     enum { NO_MIN, MIN_FACTOR, MIN_32, MIN_16 } min;
 } traits;
 
@@ -126,7 +126,9 @@ INLINE void weights_256(traits f, const uint8_t *block, uint32_t part128, uint32
         vb run0 = load_bytes(p), run1 = load_bytes(p + 64);
         w[0] = bits_at(pair == 0 ? run0 : load_bytes(p + 128), 0, 0x3f3f3f3fu, 0);
         w[1] = bits_at(run1, 0, 0x3f3f3f3fu, 0);
-        if (pair == 1) w[1] = join(join(bits_at(run0, 6, 0x03030303u, 0), bits_at(run1, 6, 0x03030303u, 2)), bits_at(load_bytes(p + 128), 6, 0x03030303u, 4));
+        if (pair == 1)
+            w[1] = join(join(bits_at(run0, 6, 0x03030303u, 0), bits_at(run1, 6, 0x03030303u, 2)),
+                        bits_at(load_bytes(p + 128), 6, 0x03030303u, 4));
         return;
     }
     if (f.type == CHORD_TYPE_Q2_K || f.type == CHORD_TYPE_Q3_K) {
@@ -220,13 +222,10 @@ INLINE part start_part(traits f, const void *pairs)
 
 /* ---- the kernels ------------------------------------------------------------------------------- */
 
-#define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                                     \
-    void NAME(chord_few_##name)(const chord_panel_job *job);                                           \
-    void NAME(chord_few_##name)(const chord_panel_job *job)                                            \
-    {                                                                                                  \
-        few(TRAITS_##format, job);                                                                     \
-    }                                                                                                  \
-    void NAME(chord_many_##name)(const chord_panel_job *job);                                          \
+#define CHORD_PANEL_KERNEL(format, name, isa, cpu)                                         \
+    void NAME(chord_few_##name)(const chord_panel_job *job);                               \
+    void NAME(chord_few_##name)(const chord_panel_job *job) { few(TRAITS_##format, job); } \
+    void NAME(chord_many_##name)(const chord_panel_job *job);                              \
     void NAME(chord_many_##name)(const chord_panel_job *job) { many(TRAITS_##format, job); }
 
 CHORD_PANEL_FORMATS(CHORD_PANEL_KERNEL, CHORD_ISA, 0)

@@ -1,17 +1,18 @@
-/* packed_few_wasm.h - part of packed_body.h in place of packed_few.h: one token, for an engine that compiles a basic block by doing
- * all its loads first and its arithmetic where the result is used (Wasmtime's Cranelift). Unrolled steps would run out of
- * registers, so every step is a turn of a loop, and what a group of columns gives is stored before the next begins. */
+/* packed_few_wasm.h - part of packed_body.h in place of packed_few.h: one token, for an engine that compiles a basic
+ * block by doing all its loads first and its arithmetic where the result is used (Wasmtime's Cranelift). Unrolled steps
+ * would run out of registers, so every step is a turn of a loop, and what a group of columns gives is stored before the
+ * next begins. */
 
-/* The compiler forgets where p comes from: otherwise it keeps one counter for a loop and computes each address from it, instead of
- * using the constant offsets that loads have for nothing. */
+/* The compiler forgets where p comes from: otherwise it keeps one counter for a loop and computes each address from it,
+ * instead of using the constant offsets that loads have for nothing. */
 INLINE const uint8_t *hide(const uint8_t *p)
 {
     __asm__ volatile("" : "+r"(p));
     return p;
 }
 
-/* The end of a loop, through memory and loaded otherwise than it was stored so that the store is not forwarded: Cranelift compares
- * "p + 64" with "q + 512" as p with q + 448, and then needs p before and after the addition. */
+/* The end of a loop, through memory and loaded otherwise than it was stored so that the store is not forwarded:
+ * Cranelift compares "p + 64" with "q + 512" as p with q + 448, and then needs p before and after the addition. */
 INLINE const uint8_t *at(const uint8_t *p)
 {
 #if defined(__wasm64__)
@@ -72,7 +73,8 @@ INLINE void next_weights_32(traits f, const uint8_t *p, vb *bits, uint32_t vecto
 }
 
 /* The products of one block, rows from 4 h0 on. */
-INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const uint8_t *spread_q, part start, part *sums)
+INLINE void sum_block_32(traits f, const uint8_t *block, uint32_t h0, uint32_t vectors, const uint8_t *spread_q,
+                         part start, part *sums)
 {
     vb bits[4];
     UNROLL
@@ -131,7 +133,8 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job)
     float *acc = job->acc;
     uint32_t blocks = job->blocks;
     for (uint32_t b = 0; b < blocks; b++, block += 16 * f.block_bytes) {
-        const uint8_t *q = x.q + 32 * b, *spread_q = x.spread_q + 128 * b, *p = hide(block + f.header), *end = at(p + 512);
+        const uint8_t *q = x.q + 32 * b, *spread_q = x.spread_q + 128 * b, *p = hide(block + f.header),
+                      *end = at(p + 512);
         vi sums[4];
         UNROLL
         for (uint32_t h = 0; h < 4; h++) sums[h] = signed_start(q);
@@ -160,7 +163,8 @@ INLINE void few_q8_0(traits f, const chord_panel_job *job)
 #define PART_BYTES(f) ((f).type == CHORD_TYPE_Q6_K ? 1536u : (f).type == CHORD_TYPE_Q2_K ? 512u : 0u)
 
 /* Groups `place` (one in each run of the pair) within 128 columns, as many rows as the sums have: added to isum. */
-INLINE void few_groups(traits f, const uint8_t *block, uint32_t part128, uint32_t place, uint32_t b, const columns *x, volatile vi *isum)
+INLINE void few_groups(traits f, const uint8_t *block, uint32_t part128, uint32_t place, uint32_t b, const columns *x,
+                       volatile vi *isum)
 {
     uint32_t steps = f.group / 4, i0 = place % (32 / f.group) * steps, pair = place / (32 / f.group);
     part sums[2][4];
@@ -183,7 +187,8 @@ INLINE void few_groups(traits f, const uint8_t *block, uint32_t part128, uint32_
             w[1][h] = both[1];
         }
         UNROLL
-        for (uint32_t k = 0; k < 2; k++) add_products(sums[k], w[k], VECTORS_K(f), load_bytes(spread_q + 128 * RUN(pair, k)));
+        for (uint32_t k = 0; k < 2; k++)
+            add_products(sums[k], w[k], VECTORS_K(f), load_bytes(spread_q + 128 * RUN(pair, k)));
         spread_q = hide(spread_q + 16);
         p = hide(p + STEP_BYTES(f));
     } while (p != end);
@@ -249,8 +254,8 @@ INLINE vi few_mins(traits f, const uint8_t *block, uint32_t h, const vb *sums)
     return sum;
 }
 
-/* isum is in memory, loaded and stored for each group: kept in registers it would be added up at the end of the super-block only,
- * and all that goes into it would wait on the stack. */
+/* isum is in memory, loaded and stored for each group: kept in registers it would be added up at the end of the
+ * super-block only, and all that goes into it would wait on the stack. */
 INLINE void few_256(traits f, const chord_panel_job *job)
 {
     columns x = columns_of(job);
@@ -265,11 +270,13 @@ INLINE void few_256(traits f, const chord_panel_job *job)
         vf dx = (vf)spread(x.d + b);
         vb sums[8];
         UNROLL
-        for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++) sums[p] = spread((f.min == MIN_16 ? x.sums + 32 * b : x.sums32 + 16 * b) + 4 * p);
+        for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++)
+            sums[p] = spread((f.min == MIN_16 ? x.sums + 32 * b : x.sums32 + 16 * b) + 4 * p);
         UNROLL
         for (uint32_t h = 0; h < 4; h++) {
             vf value = load_floats(acc + 4 * h) + (load_f16(header + 8 * h) * dx) * to_float(isum[h]);
-            if (f.min != NO_MIN) value = value - (load_f16(header + 32 + 8 * h) * dx) * to_float(few_mins(f, header, h, sums));
+            if (f.min != NO_MIN)
+                value = value - (load_f16(header + 32 + 8 * h) * dx) * to_float(few_mins(f, header, h, sums));
             store_floats(acc + 4 * h, value);
         }
     }

@@ -55,8 +55,7 @@ INLINE void unpack_256(traits f, const uint8_t *block, uint32_t blocks, const un
                     vb w[2];
                     weights_256(f, block, part128, place % 2, i, h, w);
                     for (uint32_t k = 0; k < 2; k++)
-                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * RUN(place % 2, k) + i) +
-                                        VECTOR * h,
+                        store_bytes(u->weights + 64 * (64 * b + 32 * part128 + 8 * RUN(place % 2, k) + i) + VECTOR * h,
                                     w[k]);
                 }
             subscales scales = load_subscales(f, block, h);
@@ -119,7 +118,8 @@ INLINE void multiply_32(traits f, const unpacked *u, uint32_t blocks, const grou
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++) parts[t][h] = start_part(f, x->pairs + 4 * (CHORD_GROUP * b + t));
-            add_steps(u->weights + 64 * (8 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (8 * b + steps * g), steps, parts);
+            add_steps(u->weights + 64 * (8 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (8 * b + steps * g), steps,
+                      parts);
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
                     isum[t][h] = g == 0 ? part_total(parts[t][h]) : isum[t][h] + part_total(parts[t][h]);
@@ -138,8 +138,8 @@ INLINE void multiply_nibbles(const unpacked *u, uint32_t blocks, const group_at 
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
-                    parts[t][h] =
-                        plane == 0 ? part_zero() : part_start(spread(x->pairs + 4 * (CHORD_GROUP * b + t)), 0);
+                    parts[t][h] = plane == 0 ? part_zero()
+                                             : part_start(spread(x->pairs + 4 * (CHORD_GROUP * b + t)), 0);
             add_steps(u->weights + 64 * (16 * b + plane), 128, x->q + 4 * CHORD_GROUP * 8 * b, 8, parts);
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
@@ -190,9 +190,10 @@ INLINE void multiply_256(traits f, const unpacked *u, uint32_t blocks, const gro
             part parts[TILE][HALVES];
             for (uint32_t t = 0; t < TILE; t++)
                 for (uint32_t h = 0; h < HALVES; h++)
-                    parts[t][h] =
-                        start_part(f, x->pairs + 4 * (CHORD_GROUP * (16 * b + g) + t)); /* offsets: groups of 16 */
-            add_steps(u->weights + 64 * (64 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (64 * b + steps * g), steps, parts);
+                    parts[t][h] = start_part(f, x->pairs +
+                                                    4 * (CHORD_GROUP * (16 * b + g) + t)); /* offsets: groups of 16 */
+            add_steps(u->weights + 64 * (64 * b + steps * g), 64, x->q + 4 * CHORD_GROUP * (64 * b + steps * g), steps,
+                      parts);
             for (uint32_t h = 0; h < HALVES; h++) {
                 vb scale = load_bytes(u->scales + 64 * (groups * b + g) + VECTOR * h);
                 for (uint32_t t = 0; t < TILE; t++) isum[t][h] += part_scaled(parts[t][h], scale);
@@ -215,8 +216,8 @@ INLINE void many(traits f, const chord_panel_job *job)
         const uint8_t *group = (const uint8_t *)x->panels + l.groups + token / CHORD_GROUP * l.group_bytes + 4 * lane;
         group_at at = {
             .q = group + column / 4 * lanes,
-            .ahead =
-                group + l.group_bytes - 4 * lane + column / 4 * lanes + lane / TILE * (job->blocks * l.block * TILE),
+            .ahead = group + l.group_bytes - 4 * lane + column / 4 * lanes +
+                     lane / TILE * (job->blocks * l.block * TILE),
             .pairs = group + l.group_pairs + column / l.pair_columns * lanes,
             .d = (const float *)(const void *)(group + l.group_d + job->first_block * lanes),
             .mins32 = group + l.group_mins32 + column / (f.header < 200 ? 32 : 64) * lanes,

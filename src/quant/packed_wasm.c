@@ -1,8 +1,9 @@
-/* packed_wasm.c - SIMD128, in two spellings of one source: with the relaxed product of bytes where the module is built for it
- * (the kernels are named relaxed), without it otherwise (simd128).
+/* packed_wasm.c - SIMD128, in two spellings of one source: with the relaxed product of bytes where the module is built
+ * for it (the kernels are named relaxed), without it otherwise (simd128).
  *
- * i16x8.relaxed_dot_i8x16_i7x16 sums pairs of products s8 x u7 in 16 bits, exactly, as every engine must when the second
- * operand is 0..127: our weights below 7 bits. What the 16-bit sums may hold is said in packed_avx2.c; the same holds here. */
+ * i16x8.relaxed_dot_i8x16_i7x16 sums pairs of products s8 x u7 in 16 bits, exactly, as every engine must when the
+ * second operand is 0..127: our weights below 7 bits. What the 16-bit sums may hold is said in packed_avx2.c; the same
+ * holds here. */
 #include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
@@ -55,10 +56,12 @@ static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t
 static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)wasm_i16x8_const_splat(1)); }
 static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
 
-/* Bytes of each dword, by their numbers in it; NO: a zero. The compiler may not see the numbers: it would make a shuffle of two vectors of it, which is
- * three instructions on x86 instead of one. The relaxed swizzle leaves open only what numbers from 16 to 127 give. */
+/* Bytes of each dword, by their numbers in it; NO: a zero. The compiler may not see the numbers: it would make a
+ * shuffle of two vectors of it, which is three instructions on x86 instead of one. The relaxed swizzle leaves open only
+ * what numbers from 16 to 127 give. */
 #define NO 0x80
-#define PICK(v, a, b, c, d) pick(v, (vb){PICK_4(0, a, b, c, d), PICK_4(4, a, b, c, d), PICK_4(8, a, b, c, d), PICK_4(12, a, b, c, d)})
+#define PICK(v, a, b, c, d) \
+    pick(v, (vb){PICK_4(0, a, b, c, d), PICK_4(4, a, b, c, d), PICK_4(8, a, b, c, d), PICK_4(12, a, b, c, d)})
 #define PICK_4(at, a, b, c, d) (int8_t)(at + a), (int8_t)(at + b), (int8_t)(at + c), (int8_t)(at + d)
 static inline vb pick(vb v, vb numbers)
 {
@@ -82,15 +85,19 @@ static inline vb scale_unsigned(vb dwords, uint32_t i)
 }
 static inline vb scale_signed(vb dwords, uint32_t i)
 {
-    vb bytes = i == 0 ? PICK(dwords, NO, 0, NO, 0) : i == 1 ? PICK(dwords, NO, 1, NO, 1) : i == 2 ? PICK(dwords, NO, 2, NO, 2) : PICK(dwords, NO, 3, NO, 3);
+    vb bytes = i == 0   ? PICK(dwords, NO, 0, NO, 0)
+               : i == 1 ? PICK(dwords, NO, 1, NO, 1)
+               : i == 2 ? PICK(dwords, NO, 2, NO, 2)
+                        : PICK(dwords, NO, 3, NO, 3);
     return (vb)((words)bytes >> 8);
 }
 static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((part)scale_unsigned(dwords, i) - (uint16_t)32); }
 static inline vb byte_pair(vb v, uint32_t i) { return i == 0 ? PICK(v, 0, NO, 1, NO) : PICK(v, 2, NO, 3, NO); }
 
 #if defined(__wasm_relaxed_simd__)
-/* A signed weight has no 7 bits, an activation's magnitude has: w * a = (w ^ m) * |a| + (|a| where a < 0), m all ones where a < 0.
- * 128 * 127 * 2 = 32512. (The instruction that widens and adds too computes wrongly in V8 11.3's first compiler, and is not faster.) */
+/* A signed weight has no 7 bits, an activation's magnitude has: w * a = (w ^ m) * |a| + (|a| where a < 0), m all ones
+ * where a < 0. 128 * 127 * 2 = 32512. (The instruction that widens and adds too computes wrongly in V8 11.3's first
+ * compiler, and is not faster.) */
 typedef struct signed_factor {
     vb magnitude, mask;
 } signed_factor;
@@ -141,14 +148,17 @@ static inline vb spread(const void *p)
     return (vb)wasm_f32x4_splat(dword);
 }
 
-/* Exact, and without a subnormal operand, which costs dearly: a half whose exponent is 0 is read as 1.m * 2^-15; that less 2^-14,
- * negative for these alone, added once more makes it 0.m * 2^-14. From 65536 on it is infinity or NaN (whose bits do not matter). */
+/* Exact, and without a subnormal operand, which costs dearly: a half whose exponent is 0 is read as 1.m * 2^-15; that
+ * less 2^-14, negative for these alone, added once more makes it 0.m * 2^-14. From 65536 on it is infinity or NaN
+ * (whose bits do not matter). */
 static inline vf load_f16(const uint8_t *p)
 {
     v128_t half = wasm_i32x4_load16x4(p), one = wasm_f32x4_const_splat(0x1p-14f);
-    v128_t bits = wasm_i32x4_add(wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x7fff)), 13), wasm_i32x4_const_splat(112 << 23));
+    v128_t bits = wasm_i32x4_add(wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x7fff)), 13),
+                                 wasm_i32x4_const_splat(112 << 23));
     v128_t value = wasm_f32x4_add(bits, wasm_f32x4_pmin(wasm_f32x4_sub(bits, one), wasm_f32x4_const_splat(0)));
-    v128_t special = wasm_v128_and(wasm_f32x4_ge(value, wasm_f32x4_const_splat(65536.0f)), wasm_i32x4_const_splat(0x7f800000));
+    v128_t special = wasm_v128_and(wasm_f32x4_ge(value, wasm_f32x4_const_splat(65536.0f)),
+                                   wasm_i32x4_const_splat(0x7f800000));
     v128_t sign = wasm_v128_and(half, wasm_i32x4_const_splat(INT32_MIN));
     return (vf)wasm_v128_or(wasm_v128_or(value, special), sign);
 }

@@ -41,11 +41,11 @@ const char *chord_format_list(void);
 typedef struct chord_acts {
     chord_act kind;
     uint32_t n, tokens, tokens_max;
-    const float *x;     /* CHORD_ACT_F32: (tokens, n), the caller's */
-    int8_t *q;          /* (tokens, n) */
-    float *d;           /* (tokens, n / block) */
-    int16_t *sums;      /* (tokens, n / 16): exact sums of 16 q each */
-    void *panels;       /* the same values in the order the GEMM wants them */
+    const float *x; /* CHORD_ACT_F32: (tokens, n), the caller's */
+    int8_t *q;      /* (tokens, n) */
+    float *d;       /* (tokens, n / block) */
+    int16_t *sums;  /* (tokens, n / 16): exact sums of 16 q each */
+    void *panels;   /* the same values in the order the GEMM wants them */
 } chord_acts;
 uint64_t chord_act_bytes(chord_act kind, uint32_t n, uint32_t tokens_max);
 void chord_acts_init(chord_acts *acts, chord_act kind, uint32_t n, uint32_t tokens_max, void *memory);
@@ -58,11 +58,11 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
  * 64-byte aligned. */
 typedef struct chord_rows {
     chord_type type;
-    const uint8_t *data; /* 2-byte aligned; NULL: in `bank`, copied into scratch panel by panel where the host does not compute them there */
+    const uint8_t *data; /* 2-byte aligned; NULL: in the bank */
     uint32_t n;          /* columns, whole blocks */
     uint32_t rows;
     bool packed;
-    chord_bank *bank;
+    chord_bank *bank; /* rows are copied into scratch panel by panel, where the host does not compute them there */
     uint64_t bank_at;
 } chord_rows;
 void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,

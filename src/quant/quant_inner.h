@@ -18,7 +18,7 @@ float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const
 /* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups
  * of CHORD_GROUP tokens. */
 #if defined(__wasm__)
-#define CHORD_FEW 1u /* the core is the limit, not memory: unpacking pays from the second token on */
+#define CHORD_FEW 1u   /* the core is the limit, not memory: unpacking pays from the second token on */
 #define CHORD_SPREAD_Q /* and a load is cheaper than a load and a shuffle */
 #else
 #define CHORD_FEW 4u
@@ -78,7 +78,7 @@ typedef struct chord_panel_kernel {
     chord_type type;
     const char *isa;
     uint32_t cpu;
-    void (*few)(const chord_panel_job *job);  /* 1 .. CHORD_FEW tokens */
+    void (*few)(const chord_panel_job *job); /* 1 .. CHORD_FEW tokens */
     void (*many)(
         const chord_panel_job *job); /* any number; first_token is a multiple of CHORD_GROUP; columns <= CHORD_CHUNK */
 } chord_panel_kernel;
@@ -97,10 +97,12 @@ typedef struct chord_float_kernel {
 #define CHORD_UNPACKED_BYTES (CHORD_CHUNK * 16u * 3u)
 
 /* The formats an instruction set has kernels for: X(format, name, isa, cpu). */
+/* clang-format off */
 #define CHORD_PANEL_FORMATS(X, isa, cpu)                                                               \
     X(Q4_0, q4_0, isa, cpu) X(Q4_1, q4_1, isa, cpu) X(Q5_0, q5_0, isa, cpu) X(Q5_1, q5_1, isa, cpu)    \
     X(Q8_0, q8_0, isa, cpu) X(Q2_K, q2_k, isa, cpu) X(Q3_K, q3_k, isa, cpu) X(Q4_K, q4_k, isa, cpu)    \
     X(Q5_K, q5_k, isa, cpu) X(Q6_K, q6_k, isa, cpu)
+/* clang-format on */
 #define CHORD_FLOAT_FORMATS(X, isa, cpu) X(F32, f32, isa, cpu) X(F16, f16, isa, cpu) X(BF16, bf16, isa, cpu)
 
 /* All fast kernels, best first for each format; quant_kernels.inc is the list. */

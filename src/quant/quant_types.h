@@ -5,6 +5,7 @@
 #include "base/base.h"
 
 /*  id  name  elements per block  bytes per block */
+/* clang-format off */
 #define CHORD_TYPE_MAP(X)                                                                          \
     X(0, F32, 1, 4) X(1, F16, 1, 2) X(2, Q4_0, 32, 18) X(3, Q4_1, 32, 20) X(6, Q5_0, 32, 22)       \
     X(7, Q5_1, 32, 24) X(8, Q8_0, 32, 34) X(9, Q8_1, 32, 36) X(10, Q2_K, 256, 84)                  \
@@ -14,6 +15,7 @@
     X(23, IQ4_XS, 256, 136) X(24, I8, 1, 1) X(25, I16, 1, 2) X(26, I32, 1, 4) X(27, I64, 1, 8)     \
     X(28, F64, 1, 8) X(29, IQ1_M, 256, 56) X(30, BF16, 1, 2) X(34, TQ1_0, 256, 54)                 \
     X(35, TQ2_0, 256, 66) X(39, MXFP4, 32, 17)
+/* clang-format on */
 
 #define CHORD_TYPE_ENUM(id, name, elems, bytes) CHORD_TYPE_##name = id,
 typedef enum chord_type { CHORD_TYPE_MAP(CHORD_TYPE_ENUM) CHORD_TYPE_ID_MAX = 64 } chord_type;

@@ -19,7 +19,7 @@ static const key KEYS[] = {
     {"ctx-size", KEY_U32, OPTION(context_tokens), 0, 1 << 28},
     {"batch-size", KEY_U32, OPTION(chunk_tokens), 0, 1 << 28},
     {"sessions", KEY_U32, OPTION(sessions), 0, NN_CONTEXTS_MAX},
-    {"n-predict", KEY_I64, OPTION(predict_tokens), -1, 1 << 30},
+    {"n-predict", KEY_I64, OPTION(predict_tokens), -1, INT32_MAX},
     {"ignore-eos", KEY_BOOL, OPTION(ignore_end), 0, 0},
     {"enable-log", KEY_BOOL, OPTION(log), 0, 0},
     {"temp", KEY_F32, OPTION(sampling.temperature), 0, 1e6},

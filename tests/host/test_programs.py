@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """test_programs.py CHORD WASM_FOLDER: `chord wasm` as a user types it, with guests that are not ours: one of memory64_* in C, two of wasi-nn in Rust,
 chord.wasm as a WASI command; and what is said when something is wrong."""
-import pathlib, shutil, subprocess, sys, tempfile
+import os, pathlib, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/cli"))
-from cli_test import check, chord, done, execute, home, run, run_hash
+from cli_test import check, chord, done, execute, find_models, home, run, run_hash
 
 modules = pathlib.Path(sys.argv[2])
 tiny = ROOT / "tests/golden/tiny.gguf"
@@ -41,22 +41,40 @@ def memory64():
     expect(run("wasm", "run", program, "--invoke", "run", "--", 1, 0), 1, "reads a model, and none was given")
 
 
-def nn():
+def build_rust(name, *more):
+    """The folder of the guests in tests/host/NAME, None: they cannot be built here."""
     if shutil.which("cargo") is None:
-        print("wasi-nn: left out, there is no cargo")
-        return
-    folder = ROOT / "tests/host/nn_guest"
-    target = modules / "nn_guest"
-    build = ["cargo", "build", "-q", "--release", "--locked", "--target", "wasm32-wasip1", "--manifest-path", folder / "Cargo.toml", "--target-dir", target]
-    if subprocess.run(build, capture_output=True).returncode != 0:
+        print(f"{name}: left out, there is no cargo")
+        return None
+    build = ["cargo", "build", "-q", "--release", *more, "--target", "wasm32-wasip1", "--manifest-path", ROOT / f"tests/host/{name}/Cargo.toml",
+             "--target-dir", modules / name]
+    flags = dict(os.environ, RUSTFLAGS="--cfg tokio_unstable")  # without which tokio refuses WASI
+    if subprocess.run(build, capture_output=True, env=flags).returncode != 0:
         if shutil.which("rustup"):
             subprocess.run(["rustup", "target", "add", "wasm32-wasip1"], capture_output=True)
-        made = subprocess.run(build, capture_output=True, text=True)
+        made = subprocess.run(build, capture_output=True, text=True, env=flags)
         if made.returncode != 0:
-            print("wasi-nn: left out, cargo cannot build for wasm32-wasip1:", made.stderr.strip()[-300:])
-            return
+            print(f"{name}: left out, cargo cannot build for wasm32-wasip1:", made.stderr.strip()[-300:])
+            return None
+    return modules / name / "wasm32-wasip1/release"
+
+
+def llama_core():
+    """LlamaEdge's own library: it takes minutes to build, so only on demand."""
+    qwen = find_models("qwen").get("qwen") if "CHORD_TEST_LLAMA_CORE" in os.environ else None
+    folder = build_rust("llama_core_guest") if qwen else None
+    if folder is None:
+        return
+    said = run("wasm", "run", folder / "llama_core_guest.wasm", "--nn-preload", f"default:GGML:AUTO:{qwen}")
+    check(said.stdout == "The capital of France is Paris.\nThe capital of Italy is Rome.\n", f"llama-core: {said.stdout!r} {said.stderr[-300:]!r}")
+
+
+def nn():
+    target = build_rust("nn_guest", "--locked")
+    if target is None:
+        return
     for name, last in (("nn_guest", "done"), ("nn_plain", "")):
-        result = run("wasm", "run", target / f"wasm32-wasip1/release/{name}.wasm", "--nn-preload", f"default:GGML:AUTO:{tiny}", "--memory", "500M")
+        result = run("wasm", "run", target / f"{name}.wasm", "--nn-preload", f"default:GGML:AUTO:{tiny}", "--memory", "500M")
         expect(result, 0)
         check(len(result.stdout) > 8 and result.stdout.rstrip().endswith(last), f"{name}: {result.stdout[-300:]}{result.stderr[-300:]}")
 
@@ -114,6 +132,7 @@ def ours():
 ours()
 memory64()
 nn()
+llama_core()
 wasi_command()
 wrong()
 done()

@@ -389,6 +389,7 @@ static void test_full(void)
     CHECK(input(&g, c, 1, "{\"ctx-size\": 128}") == OK); /* more: the model opens again */
     CHECK(ask(&g, c, "Once", &got) == FULL &&
           count_of(&g, c, "input_tokens") + count_of(&g, c, "output_tokens") == 128);
+    CHECK(input(&g, c, 1, "{\"n-predict\": 2147483647}") == OK && ask(&g, c, "Once", &got) == FULL);
     CHECK(input(&g, c, 1, "{\"ctx-size\": 100000000}") == OK && strstr(g.log, "was trained for") != NULL);
     CHECK(input(&g, c, 1, "{\"n-predict\": 0, \"ctx-size\": 128}") == OK && ask(&g, c, "Once", &got) == OK &&
           got.len == 0);

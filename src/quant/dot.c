@@ -92,7 +92,7 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     uint32_t blocks = at->w->n / info->block_elems, chunk = CHORD_CHUNK / info->block_elems;
     bool few = at->x->tokens <= CHORD_FEW, far = at->w->data == NULL;
     chord_panel_job job = {.x = at->x, .first_token = first, .tokens = tokens, .acc = at->acc, .scratch = at->unpacked};
-    memset(at->acc, 0, chord_align_up(tokens, CHORD_GROUP) * 16 * sizeof(float));
+    memset(at->acc, 0, (few ? tokens : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
     if (few && at->packed && !far) chunk = blocks;
     for (uint32_t b = 0; b < blocks; b += chunk) {
         job.first_block = b;

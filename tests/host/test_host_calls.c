@@ -204,6 +204,18 @@ static void check_words(chord_guest *g)
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
+/* 32 rows of Q8_0, two tokens: each in pages of its own. */
+static const chord_host_rows ROWS_JOB = {.weights = PAGE,
+                                         .acts = 2 * PAGE,
+                                         .out = 3 * PAGE,
+                                         .out_stride = 32,
+                                         .type = CHORD_TYPE_Q8_0,
+                                         .columns = 64,
+                                         .rows = 32,
+                                         .act_kind = CHORD_ACT_Q8_32,
+                                         .tokens = 2,
+                                         .tokens_max = 4};
+
 static int64_t ask_rows(chord_guest *g, chord_host_rows job)
 {
     memcpy(chord_guest_bytes(g, 0, sizeof job), &job, sizeof job);
@@ -212,16 +224,7 @@ static int64_t ask_rows(chord_guest *g, chord_host_rows job)
 
 static void check_rows_refusals(chord_guest *g)
 {
-    const chord_host_rows good = {.weights = PAGE,
-                                  .acts = 2 * PAGE,
-                                  .out = 3 * PAGE,
-                                  .out_stride = 32,
-                                  .type = CHORD_TYPE_Q8_0,
-                                  .columns = 64,
-                                  .rows = 32,
-                                  .act_kind = CHORD_ACT_Q8_32,
-                                  .tokens = 2,
-                                  .tokens_max = 4};
+    const chord_host_rows good = ROWS_JOB;
     CHECK(ask_rows(g, good) == CHORD_HOST_OK);
 #define WITH(...)                                                \
     ask_rows(g, (chord_host_rows){.weights = good.weights,       \
@@ -316,16 +319,7 @@ static void check_rows_at_end(chord_guest *g)
 static void check_rows_in_banks(void)
 {
     chord_guest *g = open_with((chord_guest_options){0}, SHARED32, NULL);
-    chord_host_rows job = {.weights = PAGE,
-                           .acts = 2 * PAGE,
-                           .out = 3 * PAGE,
-                           .out_stride = 32,
-                           .type = CHORD_TYPE_Q8_0,
-                           .columns = 64,
-                           .rows = 32,
-                           .act_kind = CHORD_ACT_Q8_32,
-                           .tokens = 2,
-                           .tokens_max = 4};
+    chord_host_rows job = ROWS_JOB;
     uint64_t bytes = 32 * 2 * 34;
     uint8_t *memory = chord_guest_bytes(g, 0, 16 * PAGE), want[32 * 2 * 4];
     for (uint64_t i = PAGE; i < 3 * PAGE; i++) memory[i] = (uint8_t)(i * 7 % 61);

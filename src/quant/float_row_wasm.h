@@ -1,14 +1,7 @@
 /* float_row_wasm.h - part of float_body.h: a row times one token. See packed_few_wasm.h for why pointers are hidden. */
 #define ROW_TOKENS 1u
 
-#define STEP_LOOP _Pragma("clang loop unroll(disable)")
-#define UNROLL _Pragma("clang loop unroll(full)")
-
-INLINE const uint8_t *hide(const uint8_t *p)
-{
-    __asm__ volatile("" : "+r"(p));
-    return p;
-}
+#include "quant/loop_wasm.h"
 
 INLINE void dot_row(chord_type type, const uint8_t *row, uint32_t n, const float *x, uint32_t m, float *out,
                     uint64_t out_stride)

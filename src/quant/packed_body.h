@@ -27,7 +27,8 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(x) PASTE(x, CHORD_ISA)
 
-#if defined(__clang__)
+#if defined(UNROLL)
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 8")

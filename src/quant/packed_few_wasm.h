@@ -3,14 +3,6 @@
  * would run out of registers, so every step is a turn of a loop, and what a group of columns gives is stored before the
  * next begins. */
 
-/* The compiler forgets where p comes from: otherwise it keeps one counter for a loop and computes each address from it,
- * instead of using the constant offsets that loads have for nothing. */
-INLINE const uint8_t *hide(const uint8_t *p)
-{
-    __asm__ volatile("" : "+r"(p));
-    return p;
-}
-
 /* The end of a loop, through memory and loaded otherwise than it was stored so that the store is not forwarded:
  * Cranelift compares "p + 64" with "q + 512" as p with q + 448, and then needs p before and after the addition. */
 INLINE const uint8_t *at(const uint8_t *p)
@@ -247,10 +239,10 @@ INLINE void touch_header(traits f, const uint8_t *block)
 /* The sum for the minimums of one block column. */
 INLINE vi few_mins(traits f, const uint8_t *block, uint32_t h, const vb *sums)
 {
-    subscales scales = load_subscales(f, block, h);
     vi sum = {0};
     UNROLL
-    for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++) sum += dot_pairs(byte_pair(scales.min[p / 2], p % 2), sums[p]);
+    for (uint32_t p = 0; p < PAIRS_OF_SUMS(f); p++)
+        sum += dot_pairs(byte_pair(min_dword(f, block, p / 2, h), p % 2), sums[p]);
     return sum;
 }
 

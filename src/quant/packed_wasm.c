@@ -5,6 +5,7 @@
  * second operand is 0..127: our weights below 7 bits. What the 16-bit sums may hold is said in packed_avx2.c; the same
  * holds here. */
 #include "quant/blocks.h"
+#include "quant/loop_wasm.h"
 #include "quant/quant_inner.h"
 
 #include <wasm_simd128.h>
@@ -18,7 +19,6 @@
 #define TILE 2
 #define BYTE_PLANES 2
 #define SIGNED_BIAS 0
-#define STEP_LOOP _Pragma("clang loop unroll(disable)")
 #define FEW_BODY "quant/packed_few_wasm.h"
 #define SPREAD
 
@@ -49,7 +49,8 @@ static inline part pair_products(vb w, vb a)
 
 static inline void part_steps(part p[4], const vb w[4], vb a)
 {
-    _Pragma("clang loop unroll(full)") for (uint32_t h = 0; h < 4; h++) p[h] += pair_products(w[h], a);
+    UNROLL
+    for (uint32_t h = 0; h < 4; h++) p[h] += pair_products(w[h], a);
 }
 
 static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b); }

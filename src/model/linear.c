@@ -98,7 +98,8 @@ static void tile_task(void *ud, uint32_t worker, chord_share share)
                       job->part[1].out + t * job->part[1].stride + share.first, share.end - share.first);
 }
 
-/* About a microsecond of work; taking a piece costs a tenth of that, more where the host multiplies. */
+/* About a microsecond of work: small models would spend theirs on taking pieces, and on calls where the host
+ * multiplies (docs/PERFORMANCE.md). */
 #define PIECE_PRODUCTS 32768u
 
 /* Rows of the smallest piece: whole panels. */

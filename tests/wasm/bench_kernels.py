@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """bench_kernels.py MODULE [FORMAT [COLUMNS [COLD_MIB]]]: bench_kernels.mjs under Wasmtime (pip install wasmtime).
 
-Environment: EPOCH=1 compiles with epoch interruption; NO_SPECTRE=1 without the mitigation of heap accesses (wasm64)."""
-import os, sys, time
+Environment: EPOCH=1 compiles with epoch interruption; NO_SPECTRE=1 without the mitigation of heap accesses (wasm64);
+OBJECT=FILE keeps the machine code there, for objdump -d."""
+import os, pathlib, sys, time
 
 import wasmtime
 
@@ -20,6 +21,8 @@ def instantiate(path):
     if "EPOCH" in os.environ:
         store.set_epoch_deadline(1 << 40)
     module = wasmtime.Module.from_file(engine, path)
+    if "OBJECT" in os.environ:
+        pathlib.Path(os.environ["OBJECT"]).write_bytes(module.serialize())
     # The host's words, none of which the kernels need.
     imports = [wasmtime.Func(store, i.type, lambda *_, clock="clock" in i.name: time.perf_counter_ns() if clock else 0)
                for i in module.imports]

@@ -3,7 +3,15 @@
  *  - Every fallible call returns chord_status and, when it fails, fills *err (err may be NULL). Nothing aborts,
  *    prints or exits.
  *  - NULL options, or a zeroed field, means the default (sampling: greedy). *_close(NULL) does nothing.
- *  - A model may be shared by threads; a session is used by one thread at a time, except chord_session_cancel().
+ *  - A runtime, its models and files may be used by any threads at once. A session is inside one call at a time; only
+ *    chord_session_cancel() and chord_session_stats() may be called beside it. Calls that compute take turns, one for each
+ *    runtime, in order of arrival.
+ *  - From a callback, calls that compute, or that use the session it came from, return CHORD_INVALID (again but for cancel
+ *    and stats); closing or resetting that session there takes effect when the running call returns.
+ *  - Children may outlive their parents: a runtime lives until its models and files are closed too, a model until its
+ *    sessions and those that use its vocabulary are. A handle that was closed must not be used again, and none in a child
+ *    of fork().
+ *  - A pointer that a call needs and that is NULL: CHORD_INVALID.
  *  - What a callback is given lives until it returns; buffers passed in stay the caller's.
  *  - Sizes end in _bytes, times in _ns, counts of tokens in _tokens.
  */
@@ -105,7 +113,7 @@ typedef struct chord_model_options {
     chord_kv_type kv_type;
     chord_policy policy;
     chord_mode mode;
-    /* an open model of the same file whose tokenizer this one uses; close it after this one */
+    /* an open model of the same file whose tokenizer this one uses */
     const chord_model *vocabulary_of;
 } chord_model_options;
 
@@ -284,7 +292,8 @@ typedef struct chord_file_value {
     const char *key, *type, *elem_type; /* elem_type: of an array's elements, else NULL */
     uint64_t count;                     /* elements of an array, bytes of a string, else 1 */
 } chord_file_value;
-void chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out);
+/* false: there is no value of that index, from 0. */
+bool chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out);
 /* The value as JSON text: numbers, true/false, quoted strings, arrays of at most items_max elements (then "..."). */
 chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint64_t items_max, char *out, size_t cap,
                                    size_t *need, chord_error *err);
@@ -295,7 +304,7 @@ typedef struct chord_file_tensor {
     uint64_t dims[4]; /* GGUF order, fastest first */
     uint64_t offset, bytes;
 } chord_file_tensor;
-void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out);
+bool chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out);
 /* The first n elements as f32, read from the file and dequantised. */
 chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got,
                                       chord_error *err);

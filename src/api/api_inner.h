@@ -8,7 +8,15 @@
 
 #include <stdatomic.h>
 
+/* In a call that has err: a pointer that the caller must give. */
+#define CHORD_NEED(pointer, what)                                                                         \
+    do {                                                                                                  \
+        if ((pointer) == NULL) return chord_fail(err, CHORD_INVALID, "%s: %s is NULL", __func__, (what)); \
+    } while (0)
+
 struct chord_runtime {
+    _Atomic uint32_t keepers; /* handles.c: the owner, models, files */
+    uint64_t process_id;      /* that opened it: threads do not follow into a fork */
     chord_heap *heap;
     chord_pool *pool;
     uint32_t cpu, threads;
@@ -32,12 +40,13 @@ chord_status chord_files_open(chord_runtime *runtime, const chord_source *source
 void chord_files_close(chord_files *files);
 
 struct chord_model {
+    _Atomic uint32_t keepers; /* the owner, sessions, models that use its vocabulary */
     chord_runtime *runtime;
     chord_files files;
-    chord_arena arena;  /* template text */
-    chord_vocab *vocab; /* NULL: opened without */
-    bool owns_vocab;
-    chord_network *net; /* NULL: opened without weights */
+    chord_arena arena;        /* template text */
+    chord_vocab *vocab;       /* NULL: opened without */
+    chord_model *vocab_owner; /* NULL: this one */
+    chord_network *net;       /* NULL: opened without weights */
     const char *template_text;
     size_t template_len;
     uint32_t context_tokens, chunk_tokens, vocabulary;
@@ -55,6 +64,8 @@ typedef struct chord_generation {
 } chord_generation;
 
 struct chord_session {
+    _Atomic uint32_t use; /* handles.c: idle, inside a call, closing */
+    atomic_bool reset_later;
     chord_model *model;
     chord_sequence *sequence;
     int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
@@ -64,6 +75,7 @@ struct chord_session {
     void *sample_scratch;
     chord_buffer pending; /* generated text not yet given out */
     chord_generation generation;
+    chord_mutex counting; /* guards counted, at which other threads may look */
     chord_stats counted;
     void (*on_progress)(void *ud, const chord_progress *);
     void *progress_ud;
@@ -75,6 +87,17 @@ static inline void chord_generation_end(chord_session *session)
 {
     session->generation.running = session->generation.holding = false;
 }
+/* handles.c */
+void chord_runtime_keep(chord_runtime *runtime);
+void chord_runtime_drop(chord_runtime *runtime);
+void chord_model_keep(chord_model *model);
+void chord_model_drop(chord_model *model);
+/* Around each call: one at a time. Leave gives back the status, and may free the session. */
+chord_status chord_session_enter(chord_session *session, chord_error *err);
+chord_status chord_session_leave(chord_session *session, chord_status status);
+bool chord_session_is_over(const chord_session *session); /* a callback closed or reset it: the call ends soon */
+void chord_session_forget(chord_session *session);        /* an empty past */
+
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)

@@ -14,7 +14,10 @@ struct chord_file {
 chord_status chord_file_open(chord_runtime *runtime, const chord_source *source, chord_file **out, chord_error *err)
 {
     void *memory = NULL;
+    CHORD_NEED(out, "the place for the file");
     *out = NULL;
+    CHORD_NEED(runtime, "the runtime");
+    CHORD_NEED(source, "the source");
     CHORD_TRY(chord_alloc(runtime->heap, sizeof(chord_file), "the file", &memory, err));
     chord_file *file = memory;
     file->runtime = runtime;
@@ -23,6 +26,7 @@ chord_status chord_file_open(chord_runtime *runtime, const chord_source *source,
         chord_free(runtime->heap, file);
         return status;
     }
+    chord_runtime_keep(runtime);
     *out = file;
     return CHORD_OK;
 }
@@ -30,8 +34,10 @@ chord_status chord_file_open(chord_runtime *runtime, const chord_source *source,
 void chord_file_close(chord_file *file)
 {
     if (file == NULL) return;
+    chord_runtime *runtime = file->runtime;
     chord_files_close(&file->files);
-    chord_free(file->runtime->heap, file);
+    chord_free(runtime->heap, file);
+    chord_runtime_drop(runtime);
 }
 
 void chord_file_describe(const chord_file *file, chord_file_info *out)
@@ -51,14 +57,17 @@ void chord_file_describe(const chord_file *file, chord_file_info *out)
 
 /* ---- metadata ---------------------------------------------------------------------------------------- */
 
-void chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out)
+bool chord_file_value_at(const chord_file *file, uint64_t index, chord_file_value *out)
 {
+    *out = (chord_file_value){.key = "", .type = ""};
+    if (file == NULL || index >= chord_gguf_value_count(file->files.gguf)) return false;
     const chord_gguf_value *v = chord_gguf_value_at(file->files.gguf, index);
     bool array = v->type == CHORD_GGUF_ARRAY, counted = array || v->type == CHORD_GGUF_STRING;
     *out = (chord_file_value){.key = v->key,
                               .type = chord_gguf_type_name(v->type),
                               .elem_type = array ? chord_gguf_type_name(v->elem_type) : NULL,
                               .count = counted ? v->count : 1};
+    return true;
 }
 
 /* The double whose shortest decimal text reads back as this float: 1e-05 instead of 9.999999747378752e-06. */
@@ -155,6 +164,11 @@ chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint6
                                    size_t *need, chord_error *err)
 {
     chord_buffer buffer;
+    CHORD_NEED(file, "the file");
+    CHORD_NEED(need, "the place for the count");
+    if (index >= chord_gguf_value_count(file->files.gguf))
+        return chord_fail(err, CHORD_INVALID, "there is no value %" PRIu64 ", the file has %" PRIu64, index,
+                          chord_gguf_value_count(file->files.gguf));
     chord_buffer_init(&buffer, file->runtime->heap, VALUE_TEXT_BYTES_MAX);
     chord_status status = put_value(file, chord_gguf_value_at(file->files.gguf, index), items_max, &buffer, err);
     if (status == CHORD_OK) {
@@ -170,8 +184,10 @@ chord_status chord_file_value_text(const chord_file *file, uint64_t index, uint6
 
 /* ---- tensors ----------------------------------------------------------------------------------------- */
 
-void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out)
+bool chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out)
 {
+    *out = (chord_file_tensor){.name = "", .type = ""};
+    if (file == NULL || index >= chord_gguf_tensor_count(file->files.gguf)) return false;
     const chord_tensor *t = chord_gguf_tensor_at(file->files.gguf, index);
     *out = (chord_file_tensor){.name = t->name,
                                .type = chord_type_get(t->type)->name,
@@ -180,6 +196,7 @@ void chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_ten
                                .offset = t->offset,
                                .bytes = t->bytes};
     memcpy(out->dims, t->dims, sizeof out->dims);
+    return true;
 }
 
 /* Read and dequantise n elements, a whole number of rows' blocks at a time. */
@@ -205,8 +222,11 @@ static chord_status read_values(const chord_file *file, const chord_tensor *t, c
 chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got,
                                       chord_error *err)
 {
-    const chord_tensor *t = chord_gguf_tensor(file->files.gguf, name);
     void *scratch = NULL;
+    CHORD_NEED(file, "the file");
+    CHORD_NEED(name, "the tensor's name");
+    CHORD_NEED(got, "the place for the count");
+    const chord_tensor *t = chord_gguf_tensor(file->files.gguf, name);
     *got = 0;
     if (t == NULL) return chord_fail(err, CHORD_INVALID, "the file has no tensor named '%s'", name);
     const chord_format_ops *ops = chord_format_get(t->type);

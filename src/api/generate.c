@@ -108,7 +108,9 @@ static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
     s->tokens[s->count++] = out->token;
     s->has_logits = false;
     g->result.tokens++;
+    chord_mutex_lock(&s->counting);
     s->counted.output_tokens++;
+    chord_mutex_unlock(&s->counting);
     if (g->options.want_logprobs) out->logprob = chord_sample_logprob(s->logits, s->model->vocabulary, out->token);
     bool end = vocab != NULL && chord_vocab_is_end(vocab, out->token) && !g->options.ignore_end;
     if (end) finish(g, CHORD_STOP_END);
@@ -120,9 +122,19 @@ static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
     return CHORD_OK;
 }
 
-chord_status chord_generate_start(chord_session *s, const chord_generate_options *options, chord_error *err)
+static chord_status check_stops(const chord_generate_options *o, chord_error *err)
+{
+    if (o->stop_count > 0 && o->stops == NULL)
+        return chord_fail(err, CHORD_INVALID, "%zu stop strings were announced, the list is NULL", o->stop_count);
+    for (size_t i = 0; i < o->stop_count; i++)
+        if (o->stops[i] == NULL) return chord_fail(err, CHORD_INVALID, "stop string %zu is NULL", i);
+    return CHORD_OK;
+}
+
+static chord_status start(chord_session *s, const chord_generate_options *options, chord_error *err)
 {
     static const chord_generate_options DEFAULTS = {0};
+    CHORD_TRY(check_stops(options != NULL ? options : &DEFAULTS, err));
     s->generation = (chord_generation){.options = options != NULL ? *options : DEFAULTS};
     s->pending.len = 0;
     chord_hash_start(&s->generation.hash);
@@ -132,7 +144,14 @@ chord_status chord_generate_start(chord_session *s, const chord_generate_options
     return CHORD_OK;
 }
 
-chord_status chord_generate_next(chord_session *s, chord_piece *out, bool *more, chord_error *err)
+chord_status chord_generate_start(chord_session *s, const chord_generate_options *options, chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, start(s, options, err));
+}
+
+static chord_status next(chord_session *s, chord_piece *out, bool *more, chord_error *err)
 {
     *out = (chord_piece){.text = ""};
     *more = false;
@@ -148,8 +167,21 @@ chord_status chord_generate_next(chord_session *s, chord_piece *out, bool *more,
     return status;
 }
 
+chord_status chord_generate_next(chord_session *s, chord_piece *out, bool *more, chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    CHORD_NEED(out, "the place for the piece");
+    CHORD_NEED(more, "the place for 'more'");
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, next(s, out, more, err));
+}
+
 void chord_generate_result_get(const chord_session *s, chord_generate_result *out)
 {
+    if (s == NULL) {
+        *out = (chord_generate_result){0};
+        return;
+    }
     *out = s->generation.result;
     out->logits_hash = chord_hash_end(&s->generation.hash);
 }
@@ -159,12 +191,15 @@ chord_status chord_session_generate(chord_session *s, const chord_generate_optio
 {
     chord_piece piece;
     bool more = true;
-    chord_status status = chord_generate_start(s, options, err);
+    CHORD_NEED(s, "the session");
+    CHORD_TRY(chord_session_enter(s, err));
+    chord_status status = start(s, options, err);
     while (status == CHORD_OK && more) {
-        status = chord_generate_next(s, &piece, &more, err);
+        status = next(s, &piece, &more, err);
         if (status != CHORD_OK || !more || on_piece == NULL) continue;
-        if (!on_piece(ud, &piece) && s->generation.running) finish(&s->generation, CHORD_STOP_CALLER);
+        bool wanted = on_piece(ud, &piece) && !chord_session_is_over(s);
+        if (!wanted && s->generation.running) finish(&s->generation, CHORD_STOP_CALLER);
     }
     if (out != NULL) chord_generate_result_get(s, out);
-    return status;
+    return chord_session_leave(s, status);
 }

@@ -61,6 +61,21 @@ void chord_files_close(chord_files *f)
 
 static const chord_model_options DEFAULTS = {0};
 
+static chord_status check_options(const chord_model_options *o, chord_error *err)
+{
+    const struct {
+        const char *name;
+        uint32_t value, values;
+    } CHOICES[] = {{"kv_type", o->kv_type, CHORD_KV_Q8_0 + 1},
+                   {"policy", o->policy, CHORD_POLICY_NONE + 1},
+                   {"mode", o->mode, CHORD_MODE_PAGED + 1}};
+    for (size_t i = 0; i < CHORD_COUNT(CHOICES); i++)
+        if (CHOICES[i].value >= CHOICES[i].values)
+            return chord_fail(err, CHORD_INVALID, "the model option %s is %u, the largest is %u", CHOICES[i].name,
+                              CHOICES[i].value, CHOICES[i].values - 1);
+    return CHORD_OK;
+}
+
 static uint64_t vocabulary_rows(const chord_gguf *g)
 {
     const chord_tensor *t = chord_gguf_tensor(g, "token_embd.weight");
@@ -101,6 +116,10 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
     chord_files files;
     chord_network_config config;
     const chord_model_options *o = options != NULL ? options : &DEFAULTS;
+    CHORD_NEED(r, "the runtime");
+    CHORD_NEED(source, "the source");
+    CHORD_NEED(out, "the place for the plan");
+    CHORD_TRY(check_options(o, err));
     CHORD_TRY(chord_files_open(r, source, &files, err));
     chord_status status = network_config(r, &files, o, &config, err);
     if (status == CHORD_OK) status = chord_network_plan(&config, out, err);
@@ -145,10 +164,12 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
 static chord_status open_vocabulary(chord_model *m, const chord_model_options *o, chord_error *err)
 {
     if (o->no_vocabulary) return CHORD_OK;
-    if (o->vocabulary_of != NULL) m->vocab = o->vocabulary_of->vocab;
-    else {
+    if (o->vocabulary_of != NULL) {
+        m->vocab_owner = (chord_model *)o->vocabulary_of;
+        m->vocab = m->vocab_owner->vocab;
+        chord_model_keep(m->vocab_owner);
+    } else {
         CHORD_TRY(chord_vocab_open(m->runtime->heap, m->files.gguf, &m->vocab, err));
-        m->owns_vocab = true;
     }
     uint32_t entries = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
     if (m->net == NULL || entries <= m->vocabulary) return CHORD_OK;
@@ -170,6 +191,7 @@ static void say_plan(const chord_model *m)
 static chord_status open_parts(chord_model *m, const chord_source *source, const chord_model_options *o,
                                chord_error *err)
 {
+    CHORD_TRY(check_options(o, err));
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
     CHORD_TRY(open_network(m, o, err));
@@ -184,10 +206,15 @@ chord_status chord_model_open(chord_runtime *r, const chord_source *source, cons
                               chord_model **out, chord_error *err)
 {
     void *memory = NULL;
+    CHORD_NEED(out, "the place for the model");
     *out = NULL;
+    CHORD_NEED(r, "the runtime");
+    CHORD_NEED(source, "the source");
     CHORD_TRY(chord_alloc(r->heap, sizeof(chord_model), "the model", &memory, err));
     chord_model *m = memory;
+    m->keepers = 1;
     m->runtime = r;
+    chord_runtime_keep(r);
     chord_status status = open_parts(m, source, options != NULL ? options : &DEFAULTS, err);
     if (status != CHORD_OK) {
         chord_model_close(m);
@@ -197,19 +224,10 @@ chord_status chord_model_open(chord_runtime *r, const chord_source *source, cons
     return CHORD_OK;
 }
 
-void chord_model_close(chord_model *m)
-{
-    if (m == NULL) return;
-    chord_network_close(m->net);
-    if (m->owns_vocab) chord_vocab_close(m->vocab);
-    chord_arena_free(&m->arena);
-    chord_files_close(&m->files);
-    chord_free(m->runtime->heap, m);
-}
-
 void chord_model_describe(const chord_model *m, chord_model_info *out)
 {
-    *out = (chord_model_info){0};
+    *out = (chord_model_info){.architecture = "", .name = ""};
+    if (m == NULL) return;
     if (m->net != NULL) {
         chord_network_describe(m->net, out);
     } else {

@@ -159,14 +159,22 @@ static chord_status measure_memory(chord_runtime *r, chord_probe *out, chord_err
 chord_status chord_probe_run(chord_runtime *r, const chord_source *source, chord_probe *out, chord_error *err)
 {
     chord_files files;
+    CHORD_NEED(r, "the runtime");
+    CHORD_NEED(source, "the source");
+    CHORD_NEED(out, "the place for the figures");
     *out = (chord_probe){0};
     CHORD_TRY(chord_files_open(r, source, &files, err));
     chord_store *largest = files.stores[0];
     for (uint32_t i = 1; i < files.count; i++)
         if (files.stores[i]->size_bytes > largest->size_bytes) largest = files.stores[i];
-    chord_status status = measure_disk(r, largest, out, err);
+    chord_turn turn; /* a pass beside it would make both figures wrong */
+    chord_status status = chord_turns_take(chord_pool_turns(r->pool), &turn, NULL, err);
+    if (status == CHORD_OK) {
+        status = measure_disk(r, largest, out, err);
+        if (status == CHORD_OK) status = measure_memory(r, out, err);
+        chord_turns_give(chord_pool_turns(r->pool), &turn);
+    }
     chord_files_close(&files);
-    if (status == CHORD_OK) status = measure_memory(r, out, err);
     chord_runtime_measure(r);
     return status;
 }

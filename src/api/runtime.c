@@ -44,7 +44,6 @@ static chord_status choose_cpu(const char *name, uint32_t *out, chord_error *err
 
 static chord_status open_parts(const chord_runtime_options *o, chord_heap *heap, chord_runtime *r, chord_error *err)
 {
-    r->heap = heap;
     r->log = o->log;
     r->log_ud = o->log_ud;
     CHORD_TRY(choose_cpu(o->cpu, &r->cpu, err));
@@ -57,6 +56,7 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
 {
     static const chord_runtime_options DEFAULTS = {0};
     const chord_runtime_options *o = options != NULL ? options : &DEFAULTS;
+    CHORD_NEED(out, "the place for the runtime");
     *out = NULL;
     uint32_t threads = o->threads != 0 ? o->threads : chord_cpu_cores();
     if (threads > THREADS_MAX)
@@ -77,12 +77,14 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
         return status;
     }
     chord_runtime *r = memory;
+    r->keepers = 1;
+    r->process_id = chord_process_id();
     r->budget_bytes = budget;
     r->overhead_bytes = overhead;
     r->threads = threads;
+    r->heap = heap;
     status = open_parts(o, heap, r, err);
     if (status != CHORD_OK) {
-        r->heap = heap;
         chord_runtime_close(r);
         return status;
     }
@@ -90,13 +92,4 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     return CHORD_OK;
 }
 
-void chord_runtime_close(chord_runtime *r)
-{
-    if (r == NULL) return;
-    chord_heap *heap = r->heap;
-    chord_pool_close(r->pool);
-    chord_free(heap, r);
-    chord_heap_close(heap);
-}
-
-uint32_t chord_runtime_threads(const chord_runtime *r) { return chord_pool_threads(r->pool); }
+uint32_t chord_runtime_threads(const chord_runtime *r) { return r != NULL ? chord_pool_threads(r->pool) : 0; }

@@ -26,11 +26,15 @@ static chord_status open_parts(chord_session *s, chord_error *err)
 chord_status chord_session_open(chord_model *m, chord_session **out, chord_error *err)
 {
     void *memory = NULL;
+    CHORD_NEED(out, "the place for the session");
     *out = NULL;
+    CHORD_NEED(m, "the model");
     if (m->net == NULL) return chord_fail(err, CHORD_INVALID, "the model was opened without its weights");
     CHORD_TRY(chord_alloc(m->runtime->heap, sizeof(chord_session), "the session", &memory, err));
     chord_session *s = memory;
     s->model = m;
+    chord_model_keep(m);
+    chord_mutex_init(&s->counting);
     s->phase = "open";
     chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX);
     chord_status status = open_parts(s, err);
@@ -42,22 +46,14 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
     return CHORD_OK;
 }
 
-void chord_session_close(chord_session *s)
+void chord_session_cancel(chord_session *s)
 {
-    if (s == NULL) return;
-    chord_heap *heap = s->model->runtime->heap;
-    chord_sequence_close(s->model->net, s->sequence);
-    chord_buffer_free(&s->pending);
-    chord_free(heap, s->tokens);
-    chord_free(heap, s->logits);
-    chord_free(heap, s->sample_scratch);
-    chord_free(heap, s);
+    if (s != NULL) chord_sequence_cancel(s->model->net, s->sequence);
 }
-
-void chord_session_cancel(chord_session *s) { chord_sequence_cancel(s->model->net, s->sequence); }
 
 void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, const chord_progress *), void *ud)
 {
+    if (s == NULL) return;
     s->on_progress = on_progress;
     s->progress_ud = ud;
 }
@@ -85,14 +81,12 @@ static chord_status forward(chord_session *s, chord_forward_args *args, const ch
     uint64_t start = chord_clock_ns();
     chord_status status = chord_network_forward(s->model->net, s->sequence, args, err);
     uint64_t spent = chord_clock_ns() - start;
-    if (decode) {
-        s->counted.decode_ns += spent;
-        if (s->counted.passes++ % 16 == 0) chord_runtime_measure(s->model->runtime);
-    } else {
-        s->counted.prefill_ns += spent;
-        s->counted.passes += chord_ceil_div(args->count, s->model->chunk_tokens);
-        chord_runtime_measure(s->model->runtime);
-    }
+    chord_mutex_lock(&s->counting);
+    bool measure = !decode || s->counted.passes % 16 == 0;
+    *(decode ? &s->counted.decode_ns : &s->counted.prefill_ns) += spent;
+    s->counted.passes += decode ? 1 : chord_ceil_div(args->count, s->model->chunk_tokens);
+    chord_mutex_unlock(&s->counting);
+    if (measure) chord_runtime_measure(s->model->runtime);
     return status;
 }
 
@@ -120,7 +114,7 @@ chord_status chord_session_catch_up(chord_session *s, const char *phase, chord_e
     return forward(s, &args, phase, err);
 }
 
-chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+static chord_status sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
 {
     if (n == 0) return chord_fail(err, CHORD_INVALID, "an empty prompt gives the model nothing to continue");
     if (n > s->model->context_tokens)
@@ -138,9 +132,19 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
     memcpy(s->tokens, tokens, n * sizeof *tokens);
     s->count = (uint32_t)n;
     if (reused != NULL) *reused = kept;
+    chord_mutex_lock(&s->counting);
     s->counted.reused_tokens += kept;
     s->counted.prompt_tokens += n - kept;
+    chord_mutex_unlock(&s->counting);
     return chord_session_catch_up(s, "prefill", err);
+}
+
+chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    if (n > 0) CHORD_NEED(tokens, "the list of tokens");
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, sync(s, tokens, n, reused, err));
 }
 
 /* Tokens after the past, for the calls that hand out more than the last row. */
@@ -159,7 +163,9 @@ static chord_status append(chord_session *s, const int32_t *tokens, size_t n, ch
 static chord_status run_appended(chord_session *s, chord_forward_args *args, chord_error *err)
 {
     chord_status status = forward(s, args, "prefill", err);
+    chord_mutex_lock(&s->counting);
     s->counted.prompt_tokens += chord_sequence_length(s->sequence) - s->count;
+    chord_mutex_unlock(&s->counting);
     s->count = chord_sequence_length(s->sequence);
     return status;
 }
@@ -167,14 +173,20 @@ static chord_status run_appended(chord_session *s, chord_forward_args *args, cho
 chord_status chord_session_logits(chord_session *s, const int32_t *tokens, size_t n, size_t first,
                                   chord_on_logits on_logits, void *ud, chord_error *err)
 {
-    CHORD_TRY(append(s, tokens, n, err));
+    CHORD_NEED(s, "the session");
+    if (n > 0) CHORD_NEED(tokens, "the list of tokens");
+    if (first < n) CHORD_NEED(on_logits, "the callback for logits");
+    if (first > n) first = n; /* none is wanted */
+    CHORD_TRY(chord_session_enter(s, err));
+    chord_status status = append(s, tokens, n, err);
     chord_forward_args args = {
         .tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_logits = on_logits, .ud = ud};
-    return run_appended(s, &args, err);
+    if (status == CHORD_OK) status = run_appended(s, &args, err);
+    return chord_session_leave(s, status);
 }
 
-chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs,
-                                 chord_error *err)
+static chord_status score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs,
+                          chord_error *err)
 {
     if (n < 2 || first >= n - 1)
         return chord_fail(err, CHORD_INVALID, "scoring from token %zu of %zu leaves nothing to score", first, n);
@@ -194,7 +206,17 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
     return status;
 }
 
-void chord_session_reset(chord_session *s)
+chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t n, size_t first, double *logprobs,
+                                 chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    CHORD_NEED(tokens, "the list of tokens");
+    CHORD_NEED(logprobs, "the place for log probabilities");
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, score(s, tokens, n, first, logprobs, err));
+}
+
+void chord_session_forget(chord_session *s)
 {
     (void)chord_sequence_cut(s->model->net, s->sequence, 0);
     chord_generation_end(s);
@@ -206,13 +228,18 @@ void chord_session_reset(chord_session *s)
 
 void chord_session_stats(const chord_session *s, chord_stats *out)
 {
+    *out = (chord_stats){0};
+    if (s == NULL) return;
     chord_runtime *r = s->model->runtime;
     chord_model_info info;
     chord_pager_stats pager;
     chord_runtime_measure(r);
     chord_network_describe(s->model->net, &info);
     chord_network_stats(s->model->net, &pager);
+    chord_mutex *counting = &((chord_session *)s)->counting;
+    chord_mutex_lock(counting);
     *out = s->counted;
+    chord_mutex_unlock(counting);
     out->budget_bytes = r->budget_bytes;
     out->peak_bytes = atomic_load(&r->peak_bytes);
     out->resident_bytes = info.plan.resident_bytes;
@@ -233,6 +260,9 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
 
 void chord_session_stats_reset(chord_session *s)
 {
+    if (s == NULL) return;
+    chord_mutex_lock(&s->counting);
     s->counted = (chord_stats){0};
+    chord_mutex_unlock(&s->counting);
     chord_network_stats_reset(s->model->net);
 }

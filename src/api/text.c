@@ -3,13 +3,17 @@
 
 static chord_status need_vocab(const chord_model *m, chord_error *err)
 {
+    CHORD_NEED(m, "the model");
     return m->vocab != NULL ? CHORD_OK : chord_fail(err, CHORD_INVALID, "the model was opened without its vocabulary");
 }
 
 chord_status chord_tokenize(const chord_model *m, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,
                             size_t cap, size_t *need, chord_error *err)
 {
+    CHORD_NEED(need, "the place for the count");
     CHORD_TRY(need_vocab(m, err));
+    if ((uint32_t)mode > CHORD_TOKENIZE_RAW)
+        return chord_fail(err, CHORD_INVALID, "%u is no way to tokenise", (uint32_t)mode);
     return chord_vocab_encode(m->vocab, text, len, mode, out, cap, need, err);
 }
 
@@ -27,6 +31,8 @@ chord_status chord_detokenize(const chord_model *m, const int32_t *tokens, size_
                               size_t cap, size_t *need, chord_error *err)
 {
     chord_buffer buffer;
+    CHORD_NEED(need, "the place for the count");
+    if (n > 0) CHORD_NEED(tokens, "the list of tokens");
     CHORD_TRY(need_vocab(m, err));
     chord_buffer_init(&buffer, m->runtime->heap, 64 * CHORD_MIB);
     chord_status status = CHORD_OK;
@@ -86,6 +92,9 @@ chord_status chord_template_render(chord_runtime *r, const char *template_text, 
                                    bool open_reply, const char *bos, const char *eos, char *out, size_t cap,
                                    size_t *need, chord_error *err)
 {
+    CHORD_NEED(r, "the runtime");
+    CHORD_NEED(template_text, "the template");
+    CHORD_NEED(need, "the place for the count");
     render_job job = {.template_text = template_text,
                       .template_len = strlen(template_text),
                       .bos = bos,
@@ -104,6 +113,7 @@ static chord_status token_text(const chord_model *m, int32_t token, chord_buffer
 chord_status chord_chat_render(const chord_model *m, const char *template_text, const char *messages, size_t len,
                                bool open_reply, char *out, size_t cap, size_t *need, chord_error *err)
 {
+    CHORD_NEED(need, "the place for the count");
     CHORD_TRY(need_vocab(m, err));
     if (template_text == NULL && m->template_text == NULL)
         return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");

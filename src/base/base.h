@@ -9,6 +9,7 @@
 #include "chord.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 
 /* ---- the few words C leaves to a library --------------------------------------------------- */
 
@@ -237,6 +238,28 @@ typedef struct chord_thread chord_thread;
 chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
                                 chord_error *err);
 void chord_thread_join(chord_heap *heap, chord_thread *thread);
+/* A number that no other thread of this process has. */
+uintptr_t chord_thread_self(void);
+
+/* A lock that is taken in order of arrival, so that nobody who waits is passed by for ever. A waiter gives up when its
+ * flag is raised, and the thread that has the turn gets an error in place of waiting for itself. */
+typedef struct chord_turn {
+    struct chord_turn *next;
+    uintptr_t thread;
+} chord_turn;
+typedef struct chord_turns {
+    chord_mutex mutex;
+    chord_cond moved;
+    chord_turn *first; /* whose turn it is; those behind wait */
+} chord_turns;
+void chord_turns_init(chord_turns *turns);
+void chord_turns_free(chord_turns *turns);
+/* mine lives until the turn is given back. given_up may be NULL. CHORD_CANCELLED: the flag was raised, there is no turn;
+ * CHORD_INVALID: this thread has the turn already. */
+chord_status chord_turns_take(chord_turns *turns, chord_turn *mine, const atomic_bool *given_up, chord_error *err);
+void chord_turns_give(chord_turns *turns, chord_turn *mine);
+/* Somebody's flag was raised: waiters look at theirs. */
+void chord_turns_look(chord_turns *turns);
 
 /* Items [first, end). */
 typedef struct chord_share {
@@ -249,9 +272,11 @@ typedef struct chord_pool chord_pool;
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
 void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
+/* Whoever computes with the pool has its turn: a pass, a measurement. */
+chord_turns *chord_pool_turns(chord_pool *pool);
 /* Calls task on pieces that cover [0, count), each on whichever worker is free next, and returns when all are done.
- * Pieces begin at multiples of grain and are such multiples, or reach the end. One caller at a time. A NULL pool runs
- * all of it here in one piece, as does a range within grain. */
+ * Pieces begin at multiples of grain and are such multiples, or reach the end. One caller at a time, the one that has
+ * the turn, where there may be others. A NULL pool runs all of it here in one piece, as does a range within grain. */
 typedef void chord_pool_task(void *ud, uint32_t worker, chord_share share);
 void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud);
 
@@ -274,6 +299,8 @@ uint32_t chord_cpu_cores(void);
 uint64_t chord_process_bytes(void);
 /* What code, libraries and the caller's own odds and ends take beside chord_process_bytes. */
 uint64_t chord_process_code_bytes(void);
+/* Differs between a process and its forks; 0 where there are none. */
+uint64_t chord_process_id(void);
 /* Pages this process had to wait for from a disk since it began; 0 where unknown. */
 uint64_t chord_process_major_faults(void);
 

@@ -42,6 +42,7 @@ struct chord_pool {
     _Atomic bool caller_sleeps, stop;
     _Alignas(64) chord_mutex mutex;
     chord_cond wake, done;
+    chord_turns turns;
 };
 
 /* The next piece: large ones first, so that there are few, and small ones last, so that all end together. */
@@ -170,6 +171,7 @@ chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **ou
     chord_mutex_init(&pool->mutex);
     chord_cond_init(&pool->wake);
     chord_cond_init(&pool->done);
+    chord_turns_init(&pool->turns);
     chord_status status = start_workers(pool, threads, err);
     if (status != CHORD_OK) {
         chord_pool_close(pool);
@@ -185,6 +187,7 @@ void chord_pool_close(chord_pool *pool)
     atomic_store(&pool->stop, true);
     wake(pool, &pool->wake);
     for (uint32_t i = 1; i < pool->threads; i++) chord_thread_join(pool->heap, pool->workers[i].thread);
+    chord_turns_free(&pool->turns);
     chord_cond_free(&pool->wake);
     chord_cond_free(&pool->done);
     chord_mutex_free(&pool->mutex);
@@ -192,6 +195,7 @@ void chord_pool_close(chord_pool *pool)
 }
 
 uint32_t chord_pool_threads(const chord_pool *pool) { return pool == NULL ? 1 : pool->threads; }
+chord_turns *chord_pool_turns(chord_pool *pool) { return &pool->turns; }
 
 void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud)
 {

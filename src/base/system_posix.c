@@ -141,9 +141,17 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
     return chord_fail_os(err, CHORD_NO_MEMORY, rc, "cannot start thread '%s'", name);
 }
 
+uintptr_t chord_thread_self(void)
+{
+    static _Thread_local char own;
+    return (uintptr_t)&own;
+}
+
 void chord_thread_join(chord_heap *heap, chord_thread *thread)
 {
     if (thread == NULL) return;
     sure(pthread_join(thread->id, NULL));
     chord_free(heap, thread);
 }
+
+uint64_t chord_process_id(void) { return (uint64_t)getpid(); }

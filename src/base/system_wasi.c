@@ -34,6 +34,8 @@ chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(
     return chord_fail(err, CHORD_UNSUPPORTED, "cannot start thread '%s': a WASI host has none", name);
 }
 
+uintptr_t chord_thread_self(void) { return 1; }
+
 void chord_thread_join(chord_heap *heap, chord_thread *thread)
 {
     (void)heap;
@@ -83,6 +85,7 @@ void *chord_bank_bytes(chord_bank *bank)
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
+uint64_t chord_process_id(void) { return 0; }
 uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_code_bytes(void) { return PROGRAM_BYTES; } /* code lies outside the module's memory */
 uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size(0) * 65536; }

@@ -93,7 +93,20 @@ __asm__(".globaltype __stack_pointer, " ADDRESS "\n"
         "local.get 0\n" ADDRESS ".load 0\n"
         "global.set __stack_pointer\n"
         "local.get 0\n"
+        "global.set chord_thread_own\n"
+        "local.get 0\n"
         "call chord_thread_body\n"
+        "end_function\n");
+
+/* A global is each instance's, and so each thread's: the address of its chord_thread, 0 for the first. */
+__asm__(".globaltype chord_thread_own, " ADDRESS "\n"
+        ".globl chord_thread_own\n"
+        "chord_thread_own:\n"
+        ".globl chord_thread_self\n"
+        ".type chord_thread_self, @function\n"
+        "chord_thread_self:\n"
+        ".functype chord_thread_self () -> (" ADDRESS ")\n"
+        "global.get chord_thread_own\n"
         "end_function\n");
 
 void chord_thread_body(chord_thread *thread);
@@ -220,6 +233,7 @@ void chord_bank_close(chord_heap *heap, chord_bank *bank)
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
+uint64_t chord_process_id(void) { return 0; }
 uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_code_bytes(void) { return 0; } /* the data segment counts as memory in use, code is the host's */
 

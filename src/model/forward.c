@@ -189,34 +189,38 @@ static chord_status run_chunks(chord_network *net, chord_sequence *s, const chor
     return CHORD_OK;
 }
 
-/* A cancel that came before or while we ran ends here; the next call starts clean. */
-static chord_status finish(chord_network *net, chord_sequence *s, chord_status status)
+/* With the turn: nobody else computes with this pool. */
+static chord_status run_alone(chord_network *net, chord_sequence *s, const chord_forward_args *args, chord_error *err)
 {
-    atomic_store(&net->running, NULL);
-    if (status == CHORD_CANCELLED) atomic_store(&s->cancelled, false);
+    uint32_t saved = chord_float_enter();
+    chord_pager_heed(net->pager, &s->cancelled);
+    chord_status status = run_chunks(net, s, args, err);
+    chord_pager_heed(net->pager, NULL);
+    chord_float_leave(saved);
     return status;
 }
 
 chord_status chord_network_forward(chord_network *net, chord_sequence *s, const chord_forward_args *args,
                                    chord_error *err)
 {
-    chord_mutex_lock(&net->mutex);
-    uint32_t saved = chord_float_enter();
-    chord_status status = check_args(net, s, args, err);
+    chord_turn turn;
+    chord_turns *turns = chord_pool_turns(net->compute.pool);
+    CHORD_TRY(check_args(net, s, args, err));
+    chord_status status = chord_turns_take(turns, &turn, &s->cancelled, err);
     if (status == CHORD_OK) {
-        chord_pager_cancel_clear(net->pager); /* here, since one may come just after a pass has ended */
-        atomic_store(&net->running, s);
-        if (atomic_load(&s->cancelled)) status = chord_fail(err, CHORD_CANCELLED, "cancelled before the pass began");
-        else status = run_chunks(net, s, args, err);
-        status = finish(net, s, status);
+        status = run_alone(net, s, args, err);
+        chord_turns_give(turns, &turn);
     }
-    chord_float_leave(saved);
-    chord_mutex_unlock(&net->mutex);
+    /* A cancel that came before or while we ran ends here; the next call starts clean. */
+    if (status == CHORD_CANCELLED) atomic_store(&s->cancelled, false);
     return status;
 }
 
 void chord_sequence_cancel(chord_network *net, chord_sequence *s)
 {
     atomic_store(&s->cancelled, true);
-    if (atomic_load(&net->running) == s) chord_pager_cancel(net->pager);
+    chord_turns_look(chord_pool_turns(net->compute.pool));
+    chord_mutex_lock(&net->mutex);
+    chord_pager_look(net->pager);
+    chord_mutex_unlock(&net->mutex);
 }

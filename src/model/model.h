@@ -18,10 +18,10 @@ typedef struct chord_sequence chord_sequence; /* one KV cache and how much of it
 typedef struct chord_network_config {
     chord_heap *heap;
     const chord_gguf *gguf;
-    chord_pool *pool;
+    chord_pool *pool; /* not NULL: a pass takes its turn */
     uint32_t cpu;
     const chord_model_options *options; /* NULL: defaults */
-    uint64_t budget_bytes;              /* the whole promise; only reported */
+    uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
     bool may_map; /* the guard is installed */
@@ -65,7 +65,8 @@ typedef struct chord_forward_args {
     void *progress_ud;
 } chord_forward_args;
 /* Evaluate tokens after the sequence's end, in chunks. CHORD_FULL when they do not fit; nothing is evaluated then. On
- * any failure the sequence keeps the chunks that were finished. One call at a time per network: others wait. */
+ * any failure the sequence keeps the chunks that were finished. One call at a time per pool: others wait for their turn,
+ * in order of arrival. From a callback of a running call: CHORD_INVALID. */
 chord_status chord_network_forward(chord_network *net, chord_sequence *sequence, const chord_forward_args *args,
                                    chord_error *err);
 /* From any thread: the running forward, or else the next, of this sequence returns CHORD_CANCELLED. */

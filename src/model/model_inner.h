@@ -97,8 +97,9 @@ struct chord_network {
     uint32_t pass_tiles;      /* length of the open pass */
     uint8_t *embedding_cache; /* rows as in the file */
     int32_t *embedding_tags;
+    /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken.
+     * All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
-    chord_sequence *_Atomic running;
     const chord_forward_args *progress;
     uint64_t tiles_done, tiles_total;
 };

@@ -101,6 +101,15 @@ static uint32_t chunk_for(const chord_network_config *config, const chord_bluepr
     }
 }
 
+static void set_pager_plan(chord_plan *plan, const chord_pager_plan *got)
+{
+    plan->resident_bytes = got->pinned_bytes;
+    plan->window_bytes = got->ring_bytes;
+    plan->streamed_bytes_per_pass = got->streamed_bytes_per_pass;
+    plan->tiles_pinned = got->pinned_tiles;
+    plan->ring_slots = got->ring_slots;
+}
+
 /* Fill plan for this blueprint (whose tiles were cut for budget_bytes) and context; plan->fits
  * says whether it works. */
 static void plan_for(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes,
@@ -132,11 +141,7 @@ static void plan_for(const chord_network_config *config, const chord_blueprint *
     chord_pager_config pager = pager_config(config, p, left, false);
     chord_pager_plan got = {0};
     if (o->mode == CHORD_MODE_MAPPED || chord_pager_plan_make(&pager, &got, NULL) != CHORD_OK) return;
-    plan->resident_bytes = got.pinned_bytes;
-    plan->window_bytes = got.ring_bytes;
-    plan->streamed_bytes_per_pass = got.streamed_bytes_per_pass;
-    plan->tiles_pinned = got.pinned_tiles;
-    plan->ring_slots = got.ring_slots;
+    set_pager_plan(plan, &got);
     plan->fits = true;
 }
 
@@ -259,11 +264,24 @@ static chord_status open_scratch(chord_network *net, chord_error *err)
 
 static chord_status start_pager(chord_network *net, const chord_pager_config *config, chord_error *err)
 {
-    chord_pager *pager;
-    CHORD_TRY(chord_pager_open(config, &pager, err));
-    chord_pager_close(net->pager);
-    net->pager = pager;
+    CHORD_TRY(chord_pager_open(config, &net->pager, err));
     net->pager_config = *config;
+    return CHORD_OK;
+}
+
+/* While others may be asking the old one for its counters. */
+static chord_status replace_pager(chord_network *net, const chord_pager_config *config, const chord_plan *plan,
+                                  chord_error *err)
+{
+    chord_pager *before = net->pager, *pager;
+    CHORD_TRY(chord_pager_open(config, &pager, err));
+    chord_pager_succeed(pager, before);
+    chord_mutex_lock(&net->mutex);
+    net->pager = pager;
+    net->plan = *plan;
+    chord_mutex_unlock(&net->mutex);
+    net->pager_config = *config;
+    chord_pager_close(before);
     return CHORD_OK;
 }
 
@@ -289,20 +307,16 @@ static chord_status open_pager(chord_network *net, const chord_network_config *c
 static chord_status leave_map(chord_network *net, chord_error *err)
 {
     chord_pager_config config = net->pager_config;
-    chord_pager_plan plan;
+    chord_pager_plan got;
+    chord_plan plan = net->plan;
     config.mapped = false;
-    CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
+    CHORD_TRY(chord_pager_plan_make(&config, &got, err));
     uint64_t free_bytes = chord_memory_available_bytes() / 2;
-    config.memory_bytes = chord_min_u64(config.memory_bytes, chord_max_u64(free_bytes, plan.memory_bytes_min));
-    CHORD_TRY(chord_pager_plan_make(&config, &plan, err));
-    CHORD_TRY(start_pager(net, &config, err));
-    net->plan.mapped = false;
-    net->plan.resident_bytes = plan.pinned_bytes;
-    net->plan.window_bytes = plan.ring_bytes;
-    net->plan.streamed_bytes_per_pass = plan.streamed_bytes_per_pass;
-    net->plan.tiles_pinned = plan.pinned_tiles;
-    net->plan.ring_slots = plan.ring_slots;
-    return CHORD_OK;
+    config.memory_bytes = chord_min_u64(config.memory_bytes, chord_max_u64(free_bytes, got.memory_bytes_min));
+    CHORD_TRY(chord_pager_plan_make(&config, &got, err));
+    plan.mapped = false;
+    set_pager_plan(&plan, &got);
+    return replace_pager(net, &config, &plan, err);
 }
 
 chord_status chord_network_watch_map(chord_network *net, chord_error *err)
@@ -382,8 +396,23 @@ void chord_network_describe(const chord_network *net, chord_model_info *out)
         const chord_tensor *t = chord_gguf_tensor_at(net->gguf, i);
         out->parameters += t->rows * t->dims[0];
     }
+    chord_mutex *mutex = &((chord_network *)net)->mutex;
+    chord_mutex_lock(mutex);
     out->plan = net->plan;
+    chord_mutex_unlock(mutex);
 }
 
-void chord_network_stats(const chord_network *net, chord_pager_stats *out) { chord_pager_stats_get(net->pager, out); }
-void chord_network_stats_reset(chord_network *net) { chord_pager_stats_reset(net->pager); }
+void chord_network_stats(const chord_network *net, chord_pager_stats *out)
+{
+    chord_mutex *mutex = &((chord_network *)net)->mutex;
+    chord_mutex_lock(mutex);
+    chord_pager_stats_get(net->pager, out);
+    chord_mutex_unlock(mutex);
+}
+
+void chord_network_stats_reset(chord_network *net)
+{
+    chord_mutex_lock(&net->mutex);
+    chord_pager_stats_reset(net->pager);
+    chord_mutex_unlock(&net->mutex);
+}

@@ -188,6 +188,11 @@ chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err)
 
 /* ---- pins ------------------------------------------------------------------------------------- */
 
+static bool is_called_off(const chord_pager *pager)
+{
+    return pager->called_off != NULL && atomic_load(pager->called_off);
+}
+
 static chord_status fail_cancelled(chord_error *err) { return chord_fail(err, CHORD_CANCELLED, "cancelled"); }
 
 /* The tile's place in the list, at or behind where the pass is. */
@@ -236,7 +241,7 @@ static bool is_in_memory(const pager_slot *slot) { return slot != NULL && slot->
 static chord_status await_tile(chord_pager *pager, uint32_t tile, uint32_t place, chord_error *err)
 {
     for (;;) {
-        if (pager->cancelled) return fail_cancelled(err);
+        if (is_called_off(pager)) return fail_cancelled(err);
         pager_slot *slot = pager_slot_of(pager, tile);
         if (is_in_memory(slot) && slot->state != SLOT_LOADING) return CHORD_OK;
         CHORD_ASSERT(is_in_memory(slot) || pager->claim_at <= place);
@@ -329,7 +334,7 @@ chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out,
 {
     *out = (chord_view){0};
     chord_mutex_lock(&pager->mutex);
-    chord_status status = pager->cancelled       ? fail_cancelled(err)
+    chord_status status = is_called_off(pager)   ? fail_cancelled(err)
                           : pager->config.mapped ? pin_mapped(pager, tile, out, err)
                           : pager->places != NULL && pager->places[tile].bank != PAGER_NONE
                               ? pin_banked(pager, tile, out, err)
@@ -393,18 +398,17 @@ const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed)
 
 /* ---- cancel and counters ---------------------------------------------------------------------- */
 
-void chord_pager_cancel(chord_pager *pager)
+void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off)
 {
     chord_mutex_lock(&pager->mutex);
-    pager->cancelled = true;
-    chord_cond_wake_all(&pager->ready);
+    pager->called_off = called_off;
     chord_mutex_unlock(&pager->mutex);
 }
 
-void chord_pager_cancel_clear(chord_pager *pager)
+void chord_pager_look(chord_pager *pager)
 {
     chord_mutex_lock(&pager->mutex);
-    pager->cancelled = false;
+    chord_cond_wake_all(&pager->ready);
     chord_mutex_unlock(&pager->mutex);
 }
 
@@ -422,5 +426,24 @@ void chord_pager_stats_reset(chord_pager *pager)
     chord_mutex_lock(&pager->mutex);
     pager->stats = (chord_pager_stats){0};
     if (pager->in_flight > 0) pager->in_flight_since_ns = chord_clock_ns();
+    chord_mutex_unlock(&pager->mutex);
+}
+
+void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
+{
+    chord_pager_stats stats;
+    chord_pager_stats_get(before, &stats);
+    chord_mutex_lock(&pager->mutex);
+    pager->called_off = before->called_off;
+    chord_pager_stats *own = &pager->stats;
+    own->hits += stats.hits;
+    own->misses += stats.misses;
+    own->evictions += stats.evictions;
+    own->prefetched_used += stats.prefetched_used;
+    own->prefetched_late += stats.prefetched_late;
+    own->prefetched_wasted += stats.prefetched_wasted;
+    own->bytes_read += stats.bytes_read;
+    own->read_ns += stats.read_ns;
+    own->stall_ns += stats.stall_ns;
     chord_mutex_unlock(&pager->mutex);
 }

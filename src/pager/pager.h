@@ -83,7 +83,7 @@ typedef struct chord_view {
     uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
- * CHORD_CANCELLED after chord_pager_cancel. */
+ * CHORD_CANCELLED when the flag of chord_pager_heed is raised. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
 /* The held tile's own memory now holds it, and stays so. */
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
@@ -93,9 +93,10 @@ void chord_pager_release(chord_pager *pager, uint32_t tile);
  * NULL; not a pin. For embedding rows. */
 const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed);
 
-/* From any thread: the waiting or next pin returns CHORD_CANCELLED, until chord_pager_cancel_clear. */
-void chord_pager_cancel(chord_pager *pager);
-void chord_pager_cancel_clear(chord_pager *pager);
+/* Whoever runs the pass is called off by this flag, NULL: by none. It is the caller's and outlives the pass. */
+void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off);
+/* From any thread, after a flag was raised: a pin that waits looks at it. */
+void chord_pager_look(chord_pager *pager);
 
 typedef struct chord_pager_stats {
     uint64_t hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
@@ -103,5 +104,7 @@ typedef struct chord_pager_stats {
 } chord_pager_stats;
 void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
 void chord_pager_stats_reset(chord_pager *pager);
+/* This pager takes the place of another one: the same flag is heeded, the counters go on where those ended. */
+void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
 
 #endif

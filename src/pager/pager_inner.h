@@ -61,7 +61,8 @@ struct chord_pager {
     chord_region region;
     chord_mutex mutex; /* guards everything below */
     chord_cond work, ready;
-    bool closing, cancelled, pass_open, map_lost;
+    bool closing, pass_open, map_lost;
+    const atomic_bool *called_off; /* NULL: nobody can */
 
     pager_slot *slots; /* home slots in order of their tiles, then the ring */
     uint32_t slot_count, ring_first;

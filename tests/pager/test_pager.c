@@ -145,7 +145,9 @@ static void check_changes(const fixture *f)
         config.prefetch_tiles = random_below(2) * random_below(6);
         config.pack = true;
         chord_pager *pager;
+        atomic_bool called_off = false;
         CHECK_OK(chord_pager_open(&config, &pager, &err));
+        chord_pager_heed(pager, &called_off);
         for (uint32_t pass = 0; pass < 12; pass++) {
             uint32_t list[TILES_MAX], count = 0, shape = random_below(4), dice = random_below(100);
             for (uint32_t i = 0; i < f->tile_count; i++)
@@ -160,7 +162,7 @@ static void check_changes(const fixture *f)
                 if (random_below(skip_one_in) == 1) continue;
                 chord_view view;
                 if (dice == 99 && i >= 3) {
-                    chord_pager_cancel(pager);
+                    atomic_store(&called_off, true);
                     cancelled = true;
                 }
                 chord_status status = chord_pager_pin(pager, list[i], &view, &err);
@@ -175,7 +177,7 @@ static void check_changes(const fixture *f)
                     while (held_count > 0) chord_pager_release(pager, held[--held_count]);
             }
             if (random_below(4) != 0) CHECK_OK(chord_pager_pass_end(pager, &err)); /* or the next pass just begins */
-            chord_pager_cancel_clear(pager);
+            atomic_store(&called_off, false);
         }
         chord_pager_close(pager);
     }

@@ -102,7 +102,8 @@ static void check_shrinking(const fixture *f)
     write_shard(f, 1);
     CHECK(packing_pass(f, pager, true) == f->tile_count);
     CHECK(packing_pass(f, pager, true) == f->tile_count);
-    chord_pager_cancel(pager);
+    atomic_bool called_off = true;
+    chord_pager_heed(pager, &called_off);
     chord_view view;
     CHECK_OK(chord_pager_pass_begin(pager, f->all, f->tile_count, &err));
     CHECK(chord_pager_pin(pager, 0, &view, &err) == CHORD_CANCELLED);

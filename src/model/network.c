@@ -319,11 +319,22 @@ static chord_status leave_map(chord_network *net, chord_error *err)
     return replace_pager(net, &config, &plan, err);
 }
 
+/* Waits of this process for its disk. Test builds have some after two passes, so that every such map is left. */
+static uint64_t major_faults(const chord_network *net)
+{
+#ifdef CHORD_HARDTEST
+    return net->passes > 2 ? net->major_faults + MAJOR_FAULTS_MAX + 1 : 0;
+#else
+    (void)net;
+    return chord_process_major_faults();
+#endif
+}
+
 chord_status chord_network_watch_map(chord_network *net, chord_error *err)
 {
     /* packed tiles have left the map after their first pass */
     if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK;
-    uint64_t now = chord_process_major_faults();
+    uint64_t now = major_faults(net);
     if (net->passes++ == 0) net->major_faults = now;
     return now - net->major_faults > MAJOR_FAULTS_MAX ? leave_map(net, err) : CHORD_OK;
 }

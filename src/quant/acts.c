@@ -123,7 +123,7 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
     uint32_t n = acts->n;
     bool finite = true;
     if (acts->kind == CHORD_ACT_F32) {
-        acts->x = x;
+        if (first == 0) acts->x = x; /* one of those who fill it */
         for (uint64_t i = (uint64_t)first * n; i < (uint64_t)end * n; i++)
             finite &= __builtin_fabsf(x[i]) <= __FLT_MAX__;
         return finite;

@@ -99,6 +99,8 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
 static chord_status network_config(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
                                    chord_network_config *out, chord_error *err)
 {
+    CHORD_TRY(chord_network_recognise(r->heap, f->gguf,
+                                      err)); /* first: all else would be the first thing that is missing */
     *out = (chord_network_config){.heap = r->heap,
                                   .gguf = f->gguf,
                                   .pool = r->pool,

@@ -202,24 +202,65 @@ static chord_status place_tensors(chord_gguf *g, const chord_window *w, chord_te
     return CHORD_OK;
 }
 
+/* ---- tensors whose bytes overlap ---------------------------------------------------------------------- */
+
+static void sift_down(const chord_tensor **heap, uint64_t at, uint64_t count)
+{
+    for (uint64_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && heap[child + 1]->offset > heap[child]->offset) child++;
+        if (heap[at]->offset >= heap[child]->offset) return;
+        const chord_tensor *swap = heap[at];
+        heap[at] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+/* Heap sort: bounded on any input. */
+static void sort_by_offset(const chord_tensor **list, uint64_t count)
+{
+    for (uint64_t i = count / 2; i > 0; i--) sift_down(list, i - 1, count);
+    for (uint64_t left = count; left > 1; left--) {
+        const chord_tensor *last = list[0];
+        list[0] = list[left - 1];
+        list[left - 1] = last;
+        sift_down(list, 0, left - 1);
+    }
+}
+
+static chord_status check_overlaps(chord_gguf *g, const chord_store *store, const chord_tensor *tensors, uint64_t count,
+                                   chord_error *err)
+{
+    const chord_tensor **order = chord_arena_get(&g->arena, (count + 1) * sizeof(*order));
+    if (order == NULL) return chord_arena_fail(&g->arena, err);
+    for (uint64_t i = 0; i < count; i++) order[i] = &tensors[i];
+    sort_by_offset(order, count);
+    for (uint64_t i = 1; i < count; i++) {
+        const chord_tensor *a = order[i - 1], *b = order[i];
+        if (b->offset - a->offset < a->bytes)
+            return chord_fail(err, CHORD_CORRUPT,
+                              "%s: tensor '%s' at %" PRIu64 " lies inside tensor '%s', which has %" PRIu64
+                              " bytes at %" PRIu64,
+                              store->name, b->name, b->offset, a->name, a->bytes, a->offset);
+    }
+    return CHORD_OK;
+}
+
 static chord_status take_counts(chord_window *w, uint32_t *version, uint64_t *tensors, uint64_t *values,
                                 chord_error *err)
 {
     const uint8_t *p;
     const char *name = w->store->name;
-    if (w->store->size_bytes < 24)
-        return chord_fail(err, CHORD_CORRUPT, "%s: %" PRIu64 " bytes are too few for a GGUF file", name,
-                          w->store->size_bytes);
-    CHORD_TRY(chord_window_take(w, 8, "the magic number", &p, err));
-    if (memcmp(p, "GGUF", 4) != 0)
-        return chord_fail(err, CHORD_CORRUPT, "%s: not a GGUF file (it starts with %02x %02x %02x %02x)", name, p[0],
-                          p[1], p[2], p[3]);
+    size_t looked = (size_t)chord_min_u64(w->store->size_bytes, 24);
+    CHORD_TRY(chord_window_take(w, looked, "the magic number", &p, err));
+    if (looked < 24 || memcmp(p, "GGUF", 4) != 0) return chord_gguf_refuse_kind(p, looked, w->store, err);
     *version = chord_load_u32(p + 4);
+    *tensors = chord_load_u64(p + 8);
+    *values = chord_load_u64(p + 16);
+    if ((*version & 0xffff) == 0 && *version != 0)
+        return chord_fail(err, CHORD_UNSUPPORTED, "%s: a GGUF file in big endian; convert it to little endian", name);
     if (*version != 2 && *version != 3)
         return chord_fail(err, CHORD_UNSUPPORTED,
                           "%s: GGUF version %u; versions 2 and 3 in little endian are supported", name, *version);
-    CHORD_TRY(take_u64(w, "the tensor count", tensors, err));
-    CHORD_TRY(take_u64(w, "the metadata count", values, err));
     if (*tensors > TENSORS_MAX || *values > VALUES_MAX)
         return chord_fail(err, CHORD_CORRUPT,
                           "%s: %" PRIu64 " tensors and %" PRIu64 " metadata values; at most %u and %u "
@@ -260,6 +301,7 @@ static chord_status parse(chord_gguf *g, chord_window *w, uint32_t shard, chord_
     }
     for (uint64_t i = 0; i < tensor_count; i++) CHORD_TRY(take_tensor(g, w, &tensors[i], err));
     CHORD_TRY(place_tensors(g, w, tensors, tensor_count, shard, err));
+    CHORD_TRY(check_overlaps(g, w->store, tensors, tensor_count, err));
     g->shards[shard] = (chord_gguf_shard){.store = w->store, .tensors = tensors, .tensor_count = tensor_count};
     g->shard_count = shard + 1;
     g->tensor_count += tensor_count;

@@ -48,8 +48,8 @@ typedef struct chord_tensor {
     chord_type type;
     uint32_t dims_count;
     uint64_t dims[CHORD_GGUF_DIMS_MAX]; /* GGUF order: dims[0] is the row length; unused ones are 1 */
-    uint32_t shard;
-    uint64_t offset; /* absolute in the shard's file */
+    uint32_t shard, number;             /* number: of chord_gguf_tensor_at */
+    uint64_t offset;                    /* absolute in the shard's file */
     uint64_t bytes;
     uint64_t rows; /* dims[1] * dims[2] * dims[3] */
     uint64_t row_bytes;
@@ -81,11 +81,17 @@ uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                         
 /* Typed reading. A key that is missing gives fallback; one of the wrong type or out of range is CHORD_CORRUPT. */
 chord_status chord_gguf_get_u32(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t *out,
                                 chord_error *err);
+/* The same, or an array with a number for each layer, of which the first `layers` must be equal (else CHORD_UNSUPPORTED). */
+chord_status chord_gguf_get_u32_of_layers(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t layers,
+                                          uint32_t *out, chord_error *err);
 chord_status chord_gguf_get_f32(const chord_gguf *gguf, const char *key, float fallback, float *out, chord_error *err);
 chord_status chord_gguf_get_bool(const chord_gguf *gguf, const char *key, bool fallback, bool *out, chord_error *err);
 /* Copies the string into the arena, terminated; missing: *out = NULL, *len = 0. Over len_max: CHORD_CORRUPT. */
 chord_status chord_gguf_get_text(const chord_gguf *gguf, const char *key, size_t len_max, chord_arena *arena,
                                  const char **out, size_t *len, chord_error *err);
+/* The same, but of a longer string only the first len_max bytes, whole characters. */
+chord_status chord_gguf_get_text_start(const chord_gguf *gguf, const char *key, size_t len_max, chord_arena *arena,
+                                       const char **out, size_t *len, chord_error *err);
 
 /* A window that slides over a store front to back. */
 typedef struct chord_window {

@@ -29,6 +29,8 @@ struct chord_gguf {
 
 uint32_t chord_gguf_type_bytes(chord_gguf_type type); /* 0: strings and arrays */
 void chord_gguf_scalar(chord_gguf_type type, const uint8_t *bytes, chord_gguf_value *value);
+/* file_kind.c: says what a file is that does not begin with "GGUF"; its first len bytes. Always a failure. */
+chord_status chord_gguf_refuse_kind(const uint8_t *bytes, size_t len, const chord_store *store, chord_error *err);
 /* Build the indices; a name that stands twice is CHORD_CORRUPT. */
 chord_status chord_gguf_index_values(chord_gguf *g, const chord_store *store, chord_error *err);
 chord_status chord_gguf_index_tensors(chord_gguf *g, chord_error *err);

@@ -45,11 +45,12 @@ chord_status chord_gguf_index_tensors(chord_gguf *g, chord_error *err)
     uint32_t number = 0;
     for (uint32_t s = 0; s < g->shard_count; s++) {
         for (uint64_t i = 0; i < g->shards[s].tensor_count; i++) {
-            const chord_tensor *t = &g->shards[s].tensors[i];
+            chord_tensor *t = &g->shards[s].tensors[i];
             uint32_t *slot = index_slot(g, &g->tensor_index, t->name, tensor_name);
             if (*slot != 0)
                 return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' stands twice", g->shards[s].store->name,
                                   t->name);
+            t->number = number;
             g->by_number[number] = t;
             *slot = ++number;
         }
@@ -115,6 +116,42 @@ chord_status chord_gguf_get_u32(const chord_gguf *g, const char *key, uint32_t f
     return CHORD_OK;
 }
 
+/* One number for all layers, or a list of which the first `layers` are equal. */
+static chord_status equal_elements(const chord_gguf *g, const chord_gguf_value *v, uint64_t layers, double *out,
+                                   chord_error *err)
+{
+    chord_gguf_walk walk;
+    if (v->count < layers || layers == 0)
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %" PRIu64 " layers", v->key,
+                          v->count, layers);
+    CHORD_TRY(chord_gguf_walk_open(g, v, &walk, err));
+    chord_status status = chord_gguf_walk_number(&walk, out, err);
+    for (uint64_t i = 1; i < layers && status == CHORD_OK; i++) {
+        double next;
+        status = chord_gguf_walk_number(&walk, &next, err);
+        if (status == CHORD_OK && next != *out)
+            status = chord_fail(err, CHORD_UNSUPPORTED,
+                                "metadata '%s' differs between layers (%.0f at first, %.0f in layer %" PRIu64
+                                "), which is not supported",
+                                v->key, *out, next, i);
+    }
+    chord_gguf_walk_close(&walk);
+    return status;
+}
+
+chord_status chord_gguf_get_u32_of_layers(const chord_gguf *g, const char *key, uint32_t fallback, uint32_t layers,
+                                          uint32_t *out, chord_error *err)
+{
+    const chord_gguf_value *v = chord_gguf_find(g, key);
+    double number = 0;
+    if (v == NULL || v->type != CHORD_GGUF_ARRAY) return chord_gguf_get_u32(g, key, fallback, out, err);
+    CHORD_TRY(equal_elements(g, v, layers, &number, err));
+    if (!(number >= 0 && number <= (double)UINT32_MAX) || number != (double)(uint64_t)number)
+        return wrong_type(g, v, "whole numbers below 2^32", err);
+    *out = (uint32_t)number;
+    return CHORD_OK;
+}
+
 chord_status chord_gguf_get_f32(const chord_gguf *g, const char *key, float fallback, float *out, chord_error *err)
 {
     const chord_gguf_value *v = chord_gguf_find(g, key);
@@ -138,6 +175,17 @@ chord_status chord_gguf_get_bool(const chord_gguf *g, const char *key, bool fall
     return CHORD_OK;
 }
 
+static chord_status take_text(const chord_gguf *g, const chord_gguf_value *v, size_t n, chord_arena *arena,
+                              const char **out, size_t *len, chord_error *err)
+{
+    char *text = chord_arena_get(arena, n + 1);
+    if (text == NULL) return chord_arena_fail(arena, err);
+    CHORD_TRY(chord_store_read(g->shards[0].store, v->offset, text, n, err));
+    *out = text;
+    *len = n;
+    return CHORD_OK;
+}
+
 chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t len_max, chord_arena *arena,
                                  const char **out, size_t *len, chord_error *err)
 {
@@ -149,11 +197,19 @@ chord_status chord_gguf_get_text(const chord_gguf *g, const char *key, size_t le
     if (v->length > len_max)
         return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " bytes, at most %zu are allowed", key,
                           v->length, len_max);
-    char *text = chord_arena_get(arena, v->length + 1);
-    if (text == NULL) return chord_arena_fail(arena, err);
-    CHORD_TRY(chord_store_read(g->shards[0].store, v->offset, text, (size_t)v->length, err));
-    *out = text;
-    *len = (size_t)v->length;
+    return take_text(g, v, (size_t)v->length, arena, out, len, err);
+}
+
+chord_status chord_gguf_get_text_start(const chord_gguf *g, const char *key, size_t len_max, chord_arena *arena,
+                                       const char **out, size_t *len, chord_error *err)
+{
+    const chord_gguf_value *v = chord_gguf_find(g, key);
+    *out = NULL;
+    *len = 0;
+    if (v == NULL) return CHORD_OK;
+    if (v->type != CHORD_GGUF_STRING) return wrong_type(g, v, "a string", err);
+    CHORD_TRY(take_text(g, v, (size_t)chord_min_u64(v->length, len_max), arena, out, len, err));
+    if (*len < v->length) ((char *)*out)[ *len = chord_utf8_whole(*out, *len)] = '\0';
     return CHORD_OK;
 }
 

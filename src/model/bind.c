@@ -36,9 +36,11 @@ chord_status chord_bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has the format %s; these are supported: %s", full,
                           chord_type_get((uint32_t)t->type)->name, chord_format_list());
     out->tensor = t;
+    p->claimed[t->number] = true;
     p->uses[format->act] = true;
     p->columns_max = (uint32_t)chord_max_u64(p->columns_max, columns);
     p->weight_bytes += t->bytes;
+    CHORD_ASSERT(p->order_count < p->order_max);
     p->order[p->order_count++] = out;
     return CHORD_OK;
 }
@@ -60,6 +62,7 @@ chord_status chord_bind_vector(chord_blueprint *p, const chord_gguf *gguf, const
                           chord_type_get((uint32_t)t->type)->name, chord_format_list());
     chord_vector_source *source = chord_arena_get(&p->arena, sizeof *source);
     if (source == NULL) return chord_arena_fail(&p->arena, err);
+    p->claimed[t->number] = true;
     *source = (chord_vector_source){.next = p->vectors, .tensor = t, .target = out};
     p->vectors = source;
     p->vector_bytes += n * sizeof(float) + 64;
@@ -82,10 +85,10 @@ chord_status chord_bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t 
     CHORD_TRY(chord_bind_weight(p, g, &layer->ffn_down, e, h->ff, "blk.%u.ffn_down.weight", l, err));
     CHORD_TRY(chord_bind_vector(p, g, &layer->attn_norm, e, false, "blk.%u.attn_norm.weight", l, err));
     CHORD_TRY(chord_bind_vector(p, g, &layer->ffn_norm, e, false, "blk.%u.ffn_norm.weight", l, err));
-    CHORD_TRY(chord_bind_vector(p, g, &layer->bias_q, q, true, "blk.%u.attn_q.bias", l, err));
-    CHORD_TRY(chord_bind_vector(p, g, &layer->bias_k, kv, true, "blk.%u.attn_k.bias", l, err));
-    CHORD_TRY(chord_bind_vector(p, g, &layer->bias_v, kv, true, "blk.%u.attn_v.bias", l, err));
-    return chord_bind_vector(p, g, &layer->bias_output, e, true, "blk.%u.attn_output.bias", l, err);
+    CHORD_TRY(chord_bind_vector(p, g, &layer->attn_q.bias, q, true, "blk.%u.attn_q.bias", l, err));
+    CHORD_TRY(chord_bind_vector(p, g, &layer->attn_k.bias, kv, true, "blk.%u.attn_k.bias", l, err));
+    CHORD_TRY(chord_bind_vector(p, g, &layer->attn_v.bias, kv, true, "blk.%u.attn_v.bias", l, err));
+    return chord_bind_vector(p, g, &layer->attn_output.bias, e, true, "blk.%u.attn_output.bias", l, err);
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------ */
@@ -162,28 +165,63 @@ static chord_status cut_tiles(chord_blueprint *p, uint64_t budget_bytes, chord_e
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
+/* What general.type says that is no model. */
+static chord_status check_type(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    static const struct {
+        const char *type, *what;
+    } TYPES[] = {
+        {"adapter", "an adapter (LoRA), which belongs to a model and is none by itself"},
+        {"mmproj", "a projector for pictures or sound (mmproj), which belongs to a model and is none by itself"},
+        {"imatrix", "an importance matrix, which serves to quantise a model"},
+        {"vocab", "a vocabulary without weights"}};
+    const char *type;
+    size_t len;
+    CHORD_TRY(chord_gguf_get_text_start(g, "general.type", 64, &p->arena, &type, &len, err));
+    for (size_t i = 0; i < CHORD_COUNT(TYPES) && type != NULL; i++)
+        if (chord_text_equal(type, TYPES[i].type))
+            return chord_fail(err, CHORD_UNSUPPORTED, "the file is %s", TYPES[i].what);
+    return CHORD_OK;
+}
+
 static chord_status read_names(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
+    char known[256];
     size_t len;
+    CHORD_TRY(check_type(p, g, err));
     CHORD_TRY(chord_gguf_get_text(g, "general.architecture", 64, &p->arena, &p->h.architecture, &len, err));
     if (p->h.architecture == NULL) return chord_fail(err, CHORD_CORRUPT, "the file has no 'general.architecture'");
-    CHORD_TRY(chord_gguf_get_text(g, "general.name", 4096, &p->arena, &p->h.name, &len, err));
+    CHORD_TRY(chord_gguf_get_text_start(g, "general.name", 4096, &p->arena, &p->h.name, &len, err));
     if (p->h.name == NULL) p->h.name = "";
     p->arch = chord_arch_find(p->h.architecture);
     if (p->arch == NULL)
         return chord_fail(err, CHORD_UNSUPPORTED, "the architecture '%s' is not supported; these are: %s",
-                          p->h.architecture, chord_arch_list());
-    return CHORD_OK;
+                          p->h.architecture, chord_arch_list(known, sizeof known));
+    if (chord_gguf_tensor_count(g) == 0)
+        return chord_fail(err, CHORD_UNSUPPORTED, "the file has no tensors: it is a vocabulary without weights");
+    CHORD_TRY(chord_claim_keys(p, g, err));
+    return chord_claim_known(p, g, err);
+}
+
+chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, chord_error *err)
+{
+    chord_blueprint p = {0};
+    chord_arena_init(&p.arena, heap, BLUEPRINT_BYTES_MAX, "the model's structure");
+    chord_status status = read_names(&p, g, err);
+    chord_blueprint_close(&p);
+    return status;
 }
 
 static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint64_t budget_bytes, chord_error *err)
 {
     CHORD_TRY(read_names(p, g, err));
     CHORD_TRY(chord_hparams_read(g, &p->arena, &p->h, err));
-    CHORD_TRY(p->arch->read(g, &p->h, err));
+    CHORD_TRY(p->arch->read(g, &p->arena, &p->h, err));
     p->layers = chord_arena_get(&p->arena, p->h.layers * sizeof *p->layers);
-    p->order = chord_arena_get(&p->arena, (p->h.layers * 7ull + 2) * sizeof(*p->order));
-    if (p->layers == NULL || p->order == NULL) return chord_arena_fail(&p->arena, err);
+    p->order_max = p->h.layers * 7 + 2;
+    p->order = chord_arena_get(&p->arena, p->order_max * sizeof(*p->order));
+    p->claimed = chord_arena_get(&p->arena, chord_gguf_tensor_count(g));
+    if (p->layers == NULL || p->order == NULL || p->claimed == NULL) return chord_arena_fail(&p->arena, err);
     p->embedding = chord_gguf_tensor(g, "token_embd.weight");
     if (p->embedding->dims[0] != p->h.embedding || chord_format_get(p->embedding->type) == NULL)
         return chord_fail(err, CHORD_UNSUPPORTED,
@@ -191,11 +229,13 @@ static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint64_t b
                           "%s; the model says %u, supported formats are %s",
                           p->embedding->dims[0], chord_type_get((uint32_t)p->embedding->type)->name, p->h.embedding,
                           chord_format_list());
+    p->claimed[p->embedding->number] = true;
     CHORD_TRY(p->arch->bind(p, g, err));
     bool tied = chord_gguf_tensor(g, "output.weight") == NULL;
     CHORD_TRY(chord_bind_vector(p, g, &p->output_norm, p->h.embedding, false, "output_norm.weight", 0, err));
     CHORD_TRY(chord_bind_weight(p, g, &p->output, p->h.vocabulary, p->h.embedding,
                                 tied ? "token_embd.weight" : "output.weight", 0, err));
+    CHORD_TRY(chord_claim_tensors(p, g, err));
     return cut_tiles(p, budget_bytes, err);
 }
 

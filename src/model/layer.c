@@ -42,11 +42,6 @@ void chord_rope_tables(const chord_chunk *c)
                          NULL);
 }
 
-void chord_add_bias(const chord_network *net, float *x, const float *bias, uint32_t rows, uint64_t n)
-{
-    if (bias != NULL) chord_add_row(&net->compute, x, bias, rows, (uint32_t)n);
-}
-
 /* ---- embedding rows, read one by one through a small cache --------------------------------------- */
 
 static chord_status embedding_row(chord_network *net, int32_t token, const uint8_t **out, chord_error *err)

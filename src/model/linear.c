@@ -50,9 +50,9 @@ typedef struct tile_part {
     const chord_weight *weight;
     const chord_acts *acts;
     chord_view view;
-    bool keep; /* move the rows to view.own, or into view.bank, before computing them */
-    bool pack; /* packed */
-    uint32_t rows;
+    bool keep;                /* move the rows to view.own, or into view.bank, before computing them */
+    bool pack;                /* packed */
+    uint32_t row_first, rows; /* of the weight */
     float *out;
     uint64_t stride;
 } tile_part;
@@ -84,7 +84,12 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     }
     if (part->keep && part->view.bank != NULL)
         chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
-    chord_rows_dot(&w, part->acts, part->out + share.first, part->stride, scratch, job->net->compute.cpu);
+    float *out = part->out + share.first;
+    chord_rows_dot(&w, part->acts, out, part->stride, scratch, job->net->compute.cpu);
+    if (part->weight->bias == NULL) return;
+    const float *bias = part->weight->bias + part->row_first + share.first;
+    for (uint32_t token = 0; token < part->acts->tokens; token++)
+        chord_add_row(&job->net->solo, out + token * part->stride, bias, 1, rows);
 }
 
 static void tile_task(void *ud, uint32_t worker, chord_share share)
@@ -125,6 +130,7 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .acts = acts,
                         .out = out,
                         .stride = stride,
+                        .row_first = (uint32_t)first,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
     bool bank = part->view.bank != NULL && part->view.data != NULL &&

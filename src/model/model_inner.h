@@ -12,21 +12,22 @@ typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, ff, heads, kv_heads, head_dim, rope_dims, vocabulary, trained_tokens;
     float norm_eps, attention_scale, embedding_scale, logits_softcap;
-    float rope_base, rope_scale;     /* of layers that see everything */
-    float window_rope_base;          /* of sliding-window layers */
-    uint32_t window, window_pattern; /* window 0: none; every window_pattern-th layer sees everything */
+    float rope_base, rope_scale; /* of layers that see everything */
+    float window_rope_base;      /* of sliding-window layers */
+    uint32_t window;             /* 0: none */
+    const bool *sees_window;     /* (layers): which ones have it; NULL: none */
     bool rope_neox;
 } chord_hparams;
 
 /* A matrix that is paged: rows are outputs, columns inputs. Its tiles are tile_first, tile_first + tile_step, ... */
 typedef struct chord_weight {
     const chord_tensor *tensor; /* NULL: the model has none */
+    const float *bias;          /* (rows), added to each token's results; NULL: none */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
 
 typedef struct chord_layer {
     const float *attn_norm, *attn_q_norm, *attn_k_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
-    const float *bias_q, *bias_k, *bias_v, *bias_output;
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down;
     uint32_t window; /* 0: sees everything */
 } chord_layer;
@@ -61,13 +62,14 @@ typedef struct chord_blueprint {
     chord_weight output;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
     uint64_t vector_bytes;
-    chord_weight **order;          /* weights in the order a pass uses them; NULL-terminated; gate is followed by up */
-    uint32_t order_count, last_kv; /* order[last_kv]: the last weight that a pass without logits needs */
+    chord_weight **order; /* weights in the order a pass uses them; NULL-terminated; gate is followed by up */
+    uint32_t order_max, order_count, last_kv; /* order[last_kv]: the last weight that a pass without logits needs */
     uint32_t columns_max, ff_tile_rows, out_tile_rows;
     bool uses[3]; /* kinds of activations */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_logits;
     uint64_t weight_bytes;
+    bool *claimed; /* by number of the tensor: something is bound to it */
 } chord_blueprint;
 
 struct chord_sequence {
@@ -115,23 +117,29 @@ typedef struct chord_chunk {
 
 struct chord_arch {
     const char *name;
+    const char *const *keys; /* that read reads, without the architecture's name; ends with NULL */
     /* What this family adds to or changes in the common hyper-parameters. */
-    chord_status (*read)(const chord_gguf *gguf, chord_hparams *h, chord_error *err);
+    chord_status (*read)(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
     chord_status (*bind)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
     /* x (count, embedding) holds the embedded tokens; leaves the final hidden states of the wanted rows, before the
      * output norm, in its last rows. */
     chord_status (*forward)(const chord_chunk *chunk, chord_error *err);
 };
 const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
-const char *chord_arch_list(void);
+const char *chord_arch_list(char *out, size_t cap);  /* their names, with commas; gives out back */
 extern const chord_arch chord_arch_llama, chord_arch_qwen2, chord_arch_gemma3;
 
 /* hparams.c; h->architecture is set before */
 chord_status chord_hparams_read(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
-/* Sliding windows: every pattern-th layer sees everything, the others the last `window` positions with a
- * rotary base of their own. */
-chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_hparams *h, uint32_t pattern, float rope_base,
-                                       chord_error *err);
+/* Sliding windows: which layers see only the last `window` positions, with a rotary base of their own. Without a pattern
+ * in the file every pattern-th layer sees everything. */
+chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, uint32_t pattern,
+                                       float rope_base, chord_error *err);
+
+/* claims.c: CHORD_UNSUPPORTED names the first key or tensor that is left over. */
+chord_status chord_claim_keys(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+chord_status chord_claim_known(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err); /* variants */
+chord_status chord_claim_tensors(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
 /* bind.c */
 chord_status chord_bind_weight(chord_blueprint *print, const chord_gguf *gguf, chord_weight *out, uint64_t rows,
@@ -160,9 +168,9 @@ chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_t
 
 /* linear.c */
 void chord_inputs_set(chord_network *net, chord_inputs *inputs, const float *x, uint32_t n, uint32_t tokens);
-/* out (tokens, rows) = x . w^T */
+/* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
-/* out (tokens, ff) = f(x . gate^T) * (x . up^T), both visited tile by tile side by side */
+/* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), both visited tile by tile side by side */
 chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
                               chord_error *err);
 /* The output matrix tile by tile: logits (tokens, tile rows) are given to fold and then forgotten. */
@@ -177,8 +185,6 @@ void chord_rope_tables(const chord_chunk *chunk);
 void chord_remember(const chord_chunk *chunk, uint32_t layer);
 /* Turn q's last rows and attend: they become the attention's output. */
 void chord_attend(const chord_chunk *chunk, uint32_t layer, uint32_t rows);
-/* NULL bias: none. */
-void chord_add_bias(const chord_network *net, float *x, const float *bias, uint32_t rows, uint64_t n);
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
 /* out (count, embedding): the tokens' rows, scaled as the architecture wants. */
 chord_status chord_embed(chord_network *net, const int32_t *tokens, uint32_t count, float *out, chord_error *err);

@@ -3,6 +3,7 @@
 
 #include "interrupt.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,13 +128,16 @@ chord_status cli_render(const chord_model *model, const char *template_text, con
     return status;
 }
 
+/* What is 0 in the API is off; on the command line it is the least there is: one candidate. */
+static float mass_of(float p) { return p > 0 ? p : FLT_MIN; }
+
 chord_sampling cli_sampling(const cli_args *args)
 {
     return (chord_sampling){.temperature = args->temperature,
                             .top_k = args->top_k,
-                            .top_p = args->top_p,
+                            .top_p = mass_of(args->top_p),
                             .min_p = args->min_p,
-                            .typical_p = args->typical_p,
+                            .typical_p = mass_of(args->typical_p),
                             .repeat_penalty = args->repeat_penalty,
                             .presence_penalty = args->presence_penalty,
                             .frequency_penalty = args->frequency_penalty,

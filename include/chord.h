@@ -210,7 +210,8 @@ const char *chord_stop_reason_text(chord_stop_reason reason); /* "length", "end"
 typedef struct chord_generate_options {
     uint32_t max_tokens; /* 0: until the context is full */
     chord_sampling sampling;
-    const char *const *stops; /* stop strings; the match itself is not given to on_piece */
+    /* stop strings, in which special tokens may be written out; the match itself is not given to on_piece */
+    const char *const *stops;
     size_t stop_count;
     bool ignore_end;    /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */

@@ -45,6 +45,10 @@ struct chord_model {
     uint32_t trained_tokens;
 };
 
+/* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
+chord_status chord_model_template(const chord_model *model, const char *key, chord_arena *arena, const char **text,
+                                  size_t *len, chord_error *err);
+
 /* A text being generated. */
 typedef struct chord_generation {
     chord_generate_options options;
@@ -62,7 +66,8 @@ struct chord_session {
     float *logits; /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     void *sample_scratch;
-    chord_buffer pending; /* generated text not yet given out */
+    chord_buffer pending;       /* generated text not yet given out */
+    chord_buffer pending_kinds; /* of each of its bytes (generate.c) */
     chord_generation generation;
     chord_stats counted;
     void (*on_progress)(void *ud, const chord_progress *);
@@ -77,7 +82,7 @@ static inline void chord_generation_end(chord_session *session)
 }
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
-#define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)
+#define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
 /* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
 chord_status chord_session_catch_up(chord_session *session, const char *phase, chord_error *err);

@@ -108,10 +108,17 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
     return status;
 }
 
-static chord_status load_template(chord_model *m, chord_error *err)
+/* An empty template would make every prompt empty: it is none. */
+chord_status chord_model_template(const chord_model *m, const char *key, chord_arena *arena, const char **text,
+                                  size_t *len, chord_error *err)
 {
-    return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena,
-                               &m->template_text, &m->template_len, err);
+    CHORD_TRY(chord_gguf_get_text(m->files.gguf, key, TEMPLATE_BYTES_MAX, arena, text, len, err));
+    size_t blank = 0;
+    while (blank < *len && ((*text)[blank] == ' ' || ((*text)[blank] >= '\t' && (*text)[blank] <= '\r'))) blank++;
+    if (blank < *len) return CHORD_OK;
+    *text = NULL;
+    *len = 0;
+    return CHORD_OK;
 }
 
 /* What chord_model_describe tells of a model without weights. */
@@ -173,7 +180,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
     CHORD_TRY(open_network(m, o, err));
-    CHORD_TRY(load_template(m, err));
+    CHORD_TRY(chord_model_template(m, "tokenizer.chat_template", &m->arena, &m->template_text, &m->template_len, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);
     if (m->net != NULL) say_plan(m);

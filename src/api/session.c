@@ -32,7 +32,8 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
     chord_session *s = memory;
     s->model = m;
     s->phase = "open";
-    chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX);
+    chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
+    chord_buffer_init(&s->pending_kinds, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
     chord_status status = open_parts(s, err);
     if (status != CHORD_OK) {
         chord_session_close(s);
@@ -48,6 +49,7 @@ void chord_session_close(chord_session *s)
     chord_heap *heap = s->model->runtime->heap;
     chord_sequence_close(s->model->net, s->sequence);
     chord_buffer_free(&s->pending);
+    chord_buffer_free(&s->pending_kinds);
     chord_free(heap, s->tokens);
     chord_free(heap, s->logits);
     chord_free(heap, s->sample_scratch);

@@ -2,6 +2,7 @@
 #include "open.h"
 
 #include "interrupt.h"
+#include "budget.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     static bool verbose;
     chord_error err;
     verbose = args->verbose;
-    *o = (cli_open){.source = {.uri = args->model}};
+    *o = (cli_open){.source = {.uri = args->model}, .memory_bytes = args->memory_bytes};
     o->options = (chord_model_options){
         .context_tokens = args->context,
         .chunk_tokens = args->chunk,
@@ -70,6 +71,8 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
 {
     chord_error err;
     chord_model_options options = o->options;
+    int code = cli_check_budget(o->memory_bytes);
+    if (code != CLI_OK) return code;
     options.context_tokens = context_tokens;
     options.vocabulary_of = o->text;
     cli_live_say(&o->live, "opening the model");

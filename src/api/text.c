@@ -80,7 +80,7 @@ static chord_status make_newlines(render_job *job, chord_arena *arena, chord_err
 {
     const char *text = job->template_text;
     size_t kept = 0;
-    if (job->template_len == 0 || memchr(text, '\r', job->template_len) == NULL) return CHORD_OK;
+    if (job->template_len == 0) return CHORD_OK;
     char *copy = chord_arena_get(arena, job->template_len);
     if (copy == NULL) return chord_arena_fail(arena, err);
     for (size_t i = 0; i < job->template_len; i++) {

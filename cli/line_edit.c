@@ -150,6 +150,7 @@ static void erase(line_text *t, size_t from, size_t to)
     memmove(t->data + from, t->data + to, t->len - to);
     t->len -= to - from;
     t->cursor = from;
+    t->cut = t->cut && t->len > 0;
     t->data[t->len] = '\0';
 }
 

@@ -8,7 +8,7 @@
 
 #define TEXT_SHARE 32 /* of the budget, while there are no weights yet */
 #define CONTEXT_SHARE 256
-#define TEXT_BYTES_MAX ((uint64_t)1 << 30)
+#define TEXT_BYTES_MAX ((uint64_t)1 << 28)
 #define TEMPLATE_BYTES_MAX ((uint64_t)1 << 20) /* as of a model's own */
 
 static uint64_t budget_of(const cli_args *args)

@@ -88,19 +88,22 @@ static void shorten_file(line_history *h)
     for (size_t i = 0; i < h->count; i++) append_escaped(&text, h->lines[i]);
     bool whole = write_file(unfinished, O_TRUNC, &text);
     if (!whole) complain(h);
-    if (!whole || rename(unfinished, h->path) != 0) unlink(unfinished);
+    if (whole && rename(unfinished, h->path) == 0) h->begun = false;
+    else unlink(unfinished);
     json_free(&text);
 }
 
-/* One line without its newline; false at the end. What is longer than any line loses its end. */
-static bool read_line(FILE *file, json_out *line)
+/* One line without its newline; false at the end. What is longer than any line loses its end. *whole: it had a newline. */
+static bool read_line(FILE *file, json_out *line, bool *whole)
 {
     int byte;
     line->len = 0;
     json_append(line, "", 0);
     while ((byte = getc(file)) != EOF && byte != '\n')
         if (line->len < LINE_HISTORY_BYTES_MAX) json_append(line, &(char){(char)byte}, 1);
-    return byte != EOF || line->len > 0;
+    if (byte == EOF && line->len == 0) return false;
+    *whole = byte != EOF;
+    return true;
 }
 
 void line_history_open(line_history *h, const char *path)
@@ -108,19 +111,22 @@ void line_history_open(line_history *h, const char *path)
     json_out line = {0};
     struct stat about;
     size_t count = 0;
+    bool whole = true;
     *h = (line_history){.path = path};
     FILE *file = path != NULL ? fopen(path, "rb") : NULL;
     if (file == NULL) return;
     bool plain = fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode);
     bool long_file = plain && about.st_size > (off_t)FILE_BYTES_MAX;
-    if (long_file && fseek(file, -(long)FILE_BYTES_MAX, SEEK_END) == 0) read_line(file, &line); /* a line's end */
-    for (; plain && read_line(file, &line); count++) {
+    if (long_file && fseek(file, -(long)FILE_BYTES_MAX, SEEK_END) == 0)
+        read_line(file, &line, &whole); /* a line's end */
+    for (; plain && read_line(file, &line, &whole); count++) {
         unescape(line.data);
         remember(h, line.data);
     }
     json_free(&line);
     fclose(file);
     h->at = h->count;
+    h->begun = !whole;
     if (count > FILE_LINES_MAX || long_file) shorten_file(h);
 }
 
@@ -135,8 +141,10 @@ void line_history_add(line_history *h, const char *line)
     if (!again) remember(h, line);
     h->at = h->count;
     if (again || h->path == NULL) return;
+    if (h->begun) json_append(&row, "\n", 1);
     append_escaped(&row, line);
-    if (!write_file(h->path, O_APPEND, &row)) complain(h);
+    if (write_file(h->path, O_APPEND, &row)) h->begun = false;
+    else complain(h);
     json_free(&row);
 }
 

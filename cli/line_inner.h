@@ -32,6 +32,7 @@ typedef struct line_history {
     size_t bytes;                  /* of all lines */
     char *typed;                   /* the line being typed, while another is shown */
     const char *path;
+    bool begun;      /* the file's last line has no newline yet */
     bool complained; /* of a file that cannot be written */
 } line_history;
 void line_history_open(line_history *h, const char *path);

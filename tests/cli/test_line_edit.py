@@ -201,7 +201,7 @@ for content in [b"\0\xff\\\n" * 5000, b"z" * 3000000 + b"\nlast typed\n", b"q\n"
     editor.type(D)
     code, _ = editor.end()
     check(code == 0, f"a history of {content[:10]!r}: exit {code}")
-    check(pathlib.Path(history).read_bytes().endswith(b"new\n"), "and goes on")
+    check(pathlib.Path(history).read_bytes().endswith(b"\nnew\n"), "and goes on")
 check(os.stat(history).st_size < 1 << 20, "a long history is shortened")
 full = pathlib.Path(home.name) / "full"
 full.symlink_to("/dev/full")

@@ -8,18 +8,41 @@ ORDER = "\x1b]52;c;Z2FoZQ==\x07\x1b[2J\x9b31m\x7f"  # sets the clipboard, clears
 
 
 def gguf(path, values, tensors=()):
-    """A header: text values and tensors of 32 floats."""
+    """Values that are texts, whole numbers, numbers, lists of texts or of whole numbers; tensors: names, or (name, columns, rows); all zeros."""
     def text(s):
         s = s.encode() if isinstance(s, str) else s
         return struct.pack("<Q", len(s)) + s
-    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(values))
-    for key, value in values.items():
-        header += text(key) + struct.pack("<I", 8) + text(value)
-    for i, name in enumerate(tensors):
-        header += text(name) + struct.pack("<IQIQ", 1, 32, 0, 128 * i)
-    header += b"\0" * (-len(header) % 32)
-    path.write_bytes(header + b"\0" * 128 * len(tensors))
+    def value(v):
+        if isinstance(v, list):
+            kind = 5 if isinstance(v[0], int) else 8
+            return 9, struct.pack("<IQ", kind, len(v)) + b"".join(value(item)[1] for item in v)
+        return (4, struct.pack("<I", v)) if isinstance(v, int) else (6, struct.pack("<f", v)) if isinstance(v, float) else (8, text(v))
+    shapes = [(t, 32, 1) if isinstance(t, str) else t for t in tensors]
+    header, data = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(values)), 0
+    for key, v in values.items():
+        kind, packed = value(v)
+        header += text(key) + struct.pack("<I", kind) + packed
+    for name, columns, rows in shapes:
+        dims = [columns, rows] if rows > 1 else [columns]
+        header += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, 0, data)
+        data += columns * rows * 4
+    path.write_bytes(header + b"\0" * (-len(header) % 32 + data))
     return path
+
+
+def always_says(path, said):
+    """A model of zeros draws its first token for ever. Byte-level vocabularies spell what is not printable with letters from U+0100 on."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(b for b in range(256) if b not in plain)}
+    layer = [("attn_norm", 64, 1), ("attn_q", 64, 64), ("attn_k", 64, 64), ("attn_v", 64, 64), ("attn_output", 64, 64), ("ffn_norm", 64, 1),
+             ("ffn_gate", 64, 64), ("ffn_up", 64, 64), ("ffn_down", 64, 64)]
+    return gguf(path, {
+        "general.architecture": "llama", "llama.block_count": 1, "llama.embedding_length": 64, "llama.feed_forward_length": 64,
+        "llama.attention.head_count": 1, "llama.attention.head_count_kv": 1, "llama.context_length": 64,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": ["".join(letters[b] for b in said.encode()), *letters.values(), "aa"], "tokenizer.ggml.token_type": [1] * 258,
+        "tokenizer.ggml.merges": ["a a"], "tokenizer.ggml.eos_token_id": 256, "tokenizer.chat_template": "{{ messages[0].content }}",
+    }, [("token_embd.weight", 64, 258), *((f"blk.0.{name}.weight", columns, rows) for name, columns, rows in layer), ("output_norm.weight", 64, 1)])
 
 
 evil = gguf(folder / "evil.gguf", {"general.architecture": "x" + ORDER, "general.key" + ORDER: "value", "general.bytes": b"\xff\x9b1m"},
@@ -63,6 +86,24 @@ template.write_text("{{ messages[0].content }}")
 code, shown = Terminal([chord, "template", "--template-file", str(template), "--messages", str(messages)]).end()
 check(code == 0 and shown.startswith("hello\\u001b]52") and harmless(shown), f"a template's text: {shown!r}")
 check(run("template", "--template-file", template, "--messages", messages).stdout == "hello" + ORDER, "a pipe gets the text")
+
+# What a model says
+speaker = always_says(folder / "speaker.gguf", "hey" + ORDER)
+asked = [chord, "run", str(speaker), "-p", "x", "-n", "2", "--memory", "64M"]
+check(subprocess.run(asked, capture_output=True, env=environment).stdout == 2 * ("hey" + ORDER).encode(), "a pipe is given what the model says")
+check(json.loads(subprocess.run([*asked, "--json"], capture_output=True, env=environment).stdout)["text"] == 2 * ("hey" + ORDER), "and so is JSON")
+code, shown = Terminal(asked).end()
+check(code == 0 and "hey\\u001b]52" in shown and harmless(shown), f"run on a terminal: {code} {shown!r}")
+terminal = Terminal([chord, "chat", str(speaker), "-n", "2", "--temp", "0", "--no-history", "--memory", "64M"])
+terminal.wait_for("> ")
+terminal.type("x\r")
+terminal.wait_for("\x1b[?2004l")
+shown = terminal.wait_for("\x1b[?2004h") or ""
+check("hey\\u001b]52" in shown and harmless(shown.replace("\x1b[?2004h", "")), f"chat on a terminal: {shown!r}")
+terminal.type("\x04")
+terminal.end()
+code, shown = Terminal([chord, "tokenize", str(speaker), "--ids", "0 0"]).end()
+check(code == 0 and "hey\\u001b]52" in shown and harmless(shown), f"tokenize on a terminal: {shown!r}")
 
 # A full disk: the reason of the write that failed, whatever failed after it
 big = gguf(folder / "big.gguf", {"general.architecture": "x", **{f"key.{i}": "v" * 60 for i in range(300)}}, ["t"])

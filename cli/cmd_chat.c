@@ -32,6 +32,7 @@ typedef struct chat {
     json_out answer;
     uint64_t seed, turns, answer_seed; /* each answer has a seed of its own */
     uint32_t context_tokens;
+    size_t line_bytes_max;
     bool to_terminal;
 } chat;
 
@@ -247,7 +248,7 @@ static bool obey(chat *c, const char *line, size_t len)
 
 /* ---- the conversation -------------------------------------------------------------------------------------------- */
 
-static size_t line_bytes_max(const cli_args *args)
+static size_t line_limit(const cli_args *args)
 {
     size_t most = cli_prompt_bytes_max(args);
     return most < LINE_BYTES_MAX ? most : LINE_BYTES_MAX;
@@ -257,7 +258,7 @@ static int refuse_line(const chat *c)
 {
     char most[32];
     return cli_fail("a line of more than %s is not said: no context of this budget has room for it",
-                    cli_size_text(line_bytes_max(c->args), most));
+                    cli_size_text(c->line_bytes_max, most));
 }
 
 /* Nothing but spaces, or nothing at all. */
@@ -327,9 +328,10 @@ static int run(const cli_args *args)
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
     if (args->predict == 0) return cli_usage(&cli_chat, "-n 0 leaves nothing to answer with; -1 is no limit");
     chat c = {.args = args,
+              .line_bytes_max = line_limit(args),
               .to_terminal = isatty(STDOUT_FILENO) != 0,
               .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
-    c.editor = line_editor_open(keep ? history : NULL, line_bytes_max(args));
+    c.editor = line_editor_open(keep ? history : NULL, c.line_bytes_max);
     cli_interrupt_before_exit(line_editor_restore);
     int code = open_chat(&c);
     if (code == CLI_OK && c.to_terminal) fputs("/help lists what can be done besides talking\n", stderr);

@@ -117,4 +117,8 @@ if cgroup.available():
     check(small.code == 1 and "300.0 MiB in all" in small.err, f"more than the container has: {small.code} {small.err!r}")
     exact = execute_capped(300 << 20, [chord, "run", smollm2, "-p", "x", "-n", "1", "--memory", "300M"])
     check(exact.code == 0 and "budget of" not in exact.err, f"all that the container has: {exact.code} {exact.err!r}")
+    ballast = "import subprocess, sys; held = bytearray(b'x') * (300 << 20); sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    shared = execute_capped(600 << 20, [sys.executable, "-c", ballast, chord, "run", smollm2, "-p", "x", "-n", "1", "--memory", "500M"])
+    check(shared.code == 0 and re.search(r"a budget of 500.0 MiB is more than the [0-9.]+ MiB that are free", shared.err) is not None,
+          f"more than is free now: {shared.code} {shared.err!r}")
 done()

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#define PAGE_BYTES_MAX 65536             /* a container's limit is rounded down to whole pages */
 #define SLACK_BYTES ((uint64_t)32 << 20) /* free memory changes while one looks, and what we have taken is not free */
 
 static void check_address_space(uint64_t budget)
@@ -20,7 +21,7 @@ int cli_check_budget(uint64_t memory_bytes)
     char has[32], wanted[32];
     chord_memory_describe(&memory);
     cli_size_text(memory_bytes, wanted);
-    if (memory.total_bytes != 0 && memory_bytes > memory.total_bytes)
+    if (memory.total_bytes != 0 && memory_bytes > memory.total_bytes + PAGE_BYTES_MAX)
         return cli_fail("a budget of %s cannot be had: this machine or container has %s in all (--memory)", wanted,
                         cli_size_text(memory.total_bytes, has));
     uint64_t slack = memory_bytes / 16 > SLACK_BYTES ? memory_bytes / 16 : SLACK_BYTES;

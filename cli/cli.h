@@ -26,10 +26,6 @@ void cli_note(const char *format, ...) CLI_LIKE_PRINTF(1, 2);
 /* Memory of the program's own; out of it, the program says so and ends. */
 void *cli_alloc(void *old, size_t bytes);
 
-/* All of a file, or of stdin for "-"; terminated, free() it. Reports its own failure. */
-int cli_read_file(const char *path, char **text, size_t *len);
-/* As prompts come from files: an editor's final newline is not part of the prompt. */
-int cli_read_prompt(const char *path, char **text, size_t *len);
 /* Flush stdout; a full disk or a closed pipe is a failure that is reported. */
 int cli_finish_output(void);
 

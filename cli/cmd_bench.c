@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "open.h"
 #include "report.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -129,29 +130,29 @@ static double roofline_of(const bench *b, const bench_test *t)
 
 static void print_table(const bench *b)
 {
-    printf("| %-28s | %10s | %8s | %10s | %7s | %7s | %18s | %12s | %7s | %8s |\n", "model", "size", "params", "budget",
-           "threads", "test", "t/s", "read / pass", "stall", "roofline");
-    printf("| ---------------------------- | ---------: | -------: | ---------: | ------: | ------: | "
-           "-----------------: | -----------: | ------: | -------: |\n");
+    cli_print("| %-28s | %10s | %8s | %10s | %7s | %7s | %18s | %12s | %7s | %8s |\n", "model", "size", "params",
+              "budget", "threads", "test", "t/s", "read / pass", "stall", "roofline");
+    cli_print("| ---------------------------- | ---------: | -------: | ---------: | ------: | ------: | "
+              "-----------------: | -----------: | ------: | -------: |\n");
     for (uint32_t i = 0; i < b->test_count; i++) {
         const bench_test *t = &b->tests[i];
         char size[32], budget[32], bytes[32], speed[48], roof[24] = "n/a";
         double percent = roofline_of(b, t);
         if (percent - percent == 0) snprintf(roof, sizeof roof, "%.0f %%", percent);
         snprintf(speed, sizeof speed, "%.2f +- %.2f", mean_of(t), deviation_of(t));
-        printf("| %-28.28s | %10s | %6.2f B | %10s | %7u | %7s | %18s | %12s | %5.0f %% | %8s |\n",
-               b->info.name != NULL && b->info.name[0] != '\0' ? b->info.name : b->info.architecture,
-               cli_size_text(b->info.plan.model_bytes, size), (double)b->info.parameters / 1e9,
-               cli_size_text(t->stats.budget_bytes, budget), b->threads, t->name, speed,
-               cli_size_text(t->total.passes > 0 ? t->total.bytes_read / t->total.passes : 0, bytes),
-               t->total.ns > 0 ? 100 * (double)t->total.stall_ns / (double)t->total.ns : 0, roof);
+        cli_print("| %-28.28s | %10s | %6.2f B | %10s | %7u | %7s | %18s | %12s | %5.0f %% | %8s |\n",
+                  b->info.name != NULL && b->info.name[0] != '\0' ? b->info.name : b->info.architecture,
+                  cli_size_text(b->info.plan.model_bytes, size), (double)b->info.parameters / 1e9,
+                  cli_size_text(t->stats.budget_bytes, budget), b->threads, t->name, speed,
+                  cli_size_text(t->total.passes > 0 ? t->total.bytes_read / t->total.passes : 0, bytes),
+                  t->total.ns > 0 ? 100 * (double)t->total.stall_ns / (double)t->total.ns : 0, roof);
     }
     if (b->args->probe)
-        printf("\ndisk %.2f GB/s before, %.2f GB/s after; memory %.2f GB/s before, %.2f GB/s after\n",
-               b->before.disk_bytes_per_s / 1e9, b->after.disk_bytes_per_s / 1e9, b->before.memory_bytes_per_s / 1e9,
-               b->after.memory_bytes_per_s / 1e9);
-    printf("peak %s of a budget of %s\n", cli_size_text(b->tests[b->test_count - 1].stats.peak_bytes, (char[32]){0}),
-           cli_size_text(b->tests[b->test_count - 1].stats.budget_bytes, (char[32]){0}));
+        cli_print("\ndisk %.2f GB/s before, %.2f GB/s after; memory %.2f GB/s before, %.2f GB/s after\n",
+                  b->before.disk_bytes_per_s / 1e9, b->after.disk_bytes_per_s / 1e9, b->before.memory_bytes_per_s / 1e9,
+                  b->after.memory_bytes_per_s / 1e9);
+    cli_print("peak %s of a budget of %s\n", cli_size_text(b->tests[b->test_count - 1].stats.peak_bytes, (char[32]){0}),
+              cli_size_text(b->tests[b->test_count - 1].stats.budget_bytes, (char[32]){0}));
 }
 
 static void put_test(const bench *b, const bench_test *t, json_out *j)

@@ -4,6 +4,8 @@
 #include "line_edit.h"
 #include "open.h"
 #include "report.h"
+#include "terminal.h"
+#include "text_file.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -11,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LINE_BYTES_MAX ((size_t)1 << 20)
 
 typedef struct message {
     const char *role;
@@ -26,8 +30,9 @@ typedef struct chat {
     message *messages; /* without the system message; in raw mode: the pieces of one text */
     size_t count, cap;
     json_out answer;
-    uint64_t seed, turns;
+    uint64_t seed, turns, answer_seed; /* each answer has a seed of its own */
     uint32_t context_tokens;
+    size_t line_bytes_max;
     bool to_terminal;
 } chat;
 
@@ -78,10 +83,18 @@ static int render(chat *c, char **text, size_t *len)
     return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
 }
 
+/* What the context keeps free for the answer: a conversation that has outgrown it would else leave a word or two. */
+static uint32_t answer_room(const chat *c)
+{
+    uint32_t quarter = c->context_tokens / 4 > 0 ? c->context_tokens / 4 : 1;
+    return c->args->predict > 0 && c->args->predict < quarter ? (uint32_t)c->args->predict : quarter;
+}
+
 /* Ids of the conversation; the oldest exchanges are left out when it has outgrown the context. */
 static int conversation(chat *c, int32_t **ids, size_t *count)
 {
     size_t dropped = 0;
+    uint32_t room = answer_room(c);
     for (;;) {
         char *text;
         size_t len;
@@ -91,16 +104,18 @@ static int conversation(chat *c, int32_t **ids, size_t *count)
                           count);
         free(text);
         if (code != CLI_OK) return code;
-        if (*count < c->context_tokens) break;
+        if (*count + room <= c->context_tokens) break;
         free(*ids);
         *ids = NULL;
         if (c->count < 3)
-            return cli_fail("this has %zu tokens, the context holds %u (--ctx)", *count, c->context_tokens);
+            return cli_fail("this has %zu tokens, the context holds %u and keeps %u of them for the answer (--ctx, -n)",
+                            *count, c->context_tokens, room);
         drop_messages(c, 0, 2);
         dropped += 2;
     }
     if (dropped > 0)
-        cli_note("the context of %u tokens is full: the oldest %zu messages are forgotten", c->context_tokens, dropped);
+        cli_note("the context of %u tokens, %u of them for the answer, is full: the oldest %zu messages are forgotten",
+                 c->context_tokens, room, dropped);
     return CLI_OK;
 }
 
@@ -114,8 +129,8 @@ static bool take_piece(void *ud, const chord_piece *piece)
     cli_live_clear(&c->open.live);
     c->open.live.on = c->open.live.on && !c->to_terminal;
     json_append(&c->answer, piece->text, piece->len);
-    fwrite(piece->text, 1, piece->len, stdout);
-    return fflush(stdout) == 0;
+    cli_put(stdout, piece->text, piece->len);
+    return cli_flush();
 }
 
 static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_generate_result *result, chord_error *err)
@@ -128,7 +143,7 @@ static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_ge
                                       .sampling = cli_sampling(c->args),
                                       .stops = c->args->stops,
                                       .stop_count = c->args->stop_count};
-    options.sampling.seed = c->seed + c->turns++;
+    options.sampling.seed = c->answer_seed = c->seed + c->turns++;
     return chord_session_generate(c->open.session, &options, take_piece, c, result, err);
 }
 
@@ -148,20 +163,20 @@ static int answer(chat *c, const int32_t *ids, size_t count)
     cli_live_clear(&c->open.live);
     bool stopped = status == CHORD_CANCELLED;
     if (stopped) status = CHORD_OK;
-    if (c->answer.len > 0) putchar('\n');
+    if (c->answer.len > 0) cli_put(stdout, "\n", 1);
     if (status == CHORD_OK && stopped) cli_note("stopped");
     if (status == CHORD_OK && !stopped && result.stop_reason == CHORD_STOP_CONTEXT)
-        cli_note("the context of %u tokens is full", c->context_tokens);
+        cli_note("the context of %u tokens is full: the answer ends in the middle", c->context_tokens);
     int code = cli_finish_output();
     return status == CHORD_OK ? code : cli_fail_with(&err);
 }
 
 /* One exchange. What failed, or was stopped before a word came, is as if it had not been said. */
-static int say(chat *c, const char *line)
+static int say(chat *c, const char *line, size_t len)
 {
     int32_t *ids = NULL;
     size_t count;
-    add_message(c, "user", line, strlen(line));
+    add_message(c, "user", line, len);
     int code = conversation(c, &ids, &count);
     if (code == CLI_OK) code = answer(c, ids, count);
     free(ids);
@@ -186,10 +201,14 @@ static void print_stats(chat *c)
                         ? stats.passes - stats.output_tokens + 1
                         : stats.passes;
     cli_report_make(&prompt, &stats, &info.plan, &rates, &report);
+    report.sampled = c->args->temperature > 0;
+    report.seed = c->answer_seed;
     cli_report_print(&report);
-    fprintf(stderr, "%zu messages; of the last prompt %" PRIu64 " tokens were known and %" PRIu64 " new\n", c->count,
-            stats.reused_tokens, stats.prompt_tokens);
+    cli_print_to(stderr, "%zu messages; of the last prompt %" PRIu64 " tokens were known and %" PRIu64 " new\n",
+                 c->count, stats.reused_tokens, stats.prompt_tokens);
 }
+
+static char *copy_of(const char *text) { return memcpy(cli_alloc(NULL, strlen(text) + 1), text, strlen(text) + 1); }
 
 static void set_system(chat *c, const char *text)
 {
@@ -199,7 +218,7 @@ static void set_system(chat *c, const char *text)
         cli_note("there is no system message any more");
         return;
     }
-    c->system = memcpy(cli_alloc(NULL, strlen(text) + 1), text, strlen(text) + 1);
+    c->system = copy_of(text);
 }
 
 static const char HELP[] = "/reset          forget what was said\n"
@@ -209,11 +228,15 @@ static const char HELP[] = "/reset          forget what was said\n"
                            "Ctrl-C stops an answer. A line that ends in \\ goes on in the next. A line beginning with "
                            "// is said with one /.\n";
 
-/* true: leave. */
-static bool obey(chat *c, const char *line)
+/* A command is a whole line, which a zero byte does not end. true: leave. */
+static bool obey(chat *c, const char *line, size_t len)
 {
+    if (strlen(line) != len) {
+        cli_fail("a command with a zero byte in it; /help lists what there is");
+        return false;
+    }
     if (strcmp(line, "/exit") == 0 || strcmp(line, "/quit") == 0) return true;
-    if (strcmp(line, "/help") == 0) fputs(HELP, stderr);
+    if (strcmp(line, "/help") == 0) cli_put(stderr, HELP, sizeof HELP - 1);
     else if (strcmp(line, "/stats") == 0) print_stats(c);
     else if (strcmp(line, "/reset") == 0) drop_messages(c, 0, c->count);
     else if (strcmp(line, "/system") == 0 || strncmp(line, "/system ", 8) == 0) {
@@ -225,13 +248,30 @@ static bool obey(chat *c, const char *line)
 
 /* ---- the conversation -------------------------------------------------------------------------------------------- */
 
+static size_t line_limit(const cli_args *args)
+{
+    size_t most = cli_prompt_bytes_max(args);
+    return most < LINE_BYTES_MAX ? most : LINE_BYTES_MAX;
+}
+
+static int refuse_line(const chat *c)
+{
+    char most[32];
+    return cli_fail("a line of more than %s is not said: no context of this budget has room for it",
+                    cli_size_text(c->line_bytes_max, most));
+}
+
+/* Nothing but spaces, or nothing at all. */
+static bool is_blank(const char *line, size_t len) { return strspn(line, " \t\r\n") == len; }
+
 static int converse(chat *c)
 {
     const char *line;
+    size_t len;
     bool warned = false;
     int code = CLI_OK;
     for (;;) {
-        line_result result = line_editor_read(c->editor, "> ", &line);
+        line_result result = line_editor_read(c->editor, "> ", &line, &len);
         if (result == LINE_END) return c->to_terminal ? CLI_OK : code;
         if (result == LINE_FAILED) return CLI_FAILED;
         if (result == LINE_INTERRUPT) {
@@ -241,10 +281,11 @@ static int converse(chat *c)
             continue;
         }
         warned = false;
-        if (line[strspn(line, " \t\n")] == '\0') continue;
-        if (line[0] != '/') code = say(c, line);
-        else if (line[1] == '/') code = say(c, line + 1);
-        else if (obey(c, line)) return c->to_terminal ? CLI_OK : code;
+        if (result == LINE_LONG) code = refuse_line(c);
+        else if (is_blank(line, len)) continue;
+        else if (line[0] != '/') code = say(c, line, len);
+        else if (line[1] == '/') code = say(c, line + 1, len - 1);
+        else if (obey(c, line, len)) return c->to_terminal ? CLI_OK : code;
         if (ferror(stdout)) return CLI_FAILED;
     }
 }
@@ -264,8 +305,9 @@ static int open_chat(chat *c)
     size_t len;
     chord_model_info info;
     int code = CLI_OK;
-    if (c->args->template_file != NULL) code = cli_read_file(c->args->template_file, &c->template_text, &len);
-    if (c->args->system != NULL) set_system(c, c->args->system);
+    if (c->args->template_file != NULL)
+        code = cli_read_text(c->args, CLI_TEXT_TEMPLATE, c->args->template_file, &c->template_text, &len);
+    if (c->args->system != NULL) c->system = copy_of(c->args->system); /* also an empty one */
     if (code == CLI_OK) code = cli_open_runtime(c->args, &c->open);
     if (code == CLI_OK) code = cli_open_text(&c->open, c->args->context);
     if (code == CLI_OK) code = check_template(c);
@@ -284,10 +326,12 @@ static int run(const cli_args *args)
     if (args->model == NULL) return cli_usage(&cli_chat, "which model? give the path of a GGUF file");
     if (args->raw && (args->system != NULL || args->template_file != NULL))
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
+    if (args->predict == 0) return cli_usage(&cli_chat, "-n 0 leaves nothing to answer with; -1 is no limit");
     chat c = {.args = args,
+              .line_bytes_max = line_limit(args),
               .to_terminal = isatty(STDOUT_FILENO) != 0,
               .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
-    c.editor = line_editor_open(keep ? history : NULL);
+    c.editor = line_editor_open(keep ? history : NULL, c.line_bytes_max);
     cli_interrupt_before_exit(line_editor_restore);
     int code = open_chat(&c);
     if (code == CLI_OK && c.to_terminal) fputs("/help lists what can be done besides talking\n", stderr);
@@ -321,7 +365,8 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("room for the conversation, in tokens (default: what the model was trained for, at most 4096)"),
     CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)",
-                         "draw from the likeliest tokens with mass P (default 0.95)"),
+                         "draw from the likeliest tokens with mass P (default 0.95)",
+                         "the same seed draws the same answers (default: the clock; /stats tells it)"),
     CLI_OPTION_MODEL,
 };
 

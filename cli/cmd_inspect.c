@@ -1,6 +1,7 @@
 /* cmd_inspect.c - what is in a GGUF file. */
 #include "json_out.h"
 #include "open.h"
+#include "terminal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ static int print_values(const inspection *in)
         if (shown > VALUE_COLUMNS)
             for (shown = VALUE_COLUMNS - 3; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80; shown--) {
             } /* whole characters */
-        printf("%-46s %-15s %.*s%s\n", v.key, type, (int)shown, text, shown < len ? "..." : "");
+        cli_print("%-46s %-15s %.*s%s\n", v.key, type, (int)shown, text, shown < len ? "..." : "");
         free(text);
     }
     return CLI_OK;
@@ -67,14 +68,14 @@ static const char *shape_text(const chord_file_tensor *t, char *out, size_t cap)
 
 static void print_tensors(const inspection *in)
 {
-    printf("%-36s %-8s %-22s %15s %14s\n", "tensor", "type", "shape", "offset", "bytes");
+    cli_print("%-36s %-8s %-22s %15s %14s\n", "tensor", "type", "shape", "offset", "bytes");
     for (uint64_t i = 0; i < in->info.tensors; i++) {
         char shape[96] = "", part[24] = "";
         chord_file_tensor t;
         chord_file_tensor_at(in->file, i, &t);
         if (in->info.parts > 1) snprintf(part, sizeof part, "  part %u", t.part + 1);
-        printf("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s\n", t.name, t.type, shape_text(&t, shape, sizeof shape),
-               t.offset, t.bytes, part);
+        cli_print("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s\n", t.name, t.type,
+                  shape_text(&t, shape, sizeof shape), t.offset, t.bytes, part);
     }
 }
 
@@ -82,13 +83,13 @@ static int print_all(const inspection *in)
 {
     char size[32], data[32];
     const chord_file_info *f = &in->info;
-    printf("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n\n",
-           f->version, cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors,
-           (double)f->parameters / 1e9, cli_size_text(f->data_bytes, data));
+    cli_print("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n\n",
+              f->version, cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors,
+              (double)f->parameters / 1e9, cli_size_text(f->data_bytes, data));
     int code = print_values(in);
     if (code != CLI_OK) return code;
     if (in->args->tensors) {
-        putchar('\n');
+        cli_put(stdout, "\n", 1);
         print_tensors(in);
     }
     return cli_finish_output();
@@ -189,9 +190,9 @@ static int print_tensor(const inspection *in)
         json_free(&j);
     } else if (status == CHORD_OK) {
         char shape[96] = "";
-        printf("%s  %s  (%s)  offset %" PRIu64 ", %" PRIu64 " bytes\n", t.name, t.type,
-               shape_text(&t, shape, sizeof shape), t.offset, t.bytes);
-        for (size_t i = 0; i < got; i++) printf("%.9g\n", (double)values[i]);
+        cli_print("%s  %s  (%s)  offset %" PRIu64 ", %" PRIu64 " bytes\n", t.name, t.type,
+                  shape_text(&t, shape, sizeof shape), t.offset, t.bytes);
+        for (size_t i = 0; i < got; i++) cli_print("%.9g\n", (double)values[i]);
     }
     free(values);
     return status == CHORD_OK ? cli_finish_output() : cli_fail_with(&err);

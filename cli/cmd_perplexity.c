@@ -4,6 +4,8 @@
 #include "interrupt.h"
 #include "open.h"
 #include "report.h"
+#include "terminal.h"
+#include "text_file.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -62,7 +64,8 @@ static int prepare(job *j)
     char *text;
     size_t len;
     bool has_bos = false;
-    int code = cli_read_prompt(j->args->words[0] != NULL ? j->args->words[0] : j->args->file, &text, &len);
+    int code = cli_read_text(j->args, CLI_TEXT_CORPUS, j->args->words[0] != NULL ? j->args->words[0] : j->args->file,
+                             &text, &len);
     if (code != CLI_OK) return code;
     code = cli_open_runtime(j->args, &j->open);
     if (code == CLI_OK) code = cli_open_text(&j->open, j->window);
@@ -104,8 +107,8 @@ static chord_status score_all(job *j, chord_error *err)
         status = score_window(j, j->ids + i * j->window, logprobs, err);
         cli_live_clear(&j->open.live);
         if (status == CHORD_OK && !j->args->json) {
-            printf("[%" PRIu64 "]%.4f,", i + 1, perplexity_of(&j->scores));
-            fflush(stdout);
+            cli_print("[%" PRIu64 "]%.4f,", i + 1, perplexity_of(&j->scores));
+            cli_flush();
         }
     }
     j->open.live.label = NULL;
@@ -117,7 +120,7 @@ static int print_result(const job *j, const cli_report *report)
 {
     double value = perplexity_of(&j->scores), error = error_of(&j->scores);
     if (!j->args->json) {
-        printf("\nFinal estimate: PPL = %.4f +/- %.5f\n", value, error);
+        cli_print("\nFinal estimate: PPL = %.4f +/- %.5f\n", value, error);
         return cli_finish_output();
     }
     json_out out = {0};
@@ -145,7 +148,7 @@ static int score(job *j)
     cli_interrupt_watch(j->open.session);
     chord_status status = score_all(j, &err);
     cli_interrupt_watch(NULL);
-    if (status != CHORD_OK && !j->args->json && j->scores.count > 0) putchar('\n');
+    if (status != CHORD_OK && !j->args->json && j->scores.count > 0) cli_put(stdout, "\n", 1);
     if (status != CHORD_OK && status != CHORD_CANCELLED) return cli_fail_with(&err);
     chord_session_stats(j->open.session, &stats);
     chord_model_describe(j->open.model, &info);

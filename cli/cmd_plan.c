@@ -2,6 +2,7 @@
 #include "open.h"
 #include "rates.h"
 #include "json_out.h"
+#include "terminal.h"
 
 #include <stddef.h>
 
@@ -72,14 +73,14 @@ static void print_json_plan(const chord_plan *plan, const prediction *p, uint32_
 static void print_row(const char *name, uint64_t bytes, const char *remark)
 {
     char size[32];
-    printf("  %-22s%12s   %s\n", name, cli_size_text(bytes, size), remark);
+    cli_print("  %-22s%12s   %s\n", name, cli_size_text(bytes, size), remark);
 }
 
 static void print_memory(const chord_plan *plan)
 {
     char remark[160];
     char size[32];
-    printf("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
+    cli_print("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
     snprintf(remark, sizeof remark, "%u of %u tiles%s", plan->tiles_pinned, plan->tiles,
              plan->mapped ? ", mapped from the file" : "");
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
@@ -95,21 +96,23 @@ static void print_memory(const chord_plan *plan)
 static void print_table(const cli_args *args, const chord_plan *plan, const prediction *p)
 {
     char size[32], other[32];
-    printf("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
-           cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
+    cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
+              cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(plan);
-    if (plan->mapped) printf("\nNothing streams: everything fits.\n");
-    else if (plan->fits) printf("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
-    printf("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
-    if (plan->context_tokens_max > 0) printf(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
-    printf("\n");
+    if (plan->mapped) cli_print("\nNothing streams: everything fits.\n");
+    else if (plan->fits)
+        cli_print("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
+    cli_print("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
+    if (plan->context_tokens_max > 0)
+        cli_print(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
+    cli_print("\n");
     if (!plan->fits) return;
-    printf("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
-           p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
-    printf("  weights computed with at %6.2f GB/s   %s\n", p->weights / 1e9, p->weights_source);
-    if (!plan->mapped) printf("  weights read at          %6.2f GB/s   %s\n", p->disk / 1e9, p->disk_source);
+    cli_print("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
+              p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
+    cli_print("  weights computed with at %6.2f GB/s   %s\n", p->weights / 1e9, p->weights_source);
+    if (!plan->mapped) cli_print("  weights read at          %6.2f GB/s   %s\n", p->disk / 1e9, p->disk_source);
     if (p->disk_source[0] == 'a' || p->weights_source[0] == 'a')
-        printf("  (`chord bench %s --probe` measures what is assumed)\n", args->model);
+        cli_print("  (`chord bench %s --probe` measures what is assumed)\n", args->model);
 }
 
 static int show(const cli_args *args, cli_open *o)

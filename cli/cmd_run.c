@@ -2,6 +2,8 @@
 #include "interrupt.h"
 #include "open.h"
 #include "report.h"
+#include "terminal.h"
+#include "text_file.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -40,10 +42,10 @@ static int read_texts(run_job *job)
     const cli_args *a = job->args;
     size_t len;
     if (a->template_file != NULL) {
-        int code = cli_read_file(a->template_file, &job->template_text, &len);
+        int code = cli_read_text(a, CLI_TEXT_TEMPLATE, a->template_file, &job->template_text, &len);
         if (code != CLI_OK) return code;
     }
-    if (a->file != NULL) return cli_read_prompt(a->file, &job->prompt, &job->prompt_len);
+    if (a->file != NULL) return cli_read_text(a, CLI_TEXT_PROMPT, a->file, &job->prompt, &job->prompt_len);
     job->prompt_len = strlen(a->prompt);
     job->prompt = cli_alloc(NULL, job->prompt_len + 1);
     memcpy(job->prompt, a->prompt, job->prompt_len + 1);
@@ -130,8 +132,17 @@ static bool take_piece(void *ud, const chord_piece *piece)
         cli_live_clear(&job->open.live);
         job->open.live.on = false;
     }
-    fwrite(piece->text, 1, piece->len, stdout);
-    return fflush(stdout) == 0;
+    cli_put(stdout, piece->text, piece->len);
+    return cli_flush();
+}
+
+/* What follows begins a line of its own. In a pipe the text stays as the model made it: there stderr, which may go to the
+ * same place, gets the newline. */
+static void end_line(const run_job *job)
+{
+    if (job->args->json || job->last == '\0' || job->last == '\n') return;
+    cli_flush();
+    cli_put(job->to_terminal ? stdout : stderr, "\n", 1);
 }
 
 static int print_json(run_job *job, const cli_report *report, const chord_generate_result *result,
@@ -147,6 +158,7 @@ static int print_json(run_job *job, const cli_report *report, const chord_genera
     json_u64(&j, "prompt_tokens", job->id_count);
     json_text(&j, "logits_hash", hash);
     json_text(&j, "stop_reason", stop_reason);
+    json_u64(&j, "seed", job->args->seed);
     cli_report_json(report, &j);
     json_close(&j, '}');
     int code = json_print(&j);
@@ -201,15 +213,18 @@ static int generate(run_job *job)
     uint32_t threads = chord_runtime_threads(job->open.runtime);
     cli_rates_load(job->args->model, threads, &rates);
     cli_report_make(&after_prompt, &after_answer, &info.plan, &rates, &report);
+    report.sampled = job->args->temperature > 0;
+    report.seed = job->args->seed;
 
     if (status != CHORD_OK && status != CHORD_CANCELLED) {
-        if (job->to_terminal && job->made > 0) putchar('\n');
+        end_line(job);
+        cli_flush();
         return cli_fail_with(&err);
     }
     const char *reason = status == CHORD_CANCELLED ? "cancelled" : chord_stop_reason_text(result.stop_reason);
     int code = CLI_OK;
+    end_line(job);
     if (job->args->json) code = print_json(job, &report, &result, reason);
-    else if (job->to_terminal && job->last != '\n') putchar('\n');
     if (code == CLI_OK) code = cli_finish_output();
     cli_report_print(&report);
     if (status == CHORD_OK && result.stop_reason == CHORD_STOP_CONTEXT)
@@ -274,7 +289,8 @@ static const cli_option OPTIONS[] = {
         "room for prompt and answer, in tokens (default: what the model was trained for, at most 4096); memory is "
         "taken for prompt and -n only"),
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
-                         "draw from the likeliest tokens with mass P (default: off)"),
+                         "draw from the likeliest tokens with mass P (default 1: off)",
+                         "the same seed draws the same text (default 0)"),
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,

@@ -1,5 +1,7 @@
 /* cmd_template.c - messages through a chat template: what the model would read. */
 #include "open.h"
+#include "terminal.h"
+#include "text_file.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -40,8 +42,8 @@ static int show(const cli_args *args, cli_open *o, const texts *t)
         status = render_alone(args, o, t, &text, &len, &err);
     }
     if (status == CHORD_OK) {
-        fwrite(text, 1, len, stdout);
-        if (isatty(STDOUT_FILENO) && (len == 0 || text[len - 1] != '\n')) putchar('\n');
+        cli_put(stdout, text, len);
+        if (isatty(STDOUT_FILENO) && (len == 0 || text[len - 1] != '\n')) cli_put(stdout, "\n", 1);
     }
     free(text);
     return status == CHORD_OK ? cli_finish_output() : cli_fail_with(&err);
@@ -58,9 +60,9 @@ static int run(const cli_args *args)
         return cli_usage(&cli_template, "which messages? give --messages F.json, or - for stdin");
     if (args->model != NULL && (args->bos != NULL || args->eos != NULL))
         return cli_usage(&cli_template, "--bos and --eos go with --template-file alone: a model knows its own");
-    int code = cli_read_file(args->messages, &t.messages, &t.messages_len);
+    int code = cli_read_text(args, CLI_TEXT_MESSAGES, args->messages, &t.messages, &t.messages_len);
     if (code == CLI_OK && args->template_file != NULL)
-        code = cli_read_file(args->template_file, &t.template_text, &len);
+        code = cli_read_text(args, CLI_TEXT_TEMPLATE, args->template_file, &t.template_text, &len);
     if (code == CLI_OK) code = cli_open_runtime(args, &o);
     if (code == CLI_OK) code = show(args, &o, &t);
     free(t.messages);

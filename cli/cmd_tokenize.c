@@ -1,5 +1,7 @@
 /* cmd_tokenize.c - text to token ids, and back. */
 #include "open.h"
+#include "terminal.h"
+#include "text_file.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,8 +15,8 @@ static int print_ids(const cli_args *args, cli_open *o, const char *text, size_t
     int code = cli_tokens(o->text, text, len, args->special ? CHORD_TOKENIZE_SPECIAL : CHORD_TOKENIZE_PLAIN, &ids,
                           &count);
     if (code != CLI_OK) return code;
-    for (size_t i = 0; i < count; i++) printf("%s%" PRIi32, i > 0 ? " " : "", ids[i]);
-    putchar('\n');
+    for (size_t i = 0; i < count; i++) cli_print("%s%" PRIi32, i > 0 ? " " : "", ids[i]);
+    cli_put(stdout, "\n", 1);
     free(ids);
     return cli_finish_output();
 }
@@ -25,7 +27,7 @@ static int parse_ids(const char *text, int32_t **ids, size_t *count)
     size_t cap = strlen(text) / 2 + 1;
     *ids = cli_alloc(NULL, cap * sizeof **ids);
     *count = 0;
-    for (text += strspn(text, " ,[]\n\t"); *text != '\0'; text += strspn(text, " ,[]\n\t")) {
+    for (text += strspn(text, " ,[]\r\n\t"); *text != '\0'; text += strspn(text, " ,[]\r\n\t")) {
         char *end;
         long id = strtol(text, &end, 10);
         if (end == text || id < 0 || id > INT32_MAX) {
@@ -50,8 +52,8 @@ static int print_text(const cli_args *args, cli_open *o, const int32_t *ids, siz
         status = chord_detokenize(o->text, ids, count, args->special, text, cap, &len, &err);
     }
     if (status == CHORD_OK) {
-        fwrite(text, 1, len, stdout);
-        if (isatty(STDOUT_FILENO)) putchar('\n'); /* elsewhere exactly the text */
+        cli_put(stdout, text, len);
+        if (isatty(STDOUT_FILENO)) cli_put(stdout, "\n", 1); /* elsewhere exactly the text */
     }
     free(text);
     return status == CHORD_OK ? cli_finish_output() : cli_fail_with(&err);
@@ -73,7 +75,7 @@ static int run_text(const cli_args *args, cli_open *o)
 {
     char *text = NULL;
     size_t len = args->words[0] != NULL ? strlen(args->words[0]) : 0;
-    int code = args->file != NULL ? cli_read_file(args->file, &text, &len) : CLI_OK;
+    int code = args->file != NULL ? cli_read_text(args, CLI_TEXT_BYTES, args->file, &text, &len) : CLI_OK;
     if (code == CLI_OK) code = cli_open_runtime(args, o);
     if (code == CLI_OK) code = cli_open_text(o, 0);
     if (code == CLI_OK) code = print_ids(args, o, text != NULL ? text : args->words[0], len);

@@ -1,6 +1,8 @@
 /* json_out.c - a small JSON writer. */
 #include "json_out.h"
 
+#include "terminal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,22 +19,6 @@ void json_append(json_out *j, const char *text, size_t len)
 
 static void append_text(json_out *j, const char *text) { json_append(j, text, strlen(text)); }
 
-/* Length of the valid UTF-8 character at text, 0: there is none. */
-static size_t character(const unsigned char *t, size_t len)
-{
-    size_t n = t[0] < 0x80                   ? 1
-               : t[0] >= 0xC2 && t[0] < 0xE0 ? 2
-               : t[0] >= 0xE0 && t[0] < 0xF0 ? 3
-               : t[0] >= 0xF0 && t[0] < 0xF5 ? 4
-                                             : 0;
-    if (n == 0 || n > len) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((t[i] & 0xC0) != 0x80) return 0;
-    bool overlong = (t[0] == 0xE0 && t[1] < 0xA0) || (t[0] == 0xF0 && t[1] < 0x90);
-    bool beyond = (t[0] == 0xED && t[1] >= 0xA0) || (t[0] == 0xF4 && t[1] >= 0x90);
-    return overlong || beyond ? 0 : n;
-}
-
 static void append_escaped(json_out *j, unsigned char c)
 {
     static const char PLAIN[] = "\"\\\b\f\n\r\t", NAMES[] = "\"\\bfnrt";
@@ -48,9 +34,11 @@ static void append_quoted(json_out *j, const char *text, size_t len)
     const unsigned char *t = (const unsigned char *)text;
     append_text(j, "\"");
     for (size_t i = 0; i < len;) {
-        size_t n = character(t + i, len - i);
+        size_t n = cli_character(text + i, len - i);
+        bool high = n == 2 && t[i] == 0xC2 && t[i + 1] < 0xA0; /* a control character of the upper half */
         if (n == 0) append_text(j, "\xEF\xBF\xBD");
-        else if (t[i] < 0x20 || t[i] == '"' || t[i] == '\\') append_escaped(j, t[i]);
+        else if (t[i] < 0x20 || t[i] == '"' || t[i] == '\\' || t[i] == 0x7F) append_escaped(j, t[i]);
+        else if (high) append_escaped(j, t[i + 1]);
         else json_append(j, text + i, n);
         i += n != 0 ? n : 1;
     }
@@ -125,8 +113,8 @@ void json_raw(json_out *j, const char *key, const char *json, size_t len)
 
 int json_print(json_out *j)
 {
-    fwrite(j->data, 1, j->len, stdout);
-    fputc('\n', stdout);
+    cli_put(stdout, j->data, j->len);
+    cli_put(stdout, "\n", 1);
     return cli_finish_output();
 }
 

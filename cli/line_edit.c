@@ -14,7 +14,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX ((size_t)1 << 20)
 #define ESCAPE_WAIT_MS 50
 
 enum { KEY_ESCAPE = 27, KEY_BACKSPACE = 127 };
@@ -136,7 +135,8 @@ static int read_escape(void)
 
 static void insert(line_text *t, const char *bytes, size_t n)
 {
-    if (t->len + n > LINE_BYTES_MAX) return;
+    if (n > t->bytes_max - t->len) t->cut = true;
+    if (t->cut) return;
     if (t->len + n + 1 > t->cap) t->data = cli_alloc(t->data, t->cap = (t->len + n + 1) * 2);
     memmove(t->data + t->cursor + n, t->data + t->cursor, t->len - t->cursor);
     memcpy(t->data + t->cursor, bytes, n);
@@ -150,6 +150,7 @@ static void erase(line_text *t, size_t from, size_t to)
     memmove(t->data + from, t->data + to, t->len - to);
     t->len -= to - from;
     t->cursor = from;
+    t->cut = t->cut && t->len > 0;
     t->data[t->len] = '\0';
 }
 
@@ -172,6 +173,7 @@ static size_t word_right(const line_text *t)
 void line_set(line_text *t, const char *text)
 {
     t->len = t->cursor = 0;
+    t->cut = false;
     insert(t, text, strlen(text));
 }
 
@@ -275,21 +277,10 @@ static line_result edit_line(line_editor *e, const char *prompt)
     return result;
 }
 
-/* ---- lines from something else ----------------------------------------------------------------------------------- */
-
-static line_result plain_line(line_editor *e)
-{
-    int byte;
-    line_set(&e->text, "");
-    while ((byte = getc(stdin)) != EOF && byte != '\n') insert(&e->text, &(char){(char)byte}, 1);
-    return byte == EOF && e->text.len == 0 ? LINE_END : LINE_OK;
-}
-
 /* ---- the door ---------------------------------------------------------------------------------------------------- */
 
 static line_result read_one(line_editor *e, const char *prompt)
 {
-    if (!e->terminal) return plain_line(e);
     if (!raw_mode()) {
         line_editor_restore();
         cli_fail("the terminal cannot be used: %s", strerror(errno));
@@ -300,34 +291,39 @@ static line_result read_one(line_editor *e, const char *prompt)
     return result;
 }
 
-line_result line_editor_read(line_editor *e, const char *prompt, const char **line)
+line_result line_editor_read(line_editor *e, const char *prompt, const char **line, size_t *len)
 {
     line_result result;
-    e->whole.len = e->whole.cursor = 0;
-    insert(&e->whole, "", 0);
+    line_text *whole = &e->whole, *t = &e->text;
+    if (!e->terminal) return line_plain_read(&e->plain, NULL, line, len);
+    line_set(whole, "");
     for (bool more = true; more; prompt = ". ") {
         result = read_one(e, prompt);
-        if (result == LINE_INTERRUPT && e->whole.len > 0) { /* gives up the lines so far, not the program */
-            e->whole.len = e->whole.cursor = 0;
+        if (result == LINE_INTERRUPT && whole->len > 0) { /* gives up the lines so far, not the program */
+            line_set(whole, "");
             result = LINE_OK;
-            insert(&e->whole, "", 0);
             break;
         }
         if (result != LINE_OK) return result;
-        const line_text *t = &e->text;
         more = t->len > 0 && t->data[t->len - 1] == '\\';
-        insert(&e->whole, t->data, t->len - more);
-        if (more) insert(&e->whole, "\n", 1);
+        insert(whole, t->data, t->len - more);
+        if (more) insert(whole, "\n", 1);
+        whole->cut = whole->cut || t->cut;
     }
-    if (e->terminal && e->whole.len > 0) line_history_add(&e->history, e->whole.data);
-    *line = e->whole.data;
+    if (whole->cut) return LINE_LONG;
+    if (whole->len > 0) line_history_add(&e->history, whole->data);
+    *line = whole->data;
+    *len = whole->len;
     return result;
 }
 
-line_editor *line_editor_open(const char *history_path)
+line_editor *line_editor_open(const char *history_path, size_t bytes_max)
 {
     line_editor *e = cli_alloc(NULL, sizeof *e);
-    *e = (line_editor){.terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0};
+    *e = (line_editor){.terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0,
+                       .text = {.bytes_max = bytes_max},
+                       .whole = {.bytes_max = bytes_max},
+                       .plain = {.bytes_max = bytes_max}};
     if (!e->terminal) return e;
     if (setlocale(LC_CTYPE, "") == NULL || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
@@ -342,5 +338,6 @@ void line_editor_close(line_editor *e)
     free(e->screen.out.data);
     free(e->text.data);
     free(e->whole.data);
+    line_plain_free(&e->plain);
     free(e);
 }

@@ -2,6 +2,7 @@
 #include "host.h"
 #include "interrupt.h"
 #include "options.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -10,20 +11,22 @@ static const cli_command *const COMMANDS[] = {&cli_run,      &cli_chat,     &cli
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n",
-            CHORD_VERSION);
+    cli_print_to(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n",
+                 CHORD_VERSION);
     for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
-        fprintf(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
-    fprintf(out, "  %-12s%s\n", "wasm", "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
-    fprintf(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
-            "the version of this program");
-    fprintf(out,
-            "\nexamples:\n"
-            "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
-            "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
-            "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n"
-            "%s",
-            cli_host_help);
+        cli_print_to(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+    cli_print_to(out, "  %-12s%s\n", "wasm",
+                 "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
+    cli_print_to(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
+                 "the version of this program");
+    cli_print_to(
+        out,
+        "\nexamples:\n"
+        "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
+        "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
+        "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n"
+        "%s",
+        cli_host_help);
 }
 
 static const cli_command *find(const char *name)
@@ -71,6 +74,7 @@ static int run(const cli_command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    cli_fill_descriptors();
     if (argc < 2) {
         print_overview(stderr);
         return CLI_USAGE;
@@ -79,7 +83,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(argc - 2, argv + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        printf("chord %s\n", CHORD_VERSION);
+        cli_print("chord %s\n", CHORD_VERSION);
         return cli_finish_output();
     }
     if (strcmp(name, "wasm") == 0) return cli_become_wasm(argv + 1);

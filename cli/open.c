@@ -2,7 +2,9 @@
 #include "open.h"
 
 #include "interrupt.h"
+#include "budget.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     static bool verbose;
     chord_error err;
     verbose = args->verbose;
-    *o = (cli_open){.source = {.uri = args->model}};
+    *o = (cli_open){.source = {.uri = args->model}, .memory_bytes = args->memory_bytes};
     o->options = (chord_model_options){
         .context_tokens = args->context,
         .chunk_tokens = args->chunk,
@@ -69,6 +71,8 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
 {
     chord_error err;
     chord_model_options options = o->options;
+    int code = cli_check_budget(o->memory_bytes);
+    if (code != CLI_OK) return code;
     options.context_tokens = context_tokens;
     options.vocabulary_of = o->text;
     cli_live_say(&o->live, "opening the model");
@@ -127,13 +131,16 @@ chord_status cli_render(const chord_model *model, const char *template_text, con
     return status;
 }
 
+/* What is 0 in the API is off; on the command line it is the least there is: one candidate. */
+static float mass_of(float p) { return p > 0 ? p : FLT_MIN; }
+
 chord_sampling cli_sampling(const cli_args *args)
 {
     return (chord_sampling){.temperature = args->temperature,
                             .top_k = args->top_k,
-                            .top_p = args->top_p,
+                            .top_p = mass_of(args->top_p),
                             .min_p = args->min_p,
-                            .typical_p = args->typical_p,
+                            .typical_p = mass_of(args->typical_p),
                             .repeat_penalty = args->repeat_penalty,
                             .presence_penalty = args->presence_penalty,
                             .frequency_penalty = args->frequency_penalty,

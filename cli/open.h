@@ -12,6 +12,7 @@ typedef struct cli_open {
     chord_model *text; /* tokenizer and template, no weights; NULL unless opened */
     chord_model *model;
     chord_session *session;
+    uint64_t memory_bytes; /* as --memory says */
     cli_live live;
 } cli_open;
 

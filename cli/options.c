@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "host.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@ int cli_usage(const cli_command *command, const char *format, ...)
     va_list args;
     fprintf(stderr, "chord: %s: ", command->name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    cli_vsay(stderr, format, args);
     va_end(args);
     fprintf(stderr, "\n(`chord %s --help` lists what it takes)\n", command->name);
     return CLI_USAGE;
@@ -248,7 +249,7 @@ static int take_option(const cli_command *command, char **argv, int argc, int *a
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help)
 {
     bool options_over = false;
-    *args = (cli_args){.prefetch = -1, .chunks = -1};
+    *args = (cli_args){.prefetch = -1, .chunks = -1, .top_p = 1, .typical_p = 1, .repeat_penalty = 1};
     *help = false;
     if (command->defaults != NULL) command->defaults(args);
     for (int i = 0; i < argc; i++) {
@@ -261,7 +262,7 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args,
         } else if (!options_over && word[0] == '-' && word[1] != '\0') {
             int code = take_option(command, argv, argc, &i, args);
             if (code != CLI_OK) return code;
-        } else if (args->word_count == command->words_max - (args->model != NULL)) {
+        } else if (args->word_count + (args->model != NULL) >= command->words_max) { /* --model may come after a word */
             return cli_usage(command, "'%s' is one word too many (quote a text with spaces)", word);
         } else {
             args->words[args->word_count++] = word;
@@ -287,16 +288,18 @@ static void print_wrapped(FILE *out, const char *text, int indent, int column)
     while (*text != '\0') {
         int word = (int)strcspn(text, " ");
         if (!first && column + 1 + word > HELP_WIDTH) {
-            fprintf(out, "\n%*s", indent, "");
+            cli_print_to(out, "\n%*s", indent, "");
             column = indent;
         } else if (!first) {
-            column += fprintf(out, " ");
+            cli_put(out, " ", 1);
+            column++;
         }
-        column += fprintf(out, "%.*s", word, text);
+        cli_put(out, text, (size_t)word);
+        column += word;
         text += word + (text[word] == ' ');
         first = false;
     }
-    fputc('\n', out);
+    cli_put(out, "\n", 1);
 }
 
 static void print_option(FILE *out, const cli_option *o)
@@ -305,20 +308,21 @@ static void print_option(FILE *out, const cli_option *o)
     bool letter = next_alias(o->aliases, alias) != NULL && alias[0] == '-' && alias[1] != '-';
     snprintf(left, sizeof left, "%s%s%s%s%s", letter ? alias : "  ", letter ? ", " : "  ", o->name,
              o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-    int column = fprintf(out, "  %s", left);
+    int column = 2 + (int)strlen(left);
+    cli_print_to(out, "  %s", left);
     if (column >= HELP_COLUMN) {
-        fputc('\n', out);
+        cli_put(out, "\n", 1);
         column = 0;
     }
-    fprintf(out, "%*s", HELP_COLUMN - column, "");
+    cli_print_to(out, "%*s", HELP_COLUMN - column, "");
     print_wrapped(out, o->help, HELP_COLUMN, HELP_COLUMN);
 }
 
 void cli_print_help(const cli_command *command, FILE *out)
 {
-    fprintf(out, "usage: chord %s %s\n\n", command->name, command->usage);
+    cli_print_to(out, "usage: chord %s %s\n\n", command->name, command->usage);
     print_wrapped(out, command->text, 0, 0);
-    fprintf(out, "\noptions:\n");
+    cli_print_to(out, "\noptions:\n");
     for (size_t i = 0; i < command->option_count; i++) print_option(out, &command->options[i]);
-    fprintf(out, "\nexamples:\n%s%s", command->examples, cli_host_help);
+    cli_print_to(out, "\nexamples:\n%s%s", command->examples, cli_host_help);
 }

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CLI_WORDS_MAX 2
+#define CLI_WORDS_MAX 2 /* the most that words_max of a command says */
 #define CLI_STOPS_MAX 16
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */
@@ -107,22 +107,23 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
     {"--chunk", NULL, CLI_U32, CLI_FIELD(chunk), "N",                                       \
      "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
 
-#define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help)                                       \
+/* Where 0 is taken, it means 0: the API's "0: off" is cli_sampling's business. */
+#define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help, seed_help)                            \
     {"--temp", "--temperature", CLI_F32, CLI_FIELD(temperature), "T", temperature_help, 0, 100}, \
     {"--top-k", NULL, CLI_U32, CLI_FIELD(top_k), "K",                                            \
      "draw from the K likeliest tokens (default 0: all)", 0, 1 << 24},                           \
     {"--top-p", NULL, CLI_F32, CLI_FIELD(top_p), "P", top_p_help, 0, 1},                         \
     {"--min-p", NULL, CLI_F32, CLI_FIELD(min_p), "P",                                            \
-     "drop tokens less likely than P times the likeliest", 0, 1},                                \
+     "drop tokens less likely than P times the likeliest (default 0: none)", 0, 1},                                \
     {"--typical", "--typical-p", CLI_F32, CLI_FIELD(typical_p), "P",                             \
-     "locally typical sampling with mass P", 0, 1},                                              \
+     "locally typical sampling with mass P (default 1: off)", 0, 1},                                              \
     {"--repeat-penalty", NULL, CLI_F32, CLI_FIELD(repeat_penalty), "R",                          \
-     "make tokens of the last 64 less likely (1: off)", 0, 100},                                 \
+     "make tokens of the last 64 less likely (default 1: off)", 0.01, 100},                                 \
     {"--presence-penalty", NULL, CLI_F32, CLI_FIELD(presence_penalty), "R",                      \
      "a fixed amount off for tokens that stood there", -100, 100},                               \
     {"--frequency-penalty", NULL, CLI_F32, CLI_FIELD(frequency_penalty), "R",                    \
      "an amount off for each time they stood there", -100, 100},                                 \
-    {"--seed", "-s", CLI_U64, CLI_FIELD(seed), "S", "the same seed draws the same text", 0, 0},  \
+    {"--seed", "-s", CLI_U64, CLI_FIELD(seed), "S", seed_help, 0, 0},  \
     {"--stop", NULL, CLI_TEXTS, CLI_FIELD(stops), "TEXT",                                        \
      "end the text where TEXT would appear; may be given several times", 0, 0}
 /* clang-format on */

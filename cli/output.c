@@ -1,17 +1,14 @@
-/* output.c - how the program speaks, and the files it reads. */
-#include "cli.h"
+/* output.c - how the program speaks. */
+#include "terminal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FILE_BYTES_MAX ((size_t)1 << 30)
 
 static void say(const char *format, va_list args)
 {
     fputs("chord: ", stderr);
-    vfprintf(stderr, format, args);
+    cli_vsay(stderr, format, args);
     fputc('\n', stderr);
 }
 
@@ -46,52 +43,10 @@ void *cli_alloc(void *old, size_t bytes)
     exit(CLI_FAILED);
 }
 
-static int read_all(FILE *file, const char *name, char **text, size_t *len)
-{
-    size_t cap = 16384, used = 0;
-    char *data = cli_alloc(NULL, cap);
-    for (;;) {
-        size_t got = fread(data + used, 1, cap - used - 1, file);
-        used += got;
-        if (got == 0) break;
-        if (used >= FILE_BYTES_MAX) {
-            free(data);
-            return cli_fail("%s: longer than %zu MiB", name, FILE_BYTES_MAX >> 20);
-        }
-        if (cap - used < 2) data = cli_alloc(data, cap *= 2);
-    }
-    if (ferror(file)) {
-        free(data);
-        return cli_fail("%s: %s", name, strerror(errno));
-    }
-    data = cli_alloc(data, used + 1);
-    data[used] = '\0';
-    *text = data;
-    *len = used;
-    return CLI_OK;
-}
-
-int cli_read_file(const char *path, char **text, size_t *len)
-{
-    if (strcmp(path, "-") == 0) return read_all(stdin, "stdin", text, len);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) return cli_fail("%s: %s", path, strerror(errno));
-    int code = read_all(file, path, text, len);
-    fclose(file);
-    return code;
-}
-
-int cli_read_prompt(const char *path, char **text, size_t *len)
-{
-    int code = cli_read_file(path, text, len);
-    if (code == CLI_OK && *len > 0 && (*text)[*len - 1] == '\n') (*text)[--*len] = '\0';
-    return code;
-}
-
 int cli_finish_output(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return CLI_OK;
-    return cli_fail("the output could not be written: %s", strerror(errno));
+    if (cli_flush()) return CLI_OK;
+    return cli_fail("the output could not be written: %s", strerror(cli_output_errno()));
 }
 
 const char *cli_size_text(uint64_t bytes, char out[32])

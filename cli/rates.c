@@ -10,6 +10,7 @@
 #include "json_out.h"
 #include "live.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +116,12 @@ static void save(const entries *all, const char *path)
     json_open(&j, NULL, '{');
     for (size_t i = 0; i < all->count; i++) json_f64(&j, all->list[i].key, all->list[i].value);
     json_close(&j, '}');
-    bool whole = fwrite(j.data, 1, j.len, file) == j.len;
+    errno = 0;
+    bool whole = fwrite(j.data, 1, j.len, file) == j.len && fflush(file) == 0;
+    int failed = errno;
     whole = fclose(file) == 0 && whole;
+    if (!whole)
+        cli_note("%s: %s: what this machine was seen to do is not kept", path, strerror(failed != 0 ? failed : errno));
     if (!whole || rename(unfinished, path) != 0) unlink(unfinished);
     json_free(&j);
 }

@@ -13,7 +13,7 @@ typedef struct cli_rates {
 } cli_rates;
 
 void cli_rates_load(const char *model, uint32_t threads, cli_rates *out);
-/* Keep what is not 0. A place that cannot be written is no failure. */
+/* Keep what is not 0. No place to keep it is no failure; one that is full is worth a note. */
 void cli_rates_save(const char *model, uint32_t threads, const cli_rates *rates);
 
 /* $VARIABLE/wasm-chord/name, or ~/fallback/wasm-chord/name; makes the folders. false: no such place. */

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "host.h"
+#include "terminal.h"
 
 #include <math.h>
 
@@ -55,19 +56,20 @@ static double roofline(const cli_report *r)
 
 void cli_report_print(const cli_report *r)
 {
-    char budget[32], peak[32], bytes[32], answer[64] = "", roof[48] = "";
+    char budget[32], peak[32], bytes[32], answer[64] = "", roof[48] = "", seed[32] = "";
     const chord_stats *s = &r->stats;
     double percent = roofline(r), spent = (double)(r->prefill.ns + r->decode.ns);
     if (percent - percent == 0) snprintf(roof, sizeof roof, ", %.0f %% of the roofline", percent);
+    if (r->sampled) snprintf(seed, sizeof seed, "; seed %" PRIu64, r->seed);
     if (s->output_tokens > 0)
         snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s; ", s->output_tokens,
                  cli_per_second(r->decode.passes, s->decode_ns));
-    fprintf(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s\n", s->prompt_tokens,
-            cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
-            cli_size_text(s->budget_bytes, budget));
-    fprintf(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n", s->mapped ? "mapped" : "streamed",
-            cli_size_text(s->bytes_read, bytes), (double)s->read_ns / 1e9, (double)s->stall_ns / 1e9,
-            spent > 0 ? 100 * (double)s->stall_ns / spent : 0, roof, cli_host_reads);
+    cli_print_to(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
+                 cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
+                 cli_size_text(s->budget_bytes, budget), seed);
+    cli_print_to(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n", s->mapped ? "mapped" : "streamed",
+                 cli_size_text(s->bytes_read, bytes), (double)s->read_ns / 1e9, (double)s->stall_ns / 1e9,
+                 spent > 0 ? 100 * (double)s->stall_ns / spent : 0, roof, cli_host_reads);
 }
 
 void cli_report_json(const cli_report *r, json_out *j)

@@ -15,6 +15,8 @@ typedef struct cli_report {
     chord_plan plan;
     cli_span prefill, decode;
     cli_rates rates;
+    bool sampled; /* tokens were drawn, with this seed */
+    uint64_t seed;
 } cli_report;
 
 /* What happened between two looks at the counters, while spent_ns went by in forward passes. */

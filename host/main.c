@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "options.h"
 #include "proxy.h"
+#include "terminal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,7 @@ static int run_command(const cli_command *command, host_args *a)
 int main(int argc, char **argv)
 {
     static host_args a;
+    cli_fill_descriptors();
     const char *name = argc > 1 ? argv[1] : "help";
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         fputs(HELP, argc > 1 ? stdout : stderr);

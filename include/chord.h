@@ -79,6 +79,13 @@ uint32_t chord_runtime_threads(const chord_runtime *runtime); /* that compute */
  * 256 MiB, but at most a quarter and at least a tenth of it. */
 uint64_t chord_memory_available_bytes(void);
 
+/* The same sources, nothing taken off. A budget beyond total_bytes can never be had. */
+typedef struct chord_memory {
+    uint64_t total_bytes; /* of the machine, or the least limit of the process's memory cgroup and its ancestors */
+    uint64_t free_bytes;  /* of that; 0 in either: not known */
+} chord_memory;
+void chord_memory_describe(chord_memory *out);
+
 /* Optional, for programs: turns a SIGBUS inside one of our file mappings (the file shrank, the disk failed) into
  * an I/O error of the call that met it. Without it the library reads into its own memory and never maps. */
 chord_status chord_guard_install(chord_error *err);
@@ -218,7 +225,8 @@ const char *chord_stop_reason_text(chord_stop_reason reason); /* "length", "end"
 typedef struct chord_generate_options {
     uint32_t max_tokens; /* 0: until the context is full */
     chord_sampling sampling;
-    const char *const *stops; /* stop strings; the match itself is not given to on_piece */
+    /* stop strings, in which special tokens may be written out; the match itself is not given to on_piece */
+    const char *const *stops;
     size_t stop_count;
     bool ignore_end;    /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */

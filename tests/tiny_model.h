@@ -105,7 +105,7 @@ static void tiny_vocabulary(gguf_builder *b)
     gb_value_text(b, "tokenizer.chat_template", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
 }
 
-static void tiny_build(tiny_model *m)
+static inline void tiny_build(tiny_model *m)
 {
     memset(m, 0, sizeof *m);
     tiny_seed = 88172645463325252ull;

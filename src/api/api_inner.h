@@ -49,10 +49,16 @@ struct chord_model {
     chord_network *net;       /* NULL: opened without weights */
     const char *template_text;
     size_t template_len;
-    uint32_t context_tokens, chunk_tokens, vocabulary;
+    uint32_t context_tokens, chunk_tokens;
+    uint32_t vocabulary;      /* rows of the output matrix */
+    uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
 };
+
+/* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
+chord_status chord_model_template(const chord_model *model, const char *key, chord_arena *arena, const char **text,
+                                  size_t *len, chord_error *err);
 
 /* A text being generated. */
 typedef struct chord_generation {
@@ -73,7 +79,8 @@ struct chord_session {
     float *logits; /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     void *sample_scratch;
-    chord_buffer pending; /* generated text not yet given out */
+    chord_buffer pending;       /* generated text not yet given out */
+    chord_buffer pending_kinds; /* of each of its bytes (generate.c) */
     chord_generation generation;
     chord_mutex counting; /* guards counted, at which other threads may look */
     chord_stats counted;
@@ -100,7 +107,7 @@ void chord_session_forget(chord_session *session);        /* an empty past */
 
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
-#define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4)
+#define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
 /* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
 chord_status chord_session_catch_up(chord_session *session, const char *phase, chord_error *err);

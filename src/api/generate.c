@@ -2,32 +2,74 @@
  * at a time; its state is chord_generation (api_inner.h). */
 #include "api/api_inner.h"
 
-/* Bytes at the end of the pending text that may be the beginning of a stop string. */
-static size_t held_back(const chord_session *s)
+/* Of each pending byte: is it text, or of a special token that is written out for stop strings alone? */
+enum { BYTE_TEXT, BYTE_SPECIAL, BYTE_SPECIAL_FIRST };
+
+typedef enum stop_match { MATCH_NONE, MATCH_BEGUN, MATCH_WHOLE } stop_match;
+
+/* Do the pending bytes from `at` spell a stop string, or begin it? Special tokens are part of the text or, when skipped,
+ * nothing at all; never only half of one. */
+static stop_match match_stop(const chord_session *s, size_t at, const char *stop, bool skip)
 {
     const chord_buffer *p = &s->pending;
-    const chord_generation *g = &s->generation;
-    size_t held = 0;
-    for (size_t i = 0; i < g->options.stop_count; i++) {
-        size_t len = strlen(g->options.stops[i]);
-        for (size_t n = len > 0 ? len - 1 : 0; n > held; n--)
-            if (n <= p->len && memcmp(p->data + p->len - n, g->options.stops[i], n) == 0) held = n;
+    const char *kinds = s->pending_kinds.data;
+    size_t spelled = 0, i = at;
+    if (skip ? kinds[at] != BYTE_TEXT : kinds[at] == BYTE_SPECIAL) return MATCH_NONE;
+    for (; i < p->len && stop[spelled] != '\0'; i++) {
+        if (skip && kinds[i] != BYTE_TEXT) continue;
+        if (p->data[i] != stop[spelled++]) return MATCH_NONE;
     }
-    return held;
+    if (spelled == 0) return MATCH_NONE;
+    if (stop[spelled] != '\0') return MATCH_BEGUN;
+    return i < p->len && kinds[i] == BYTE_SPECIAL ? MATCH_NONE : MATCH_WHOLE;
 }
 
-/* Where the earliest stop string begins in the pending text; len when there is none. */
-static size_t find_stop(const chord_session *s)
+/* Where the first stop string begins, as far as match goes; the pending text's length when there is none. */
+static size_t find_stop(const chord_session *s, stop_match match)
 {
-    const chord_buffer *p = &s->pending;
-    const chord_generation *g = &s->generation;
-    size_t first = p->len;
-    for (size_t i = 0; i < g->options.stop_count; i++) {
-        size_t len = strlen(g->options.stops[i]);
-        for (size_t at = 0; len > 0 && at + len <= p->len && at < first; at++)
-            if (memcmp(p->data + at, g->options.stops[i], len) == 0) first = at;
+    const chord_generate_options *o = &s->generation.options;
+    for (size_t at = 0; o->stop_count > 0 && at < s->pending.len; at++)
+        for (size_t i = 0; i < o->stop_count; i++)
+            if (match_stop(s, at, o->stops[i], false) == match || match_stop(s, at, o->stops[i], true) == match)
+                return at;
+    return s->pending.len;
+}
+
+/* The first n pending bytes without special tokens; how many there are. */
+static size_t take_specials_out(chord_session *s, size_t n)
+{
+    chord_buffer *p = &s->pending, *kinds = &s->pending_kinds;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (kinds->data[i] == BYTE_TEXT) {
+            p->data[kept] = p->data[i];
+            kinds->data[kept++] = BYTE_TEXT;
+        }
+    if (kept == n) return n;
+    memmove(p->data + kept, p->data + n, p->len - n + 1);
+    memmove(kinds->data + kept, kinds->data + n, p->len - n + 1);
+    p->len -= n - kept;
+    kinds->len = p->len;
+    return kept;
+}
+
+/* The text of a token, or of a special one its name when stop strings may want it. */
+static chord_status add_pending(chord_session *s, int32_t token, chord_error *err)
+{
+    chord_buffer *p = &s->pending;
+    const chord_vocab *vocab = s->model->vocab;
+    size_t before = p->len;
+    char kind = BYTE_TEXT;
+    CHORD_TRY(chord_vocab_decode(vocab, token, false, p, err));
+    if (p->len == before && s->generation.options.stop_count > 0) {
+        CHORD_TRY(chord_vocab_decode(vocab, token, true, p, err));
+        kind = BYTE_SPECIAL_FIRST;
     }
-    return first;
+    for (size_t i = before; i < p->len; i++) {
+        CHORD_TRY(chord_buffer_append(&s->pending_kinds, &kind, 1, err));
+        if (kind == BYTE_SPECIAL_FIRST) kind = BYTE_SPECIAL;
+    }
+    return CHORD_OK;
 }
 
 static void finish(chord_generation *g, chord_stop_reason reason)
@@ -49,22 +91,22 @@ static void drop_given(chord_session *s)
     chord_buffer *p = &s->pending;
     size_t n = s->generation.given_bytes;
     if (n == 0) return;
-    memmove(p->data, p->data + n, p->len - n);
-    p->len -= n;
-    p->data[p->len] = '\0';
+    memmove(p->data, p->data + n, p->len - n + 1);
+    memmove(s->pending_kinds.data, s->pending_kinds.data + n, p->len - n + 1);
+    s->pending_kinds.len = p->len -= n;
     s->generation.given_bytes = 0;
 }
 
 static void give_ready(chord_session *s, chord_piece *out)
 {
     chord_buffer *p = &s->pending;
-    size_t stop = find_stop(s);
+    size_t stop = find_stop(s, MATCH_WHOLE);
     if (stop < p->len) {
         finish(&s->generation, CHORD_STOP_TEXT);
-        give(s, stop, out);
+        give(s, take_specials_out(s, stop), out);
         return;
     }
-    size_t ready = p->len - held_back(s);
+    size_t ready = take_specials_out(s, find_stop(s, MATCH_BEGUN)); /* what may begin a stop string is held back */
     if (ready > 0) ready = chord_utf8_whole(p->data, ready);
     give(s, ready, out);
 }
@@ -74,13 +116,15 @@ static void give_ready(chord_session *s, chord_piece *out)
 static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
 {
     chord_buffer *p = &s->pending;
+    take_specials_out(s, p->len);
     *more = s->generation.holding && s->generation.result.stop_reason != CHORD_STOP_TEXT && p->len > 0;
     s->generation.holding = false;
     if (!*more) return CHORD_OK;
     size_t whole = chord_utf8_whole(p->data, p->len);
     if (whole < p->len) {
-        p->len = whole;
+        p->len = s->pending_kinds.len = whole;
         CHORD_TRY(chord_buffer_append(p, "\xEF\xBF\xBD", 3, err));
+        CHORD_TRY(chord_buffer_append(&s->pending_kinds, "\0\0\0", 3, err));
     }
     *out = (chord_piece){.token = -1};
     give(s, p->len, out);
@@ -91,7 +135,7 @@ static chord_status draw(chord_session *s, int32_t *token, chord_error *err)
 {
     const chord_sampling *sampling = &s->generation.options.sampling;
     chord_sample_args args = {.sampling = sampling, .past = s->tokens, .past_count = s->count, .position = s->count};
-    CHORD_TRY(chord_sample(&args, s->logits, s->model->vocabulary, s->sample_scratch, token, err));
+    CHORD_TRY(chord_sample(&args, s->logits, s->model->drawable, s->sample_scratch, token, err));
     uint32_t id = (uint32_t)*token;
     chord_hash_add(&s->generation.hash, &id, sizeof id);
     chord_hash_add(&s->generation.hash, s->logits, s->model->vocabulary * sizeof(float));
@@ -114,7 +158,7 @@ static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
     if (g->options.want_logprobs) out->logprob = chord_sample_logprob(s->logits, s->model->vocabulary, out->token);
     bool end = vocab != NULL && chord_vocab_is_end(vocab, out->token) && !g->options.ignore_end;
     if (end) finish(g, CHORD_STOP_END);
-    else if (vocab != NULL) CHORD_TRY(chord_vocab_decode(vocab, out->token, false, &s->pending, err));
+    else if (vocab != NULL) CHORD_TRY(add_pending(s, out->token, err));
     give_ready(s, out);
     if (!g->running) return CHORD_OK;
     if (g->options.max_tokens != 0 && g->result.tokens >= g->options.max_tokens) finish(g, CHORD_STOP_LENGTH);
@@ -136,7 +180,7 @@ static chord_status start(chord_session *s, const chord_generate_options *option
     static const chord_generate_options DEFAULTS = {0};
     CHORD_TRY(check_stops(options != NULL ? options : &DEFAULTS, err));
     s->generation = (chord_generation){.options = options != NULL ? *options : DEFAULTS};
-    s->pending.len = 0;
+    s->pending.len = s->pending_kinds.len = 0;
     chord_hash_start(&s->generation.hash);
     if (s->count >= s->model->context_tokens)
         return chord_fail(err, CHORD_FULL, "the context of %u tokens is full", s->model->context_tokens);

@@ -53,6 +53,7 @@ static void free_session(chord_session *s)
     chord_heap *heap = m->runtime->heap;
     chord_sequence_close(m->net, s->sequence);
     chord_buffer_free(&s->pending);
+    chord_buffer_free(&s->pending_kinds);
     chord_mutex_free(&s->counting);
     chord_free(heap, s->tokens);
     chord_free(heap, s->logits);

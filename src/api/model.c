@@ -99,8 +99,8 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
 static chord_status network_config(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
                                    chord_network_config *out, chord_error *err)
 {
-    CHORD_TRY(chord_network_recognise(r->heap, f->gguf,
-                                      err)); /* first: all else would be the first thing that is missing */
+    /* First: else the sentence would name whatever is missing first. */
+    CHORD_TRY(chord_network_recognise(r->heap, f->gguf, err));
     *out = (chord_network_config){.heap = r->heap,
                                   .gguf = f->gguf,
                                   .pool = r->pool,
@@ -129,10 +129,17 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
     return status;
 }
 
-static chord_status load_template(chord_model *m, chord_error *err)
+/* An empty template would make every prompt empty: it is none. */
+chord_status chord_model_template(const chord_model *m, const char *key, chord_arena *arena, const char **text,
+                                  size_t *len, chord_error *err)
 {
-    return chord_gguf_get_text(m->files.gguf, "tokenizer.chat_template", TEMPLATE_BYTES_MAX, &m->arena,
-                               &m->template_text, &m->template_len, err);
+    CHORD_TRY(chord_gguf_get_text(m->files.gguf, key, TEMPLATE_BYTES_MAX, arena, text, len, err));
+    size_t blank = 0;
+    while (blank < *len && ((*text)[blank] == ' ' || ((*text)[blank] >= '\t' && (*text)[blank] <= '\r'))) blank++;
+    if (blank < *len) return CHORD_OK;
+    *text = NULL;
+    *len = 0;
+    return CHORD_OK;
 }
 
 /* What chord_model_describe tells of a model without weights. */
@@ -159,7 +166,7 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
     chord_network_describe(m->net, &info);
     m->context_tokens = info.context_tokens;
     m->chunk_tokens = info.plan.chunk_tokens;
-    m->vocabulary = info.vocabulary;
+    m->vocabulary = m->drawable = info.vocabulary;
     return CHORD_OK;
 }
 
@@ -174,6 +181,7 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
         CHORD_TRY(chord_vocab_open(m->runtime->heap, m->files.gguf, &m->vocab, err));
     }
     uint32_t entries = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
+    if (m->net != NULL && entries > 0 && entries < m->vocabulary) m->drawable = entries;
     if (m->net == NULL || entries <= m->vocabulary) return CHORD_OK;
     return chord_fail(err, CHORD_CORRUPT, "the vocabulary has %u tokens, the output matrix only %u rows", entries,
                       m->vocabulary);
@@ -197,7 +205,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
     CHORD_TRY(open_network(m, o, err));
-    CHORD_TRY(load_template(m, err));
+    CHORD_TRY(chord_model_template(m, "tokenizer.chat_template", &m->arena, &m->template_text, &m->template_len, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);
     if (m->net != NULL) say_plan(m);

@@ -36,7 +36,8 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
     chord_model_keep(m);
     chord_mutex_init(&s->counting);
     s->phase = "open";
-    chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX);
+    chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
+    chord_buffer_init(&s->pending_kinds, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
     chord_status status = open_parts(s, err);
     if (status != CHORD_OK) {
         chord_session_close(s);

@@ -44,16 +44,65 @@ chord_status chord_detokenize(const chord_model *m, const int32_t *tokens, size_
 }
 
 typedef struct render_job {
-    const char *template_text;
+    const chord_model *model;  /* NULL: the template is given */
+    const char *template_text; /* NULL: the model's own */
     size_t template_len;
     const char *bos, *eos;
     bool open_reply;
 } render_job;
 
-static chord_status render(chord_heap *heap, chord_arena *arena, const render_job *job, const char *messages,
-                           size_t len, chord_buffer *out, chord_error *err)
+static bool is_filled(const chord_json *value)
+{
+    return value != NULL && (value->kind == CHORD_JSON_LIST || value->kind == CHORD_JSON_OBJECT) && value->len > 0;
+}
+
+/* A model may have a template of its own for messages with tools, and one for documents. */
+static chord_status choose_template(render_job *job, const chord_json *root, chord_arena *arena, chord_error *err)
+{
+    static const char *const NAMED[][2] = {{"tools", "tokenizer.chat_template.tool_use"},
+                                           {"documents", "tokenizer.chat_template.rag"}};
+    if (job->template_text != NULL) return CHORD_OK;
+    for (size_t i = 0; i < CHORD_COUNT(NAMED); i++) {
+        if (!is_filled(chord_json_get(root, NAMED[i][0]))) continue;
+        CHORD_TRY(chord_model_template(job->model, NAMED[i][1], arena, &job->template_text, &job->template_len, err));
+        if (job->template_text != NULL) return CHORD_OK;
+    }
+    job->template_text = job->model->template_text;
+    job->template_len = job->model->template_len;
+    if (job->template_text != NULL) return CHORD_OK;
+    return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
+}
+
+/* A byte-order mark says how a text is encoded and is no part of it. */
+static void skip_mark(const char **text, size_t *len)
+{
+    if (*len < 3 || memcmp(*text, "\xEF\xBB\xBF", 3) != 0) return;
+    *text += 3;
+    *len -= 3;
+}
+
+/* Jinja knows one end of a line, however an editor wrote it. */
+static chord_status make_newlines(render_job *job, chord_arena *arena, chord_error *err)
+{
+    const char *text = job->template_text;
+    size_t kept = 0;
+    if (job->template_len == 0) return CHORD_OK;
+    char *copy = chord_arena_get(arena, job->template_len);
+    if (copy == NULL) return chord_arena_fail(arena, err);
+    for (size_t i = 0; i < job->template_len; i++) {
+        if (text[i] == '\n' && i > 0 && text[i - 1] == '\r') continue;
+        copy[kept++] = text[i] == '\r' ? '\n' : text[i];
+    }
+    job->template_text = copy;
+    job->template_len = kept;
+    return CHORD_OK;
+}
+
+static chord_status render(chord_heap *heap, chord_arena *arena, render_job *job, const char *messages, size_t len,
+                           chord_buffer *out, chord_error *err)
 {
     chord_json *root;
+    skip_mark(&messages, &len);
     CHORD_TRY(chord_json_parse(arena, messages, len, &root, err));
     chord_json key = {.kind = CHORD_JSON_TEXT, .text = "messages", .len = 8};
     chord_json *keys[] = {&key}, *items[] = {root};
@@ -64,6 +113,9 @@ static chord_status render(chord_heap *heap, chord_arena *arena, const render_jo
     const chord_json *list = chord_json_get(root, "messages");
     if (list == NULL || list->kind != CHORD_JSON_LIST)
         return chord_fail(err, CHORD_INVALID, "the messages object has no list named \"messages\"");
+    CHORD_TRY(choose_template(job, root, arena, err));
+    skip_mark(&job->template_text, &job->template_len);
+    CHORD_TRY(make_newlines(job, arena, err));
     chord_template_args args = {.text = job->template_text,
                                 .len = job->template_len,
                                 .root = root,
@@ -74,7 +126,7 @@ static chord_status render(chord_heap *heap, chord_arena *arena, const render_jo
     return chord_template_run(heap, &args, out, err);
 }
 
-static chord_status render_out(chord_heap *heap, const render_job *job, const char *messages, size_t len, char *out,
+static chord_status render_out(chord_heap *heap, render_job *job, const char *messages, size_t len, char *out,
                                size_t cap, size_t *need, chord_error *err)
 {
     chord_arena arena;
@@ -115,10 +167,8 @@ chord_status chord_chat_render(const chord_model *m, const char *template_text, 
 {
     CHORD_NEED(need, "the place for the count");
     CHORD_TRY(need_vocab(m, err));
-    if (template_text == NULL && m->template_text == NULL)
-        return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
     chord_buffer bos, eos;
-    render_job job = {.template_text = m->template_text, .template_len = m->template_len, .open_reply = open_reply};
+    render_job job = {.model = m, .open_reply = open_reply};
     if (template_text != NULL) {
         job.template_text = template_text;
         job.template_len = strlen(template_text);

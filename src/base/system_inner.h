@@ -42,6 +42,7 @@ static inline void chord_system_relax(void)
 #if defined(__linux__)
 /* chord_memory_available_bytes and the CPU quota, with every file taken from below root ("" for the real ones). */
 uint64_t chord_linux_memory_available(const char *root);
+void chord_linux_memory(const char *root, chord_memory *out);
 /* Cores the CPU quota of the process's groups allows, UINT32_MAX without one. */
 uint32_t chord_linux_cpu_quota(const char *root);
 #endif

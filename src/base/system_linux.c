@@ -207,8 +207,14 @@ static bool climb(group_tree *tree)
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
-/* Limit less usage, with the file cache that the kernel can take back counted as free. */
-static uint64_t group_available(const group_tree *tree)
+static void lessen(chord_memory *least, uint64_t total, uint64_t free)
+{
+    least->total_bytes = chord_min_u64(least->total_bytes, total);
+    least->free_bytes = chord_min_u64(least->free_bytes, free);
+}
+
+/* Limit, and limit less usage, with the file cache that the kernel can take back counted as free. */
+static void add_group(const group_tree *tree, chord_memory *least)
 {
     uint64_t limit, usage;
     char path[PATH_BYTES + 32], text[FILE_BYTES] = "";
@@ -224,37 +230,50 @@ static uint64_t group_available(const group_tree *tree)
                               number_of(text, "hierarchical_memory_limit", UINT64_MAX));
         usage = number_in(tree->folder, "memory.usage_in_bytes", 0);
     }
-    if (limit >= UINT64_MAX / 4) return UINT64_MAX;
+    if (limit >= UINT64_MAX / 4) return;
     uint64_t cache = number_of(text, tree->v2 ? "inactive_file" : "total_inactive_file", 0) +
                      number_of(text, tree->v2 ? "active_file" : "total_active_file", 0);
     usage -= chord_min_u64(cache, usage);
-    return limit > usage ? limit - usage : 0;
+    lessen(least, limit, limit > usage ? limit - usage : 0);
 }
 
-static uint64_t tree_available(const char *root, bool v2)
+static void add_tree(const char *root, bool v2, chord_memory *least)
 {
     group_tree tree;
-    uint64_t least = UINT64_MAX;
     find_tree(root, "memory", v2, &tree);
-    if (!tree.found) return least;
-    do least = chord_min_u64(least, group_available(&tree));
+    if (!tree.found) return;
+    do add_group(&tree, least);
     while (climb(&tree));
-    return least;
+}
+
+static uint64_t kib_of(const char *text, const char *name)
+{
+    uint64_t kib = number_of(text, name, UINT64_MAX);
+    return kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
+}
+
+void chord_linux_memory(const char *root, chord_memory *out)
+{
+    char path[PATH_BYTES], text[FILE_BYTES] = "";
+    *out = (chord_memory){UINT64_MAX, UINT64_MAX};
+    chord_format(path, sizeof path, "%s/proc/meminfo", root);
+    if (read_text(path, text, sizeof text)) lessen(out, kib_of(text, "MemTotal:"), kib_of(text, "MemAvailable:"));
+    add_tree(root, false, out);
+    add_tree(root, true, out);
+    if (out->total_bytes == UINT64_MAX) out->total_bytes = 0;
+    if (out->free_bytes == UINT64_MAX) out->free_bytes = 0;
 }
 
 uint64_t chord_linux_memory_available(const char *root)
 {
-    char path[PATH_BYTES], text[FILE_BYTES];
-    chord_format(path, sizeof path, "%s/proc/meminfo", root);
-    uint64_t kib = read_text(path, text, sizeof text) ? number_of(text, "MemAvailable:", UINT64_MAX) : UINT64_MAX;
-    uint64_t bytes = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
-    bytes = chord_min_u64(bytes, tree_available(root, false));
-    bytes = chord_min_u64(bytes, tree_available(root, true));
-    if (bytes == UINT64_MAX) return 0;
+    chord_memory memory;
+    chord_linux_memory(root, &memory);
     /* a small container still gives three quarters of itself */
-    uint64_t spare = chord_min_u64(256 * CHORD_MIB, bytes / 4);
-    return bytes - chord_max_u64(spare, bytes / 10);
+    uint64_t spare = chord_min_u64(256 * CHORD_MIB, memory.free_bytes / 4);
+    return memory.free_bytes - chord_max_u64(spare, memory.free_bytes / 10);
 }
+
+void chord_memory_describe(chord_memory *out) { chord_linux_memory("", out); }
 
 uint64_t chord_memory_available_bytes(void) { return chord_linux_memory_available(""); }
 

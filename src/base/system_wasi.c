@@ -93,3 +93,5 @@ uint64_t chord_process_bytes(void) { return (uint64_t)__builtin_wasm_memory_size
 /* A module cannot ask what the machine has, and hosts promise all 4 GiB of addresses: whoever wants more than this
  * names it. */
 uint64_t chord_memory_available_bytes(void) { return BUDGET_DEFAULT; }
+
+void chord_memory_describe(chord_memory *out) { *out = (chord_memory){0}; } /* who hosts a module knows */

@@ -58,10 +58,19 @@ static void check_available(uint64_t free_mib)
     CHECK_SAY(got == want, "%" PRIu64 " MiB, not %" PRIu64, got / MIB, want / MIB);
 }
 
+static void check_memory(uint64_t total_mib, uint64_t free_mib)
+{
+    chord_memory got;
+    chord_linux_memory(root, &got);
+    CHECK_SAY(got.total_bytes == total_mib * MIB && got.free_bytes == free_mib * MIB, "%" PRIu64 " of %" PRIu64 " MiB",
+              got.free_bytes / MIB, got.total_bytes / MIB);
+}
+
 static void check_v1(void)
 {
     begin();
     check_available(32768); /* no groups at all */
+    check_memory(65536, 32768);
     put("proc/self/cgroup", "5:cpu,cpuacct:/job/step\n4:memory:/job/step\n1:name=systemd:/other\n");
     put("proc/self/mountinfo",
         "20 1 0:5 / / rw - ext4 /dev/sda rw\n"
@@ -80,8 +89,10 @@ static void check_v1(void)
     put_mib("sys/fs/cgroup/memory/job/memory.limit_in_bytes", 2000); /* the parent is tighter */
     put_mib("sys/fs/cgroup/memory/job/memory.usage_in_bytes", 1600);
     check_available(400);
+    check_memory(2000, 400);
     put_mib("sys/fs/cgroup/memory/job/memory.usage_in_bytes", 2600); /* above its limit */
     CHECK(chord_linux_memory_available(root) == 0);
+    check_memory(2000, 0);
     CHECK(chord_linux_cpu_quota(root) == UINT32_MAX);
     put("sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us", "-1\n");
     put("sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us", "100000\n");
@@ -133,6 +144,7 @@ static void check_v2(void)
     check_available(3000);
     put("sys/fs/cgroup/user.slice/memory.stat", "anon 1\nfile 5\ninactive_file 104857600\nactive_file 104857600\n");
     check_available(3200);
+    check_memory(4096, 3200);
     put_mib("sys/fs/cgroup/user.slice/app.scope/memory.high", 1000);
     check_available(400);
     put("sys/fs/cgroup/user.slice/app.scope/cpu.max", "max 100000\n");
@@ -153,6 +165,7 @@ static void check_broken(void)
     check_available(32768);
     put("proc/meminfo", "");
     CHECK(chord_linux_memory_available(root) == 0);
+    check_memory(0, 0);
     end();
 }
 

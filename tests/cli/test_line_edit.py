@@ -160,4 +160,59 @@ second.end()
 # Without a terminal: plain lines
 piped = subprocess.run([echo], input="one\ntwo\\\nthree\n\nlast", capture_output=True, text=True, env=environment)
 check(piped.stdout == "<one>\n<two\\nthree>\n<>\n<last>\n[end]\n", f"piped: {piped.stdout!r}")
+
+
+# What other systems and other programs write into a pipe
+def reads(given, wanted, *arguments):
+    piped = execute([echo, *arguments], stdin=given)
+    check(piped.stdout == wanted, f"{given!r:.60} gives {piped.stdout!r:.80}, not {wanted!r:.80} {piped.stderr!r}")
+
+
+reads("\ufeffone\r\ntwo\r\n", "<one>\n<two>\n[end]\n")
+reads("one\\\r\ntwo\r\n\r\n", "<one\\ntwo>\n<>\n[end]\n")
+reads("a\0b\0\nnext\n", "<a\\0b\\0>\n<next>\n[end]\n")
+reads("mid\rdle\nnot first: \ufeff\n", "<mid\rdle>\n<not first: \ufeff>\n[end]\n")
+reads("goes on\\", "<goes on>\n[end]\n")
+reads("goes on\\\n", "<goes on>\n[end]\n")
+reads("12345678\n123456789\nafter\n", "<12345678>\n[long]\n<after>\n[end]\n", history, "8")
+reads("1234567\\\n12345\\\r\n12\nafter\n", "[long]\n<after>\n[end]\n", history, "8")
+reads("x" * 100001 + "\\\nstill the same\nafter", "[long]\n<after>\n[end]\n", history, "100")
+
+# Nor is more taken from a terminal than a line may have, and it is said
+short = Terminal([echo, history, "10"])
+short.wait_for("> ")
+short.type("\033[200~" + "y" * 30 + "\033[201~\r")
+check(short.wait_for("[long]") is not None, "a long paste is not a line")
+short.wait_for("> ")
+short.type("y" * 30 + U + "short\r")
+check(short.wait_for("<short>") is not None, "an emptied line can be typed again")
+short.wait_for("> ")
+short.type(D)
+short.end()
+
+# A history of any bytes is bounded and never in the way; a full disk is named, once
+for content in [b"\0\xff\\\n" * 5000, b"z" * 3000000 + b"\nlast typed\n", b"q\n" * 3000000 + b"last typed", b"\\"]:
+    pathlib.Path(history).write_bytes(content)
+    editor = Terminal([echo, history])
+    editor.wait_for("> ")
+    if b"last" in content:
+        gives(editor, UP, "last typed")
+    gives(editor, "new", "new")
+    editor.type(D)
+    code, _ = editor.end()
+    check(code == 0, f"a history of {content[:10]!r}: exit {code}")
+    check(pathlib.Path(history).read_bytes().endswith(b"\nnew\n"), "and goes on")
+check(os.stat(history).st_size < 1 << 20, "a long history is shortened")
+full = pathlib.Path(home.name) / "full"
+full.symlink_to("/dev/full")
+editor = Terminal([echo, full])
+editor.wait_for("> ")
+editor.type("one\r")
+shown = editor.wait_for("<one>") or ""
+check("No space left" in shown, f"a history that cannot be written: {shown!r}")
+editor.type("two\r")
+shown = editor.wait_for("<two>") or ""
+check("No space left" not in shown, f"is told once: {shown!r}")
+editor.type(D)
+editor.end()
 done()

@@ -53,7 +53,24 @@ refused(["run", "m.gguf", "--raw=yes"], "takes no value")
 refused(["run", "m.gguf", "--stop", ""], "not empty")
 refused(["run", "a.gguf", "b.gguf", "-p", "x"], "'b.gguf'", "too many")
 refused(["run", "a.gguf", "-m", "b.gguf", "-p", "x"], "'a.gguf'", "too many")
+# However many words follow --model, or come before it
+many = [f"word{i}" for i in range(40)]
+for command in COMMANDS:
+    refused([command, "a.gguf", "-m", "b.gguf", *many], "one word too many")
+    refused([command, *many], "one word too many")
+    refused([command, "-m", "b.gguf", *many], "one word too many")
+refused(["tokenize", "a.gguf", "one", "--model", "b.gguf", "two", "three", "four"], "'two'", "too many")
 refused(["run", "m.gguf", "-p", "x", "--raw", "--system", "s"], "--raw")
+# 0 is a value like any other: refused where it makes no sense
+for option in ["--ctx", "--chunk", "--threads", "--repeat-penalty"]:
+    refused(["run", "m.gguf", "-p", "x", option, "0"], option, "from")
+refused(["chat", "m.gguf", "-n", "0"], "-n 0")
+refused(["perplexity", "m.gguf", "t", "--chunks", "0"], "--chunks")
+refused(["inspect", "m.gguf", "--tensor", "t", "--first", "0"], "--first")
+refused(["bench", "m.gguf", "-r", "0"], "--repetitions")
+for command, default in [("run", "(default 0)"), ("chat", "clock")]:
+    told = " ".join(run(command, "--help").stdout.split("--seed")[1].split("--stop")[0].split())
+    check(default in told, f"{command} --help tells the seed's default: {told!r}")
 refused(["tokenize", "m.gguf"], "TEXT")
 refused(["tokenize", "m.gguf", "a", "--ids", "1"], "one of")
 refused(["tokenize", "m.gguf", "--ids", "1 two"], "'two'")

@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make demo` answers a question, `make test` passes the tests.
+# Two commands do all the set-up: `make demo` answers a question and installs only what that needs, `make test` passes the tests.
 BUILD ?= build
 MODELS ?= smollm2
 MODEL ?= smollm2
@@ -7,13 +7,16 @@ export CHORD_MODELS ?= $(CURDIR)/models
 
 .PHONY: all setup demo test versus bench wasm format clean help
 
-all: setup ## build build/chord and build/libchord.a
+all: ## build build/chord and build/libchord.a
+	@scripts/setup build
 	@scripts/build $(BUILD)
 
-setup:
-	@scripts/setup
+setup: ## install what the tests need: everything
+	@scripts/setup test $(MODELS)
 
-demo: all ## fetch a small model and answer within less memory than it has (MODEL=name, file or URL)
+demo: ## fetch a small model and answer within less memory than it has (MODEL=name, file or URL)
+	@scripts/setup build "$(MODEL)"
+	@scripts/build $(BUILD)
 	@scripts/demo $(BUILD) "$(MODEL)"
 
 test: setup ## build and pass all tests (MODELS="smollm2 gemma3 qwen" for more real models)
@@ -25,14 +28,16 @@ versus: all ## the same question to llama.cpp and to us, in the same memory, sid
 bench: all ## the table of docs/PERFORMANCE.md, measured here
 	@scripts/performance $(BUILD)
 
-wasm: setup ## the WebAssembly modules, and the host in build/chord-wasm (fetches Wasmtime)
+wasm: ## the WebAssembly modules, and the host in build/chord-wasm (fetches Wasmtime)
+	@scripts/setup wasm
 	@scripts/get-wasmtime >/dev/null
 	@scripts/build $(BUILD)
 	@scripts/build-wasm $(BUILD)/wasm
 	@scripts/build-wasi $(BUILD)/wasm
 	@echo "try: $(BUILD)/chord wasm run $(BUILD)/wasm/chord-guest-wasm32.wasm models/smollm2.gguf -p \"Why is the sky blue?\""
 
-format: setup ## clang-format all our C
+format: ## clang-format all our C
+	@scripts/setup format
 	@clang-format-22 -i $$(scripts/check-format --list)
 
 clean:

@@ -100,7 +100,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                    chord_network_config *out, chord_error *err)
 {
     /* First: else the sentence would name whatever is missing first. */
-    CHORD_TRY(chord_network_recognise(r->heap, f->gguf, err));
+    CHORD_TRY(chord_network_recognise(r->heap, f->gguf, false, err));
     *out = (chord_network_config){.heap = r->heap,
                                   .gguf = f->gguf,
                                   .pool = r->pool,
@@ -160,7 +160,10 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
 {
     chord_network_config config;
     chord_model_info info = {0};
-    if (o->no_weights) return read_contexts(m, o, err);
+    if (o->no_weights) {
+        CHORD_TRY(chord_network_recognise(m->runtime->heap, m->files.gguf, true, err));
+        return read_contexts(m, o, err);
+    }
     CHORD_TRY(network_config(m->runtime, &m->files, o, &config, err));
     CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
     chord_network_describe(m->net, &info);

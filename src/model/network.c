@@ -285,13 +285,26 @@ static chord_status replace_pager(chord_network *net, const chord_pager_config *
     return CHORD_OK;
 }
 
-static chord_status open_pager(chord_network *net, const chord_network_config *config, chord_error *err)
+static chord_status open_planned_pager(chord_network *net, const chord_network_config *config, chord_error *err)
 {
     uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes;
     chord_pager_config pager = pager_config(config, &net->print, config->budget_bytes - spent, net->plan.mapped);
     for (uint32_t i = 0; i < pager.shards; i++) net->stores[i] = chord_gguf_store(config->gguf, i);
     pager.stores = net->stores;
-    CHORD_TRY(start_pager(net, &pager, err));
+    return start_pager(net, &pager, err);
+}
+
+/* A map that the system refuses is no failure where tiles may stream instead. */
+static chord_status open_pager(chord_network *net, const chord_network_config *config, chord_error *err)
+{
+    chord_status status = open_planned_pager(net, config, err);
+    if (status != CHORD_OK && net->plan.mapped && options_of(config)->mode == CHORD_MODE_AUTO) {
+        chord_network_config streaming = *config;
+        streaming.may_map = false;
+        plan_for(&streaming, &net->print, config->budget_bytes, net->context_tokens, &net->plan);
+        if (net->plan.fits) status = open_planned_pager(net, &streaming, err);
+    }
+    CHORD_TRY(status);
     net->pass_tiles = net->print.tile_count;
     CHORD_TRY(chord_pager_pass_begin(net->pager, net->pass_list, net->pass_tiles, err));
     net->pass_open = true;

@@ -105,6 +105,9 @@ struct chord_guest {
     wasi_nn *nn;
 
     _Atomic bool calling, cancelled, dying, over_time;
+    _Atomic bool exited; /* by proc_exit */
+    _Atomic uint32_t exit_code;
+    bool initialized;             /* a reactor's _initialize was called */
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns; /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
@@ -125,7 +128,18 @@ chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_
 /* guest_link.c */
 chord_status guest_link(chord_guest *guest, chord_error *err);
 
+/* guest_world.c: what a WASI guest finds: words, environment, folders; and how it ends. */
+chord_status guest_world_link(chord_guest *guest, chord_error *err); /* after the module's imports are known */
+chord_status guest_world_open(guest_instance *instance, chord_error *err);
+
+/* guest_values.c: arguments and results by an export's signature. */
+chord_status guest_signature(const wasm_functype_t *type, const char *name, chord_guest_signature *out,
+                             chord_error *err);
+void guest_put_args(const chord_guest_signature *type, const uint64_t *args, wasmtime_val_raw_t *raw);
+uint64_t guest_take_result(const chord_guest_signature *type, const wasmtime_val_raw_t *raw);
+
 /* guest.c */
+bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out);
 chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
 void guest_instance_close(guest_instance *instance);
 void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */

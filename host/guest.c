@@ -202,10 +202,7 @@ static void close_model(chord_guest *guest)
 {
     host_model *m = &guest->model;
     chord_gguf_close(m->gguf);
-    for (uint32_t i = 0; i < m->count; i++) {
-        chord_store_close(m->stores[i]);
-        if (guest->window_fds[i] > 0) close(guest->window_fds[i]);
-    }
+    for (uint32_t i = 0; i < m->count; i++) chord_store_close(m->stores[i]);
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */

@@ -78,7 +78,6 @@ struct chord_guest {
     uint32_t cpu;           /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
-    int window_fds[CHORD_GGUF_SHARDS_MAX];
 
     wasmtime_module_t *module;
     wasmtime_linker_t *linker;
@@ -119,6 +118,11 @@ struct chord_guest {
 /* host.c */
 chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
                               chord_error *err);
+/* cache_folder.c: where compiled modules are kept. A folder that was named and cannot be used is refused; of the
+ * default one it is said, and nothing is kept. */
+chord_status cache_folder_choose(chord_host *host, chord_error *err);
+/* Old modules go until the folder is within its limits; `newest` stays. */
+void cache_folder_trim(const char *folder, const char *newest);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
  * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);

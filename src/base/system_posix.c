@@ -147,3 +147,5 @@ void chord_thread_join(chord_heap *heap, chord_thread *thread)
     sure(pthread_join(thread->id, NULL));
     chord_free(heap, thread);
 }
+
+bool chord_memory_was_refused(void) { return false; }

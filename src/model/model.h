@@ -24,7 +24,8 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise; only reported */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    bool may_map; /* the guard is installed */
+    bool may_map;      /* the guard is installed */
+    bool prefer_banks; /* where there are some, also for little */
 } chord_network_config;
 
 /* What config's budget buys. Touches no weight. A budget that cannot work is no error here: out->fits is false. */

@@ -231,7 +231,10 @@ static chord_status open_with_less(chord_runtime *r, const chord_source *source,
 {
     uint64_t asked = r->budget_bytes;
     chord_plan plan;
-    if (chord_model_plan(r, source, o, &plan, NULL) != CHORD_OK || !plan.fits) return status;
+    if (o->no_weights || chord_model_plan(r, source, o, &plan, NULL) != CHORD_OK)
+        return chord_fail(err, CHORD_NO_MEMORY,
+                          "the host gives less memory than the model's directory and vocabulary need");
+    if (!plan.fits) return status;
     uint64_t needed = plan.fixed_bytes + plan.scratch_bytes + plan.kv_bytes + plan.resident_bytes + plan.window_bytes;
     for (uint64_t next = asked; status != CHORD_OK && next >= plan.budget_bytes_min;) {
         r->budget_bytes = next;
@@ -258,7 +261,7 @@ chord_status chord_model_open(chord_runtime *r, const chord_source *source, cons
     *out = NULL;
     chord_status status = open_once(r, source, o, out, err);
     bool refused = (status == CHORD_NO_MEMORY || status == CHORD_BUDGET) && chord_memory_was_refused();
-    return refused && !o->no_weights ? open_with_less(r, source, o, out, status, err) : status;
+    return refused ? open_with_less(r, source, o, out, status, err) : status;
 }
 
 void chord_model_close(chord_model *m)

@@ -44,33 +44,25 @@ static chord_status look_at(const char *path, chord_error *err)
     return CHORD_OK;
 }
 
-chord_status cache_folder_choose(chord_host *host, chord_error *err)
+void cache_folder_choose(chord_host *host)
 {
     const char *given = host->options.cache_folder, *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *to = host->cache_folder;
+    char *to = host->cache_folder, line[sizeof(chord_error) + 64];
     size_t cap = sizeof host->cache_folder, need = 0;
     chord_error why;
     if (given != NULL) need = chord_format(to, cap, "%s", given);
     else if (xdg != NULL && xdg[0] == '/') need = chord_format(to, cap, "%s/wasm-chord", xdg);
     else if (home != NULL && home[0] == '/') need = chord_format(to, cap, "%s/.cache/wasm-chord", home);
-    if (to[0] == '\0') return CHORD_OK;
-    chord_status status = need < cap ? CHORD_OK
-                                     : chord_fail(&why, CHORD_INVALID,
-                                                  "the folder for compiled modules has a name of %zu bytes", need);
-    if (status == CHORD_OK) {
+    if (to[0] == '\0') return;
+    if (need < cap) {
         make_folders(to);
-        status = look_at(to, &why);
+        if (look_at(to, &why) == CHORD_OK) return;
+    } else {
+        (void)chord_fail(&why, CHORD_INVALID, "the folder for compiled modules has a name of %zu bytes", need);
     }
-    if (status == CHORD_OK) return CHORD_OK;
     to[0] = '\0';
-    if (given != NULL) {
-        if (err != NULL) *err = why;
-        return status;
-    }
-    char line[640];
-    chord_format(line, sizeof line, "%s: modules are compiled each time", why.text);
+    chord_format(line, sizeof line, "%s; modules are compiled each time", why.text);
     if (host->options.log != NULL) host->options.log(host->options.log_ud, CHORD_LOG_WARN, line);
-    return CHORD_OK;
 }
 
 /* ---- how much ------------------------------------------------------------------------------------------------ */

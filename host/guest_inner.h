@@ -118,9 +118,8 @@ struct chord_guest {
 /* host.c */
 chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
                               chord_error *err);
-/* cache_folder.c: where compiled modules are kept. A folder that was named and cannot be used is refused; of the
- * default one it is said, and nothing is kept. */
-chord_status cache_folder_choose(chord_host *host, chord_error *err);
+/* cache_folder.c: where compiled modules are kept. Of a folder that cannot be used it is said, and nothing is kept. */
+void cache_folder_choose(chord_host *host);
 /* Old modules go until the folder is within its limits; `newest` stays. */
 void cache_folder_trim(const char *folder, const char *newest);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one

@@ -18,15 +18,14 @@ chord_status guest_signature(const wasm_functype_t *type, const char *name, chor
     const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
     *out = (chord_guest_signature){.result = '-'};
     if (takes->size > CHORD_GUEST_ARGS_MAX || gives->size > 1)
-        return chord_fail(err, CHORD_UNSUPPORTED,
+        return chord_fail(err, CHORD_INVALID,
                           "%s takes %zu arguments and gives %zu results; at most %d and one are possible", name,
                           takes->size, gives->size, CHORD_GUEST_ARGS_MAX);
     for (size_t i = 0; i < takes->size; i++)
         if ((out->args[i] = letter_of(takes->data[i])) == '\0')
-            return chord_fail(err, CHORD_UNSUPPORTED, "%s: argument %zu is no number (i32, i64, f32, f64)", name,
-                              i + 1);
+            return chord_fail(err, CHORD_INVALID, "%s: argument %zu is no number (i32, i64, f32, f64)", name, i + 1);
     if (gives->size == 1 && (out->result = letter_of(gives->data[0])) == '\0')
-        return chord_fail(err, CHORD_UNSUPPORTED, "%s: its result is no number (i32, i64, f32, f64)", name);
+        return chord_fail(err, CHORD_INVALID, "%s: its result is no number (i32, i64, f32, f64)", name);
     return CHORD_OK;
 }
 

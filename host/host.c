@@ -85,11 +85,7 @@ chord_status chord_host_open(const chord_host_options *options, chord_host **out
     chord_host *host = calloc(1, sizeof *host);
     if (host == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for the host");
     host->options = options != NULL ? *options : DEFAULTS;
-    chord_status status = cache_folder_choose(host, err);
-    if (status != CHORD_OK) {
-        free(host);
-        return status;
-    }
+    cache_folder_choose(host);
     host->engine = make_engine(&host->options);
     if (host->engine == NULL) {
         free(host);

@@ -16,7 +16,8 @@ typedef struct chord_host chord_host;   /* the engine and its cache of compiled 
 typedef struct chord_guest chord_guest; /* one instance, its threads, its model, its limits */
 
 typedef struct chord_host_options {
-    /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
+    /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept.
+     * One that cannot be used (it must be ours alone) is told to log. */
     const char *cache_folder;
     /* guests can be ended in mid-loop (decode is a fifth slower, prefill two fifths); needed for untrusted ones and for
      * time limits */

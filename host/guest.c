@@ -279,6 +279,7 @@ static chord_status initialize(chord_guest *guest, chord_error *err)
 static chord_status open_parts(chord_guest *guest, chord_error *err)
 {
     CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
+    guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
     CHORD_TRY(settle_budget(guest, err));
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
@@ -405,9 +406,7 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
         return chord_fail(err, CHORD_INVALID, "_initialize was called when the guest opened; it is called once");
     if (!guest_find_function(main, name, &func))
         return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
-    wasm_functype_t *type = wasmtime_func_type(main->context, &func);
-    chord_status status = guest_signature(type, name, &signature, err);
-    wasm_functype_delete(type);
+    chord_status status = guest_signature(guest, &func, name, &signature, err);
     if (status != CHORD_OK) return status;
     if (strlen(signature.args) != count)
         return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments; it was called with %zu", name,

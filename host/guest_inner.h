@@ -106,6 +106,7 @@ struct chord_guest {
     _Atomic bool calling, cancelled, dying, over_time;
     _Atomic bool exited; /* by proc_exit */
     _Atomic uint32_t exit_code;
+    bool odd_exports;             /* some of them must not be asked for their types */
     bool initialized;             /* a reactor's _initialize was called */
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns; /* when the running call is over its time; 0: never */
@@ -122,6 +123,8 @@ chord_status host_load_module(chord_host *host, const char *path, wasmtime_modul
 void cache_folder_choose(chord_host *host);
 /* Old modules go until the folder is within its limits; `newest` stays. */
 void cache_folder_trim(const char *folder, const char *newest);
+/* module_types.c: does the export take or give what is no number? Of all exports: name NULL. */
+bool host_export_is_odd(const char *path, const char *name);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
  * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
@@ -136,8 +139,8 @@ chord_status guest_world_link(chord_guest *guest, chord_error *err); /* after th
 chord_status guest_world_open(guest_instance *instance, chord_error *err);
 
 /* guest_values.c: arguments and results by an export's signature. */
-chord_status guest_signature(const wasm_functype_t *type, const char *name, chord_guest_signature *out,
-                             chord_error *err);
+chord_status guest_signature(const chord_guest *guest, const wasmtime_func_t *func, const char *name,
+                             chord_guest_signature *out, chord_error *err);
 void guest_put_args(const chord_guest_signature *type, const uint64_t *args, wasmtime_val_raw_t *raw);
 uint64_t guest_take_result(const chord_guest_signature *type, const wasmtime_val_raw_t *raw);
 

@@ -8,25 +8,33 @@ static char letter_of(const wasm_valtype_t *type)
     case WASM_I64: return 'l';
     case WASM_F32: return 'f';
     case WASM_F64: return 'd';
-    default: return '\0';
+    default: return '\0'; /* such exports are odd, and were refused */
     }
 }
 
-chord_status guest_signature(const wasm_functype_t *type, const char *name, chord_guest_signature *out,
-                             chord_error *err)
+static chord_status read_type(const wasm_functype_t *type, const char *name, chord_guest_signature *out,
+                              chord_error *err)
 {
     const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
-    *out = (chord_guest_signature){.result = '-'};
     if (takes->size > CHORD_GUEST_ARGS_MAX || gives->size > 1)
         return chord_fail(err, CHORD_INVALID,
                           "%s takes %zu arguments and gives %zu results; at most %d and one are possible", name,
                           takes->size, gives->size, CHORD_GUEST_ARGS_MAX);
-    for (size_t i = 0; i < takes->size; i++)
-        if ((out->args[i] = letter_of(takes->data[i])) == '\0')
-            return chord_fail(err, CHORD_INVALID, "%s: argument %zu is no number (i32, i64, f32, f64)", name, i + 1);
-    if (gives->size == 1 && (out->result = letter_of(gives->data[0])) == '\0')
-        return chord_fail(err, CHORD_INVALID, "%s: its result is no number (i32, i64, f32, f64)", name);
+    for (size_t i = 0; i < takes->size; i++) out->args[i] = letter_of(takes->data[i]);
+    if (gives->size == 1) out->result = letter_of(gives->data[0]);
     return CHORD_OK;
+}
+
+chord_status guest_signature(const chord_guest *guest, const wasmtime_func_t *func, const char *name,
+                             chord_guest_signature *out, chord_error *err)
+{
+    *out = (chord_guest_signature){.result = '-'};
+    if (guest->odd_exports && host_export_is_odd(guest->options.module, name))
+        return chord_fail(err, CHORD_INVALID, "%s takes or gives what is no number (i32, i64, f32, f64)", name);
+    wasm_functype_t *type = wasmtime_func_type(guest->main->context, func);
+    chord_status status = read_type(type, name, out, err);
+    wasm_functype_delete(type);
+    return status;
 }
 
 static bool is_wide(char letter) { return letter == 'l' || letter == 'd'; }
@@ -51,8 +59,5 @@ chord_status chord_guest_signature_of(const chord_guest *guest, const char *name
     *out = (chord_guest_signature){.result = '-'};
     if (!guest_find_function(guest->main, name, &func))
         return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
-    wasm_functype_t *type = wasmtime_func_type(guest->main->context, &func);
-    chord_status status = guest_signature(type, name, out, err);
-    wasm_functype_delete(type);
-    return status;
+    return guest_signature(guest, &func, name, out, err);
 }

@@ -425,10 +425,13 @@ static void test_two_models(void)
     chord_model_options one = {.context_tokens = 256, .sessions_max = 1};
     chord_generate_options greedy = {.max_tokens = 8, .ignore_end = true};
     expected(PROMPT, &greedy, 256, &want);
-    CHECK_OK(chord_model_plan(large, &source, &one, &plan, &err));
+    chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = 2};
+    CHECK_OK(chord_runtime_open(&options, &runtime, &err)); /* one that counts what the process has by now */
+    CHECK_OK(chord_model_plan(runtime, &source, &one, &plan, &err));
     one.sessions_max = (uint32_t)(48 * CHORD_MIB / plan.kv_bytes) + 1; /* their caches are what takes the room */
-    CHECK_OK(chord_model_plan(large, &source, &one, &plan, &err));
-    chord_runtime_options options = {.budget_bytes = plan.budget_bytes_min + 24 * CHORD_MIB, .threads = 2};
+    CHECK_OK(chord_model_plan(runtime, &source, &one, &plan, &err));
+    chord_runtime_close(runtime);
+    options.budget_bytes = plan.budget_bytes_min + 24 * CHORD_MIB;
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     chord_nn_preload preloads[] = {{"a", model_file}, {"b", model_file}};
     open_guest(&g, preloads, 2);

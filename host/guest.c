@@ -114,28 +114,6 @@ static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, u
 
 /* ---- instances --------------------------------------------------------------------------------------------------- */
 
-static bool set_wasi(guest_instance *instance)
-{
-    const chord_guest_options *o = &instance->guest->options;
-    wasi_config_t *wasi = wasi_config_new();
-    const char **argv = calloc(o->arg_count + 1, sizeof *argv);
-    bool good = argv != NULL;
-    for (size_t i = 0; good && i < o->arg_count; i++) argv[i] = o->args[i];
-    good = good && wasi_config_set_argv(wasi, o->arg_count, argv);
-    free(argv);
-    wasi_config_inherit_stdin(wasi);
-    wasi_config_inherit_stdout(wasi);
-    wasi_config_inherit_stderr(wasi);
-    if (good && o->folder != NULL) good = wasi_config_preopen_dir(wasi, o->folder, ".", false);
-    if (!good) {
-        wasi_config_delete(wasi);
-        return false;
-    }
-    wasmtime_error_t *error = wasmtime_context_set_wasi(instance->context, wasi);
-    if (error != NULL) wasmtime_error_delete(error);
-    return error == NULL;
-}
-
 static chord_status instantiate(guest_instance *instance, chord_error *err)
 {
     chord_guest *guest = instance->guest;
@@ -173,9 +151,7 @@ chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord
         wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
         wasmtime_context_set_epoch_deadline(instance->context, 1);
     }
-    chord_status status = !guest->wants_wasi || set_wasi(instance)
-                              ? CHORD_OK
-                              : chord_fail(err, CHORD_IO, "WASI could not be set up");
+    chord_status status = guest->wants_wasi ? guest_world_open(instance, err) : CHORD_OK;
     if (status == CHORD_OK) status = instantiate(instance, err);
     if (status != CHORD_OK) {
         guest_instance_close(instance);
@@ -226,10 +202,7 @@ static void close_model(chord_guest *guest)
 {
     host_model *m = &guest->model;
     chord_gguf_close(m->gguf);
-    for (uint32_t i = 0; i < m->count; i++) {
-        chord_store_close(m->stores[i]);
-        if (guest->window_fds[i] > 0) close(guest->window_fds[i]);
-    }
+    for (uint32_t i = 0; i < m->count; i++) chord_store_close(m->stores[i]);
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
@@ -292,9 +265,21 @@ static chord_status open_main(chord_guest *guest, chord_error *err)
                       guest->options.module, (double)guest->options.call_ns_max / 1e9);
 }
 
+/* The exports of a WASI reactor may be called after its _initialize only, and that is called once. */
+static chord_status initialize(chord_guest *guest, chord_error *err)
+{
+    if (!chord_guest_has(guest, "_initialize") || chord_guest_has(guest, "_start")) return CHORD_OK;
+    CHORD_TRY(chord_guest_call(guest, "_initialize", NULL, 0, NULL, err));
+    guest->initialized = true;
+    if (!atomic_load(&guest->exited)) return CHORD_OK;
+    return chord_fail(err, CHORD_INVALID, "%s ended in its _initialize, with exit code %" PRIu32, guest->options.module,
+                      atomic_load(&guest->exit_code));
+}
+
 static chord_status open_parts(chord_guest *guest, chord_error *err)
 {
     CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
+    guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
     CHORD_TRY(settle_budget(guest, err));
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
@@ -302,7 +287,7 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
     CHORD_TRY(open_main(guest, err));
     if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
     guest_measure(guest);
-    return CHORD_OK;
+    return initialize(guest, err);
 }
 
 chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out, chord_error *err)
@@ -356,7 +341,7 @@ void chord_guest_close(chord_guest *guest)
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static bool find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
+bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
 {
     wasmtime_extern_t item;
     if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item)) return false;
@@ -368,39 +353,26 @@ static bool find_function(guest_instance *instance, const char *name, wasmtime_f
 
 bool chord_guest_is_wide(const chord_guest *guest) { return guest->wide; }
 
+bool chord_guest_exited(const chord_guest *guest, uint32_t *code)
+{
+    *code = atomic_load(&((chord_guest *)guest)->exit_code);
+    return atomic_load(&((chord_guest *)guest)->exited);
+}
+
 bool chord_guest_has(const chord_guest *guest, const char *name)
 {
     wasmtime_func_t func;
-    return find_function(guest->main, name, &func);
-}
-
-/* Arguments by the export's own signature. */
-static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, size_t count, wasmtime_val_raw_t *raw,
-                             const char *name, chord_error *err)
-{
-    const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
-    if (takes->size != count || gives->size > 1)
-        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments and gives %zu results; it was called with %zu",
-                          name, takes->size, gives->size, count);
-    for (size_t i = 0; i < count; i++) {
-        wasm_valkind_t kind = wasm_valtype_kind(takes->data[i]);
-        if (kind != WASM_I32 && kind != WASM_I64)
-            return chord_fail(err, CHORD_INVALID, "%s: argument %zu is not an integer", name, i + 1);
-        if (kind == WASM_I64) raw[i].i64 = (int64_t)args[i];
-        else raw[i].i32 = (int32_t)(uint32_t)args[i];
-    }
-    return CHORD_OK;
+    return guest_find_function(guest->main, name, &func);
 }
 
 /* What a call that did not return means, or one that did while another thread ended the guest. */
 static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name,
-                            uint64_t *result, chord_error *err)
+                            chord_error *err)
 {
-    int exit_code;
     char why[CHORD_TRAP_BYTES];
-    if (error != NULL && wasmtime_error_exit_status(error, &exit_code)) {
-        wasmtime_error_delete(error);
-        if (result != NULL) *result = (uint64_t)(uint32_t)exit_code;
+    if (atomic_load(&guest->exited) && !atomic_load(&guest->dying)) {
+        if (error != NULL) wasmtime_error_delete(error);
+        if (trap != NULL) wasm_trap_delete(trap);
         return CHORD_OK;
     }
     bool ended = atomic_load(&guest->cancelled) || atomic_load(&guest->over_time);
@@ -423,26 +395,30 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
 {
     guest_instance *main = guest->main;
     wasmtime_func_t func;
-    wasmtime_val_raw_t raw[16];
+    wasmtime_val_raw_t raw[CHORD_GUEST_ARGS_MAX];
+    chord_guest_signature signature;
     wasm_trap_t *trap = NULL;
     if (atomic_load(&guest->dying)) return chord_fail(err, CHORD_CORRUPT, "the guest has ended: %s", guest->death);
-    if (!find_function(main, name, &func))
+    if (atomic_load(&guest->exited))
+        return chord_fail(err, CHORD_INVALID, "the guest has ended by itself, with exit code %" PRIu32,
+                          atomic_load(&guest->exit_code));
+    if (guest->initialized && chord_text_equal(name, "_initialize"))
+        return chord_fail(err, CHORD_INVALID, "_initialize was called when the guest opened; it is called once");
+    if (!guest_find_function(main, name, &func))
         return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
-    if (count > CHORD_COUNT(raw)) return chord_fail(err, CHORD_INVALID, "%s: %zu arguments are too many", name, count);
-    wasm_functype_t *type = wasmtime_func_type(main->context, &func);
-    size_t results = wasm_functype_results(type)->size;
-    bool wide = results > 0 && wasm_valtype_kind(wasm_functype_results(type)->data[0]) == WASM_I64;
-    chord_status status = put_args(type, args, count, raw, name, err);
-    wasm_functype_delete(type);
+    chord_status status = guest_signature(guest, &func, name, &signature, err);
     if (status != CHORD_OK) return status;
+    if (strlen(signature.args) != count)
+        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments; it was called with %zu", name,
+                          strlen(signature.args), count);
+    guest_put_args(&signature, args, raw);
     start_clock(guest);
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
-    if (error != NULL || trap != NULL || atomic_load(&guest->dying))
-        return explain(guest, error, trap, name, result, err);
+    if (error != NULL || trap != NULL || atomic_load(&guest->dying)) return explain(guest, error, trap, name, err);
     atomic_store(&guest->cancelled, false);
-    if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
+    if (result != NULL) *result = guest_take_result(&signature, raw);
     return v1_windows_check(guest, err);
 }
 

@@ -78,7 +78,6 @@ struct chord_guest {
     uint32_t cpu;           /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
-    int window_fds[CHORD_GGUF_SHARDS_MAX];
 
     wasmtime_module_t *module;
     wasmtime_linker_t *linker;
@@ -105,6 +104,10 @@ struct chord_guest {
     wasi_nn *nn;
 
     _Atomic bool calling, cancelled, dying, over_time;
+    _Atomic bool exited; /* by proc_exit */
+    _Atomic uint32_t exit_code;
+    bool odd_exports;             /* some of them must not be asked for their types */
+    bool initialized;             /* a reactor's _initialize was called */
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns; /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
@@ -116,6 +119,12 @@ struct chord_guest {
 /* host.c */
 chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
                               chord_error *err);
+/* cache_folder.c: where compiled modules are kept. Of a folder that cannot be used it is said, and nothing is kept. */
+void cache_folder_choose(chord_host *host);
+/* Old modules go until the folder is within its limits; `newest` stays. */
+void cache_folder_trim(const char *folder, const char *newest);
+/* module_types.c: does the export take or give what is no number? Of all exports: name NULL. */
+bool host_export_is_odd(const char *path, const char *name);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
  * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
@@ -125,7 +134,18 @@ chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_
 /* guest_link.c */
 chord_status guest_link(chord_guest *guest, chord_error *err);
 
+/* guest_world.c: what a WASI guest finds: words, environment, folders; and how it ends. */
+chord_status guest_world_link(chord_guest *guest, chord_error *err); /* after the module's imports are known */
+chord_status guest_world_open(guest_instance *instance, chord_error *err);
+
+/* guest_values.c: arguments and results by an export's signature. */
+chord_status guest_signature(const chord_guest *guest, const wasmtime_func_t *func, const char *name,
+                             chord_guest_signature *out, chord_error *err);
+void guest_put_args(const chord_guest_signature *type, const uint64_t *args, wasmtime_val_raw_t *raw);
+uint64_t guest_take_result(const chord_guest_signature *type, const wasmtime_val_raw_t *raw);
+
 /* guest.c */
+bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out);
 chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
 void guest_instance_close(guest_instance *instance);
 void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */

@@ -219,9 +219,9 @@ static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *
         default: return fail_import(guest, type, "which is neither a function nor a memory", err);
         }
     }
-    wasmtime_error_t *error = guest->wants_wasi ? wasmtime_linker_define_wasi(guest->linker) : NULL;
-    if (error == NULL && guest->options.extra_memories) return guest_far_open(guest, err);
-    if (error == NULL) error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
+    if (guest->wants_wasi) CHORD_TRY(guest_world_link(guest, err));
+    if (guest->options.extra_memories) return guest_far_open(guest, err);
+    wasmtime_error_t *error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, guest->options.module);
 }
 

@@ -78,37 +78,6 @@ static void *tick(void *ud)
     return NULL;
 }
 
-/* Ours alone: what lies there is run as machine code. */
-static bool folder_is_private(const char *path)
-{
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() && (s.st_mode & 022) == 0;
-}
-
-static void make_folders(const char *path)
-{
-    char part[4096];
-    for (size_t i = 1; path[i] != '\0' && i < sizeof part - 1; i++) {
-        if (path[i + 1] != '/' && path[i + 1] != '\0') continue;
-        memcpy(part, path, i + 1);
-        part[i + 1] = '\0';
-        mkdir(part, 0700);
-    }
-}
-
-static void choose_cache(chord_host *host)
-{
-    const char *given = host->options.cache_folder, *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *to = host->cache_folder;
-    size_t cap = sizeof host->cache_folder;
-    if (given != NULL) chord_format(to, cap, "%s", given);
-    else if (xdg != NULL && xdg[0] == '/') chord_format(to, cap, "%s/wasm-chord", xdg);
-    else if (home != NULL && home[0] == '/') chord_format(to, cap, "%s/.cache/wasm-chord", home);
-    if (to[0] == '\0') return;
-    make_folders(to);
-    if (!folder_is_private(to)) to[0] = '\0';
-}
-
 chord_status chord_host_open(const chord_host_options *options, chord_host **out, chord_error *err)
 {
     static const chord_host_options DEFAULTS = {0};
@@ -116,13 +85,13 @@ chord_status chord_host_open(const chord_host_options *options, chord_host **out
     chord_host *host = calloc(1, sizeof *host);
     if (host == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for the host");
     host->options = options != NULL ? *options : DEFAULTS;
+    cache_folder_choose(host);
     host->engine = make_engine(&host->options);
     if (host->engine == NULL) {
         free(host);
         return chord_fail(err, CHORD_UNSUPPORTED, "Wasmtime has no compiler for this machine");
     }
     pthread_mutex_init(&host->lock, NULL);
-    choose_cache(host);
     if (host->options.interruptible) host->ticking = pthread_create(&host->ticker, NULL, tick, host) == 0;
     *out = host;
     return CHORD_OK;
@@ -213,6 +182,7 @@ static bool load_cached(chord_host *host, const uint8_t *wasm, size_t len, wasmt
     bool good = is_whole(kept, kept_bytes, wasm, len, &code_bytes);
     wasmtime_error_t *error = good ? wasmtime_module_deserialize(host->engine, kept, code_bytes, out) : NULL;
     free(kept);
+    if (good && error == NULL) utimensat(AT_FDCWD, path, NULL, 0); /* the ones used longest ago go first */
     if (error == NULL) return good;
     wasmtime_error_delete(error); /* of another version or another CPU: compiled again */
     return false;
@@ -254,6 +224,7 @@ static void store_cached(chord_host *host, const uint8_t *wasm, size_t len, cons
     wasm_byte_vec_delete(&code);
     if (fd >= 0) good = close(fd) == 0 && good;
     if (!good || rename(temporary, path) != 0) unlink(temporary);
+    cache_folder_trim(host->cache_folder, path);
 }
 
 /* The last one loaded is kept at hand: a program looks at a module before it opens it. */

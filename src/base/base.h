@@ -298,6 +298,8 @@ uint32_t chord_cpu_features(void);
 uint32_t chord_cpu_cores(void);
 /* Anonymous + shared + page-table + kernel-stack bytes of this process now; 0 where unknown. */
 uint64_t chord_process_bytes(void);
+/* A host of WebAssembly refused memory that the budget has: what it gives shows only when it is asked. Elsewhere false. */
+bool chord_memory_was_refused(void);
 /* What code, libraries and the caller's own odds and ends take beside chord_process_bytes. */
 uint64_t chord_process_code_bytes(void);
 /* The largest budget that the limit of the process's address space (`ulimit -v`) leaves room for; UINT64_MAX: there is

@@ -24,7 +24,8 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    bool may_map; /* the guard is installed */
+    bool may_map;      /* the guard is installed */
+    bool prefer_banks; /* where there are some, also for little */
 } chord_network_config;
 
 /* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its

@@ -50,12 +50,12 @@ static uint64_t fixed_bytes(const chord_network_config *config, const chord_blue
 
 /* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small,
  * and 4 GiB are no limit. */
-static uint64_t bank_bytes_for(uint64_t memory_bytes)
+static uint64_t bank_bytes_for(uint64_t memory_bytes, bool prefer)
 {
     uint64_t bytes = memory_bytes / 32 / BANK_BYTES_LEAST * BANK_BYTES_LEAST;
     bytes = chord_min_u64(chord_max_u64(bytes, BANK_BYTES_LEAST), BANK_BYTES_MOST);
-    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() != CHORD_BANK_NONE ? bytes
-                                                                                                               : 0;
+    bool banked = sizeof(void *) == 4 && (prefer || memory_bytes >= BANKED_FROM_BYTES);
+    return banked && chord_bank_offered() != CHORD_BANK_NONE ? bytes : 0;
 }
 
 static chord_bank_use bank_use_for(uint32_t cpu)
@@ -80,7 +80,7 @@ static chord_pager_config pager_config(const chord_network_config *config, const
         .policy = o->policy,
         .mapped = mapped,
         .pack = !o->no_repack,
-        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes)),
+        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),
     };
 }

@@ -112,12 +112,15 @@ static void check_refused(void)
     /* no model */
     CHECK(chord_guest_open(host, &(chord_guest_options){.module = env}, &g, &err) == CHORD_INVALID && g == NULL);
     CHECK(try_open(host, put_wat("none.wasm", "(module)"), (chord_guest_options){0}) == CHORD_OK);
-    g = guest_open(host, (chord_guest_options){
-                             .module = put_wat(
-                                 "none.wasm",
-                                 "(module (func (export \"f\") (result f64) (f64.const 1))"
-                                 " (func (export \"two\") (result i32 i32) (i32.const 1) (i32.const 2))"
-                                 " (func (export \"float\") (param f32)) (global (export \"g\") i32 (i32.const 1)))")});
+    g = guest_open(
+        host,
+        (chord_guest_options){
+            .module = put_wat("none.wasm",
+                              "(module (func (export \"f\") (result f64) (f64.const 1))"
+                              " (func (export \"two\") (result i32 i32) (i32.const 1) (i32.const 2))"
+                              " (func (export \"floats\") (param f32 f64) (result f64)"
+                              "  (f64.add (f64.promote_f32 (local.get 0)) (local.get 1)))"
+                              " (func (export \"vector\") (param v128)) (global (export \"g\") i32 (i32.const 1)))")});
     uint64_t args[32] = {0}, result;
     CHECK(chord_guest_bytes(g, 0, 0) == NULL && !chord_guest_has(g, "g") && !chord_guest_has(g, "nothing") &&
           chord_guest_has(g, "f"));
@@ -127,8 +130,19 @@ static void check_refused(void)
     CHECK(chord_guest_call(g, "f", args, 1, &result, &err) == CHORD_INVALID &&
           chord_guest_call(g, "f", args, 32, &result, &err) == CHORD_INVALID);
     CHECK(chord_guest_call(g, "two", NULL, 0, &result, &err) == CHORD_INVALID &&
-          chord_guest_call(g, "float", args, 1, &result, &err) == CHORD_INVALID);
+          chord_guest_call(g, "vector", args, 1, &result, &err) == CHORD_INVALID);
     CHECK_OK(chord_guest_call(g, "f", NULL, 0, &result, &err));
+    chord_guest_signature signature;
+    float half = 0.5f;
+    double many = 1e100, sum;
+    memcpy(&args[0], &half, sizeof half);
+    memcpy(&args[1], &many, sizeof many);
+    CHECK_OK(chord_guest_signature_of(g, "floats", &signature, &err));
+    CHECK(strcmp(signature.args, "fd") == 0 && signature.result == 'd');
+    CHECK_OK(chord_guest_call(g, "floats", args, 2, &result, &err));
+    memcpy(&sum, &result, sizeof sum);
+    CHECK(sum == 1e100 + 0.5);
+    CHECK(chord_guest_signature_of(g, "g", &signature, &err) == CHORD_INVALID);
     chord_guest_close(g);
     CHECK(witness_lives(&other));
 }

@@ -1,5 +1,5 @@
 /* output.c - how the program speaks, and the files it reads. */
-#include "cli.h"
+#include "interrupt.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ int cli_fail(const char *format, ...)
 
 int cli_fail_with(const chord_error *err)
 {
-    if (err->status == CHORD_CANCELLED) return CLI_INTERRUPTED;
+    if (err->status == CHORD_CANCELLED && cli_interrupted()) return CLI_INTERRUPTED; /* else its time was over */
     return cli_fail("%s", err->text[0] != '\0' ? err->text : chord_status_text(err->status));
 }
 

@@ -3,11 +3,16 @@
 #include "interrupt.h"
 #include "options.h"
 #include "proxy.h"
+#include "stream.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PRELOADS_MAX 16
+#define SECONDS_MAX 1e9
+#define SENTENCE_MS 1000 /* for a reader of the last sentence */
 
 static const cli_command *const COMMANDS[] = {&cli_run,  &cli_bench,    &cli_chat,
                                               &cli_plan, &cli_tokenize, &cli_perplexity};
@@ -30,8 +35,10 @@ static const char HELP[] =
     "\n"
     "  how it is watched over\n"
     "  --interruptible        the guest can be ended in mid-loop (Ctrl-C otherwise waits for the end of a tile)\n"
-    "  --time-limit SECONDS   longest a call into the guest may take; implies --interruptible\n"
+    "  --time-limit SECONDS   longest that compiling and starting a guest, or a call into it, may take, with all its\n"
+    "                         waiting; implies --interruptible\n"
     "  --hardened             Spectre hardening for 64-bit memories\n"
+    "  --gc                   modules with garbage collection or exceptions (half of the guest's memory is for these)\n"
     "  --cache FOLDER         where compiled modules are kept (default ~/.cache/wasm-chord)\n"
     "  --no-cache             compile each time\n"
     "\n"
@@ -79,6 +86,7 @@ static bool flag(const char *arg)
         {"--extra-memories", &proxy_guest_options.extra_memories},
         {"--interruptible", &proxy_host_options.interruptible},
         {"--hardened", &proxy_host_options.hardened64},
+        {"--gc", &proxy_host_options.gc},
         {"--preload", &proxy_guest_options.memory64.preload},
     };
     for (size_t i = 0; i < CLI_COUNT(FLAGS); i++)
@@ -104,6 +112,16 @@ static bool number(const char *value, uint64_t least, uint64_t most, uint64_t *o
     unsigned long long n = strtoull(value, &end, 10);
     *out = n;
     return end != value && *end == '\0' && n >= least && n <= most;
+}
+
+/* Seconds as nanoseconds: what is no number, or none that a clock reaches, is not taken. */
+static bool seconds(const char *value, uint64_t *ns)
+{
+    char *end;
+    double n = strtod(value, &end);
+    if (end == value || *end != '\0' || !(n >= 1e-9) || n > SECONDS_MAX) return false;
+    *ns = (uint64_t)(n * 1e9);
+    return true;
 }
 
 /* NAME:GGML:AUTO:PATH */
@@ -134,9 +152,10 @@ static bool valued(host_args *a, const char *arg, char *value, bool *known)
     if (strcmp(arg, "--dir") == 0) return (proxy_guest_options.folder = value) != NULL;
     if (strcmp(arg, "--nn-preload") == 0) return preload(a, value);
     if (strcmp(arg, "--time-limit") == 0) {
-        proxy_guest_options.call_ns_max = (uint64_t)(strtod(value, NULL) * 1e9);
         proxy_host_options.interruptible = true;
-        return proxy_guest_options.call_ns_max > 0;
+        if (!seconds(value, &proxy_guest_options.call_ns_max)) return false;
+        proxy_guest_options.compile_ns_max = proxy_guest_options.call_ns_max;
+        return true;
     }
     if (strcmp(arg, "--memory64") == 0)
         return choice(value, SWITCH, &which) && (m->enabled = (chord_switch)which, true);
@@ -215,7 +234,6 @@ static int call_program(chord_guest *guest, const host_args *a)
     const char *name = a->invoke != NULL ? a->invoke : "_start";
     chord_status status = chord_guest_call(guest, name, args, a->invoke != NULL ? (size_t)a->word_count : 0, &result,
                                            &err);
-    if (status == CHORD_CANCELLED && !cli_interrupted()) return cli_fail("%s", err.text); /* its time was over */
     if (status != CHORD_OK) return cli_fail_with(&err);
     if (a->invoke == NULL) return (int)(result & 0xff);
     printf("%lld\n", (long long)result);
@@ -287,6 +305,15 @@ static const cli_command *find(const char *name)
     return NULL;
 }
 
+/* A guest that waits in the system cannot be ended but with its process. */
+static void end_overdue(void *ud, const char *sentence)
+{
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+    (void)ud;
+    if (poll(&reader, 1, SENTENCE_MS) > 0) cli_fail("%s", sentence);
+    _exit(CLI_FAILED);
+}
+
 static int run_command(const cli_command *command, host_args *a)
 {
     chord_error err;
@@ -298,6 +325,7 @@ static int run_command(const cli_command *command, host_args *a)
     if (a->guest == NULL) return usage("%s", "which guest? give the path of a .wasm file, and then the model's");
     proxy_guest_options.module = a->guest;
     proxy_on_close = print_guest;
+    proxy_guest_options.on_overdue = end_overdue;
     if (chord_host_open(&proxy_host_options, &proxy_host, &err) != CHORD_OK) return cli_fail_with(&err);
     int code = run_guest(command, a);
     chord_host_close(proxy_host);
@@ -308,6 +336,7 @@ int main(int argc, char **argv)
 {
     static host_args a;
     const char *name = argc > 1 ? argv[1] : "help";
+    cli_streams_start();
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         fputs(HELP, argc > 1 ? stdout : stderr);
         return argc > 1 ? cli_finish_output() : CLI_USAGE;

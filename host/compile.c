@@ -105,6 +105,15 @@ static wasmtime_error_t *compile(const chord_host *host, const uint8_t *wasm, si
     return error == NULL ? wasmtime_module_serialize(module, code) : error;
 }
 
+/* What Wasmtime says of a module with types, references or exceptions that the host was not opened for. */
+static bool wants_gc(const chord_host *host, const char *sentence)
+{
+    static const char *const SIGNS[] = {"gc feature", "gc proposal", "exceptions proposal", "function references"};
+    for (size_t i = 0; i < CHORD_COUNT(SIGNS) && !host->options.gc; i++)
+        if (strstr(sentence, SIGNS[i]) != NULL) return true;
+    return false;
+}
+
 static _Noreturn void run_child(const chord_host *host, const uint8_t *wasm, size_t len, const char *path,
                                 const module_limits *limits, int fd)
 {
@@ -119,7 +128,7 @@ static _Noreturn void run_child(const chord_host *host, const uint8_t *wasm, siz
     if (error != NULL) {
         head.status = host_fail_wasmtime(&err, error, NULL, path);
         if (strstr(err.text, "os error 12") != NULL) _exit(1);
-        chord_format(head.text, sizeof head.text, "%s", err.text);
+        chord_format(head.text, sizeof head.text, "%s%s", err.text, wants_gc(host, err.text) ? "(--gc allows it)" : "");
     } else {
         addresses(&now, &peak);
         head.need_bytes = before != 0 ? peak - before : resident_peak_bytes() - resident;

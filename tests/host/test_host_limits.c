@@ -89,7 +89,7 @@ static void check_garbage(void)
     const char *path = put_wat("garbage.wasm", WAT);
     uint64_t budget = chord_process_bytes() + 160 * CHORD_MIB;
     CHECK(try_open(host, (chord_guest_options){.module = path, .budget_bytes = budget}) == CHORD_CORRUPT);
-    CHECK_SAY(strstr(err.text, "gc") != NULL, "%s", err.text);
+    CHECK_SAY(strstr(err.text, "--gc") != NULL, "%s", err.text);
     chord_host *collects = host_open((chord_host_options){.gc = true});
     chord_guest *g = guest_open(collects, (chord_guest_options){.module = path, .budget_bytes = budget});
     CHECK(chord_guest_call(g, "hoard", NULL, 0, NULL, &err) == CHORD_CORRUPT);

@@ -385,6 +385,7 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
         chord_format(why, sizeof why, "%s", sentence.text);
         guest_kill(guest, why);
     } else {
+        guest_kill(guest, "a call took longer than its time limit"); /* if it returned too late, and was not dead yet */
         chord_format(why, sizeof why, "%s: %s", name, guest->death);
     }
     if (atomic_load(&guest->over_time))

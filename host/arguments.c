@@ -55,8 +55,8 @@ static const char *take_time_limit(char *value)
 {
     char *end;
     double seconds = strtod(value, &end);
-    if (end == value || *end != '\0' || !(seconds > 0 && seconds <= 1e9)) return "that is no number of seconds";
-    proxy_guest_options.call_ns_max = (uint64_t)(seconds * 1e9);
+    if (end == value || *end != '\0' || !(seconds >= 1e-9 && seconds <= 1e9)) return "that is no number of seconds";
+    proxy_guest_options.call_ns_max = proxy_guest_options.compile_ns_max = (uint64_t)(seconds * 1e9);
     proxy_host_options.interruptible = true;
     return NULL;
 }
@@ -206,9 +206,12 @@ static const host_option OPTIONS[] = {
     {.help = "how it is watched over"},
     {"--interruptible", NULL, "the guest can be ended in mid-loop (Ctrl-C otherwise waits for the end of a tile)",
      .flag = &proxy_host_options.interruptible},
-    {"--time-limit", "SECONDS", "longest a call into the guest may take; implies --interruptible",
+    {"--time-limit", "SECONDS",
+     "longest that compiling and starting a guest, or a call into it, may take, with all its waiting; implies --interruptible",
      .take = take_time_limit},
     {"--hardened", NULL, "Spectre hardening for 64-bit memories", .flag = &proxy_host_options.hardened64},
+    {"--gc", NULL, "modules with garbage collection or exceptions (half of the guest's memory is for these)",
+     .flag = &proxy_host_options.gc},
     {"--cache", "FOLDER", "where compiled modules are kept (default ~/.cache/wasm-chord); nobody else may write there",
      .text = &proxy_host_options.cache_folder},
     {"--no-cache", NULL, "compile each time", .flag = &no_cache},

@@ -8,12 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
-#define THREAD_BYTES (256 * 1024ull)   /* stack touched, instance and kernel structures */
 #define LIMIT_NS_NEVER 0
 #define MEASURE_NS 10000000
-#define TABLE_ELEMENTS_MAX 1000000
-#define TABLES_MAX 16
 
 chord_heap *host_guest_heap(chord_guest *guest) { return guest->heap; }
 const host_model *host_guest_model(chord_guest *guest) { return &guest->model; }
@@ -78,25 +74,6 @@ const char *guest_must_end(chord_guest *guest)
     return atomic_load(&guest->cancelled) ? "the guest was cancelled" : NULL;
 }
 
-/* Linear memory that is shared grows without asking, to the maximum it was given; with banks beside it that may be more
- * than the budget. What counts is what the process really has in memory. */
-static void check_budget(chord_guest *guest)
-{
-    char why[CHORD_TRAP_BYTES];
-    uint64_t linear = (guest->linear_charged ? 0 : guest_linear_bytes(guest)) + guest_far_bytes(guest);
-    if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap))
-        return;
-    uint64_t bytes = chord_process_bytes();
-    if (bytes <= guest->budget_bytes) return;
-    chord_format(
-        why, sizeof why,
-        "the process has %.1f MiB in memory, its budget is %.1f MiB: the guest, with %.1f MiB of its own and %.1f MiB in banks, is ended",
-        (double)bytes / (double)CHORD_MIB, (double)guest->budget_bytes / (double)CHORD_MIB,
-        (double)guest_linear_bytes(guest) / (double)CHORD_MIB,
-        (double)atomic_load(&guest->bank_bytes) / (double)CHORD_MIB);
-    guest_kill(guest, why);
-}
-
 /* Called in the guest's loops when the epoch has moved. */
 static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta,
                                   wasmtime_update_deadline_kind_t *kind)
@@ -104,7 +81,7 @@ static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, u
     guest_instance *instance = ud;
     chord_guest *guest = instance->guest;
     (void)context;
-    check_budget(guest);
+    guest_check_budget(guest);
     const char *why = guest_must_end(guest);
     if (why != NULL) return wasmtime_error_new(why);
     *delta = 1;
@@ -145,8 +122,7 @@ chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord
     instance->guest = guest;
     instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
-    wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, TABLE_ELEMENTS_MAX,
-                           guest->far_module != NULL ? 2 : 1, TABLES_MAX, guest->own_memories);
+    guest_limit_store(guest, instance->store);
     if (guest->host->options.interruptible) {
         wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
         wasmtime_context_set_epoch_deadline(instance->context, 1);
@@ -207,33 +183,14 @@ static void close_model(chord_guest *guest)
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
 
-/* What the process takes already and what a guest always costs comes off the budget; the rest is the guest's. */
-static chord_status settle_budget(chord_guest *guest, chord_error *err)
-{
-    chord_guest_options *o = &guest->options;
-    if (o->threads == 0) o->threads = chord_cpu_cores();
-    if (o->threads > GUEST_THREADS_MAX / 2) o->threads = GUEST_THREADS_MAX / 2;
-    guest->budget_bytes = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
-    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + LIBRARY_BYTES +
-                        (o->threads + 4) * THREAD_BYTES;
-    if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
-        return chord_fail(err, CHORD_BUDGET,
-                          "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB",
-                          (double)guest->budget_bytes / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
-    CHORD_TRY(chord_heap_open(guest->budget_bytes - overhead, &guest->heap, err));
-    guest->linear_bytes_max = chord_heap_ceiling_bytes(guest->heap);
-    if (o->linear_bytes_max != 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, o->linear_bytes_max);
-    return CHORD_OK;
-}
-
 /* Guests whose weights live in the host: what their own memory may take is set aside first. */
 static chord_status open_services(chord_guest *guest, chord_error *err)
 {
     const chord_guest_options *o = &guest->options;
-    if (!guest->wants_memory64 && !guest->wants_nn) return CHORD_OK;
-    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max / 4, 256 * CHORD_MIB);
-    CHORD_TRY(chord_heap_charge(guest->heap, guest->linear_bytes_max, "the guest's own memory", err));
-    guest->linear_charged = true;
+    if (!guest->wants_memory64 && !guest->wants_nn) return guest_charge_linear(guest, err);
+    uint64_t share = chord_min_u64(chord_heap_ceiling_bytes(guest->heap) / 4, 256 * CHORD_MIB);
+    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, share);
+    CHORD_TRY(guest_charge_linear(guest, err));
     if (guest->wants_memory64) {
         if (guest->model.count == 0)
             return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
@@ -241,7 +198,7 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
     }
     if (!guest->wants_nn) return CHORD_OK;
     chord_runtime_options options = {
-        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - LIBRARY_BYTES,
+        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - HOST_LIBRARY_BYTES,
         .threads = o->threads,
     };
     CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
@@ -276,14 +233,30 @@ static chord_status initialize(chord_guest *guest, chord_error *err)
                       atomic_load(&guest->exit_code));
 }
 
+static chord_status load_module(chord_guest *guest, chord_error *err)
+{
+    loaded_module loaded;
+    CHORD_TRY(guest_settle_early(guest, err));
+    uint64_t ns = guest->options.compile_ns_max;
+    module_limits limits = {.budget_bytes = guest->budget_bytes,
+                            .end_ns = ns != 0 ? chord_clock_ns() + ns : 0,
+                            .seconds = (double)ns / 1e9};
+    CHORD_TRY(host_load_module(guest->host, guest->options.module, &limits, &loaded, err));
+    guest->module = loaded.module;
+    guest->shape = loaded.shape;
+    guest->compile_ns = loaded.compile_ns;
+    return CHORD_OK;
+}
+
 static chord_status open_parts(chord_guest *guest, chord_error *err)
 {
-    CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
+    CHORD_TRY(load_module(guest, err));
     guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
-    CHORD_TRY(settle_budget(guest, err));
+    CHORD_TRY(guest_settle_budget(guest, err));
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
     CHORD_TRY(open_services(guest, err));
+    CHORD_TRY(guest_watch_start(guest, err));
     CHORD_TRY(open_main(guest, err));
     if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
     guest_measure(guest);
@@ -304,6 +277,7 @@ chord_status chord_guest_open(chord_host *host, const chord_guest_options *optio
     guest->opened_ns = chord_clock_ns();
     guest->cpu = chord_cpu_features();
     pthread_mutex_init(&guest->lock, NULL);
+    pthread_mutex_init(&guest->limit_lock, NULL);
     chord_status status = open_parts(guest, err);
     if (status != CHORD_OK) {
         chord_guest_close(guest);
@@ -318,6 +292,7 @@ void chord_guest_close(chord_guest *guest)
     if (guest == NULL) return;
     guest_kill(guest, "the guest is being closed");
     guest_threads_stop(guest);
+    guest_watch_stop(guest);
     if (guest->heap != NULL) {
         v1_windows_close(guest);
         v1_banks_close(guest);
@@ -326,7 +301,7 @@ void chord_guest_close(chord_guest *guest)
     memory64_close(guest->memory64);
     wasi_nn_close(guest->nn);
     chord_runtime_close(guest->runtime);
-    if (guest->linear_charged) chord_heap_discharge(guest->heap, guest->linear_bytes_max);
+    if (guest->heap != NULL) chord_heap_discharge(guest->heap, guest->linear_charged_bytes);
     close_model(guest);
     if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
     guest_far_close(guest);
@@ -335,6 +310,7 @@ void chord_guest_close(chord_guest *guest)
     if (guest->module != NULL) wasmtime_module_delete(guest->module);
     chord_heap_close(guest->heap);
     pthread_mutex_destroy(&guest->lock);
+    pthread_mutex_destroy(&guest->limit_lock);
     free(guest->imports);
     free(guest);
 }
@@ -370,7 +346,7 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
                             chord_error *err)
 {
     char why[CHORD_TRAP_BYTES];
-    if (atomic_load(&guest->exited) && !atomic_load(&guest->dying)) {
+    if (atomic_load(&guest->exited) && !atomic_load(&guest->dying) && !atomic_load(&guest->over_time)) {
         if (error != NULL) wasmtime_error_delete(error);
         if (trap != NULL) wasm_trap_delete(trap);
         return CHORD_OK;
@@ -382,6 +358,7 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
         chord_format(why, sizeof why, "%s", sentence.text);
         guest_kill(guest, why);
     } else {
+        guest_kill(guest, "a call took longer than its time limit"); /* if it returned too late, and was not dead yet */
         chord_format(why, sizeof why, "%s: %s", name, guest->death);
     }
     if (atomic_load(&guest->over_time))
@@ -416,7 +393,8 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
-    if (error != NULL || trap != NULL || atomic_load(&guest->dying)) return explain(guest, error, trap, name, err);
+    if (error != NULL || trap != NULL || atomic_load(&guest->dying) || atomic_load(&guest->over_time))
+        return explain(guest, error, trap, name, err);
     atomic_store(&guest->cancelled, false);
     if (result != NULL) *result = guest_take_result(&signature, raw);
     return v1_windows_check(guest, err);

@@ -103,11 +103,11 @@ static chord_status add_folder(wasi_config_t *wasi, const chord_guest_folder *fo
                       folder->guest);
 }
 
-static chord_status fill(wasi_config_t *wasi, const chord_guest_options *o, chord_error *err)
+static chord_status fill(wasi_config_t *wasi, chord_guest *guest, chord_error *err)
 {
+    const chord_guest_options *o = &guest->options;
     wasi_config_inherit_stdin(wasi);
-    wasi_config_inherit_stdout(wasi);
-    wasi_config_inherit_stderr(wasi);
+    guest_set_output(guest, wasi);
     CHORD_TRY(set_words(wasi, o, err));
     CHORD_TRY(set_environment(wasi, o, err));
     for (size_t i = 0; i < o->folder_count; i++) CHORD_TRY(add_folder(wasi, &o->folders[i], err));
@@ -118,7 +118,7 @@ chord_status guest_world_open(guest_instance *instance, chord_error *err)
 {
     wasi_config_t *wasi = wasi_config_new();
     if (wasi == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for WASI");
-    chord_status status = fill(wasi, &instance->guest->options, err);
+    chord_status status = fill(wasi, instance->guest, err);
     if (status != CHORD_OK) {
         wasi_config_delete(wasi);
         return status;

@@ -3,10 +3,15 @@
 #include "arguments.h"
 #include "interrupt.h"
 #include "proxy.h"
+#include "stream.h"
 #include "terminal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define SENTENCE_MS 1000 /* for a reader of the last sentence */
 
 static const cli_command *const COMMANDS[] = {&cli_run,  &cli_bench,    &cli_chat,
                                               &cli_plan, &cli_tokenize, &cli_perplexity};
@@ -104,6 +109,15 @@ static const cli_command *find(const char *name)
     return NULL;
 }
 
+/* A guest that waits in the system cannot be ended but with its process. */
+static void end_overdue(void *ud, const char *sentence)
+{
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+    (void)ud;
+    if (poll(&reader, 1, SENTENCE_MS) > 0) cli_fail("%s", sentence);
+    _exit(CLI_FAILED);
+}
+
 static int run_command(const cli_command *command)
 {
     chord_error err;
@@ -116,6 +130,7 @@ static int run_command(const cli_command *command)
         return arguments_usage("which guest? give the path of a .wasm file, and then the model's");
     proxy_guest_options.module = arguments.guest;
     proxy_on_close = print_guest;
+    proxy_guest_options.on_overdue = end_overdue;
     proxy_host_options.log = print_log;
     if (chord_host_open(&proxy_host_options, &proxy_host, &err) != CHORD_OK) return cli_fail_with(&err);
     int code = run_guest(command);
@@ -127,6 +142,7 @@ int main(int argc, char **argv)
 {
     cli_fill_descriptors();
     const char *name = argc > 1 ? argv[1] : "help";
+    cli_streams_start();
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         arguments_print_help(argc > 1 ? stdout : stderr);
         return argc > 1 ? cli_finish_output() : CLI_USAGE;

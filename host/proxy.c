@@ -8,6 +8,7 @@
 #include "proxy_names.h"
 
 #include "base/base.h"
+#include "interrupt.h"
 #include "proxy.h"
 
 #include <stdlib.h>
@@ -96,11 +97,20 @@ static chord_status guest_failure(proxy_runtime *r, uint64_t status, chord_error
     return chord_fail(err, ours, "%s", sentence.text[0] != '\0' ? sentence.text : chord_status_text(ours));
 }
 
+/* Nobody interrupted it: its time was over, and the commands are to say so. */
+static chord_status end_of_time(chord_error *err)
+{
+    chord_error sentence = *err;
+    return chord_fail(err, CHORD_CORRUPT, "%s", sentence.text);
+}
+
 /* A call whose result is a chord_status. */
 static chord_status ask(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, chord_error *err)
 {
     uint64_t status;
-    CHORD_TRY(chord_guest_call(r->guest, name, args, count, &status, err));
+    chord_status called = chord_guest_call(r->guest, name, args, count, &status, err);
+    if (called == CHORD_CANCELLED && !cli_interrupted()) return end_of_time(err);
+    if (called != CHORD_OK) return called;
     return status == CHORD_OK ? CHORD_OK : guest_failure(r, status, err);
 }
 

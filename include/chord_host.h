@@ -24,6 +24,8 @@ typedef struct chord_host_options {
     bool interruptible;
     /* keep Spectre hardening of 64-bit memories (decode a tenth slower, prefill a fifth); for untrusted guests */
     bool hardened64;
+    /* garbage-collected types and exceptions: their heap takes half of what linear memory may grow to; no threads */
+    bool gc;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;
 } chord_host_options;
@@ -65,6 +67,7 @@ typedef struct chord_guest_options {
     uint64_t budget_bytes;     /* everything this process may use; 0: what the machine has to give */
     uint64_t linear_bytes_max; /* most linear memory, 0: what the budget allows */
     uint64_t call_ns_max;      /* longest a call may take, 0: no limit; needs an interruptible host */
+    uint64_t compile_ns_max;   /* longest that compiling its module may take, 0: no limit */
     uint32_t threads;          /* that compute; 0: cores within the CPU quota */
     bool no_rows;              /* do not offer the host's kernels */
     bool no_banks;             /* do not offer banks */
@@ -83,6 +86,9 @@ typedef struct chord_guest_options {
     bool (*on_emit)(void *ud, const char *text, size_t len); /* false: enough */
     void (*on_progress)(void *ud, const chord_host_progress *progress);
     void (*on_log)(void *ud, chord_log_level level, const char *line);
+    /* A call that is over its time waits in the system, where nothing can end it (WASI reads, writes and sleeps): the
+     * sentence says so. From a thread of the host's; who wants the process ended ends it here. */
+    void (*on_overdue)(void *ud, const char *sentence);
     void *ud;
 } chord_guest_options;
 

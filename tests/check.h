@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* For alarm(): what takes longer waits without end. That a machine is slow is no failure. */
+#define CHECK_FOREVER_S 3000
+
 static int check_failed_count, check_count;
 
 #define CHECK(condition)                                                              \

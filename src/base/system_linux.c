@@ -275,7 +275,23 @@ uint64_t chord_linux_memory_available(const char *root)
 
 void chord_memory_describe(chord_memory *out) { chord_linux_memory("", out); }
 
-uint64_t chord_memory_available_bytes(void) { return chord_linux_memory_available(""); }
+uint64_t chord_memory_available_bytes(void)
+{
+    return chord_min_u64(chord_linux_memory_available(""), chord_process_budget_max());
+}
+
+/* Addresses that no budget counts: guard pages and untouched parts of stacks, what alignment loses. */
+#define ADDRESS_SLACK_BYTES (4 * CHORD_MIB)
+
+uint64_t chord_process_budget_max(void)
+{
+    struct rlimit limit;
+    char text[4096];
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    uint64_t mapped = read_text("/proc/self/status", text, sizeof text) ? kib_of(text, "VmSize:") : 16 * CHORD_MIB;
+    uint64_t used = mapped + ADDRESS_SLACK_BYTES, limit_bytes = limit.rlim_cur;
+    return chord_process_bytes() + chord_process_code_bytes() + (limit_bytes > used ? limit_bytes - used : 0);
+}
 
 uint64_t chord_process_code_bytes(void) { return 5 * CHORD_MIB; }
 

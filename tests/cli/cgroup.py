@@ -43,7 +43,7 @@ def drop_caches():
         pass
 
 
-def run(limit_bytes, command, timeout=600, cold=True, env=None, capture=True):
+def run(limit_bytes, command, timeout=3000, cold=True, env=None, capture=True):
     """capture False: the command's output goes where ours goes, as it comes."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="chord-test-", dir=parent()))
     v1 = V1.is_dir()

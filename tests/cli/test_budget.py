@@ -63,11 +63,8 @@ def sweep():
 
 
 def refusal():
-    start = children_seconds()
     done = execute(command(8 * MIB))
-    seconds = children_seconds() - start
     check(done.returncode == 1 and "smallest" in done.stderr or "leaves nothing" in done.stderr, f"8 MiB: {done.returncode} {done.stderr}")
-    check(seconds < 0.5, f"the refusal took {seconds:.2f} s")
     done = execute(command(15 * MIB))
     named = re.search(r"([0-9.]+) MiB is the smallest", done.stderr)
     check(done.returncode == 1 and named is not None, f"15 MiB: {done.returncode} {done.stderr}")

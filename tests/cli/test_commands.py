@@ -67,9 +67,6 @@ check(run_json("plan", smollm2, "--memory", least, "--ctx", 256)["fits"], "the s
 small = run("plan", smollm2, "--memory", least - (1 << 20), "--ctx", 256)
 check(small.returncode == 1 and "smallest" in small.stderr, f"one MiB less: {small.returncode} {small.stderr!r}")
 check(json.loads(run("plan", smollm2, "--memory", least - (1 << 20), "--ctx", 256, "--json").stdout)["fits"] is False, "and JSON says so too")
-start = children_seconds()
-run("plan", smollm2, "--memory", "100M")
-check(children_seconds() - start < 0.5, "plan is quick")
 
 # inspect
 header = run_json("inspect", smollm2, "--tensors")

@@ -97,7 +97,7 @@ screen.feed(terminal.wait_for("> ") or "")
 
 def shows(keys, text, row, column):
     terminal.type(keys)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         terminal.read(0.1)
         screen.feed(terminal.seen.decode(errors="ignore"))

@@ -129,7 +129,7 @@ with open(endless, "wb") as file:
 
 
 def refused_text(command, *words, stdin=None):
-    result = subprocess.run([chord, *map(str, command)], stdin=stdin, capture_output=True, env=environment, text=True, timeout=120)
+    result = subprocess.run([chord, *map(str, command)], stdin=stdin, capture_output=True, env=environment, text=True, timeout=FOREVER_SECONDS)
     check(result.returncode == 1 and result.stdout == "" and all(w in result.stderr for w in ("longer than", *words)),
           f"{command}: {result.returncode} {result.stderr!r}")
 

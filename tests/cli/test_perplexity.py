@@ -8,7 +8,7 @@ REFERENCE = {"smollm2": 79.4747, "gemma3": 76.1457, "qwen": 44.7473}
 text = pathlib.Path(__file__).parent.parent / "golden" / "perplexity.txt"
 models = find_models(*REFERENCE) or skip("the test needs one of these models")
 for name, path in models.items():
-    score = run_json("perplexity", path, text, "--ctx", 512, timeout=600)
+    score = run_json("perplexity", path, text, "--ctx", 512)
     if score is None:
         continue
     ours, reference = score["perplexity"], REFERENCE[name]

@@ -65,7 +65,7 @@ static int run(const char *command, const char *guest, const char *options, char
     char line[8192];
     FILE *f;
     snprintf(line, sizeof line,
-             "timeout 20 '%s' %s '%s' '%s' %s --no-cache --time-limit 2 --memory 300M </dev/null >'%s' 2>'%s'",
+             "timeout 2000 '%s' %s '%s' '%s' %s --no-cache --time-limit 2 --memory 300M </dev/null >'%s' 2>'%s'",
              CHORD_WASM_PROGRAM, command, guest, model, options, in_folder("out"), in_folder("err"));
     int status = system(line);
     said[0] = '\0';

@@ -166,7 +166,7 @@ static void check_holding(const fixture *f)
 int main(void)
 {
     fixture f;
-    alarm(120);
+    alarm(CHECK_FOREVER_S);
     fixture_open(&f, 47, 3000, 30000);
     for (use = CHORD_BANK_USE_WINDOWS; use <= CHORD_BANK_USE_IN_PLACE; use++) {
         check_passes(&f);

@@ -113,7 +113,7 @@ static void check_shrinking(const fixture *f)
 int main(void)
 {
     fixture f;
-    alarm(60);
+    alarm(CHECK_FOREVER_S);
     fixture_open(&f, 30, 50000, 200000);
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, f.tile_bytes);
     chord_pager *pager;

@@ -111,7 +111,7 @@ def test_wasmtime():
     (tree / "scripts/get-wheel").write_text(f"#!/bin/sh\ncp {index}/wasmtime-50.0.1-py3-none-any.whl $1 && echo $1/wasmtime-50.0.1-py3-none-any.whl\n")
     refused(call(tree / "scripts/get-wasmtime", path=path), "the crate is not the one known here")
     check(not ran.exists(), "code of a package ran")
-    check(not (tree / ".cache").exists(), "something unchecked was kept")
+    check(not (tree / ".cache/wasmtime").exists(), "something unchecked was kept")
     check(call(tree / "scripts/get-wasmtime", "--there").stdout == "", "--there names a folder that is not there")
 
 

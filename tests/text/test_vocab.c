@@ -242,7 +242,7 @@ static void test_long_piece(void)
     CHECK_OK(chord_vocab_encode(o.vocab, text, len, CHORD_TOKENIZE_PLAIN, ids, len, &need, &err));
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     CHECK(need == len / 4 && ids[0] == 262 && ids[need - 1] == 262);
-    CHECK_SAY(seconds < 10.0, "%f s", seconds);
+    CHECK_SAY(seconds < 300.0, "%f s", seconds); /* hours, if it were; a second or two here */
     close_all(&o);
     free(ids);
     free(text);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""test_one_hash.py CHORD CHORD_WASM WASM_FOLDER: text, tokens and logits of real models are the same bits natively and in every guest.
+"""test_one_hash.py CHORD CHORD_WASM WASM_FOLDER MODEL guests|banks|node|wasi: text, tokens and logits of a real model are the same bits natively and in
+those guests.
 
 Natively at three budgets: everything in memory, half of the weights, the smallest that works (`plan --json`) and 10 %. Against that, of all
 model x budget x spelling x multiplication x threads, this subset:
@@ -18,7 +19,7 @@ from cli_test import check, chord, done, execute, find_models, json_of, skip
 
 MIB = 1 << 20
 PROMPT, TOKENS, CONTEXT = "Why is the sky blue?", "8", "64"
-chord_wasm, folder = sys.argv[2], pathlib.Path(sys.argv[3])
+chord_wasm, folder, wanted, hosts = sys.argv[2], pathlib.Path(sys.argv[3]), *sys.argv[4:6]
 # (spelling, own kernels, threads) for each budget.
 GUESTS = {
     "smollm2": {"all": [("wasm32", True, 1), ("wasm32-simd128", True, 2), ("wasm64", False, 2), ("wasm32", False, 1)],
@@ -70,11 +71,12 @@ class Model:
         words = ["-p", PROMPT, "-n", TOKENS, "--ignore-eos", "--json", "-t", threads, "--memory", memory]
         self.compare(what, budget, ask([*program, self.path, *words], f"{self.name}, {budget}, {what}"))
 
-    def natively(self):
-        for budget in ("all", "half", "least"):
+    def natively(self, *budgets):
+        for budget in budgets:
             self.run("native", budget, [chord, "run"], [chord, "plan"])
 
     def in_guests(self):
+        self.natively("half", "least")
         for budget, guests in GUESTS[self.name].items():
             for spelling, own, threads in guests:
                 guest = [folder / f"chord-guest-{spelling}.wasm", *(["--no-rows"] if own else [])]
@@ -107,25 +109,29 @@ def node_command():
     return ["node", "--experimental-wasm-relaxed-simd", "--no-liftoff"] if shutil.which("node") else None
 
 
-if not os.path.exists(chord_wasm):
+def skip_without(*tools):
+    for tool in tools:
+        if not shutil.which(tool):
+            skip(f"{tool} is not installed")
+
+
+skip_without("ninja", os.environ.get("WASM_CC", "clang-22"), os.environ.get("WASM_LD", "wasm-ld-22"))
+if hosts in ("guests", "banks") and not os.path.exists(chord_wasm):
     skip(f"there is no {chord_wasm}: it is built where scripts/get-wasmtime has been")
-for tool in ("ninja", os.environ.get("WASM_CC", "clang-22"), os.environ.get("WASM_LD", "wasm-ld-22")):
-    if not shutil.which(tool):
-        skip(f"{tool} is not installed")
-models = [Model(*found) for found in find_models(*GUESTS).items()] or skip("the test needs one of these models")
+model = Model(wanted, find_models(wanted).get(wanted) or skip("the test needs this model"))
+node, wasi = node_command() if hosts == "node" else None, folder / "chord.wasm"
+if hosts == "node" and node is None or hosts == "wasi" and not shutil.which("node"):
+    skip("node is not installed")
+if hosts == "wasi" and not wasi.exists():
+    skip(f"{wasi.name} was not built (scripts/build-wasi)")
 subprocess.run([HERE.parent.parent / "scripts/build-wasm", folder], check=True)
-node, wasi = node_command(), folder / "chord.wasm"
-if node is None:
-    print("NOT TESTED: in Node, which is not installed")
-if not wasi.exists() or not shutil.which("node"):
-    print(f"NOT TESTED: as a WASI command, {wasi.name} was not built (scripts/build-wasi)")
-for model in models:
-    model.natively()
+model.natively("all")
+if hosts == "guests":
     model.in_guests()
-    if model.name == "qwen":
-        model.in_banks()
-    if node is not None:
-        model.in_node(node)
-    if wasi.exists() and shutil.which("node"):
-        model.in_wasi(wasi)
+elif hosts == "banks":
+    model.in_banks()
+elif hosts == "node":
+    model.in_node(node)
+else:
+    model.in_wasi(wasi)
 done()

@@ -1,0 +1,140 @@
+/* module_types.c - which exports take or give something that is no number? Wasmtime's C interface ends the process when
+ * it is asked for the kind of a vector, so that is looked up in the module itself. What is not understood is odd.
+ *
+ * Source: the WebAssembly core specification 3.0, "Binary Format". */
+#define _GNU_SOURCE
+#include "guest_inner.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECTION_TYPES = 1, SECTION_IMPORTS = 2, SECTION_FUNCTIONS = 3, SECTION_EXPORTS = 7 };
+
+typedef struct cursor {
+    const uint8_t *at, *end;
+    bool lost;
+} cursor;
+
+static uint64_t number(cursor *c)
+{
+    uint64_t value = 0;
+    for (uint32_t shift = 0; shift < 70 && c->at < c->end; shift += 7) {
+        uint8_t byte = *c->at++;
+        if (shift < 64) value |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0) return value;
+    }
+    c->lost = true;
+    return 0;
+}
+
+static const uint8_t *bytes(cursor *c, uint64_t count)
+{
+    const uint8_t *at = c->at;
+    c->lost = c->lost || count > (uint64_t)(c->end - c->at);
+    if (!c->lost) c->at += count;
+    return at;
+}
+
+/* The section's contents; without it, empty. */
+static cursor section(cursor module, uint32_t wanted)
+{
+    bytes(&module, 8);
+    while (module.at < module.end && !module.lost) {
+        uint64_t id = number(&module), size = number(&module);
+        const uint8_t *at = bytes(&module, size);
+        if (id == wanted && !module.lost) return (cursor){at, at + size, false};
+    }
+    return (cursor){module.end, module.end, module.lost};
+}
+
+/* True: a number. */
+static bool take_type(cursor *c)
+{
+    uint64_t code = number(c);
+    if (code == 0x63 || code == 0x64) (void)number(c); /* a reference, and to what */
+    return code >= 0x7c && code <= 0x7f;
+}
+
+static void skip_limits(cursor *c)
+{
+    uint64_t flags = number(c);
+    (void)number(c);
+    if ((flags & 1) != 0) (void)number(c);
+    if ((flags & 8) != 0) (void)number(c);
+}
+
+/* The type of an imported function; *left: how many of the wanted index stand behind the imports. */
+static uint64_t imported_type(cursor module, uint64_t *left)
+{
+    cursor c = section(module, SECTION_IMPORTS);
+    uint64_t count = c.at < c.end ? number(&c) : 0;
+    for (uint64_t i = 0; i < count && !c.lost; i++) {
+        bytes(&c, number(&c));
+        bytes(&c, number(&c));
+        uint64_t kind = number(&c), type = 0;
+        if (kind == 0) type = number(&c);
+        else if (kind == 1) (void)take_type(&c), skip_limits(&c);
+        else if (kind == 2) skip_limits(&c);
+        else if (kind == 3) (void)take_type(&c), (void)number(&c);
+        else c.lost = true;
+        if (kind == 0 && (*left)-- == 0) return type;
+    }
+    return c.lost ? UINT64_MAX : 0;
+}
+
+static uint64_t type_of_function(cursor module, uint64_t index)
+{
+    uint64_t left = index, type = imported_type(module, &left);
+    if (type == UINT64_MAX || left == UINT64_MAX) return type; /* lost, or counted down beyond 0: it is imported */
+    cursor c = section(module, SECTION_FUNCTIONS);
+    uint64_t count = c.at < c.end ? number(&c) : 0;
+    for (uint64_t i = 0; i < count && !c.lost; i++) {
+        type = number(&c);
+        if (i == left) return c.lost ? UINT64_MAX : type;
+    }
+    return UINT64_MAX;
+}
+
+static bool is_of_numbers(cursor module, uint64_t type)
+{
+    cursor c = section(module, SECTION_TYPES);
+    uint64_t count = c.at < c.end ? number(&c) : 0;
+    for (uint64_t i = 0; i < count && !c.lost && c.at < c.end && *c.at == 0x60; i++) {
+        bool good = true;
+        bytes(&c, 1);
+        for (int part = 0; part < 2; part++)
+            for (uint64_t n = number(&c); n > 0 && !c.lost; n--) good = take_type(&c) && good;
+        if (i == type) return good && !c.lost;
+    }
+    return false;
+}
+
+static bool is_odd(cursor module, const char *name)
+{
+    cursor c = section(module, SECTION_EXPORTS);
+    uint64_t count = c.at < c.end ? number(&c) : 0;
+    for (uint64_t i = 0; i < count && !c.lost; i++) {
+        uint64_t len = number(&c);
+        const uint8_t *text = bytes(&c, len);
+        uint64_t kind = number(&c), index = number(&c);
+        bool wanted = name == NULL || (len == strlen(name) && !c.lost && memcmp(text, name, len) == 0);
+        if (kind == 0 && wanted && !is_of_numbers(module, type_of_function(module, index))) return true;
+    }
+    return c.lost;
+}
+
+bool host_export_is_odd(const char *path, const char *name)
+{
+    struct stat s;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return true;
+    void *map = fstat(fd, &s) == 0 && s.st_size > 8 ? mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+                                                    : MAP_FAILED;
+    close(fd);
+    if (map == MAP_FAILED) return true;
+    bool odd = is_odd((cursor){map, (const uint8_t *)map + s.st_size, false}, name);
+    munmap(map, (size_t)s.st_size);
+    return odd;
+}

@@ -170,6 +170,18 @@ def test_refusals(guest):
     check("not a regular file" in guest("inspect", "pipe").stderr, f"{guest.name}: a pipe is no model")
 
 
+def test_collector(guest):
+    """Node collects garbage again and again while the module reads: nothing crashes, and the bytes are the same."""
+    if guest.name != "node":
+        return
+    (node, *rest), program = guest.host
+    for flags in (["--gc-interval=37"], ["--max-semi-space-size=1", "--stress-compaction"]):
+        stressed = Program(f"node {flags}", ([node, *flags, *rest], program))
+        for _ in range(5):
+            same(stressed, "tokenize", "tiny.gguf", "hello", errors=True)
+            same_generation(stressed, "run", "--raw", "tiny.gguf", "-p", "hello", "-n", "100", "--ignore-eos", "--policy", "none", budget=16 * MIB)
+
+
 # ---- files beyond 4 GiB ---------------------------------------------------------------------------------------
 
 
@@ -224,7 +236,7 @@ def main():
     known = {path.name for path in folder.iterdir()}
     for name, host in found.items():
         guest = Program(name, host)
-        for test in (test_texts, test_plan, test_generation, test_refusals, test_far, test_smollm2, test_refused_memory):
+        for test in (test_texts, test_plan, test_generation, test_refusals, test_collector, test_far, test_smollm2, test_refused_memory):
             test(guest)
     left = {path.name for path in folder.iterdir()} - known - {"far.gguf", "pipe", "memory"}
     check(not left, f"left behind in the folder: {left}")

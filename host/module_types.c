@@ -10,6 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    TYPE_FUNCTION = 0x60,
+    TYPE_STRUCT = 0x5f,
+    TYPE_ARRAY = 0x5e,
+    TYPE_SUB = 0x50,
+    TYPE_SUB_FINAL = 0x4f,
+    TYPE_GROUP = 0x4e
+};
 enum { SECTION_TYPES = 1, SECTION_IMPORTS = 2, SECTION_FUNCTIONS = 3, SECTION_EXPORTS = 7 };
 
 typedef struct cursor {
@@ -77,7 +85,7 @@ static uint64_t imported_type(cursor module, uint64_t *left)
         if (kind == 0) type = number(&c);
         else if (kind == 1) (void)take_type(&c), skip_limits(&c);
         else if (kind == 2) skip_limits(&c);
-        else if (kind == 3) (void)take_type(&c), (void)number(&c);
+        else if (kind == 3 || kind == 4) (void)take_type(&c), (void)number(&c); /* a tag is two numbers */
         else c.lost = true;
         if (kind == 0 && (*left)-- == 0) return type;
     }
@@ -97,16 +105,42 @@ static uint64_t type_of_function(cursor module, uint64_t index)
     return UINT64_MAX;
 }
 
+static void take_field(cursor *c)
+{
+    (void)take_type(c); /* or a packed one */
+    (void)number(c);    /* mutable? */
+}
+
+/* One type definition. True: a function that takes and gives numbers only. */
+static bool take_definition(cursor *c)
+{
+    bool good = true;
+    uint64_t form = number(c);
+    if (form == TYPE_SUB || form == TYPE_SUB_FINAL) {
+        for (uint64_t n = number(c); n > 0 && !c->lost; n--) (void)number(c); /* what it is a kind of */
+        form = number(c);
+    }
+    if (form == TYPE_ARRAY) take_field(c);
+    else if (form == TYPE_STRUCT)
+        for (uint64_t n = number(c); n > 0 && !c->lost; n--) take_field(c);
+    else if (form == TYPE_FUNCTION)
+        for (int part = 0; part < 2; part++)
+            for (uint64_t n = number(c); n > 0 && !c->lost; n--) good = take_type(c) && good;
+    else c->lost = true;
+    return good && form == TYPE_FUNCTION;
+}
+
 static bool is_of_numbers(cursor module, uint64_t type)
 {
     cursor c = section(module, SECTION_TYPES);
-    uint64_t count = c.at < c.end ? number(&c) : 0;
-    for (uint64_t i = 0; i < count && !c.lost && c.at < c.end && *c.at == 0x60; i++) {
-        bool good = true;
-        bytes(&c, 1);
-        for (int part = 0; part < 2; part++)
-            for (uint64_t n = number(&c); n > 0 && !c.lost; n--) good = take_type(&c) && good;
-        if (i == type) return good && !c.lost;
+    uint64_t count = c.at < c.end ? number(&c) : 0, index = 0;
+    for (uint64_t i = 0; i < count && !c.lost; i++) {
+        uint64_t together = 1; /* a group of types that know each other */
+        if (c.at < c.end && *c.at == TYPE_GROUP) bytes(&c, 1), together = number(&c);
+        for (; together > 0 && !c.lost; together--, index++) {
+            bool good = take_definition(&c);
+            if (index == type) return good && !c.lost;
+        }
     }
     return false;
 }

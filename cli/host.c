@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -40,6 +42,7 @@ int cli_become_wasm(char **argv)
 {
     char path[PATH_MAX + 16];
     ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+    if (n <= 0 && realpath((const char *)getauxval(AT_EXECFN), path) != NULL) n = (ssize_t)strlen(path); /* no /proc */
     char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
     if (slash == NULL) return cli_fail("cannot tell where this program lies, and chord-wasm beside it");
     memcpy(slash + 1, "chord-wasm", sizeof "chord-wasm");

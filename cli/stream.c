@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -38,6 +39,7 @@ void cli_streams_start(void)
 {
     FILE *out = open_stream(STDOUT_FILENO, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF),
          *err = open_stream(STDERR_FILENO, _IONBF);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a write that fails */
     if (out != NULL) stdout = out;
     if (err != NULL) stderr = err;
 }

@@ -27,7 +27,7 @@ static void print_log(void *ud, chord_log_level level, const char *line)
 static bool print_text(void *ud, const char *text, size_t len)
 {
     (void)ud;
-    fwrite(text, 1, len, stdout);
+    cli_put(stdout, text, len);
     return fflush(stdout) == 0;
 }
 

@@ -91,7 +91,7 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     }
     if (budget < asked)
         chord_runtime_say(r, CHORD_LOG_WARN,
-                          "the limit of the address space (ulimit -v) leaves room for a budget of %" PRIu64
+                          "the process's own limits (ulimit -v, -d) leave room for a budget of %" PRIu64
                           " MiB, not for %" PRIu64,
                           budget / CHORD_MIB, asked / CHORD_MIB);
     if (chord_pool_threads(r->pool) < threads)

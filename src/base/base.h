@@ -302,8 +302,8 @@ uint64_t chord_process_bytes(void);
 bool chord_memory_was_refused(void);
 /* What code, libraries and the caller's own odds and ends take beside chord_process_bytes. */
 uint64_t chord_process_code_bytes(void);
-/* The largest budget that the limit of the process's address space (`ulimit -v`) leaves room for; UINT64_MAX: there is
- * no limit. */
+/* The largest budget that the process's own limits (address space and data: `ulimit -v`, `-d`) leave room for;
+ * UINT64_MAX: there are none. */
 uint64_t chord_process_budget_max(void);
 /* Differs between a process and its forks; 0 where there are none. */
 uint64_t chord_process_id(void);

@@ -56,7 +56,7 @@ static bool count_piece(void *ud, const chord_piece *piece)
 
 static chord_status run_test(bench *b, const bench_test *t, chord_error *err)
 {
-    b->open.live.phase = NULL;
+    b->open.live.phase = CHORD_PHASE_OPEN;
     b->open.live.tokens = t->prompt != 0 ? t->prompt : 1;
     chord_session_reset(b->open.session);
     if (t->prompt != 0) return chord_session_sync(b->open.session, b->ids, t->prompt, NULL, err);

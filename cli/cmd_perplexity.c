@@ -102,7 +102,7 @@ static chord_status score_all(job *j, chord_error *err)
         char label[64];
         snprintf(label, sizeof label, "window %" PRIu64 " of %" PRIu64, i + 1, j->windows);
         j->open.live.label = label;
-        j->open.live.phase = NULL;
+        j->open.live.phase = CHORD_PHASE_OPEN;
         j->open.live.tokens = j->window;
         status = score_window(j, j->ids + i * j->window, logprobs, err);
         cli_live_clear(&j->open.live);

@@ -47,14 +47,14 @@ void cli_live_progress(void *ud, const chord_progress *p)
     cli_live *live = ud;
     char line[200];
     if (!live->on) return;
-    if (live->phase == NULL || strcmp(live->phase, p->phase) != 0) begin_phase(live, p);
+    if (live->phase != p->phase) begin_phase(live, p);
     double seconds = (double)(cli_clock_ns() - live->start_ns) / 1e9;
     if (seconds < 0.05) seconds = 0.05;
-    bool decode = strcmp(p->phase, "decode") == 0;
+    bool decode = p->phase == CHORD_PHASE_DECODE;
     double share = p->total != 0 ? (double)p->done / (double)p->total : 0;
     double tokens = decode ? (double)live->tokens : (double)live->tokens * share;
     int used = snprintf(line, sizeof line, "%s%s%s", live->label != NULL ? live->label : "",
-                        live->label != NULL ? "  " : "", p->phase);
+                        live->label != NULL ? "  " : "", chord_phase_text(p->phase));
     if (!decode) used += snprintf(line + used, sizeof line - (size_t)used, "  %3.0f %%", share * 100);
     snprintf(line + used, sizeof line - (size_t)used, "  %.0f MB/s  %.1f tokens/s  stall %.0f %%",
              (double)(p->bytes_read - live->start_bytes) / 1e6 / seconds, tokens / seconds,

@@ -6,7 +6,7 @@
 
 typedef struct cli_live {
     bool on, shown;
-    const char *phase; /* of the library's progress */
+    chord_phase phase; /* of the library's progress; CHORD_PHASE_OPEN: the next one counts from its beginning */
     const char *label; /* in front of it: "tg128 2/3", or NULL */
     uint64_t start_ns, start_bytes, start_stall_ns;
     uint64_t tokens; /* prefill: in the prompt; decode: made so far */

@@ -221,11 +221,8 @@ EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, cons
 
 static void say_progress(void *ud, const chord_progress *p)
 {
-    static const char *const PHASES[] = {"open", "prefill", "decode"};
     chord_host_progress out = {
-        .done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
-    for (uint32_t i = 0; i < CHORD_COUNT(PHASES); i++)
-        if (chord_text_equal(p->phase, PHASES[i])) out.phase = i;
+        .phase = p->phase, .done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
     chord_host_progress_say(&out);
     if (chord_host_cancelled() != 0) chord_session_cancel(ud);
 }

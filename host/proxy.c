@@ -184,10 +184,9 @@ static void pass_log(void *ud, chord_log_level level, const char *line)
 
 static void pass_progress(void *ud, const chord_host_progress *p)
 {
-    static const char *const PHASES[] = {"open", "prefill", "decode"};
     proxy_runtime *r = ud;
     if (r->running == NULL || r->running->on_progress == NULL) return;
-    chord_progress progress = {.phase = PHASES[p->phase],
+    chord_progress progress = {.phase = (chord_phase)p->phase,
                                .done = p->done,
                                .total = p->total,
                                .bytes_read = p->bytes_read,

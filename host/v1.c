@@ -69,7 +69,7 @@ int64_t v1_progress(host_call *call, const uint64_t *a)
     const void *from = host_bytes(call, a[0], sizeof copy);
     if (from == NULL || o->on_progress == NULL) return 0;
     memcpy(&copy, from, sizeof copy);
-    if (copy.phase > 2) copy.phase = 0;
+    if (copy.phase > CHORD_PHASE_DECODE) copy.phase = CHORD_PHASE_OPEN;
     o->on_progress(o->ud, &copy);
     guest_measure(call->guest);
     return 0;

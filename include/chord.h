@@ -11,7 +11,11 @@
  *  - Children may outlive their parents: a runtime lives until its models and files are closed too, a model until its
  *    sessions and those that use its vocabulary are. A handle that was closed must not be used again, and none in a child
  *    of fork().
- *  - A pointer that a call needs and that is NULL: CHORD_INVALID.
+ *  - A pointer that a call needs and that is NULL: CHORD_INVALID. Calls that open: CHORD_IO (the file cannot be read),
+ *    CHORD_CORRUPT (it contradicts itself), CHORD_UNSUPPORTED (it asks for what is not here), CHORD_BUDGET,
+ *    CHORD_NO_MEMORY; a session: CHORD_FULL, sessions_max are open.
+ *    Calls that compute: CHORD_IO, CHORD_CANCELLED, CHORD_FULL (more tokens than the context has room for), CHORD_INVALID
+ *    (no such token), CHORD_CORRUPT (weights that give no numbers); the session can be used again, from chord_session_sync() on.
  *  - What a callback is given lives until it returns; buffers passed in stay the caller's.
  *  - Sizes end in _bytes, times in _ns, counts of tokens in _tokens.
  */
@@ -26,7 +30,15 @@
 extern "C" {
 #endif
 
-#define CHORD_VERSION "0.1.0"
+#define CHORD_VERSION_MAJOR 0
+#define CHORD_VERSION_MINOR 1
+#define CHORD_VERSION_PATCH 0
+#define CHORD_VERSION_TEXT(major, minor, patch) #major "." #minor "." #patch
+#define CHORD_VERSION_OF(major, minor, patch) CHORD_VERSION_TEXT(major, minor, patch)
+#define CHORD_VERSION CHORD_VERSION_OF(CHORD_VERSION_MAJOR, CHORD_VERSION_MINOR, CHORD_VERSION_PATCH) /* "0.1.0" */
+
+/* CHORD_VERSION of the library that was linked; the macros are of the header. */
+const char *chord_version(void);
 
 #define CHORD_STATUS_MAP(X)              \
     X(OK, "ok")                          \
@@ -54,7 +66,7 @@ typedef struct chord_error {
 /* The few words of CHORD_STATUS_MAP; never NULL. */
 const char *chord_status_text(chord_status status);
 
-typedef struct chord_runtime chord_runtime; /* what a process has once: budget, threads, readers, log */
+typedef struct chord_runtime chord_runtime; /* what a process has once: budget, threads, log */
 typedef struct chord_model chord_model;     /* the weights; paid from the runtime's budget */
 typedef struct chord_session chord_session; /* one conversation: a KV cache and its tokens */
 
@@ -65,7 +77,9 @@ typedef enum chord_log_level { CHORD_LOG_INFO, CHORD_LOG_WARN } chord_log_level;
 typedef struct chord_runtime_options {
     uint64_t budget_bytes; /* everything this process may use; 0: what the machine or container really has to give */
     uint32_t threads;      /* compute threads; 0: cores within the CPU quota */
-    const char *cpu;       /* "ref", "avx2", "avx512": use no faster kernels than these; NULL: the best the CPU has */
+    /* use no faster kernels than these: "ref", "avx2", "avx512"; in WebAssembly "ref", "simd128", "relaxed-simd", "rows"
+     * (the host's). NULL: the best there are */
+    const char *cpu;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;
 } chord_runtime_options;
@@ -149,9 +163,11 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
 void chord_model_close(chord_model *model);
 
 typedef struct chord_model_info {
-    const char *architecture, *name; /* live as long as the model */
-    uint32_t layers, embedding, heads, kv_heads, vocabulary, trained_context_tokens, context_tokens;
-    uint64_t parameters, file_bytes;
+    const char *architecture, *name;                 /* of the file's metadata; live as long as the model */
+    uint32_t layers, embedding, heads, kv_heads;     /* embedding: numbers of a token's vector; heads of one layer */
+    uint32_t vocabulary;                             /* tokens, and so the length of a logits row */
+    uint32_t trained_context_tokens, context_tokens; /* what the file says; what a session of this model has */
+    uint64_t parameters, file_bytes;                 /* weights; bytes of all parts */
     bool has_chat_template;
     chord_plan plan; /* what was done when the model opened */
 } chord_model_info;
@@ -267,19 +283,34 @@ chord_status chord_session_score(chord_session *session, const int32_t *tokens, 
 /* From any thread: the running call, or else the next, returns CHORD_CANCELLED. Also wakes a wait for bytes. */
 void chord_session_cancel(chord_session *session);
 
+typedef enum chord_phase {
+    CHORD_PHASE_OPEN,    /* nothing was computed yet */
+    CHORD_PHASE_PREFILL, /* tokens that were given */
+    CHORD_PHASE_DECODE   /* a token that was made */
+} chord_phase;
+const char *chord_phase_text(chord_phase phase); /* "open", "prefill", "decode" */
+
 typedef struct chord_progress {
-    const char *phase; /* "open", "prefill", "decode" */
-    uint64_t done, total, bytes_read, stall_ns;
+    chord_phase phase;
+    uint64_t done, total; /* tiles of weights in the running call: passed, and in all */
+    uint64_t bytes_read;  /* from files, of the model since it was opened */
+    uint64_t stall_ns;    /* in which compute waited for them, likewise */
 } chord_progress;
 /* Called from the session's thread between tiles, at most every 100 ms. */
 void chord_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud);
 
-typedef struct chord_stats { /* the promise (budget) beside the truth (peak), the bytes, the waiting */
-    uint64_t budget_bytes, peak_bytes, resident_bytes, window_bytes, kv_bytes, scratch_bytes;
-    uint64_t bytes_read, hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
-    uint64_t read_ns, stall_ns; /* store busy reading; compute standing still for it */
+typedef struct chord_stats {           /* the promise (budget) beside the truth (peak), the bytes, the waiting */
+    uint64_t budget_bytes, peak_bytes; /* of the runtime; the most that the process has had in memory */
+    uint64_t resident_bytes, window_bytes, kv_bytes, scratch_bytes; /* as in chord_plan */
+    /* of the model, since it was opened or the counters were reset: bytes from files; tiles that lay in memory when they
+     * were needed, that did not, and that made room */
+    uint64_t bytes_read, hits, misses, evictions;
+    /* tiles read ahead: in time, still under way when needed, never needed */
+    uint64_t prefetched_used, prefetched_late, prefetched_wasted;
+    uint64_t read_ns, stall_ns; /* some read was in flight; compute stood still for one */
+    /* of the session: evaluated of what was given, kept from before, made; passes: walks over all weights */
     uint64_t prompt_tokens, reused_tokens, output_tokens, prefill_ns, decode_ns, passes;
-    bool mapped;
+    bool mapped; /* as in chord_plan */
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);

@@ -100,7 +100,7 @@ typedef struct chord_host_rows {
 /* What `progress` points to. */
 typedef struct chord_host_progress {
     uint64_t done, total, bytes_read, stall_ns;
-    uint32_t phase; /* 0 open, 1 prefill, 2 decode */
+    uint32_t phase; /* chord_phase: 0 open, 1 prefill, 2 decode */
     uint32_t reserved;
 } chord_host_progress;
 

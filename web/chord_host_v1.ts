@@ -67,6 +67,12 @@ export const StopReason = {
   CALLER: 4,
 } as const;
 
+export const Phase = {
+  OPEN: 0,
+  PREFILL: 1,
+  DECODE: 2,
+} as const;
+
 export const Wake = {
   OK: 0,
   CHANGED: 1,

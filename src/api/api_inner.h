@@ -88,7 +88,7 @@ struct chord_session {
     void (*on_progress)(void *ud, const chord_progress *);
     void *progress_ud;
     uint64_t progress_ns;
-    const char *phase;
+    chord_phase phase;
 };
 /* What was being generated goes no further: the past has changed, or a step failed. */
 static inline void chord_generation_end(chord_session *session)
@@ -111,6 +111,6 @@ uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
 /* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
-chord_status chord_session_catch_up(chord_session *session, const char *phase, chord_error *err);
+chord_status chord_session_catch_up(chord_session *session, chord_phase phase, chord_error *err);
 
 #endif

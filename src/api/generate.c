@@ -147,7 +147,7 @@ static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
     chord_generation *g = &s->generation;
     const chord_vocab *vocab = s->model->vocab;
     *out = (chord_piece){0};
-    CHORD_TRY(chord_session_catch_up(s, g->result.tokens == 0 ? "prefill" : "decode", err));
+    CHORD_TRY(chord_session_catch_up(s, g->result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE, err));
     CHORD_TRY(draw(s, &out->token, err));
     s->tokens[s->count++] = out->token;
     s->has_logits = false;

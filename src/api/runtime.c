@@ -13,6 +13,12 @@ const char *chord_stop_reason_text(chord_stop_reason reason)
     return (uint32_t)reason < CHORD_COUNT(TEXTS) ? TEXTS[reason] : "unknown";
 }
 
+const char *chord_phase_text(chord_phase phase)
+{
+    static const char *const TEXTS[] = {"open", "prefill", "decode"};
+    return (uint32_t)phase < CHORD_COUNT(TEXTS) ? TEXTS[phase] : "unknown";
+}
+
 void chord_runtime_say(const chord_runtime *r, chord_log_level level, const char *format, ...)
 {
     char line[512];

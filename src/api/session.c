@@ -35,7 +35,7 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
     s->model = m;
     chord_model_keep(m);
     chord_mutex_init(&s->counting);
-    s->phase = "open";
+    s->phase = CHORD_PHASE_OPEN;
     chord_buffer_init(&s->pending, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
     chord_buffer_init(&s->pending_kinds, m->runtime->heap, CHORD_PENDING_BYTES_MAX / 2);
     chord_status status = open_parts(s, err);
@@ -73,9 +73,9 @@ static void report_progress(void *ud, uint64_t done, uint64_t total)
 }
 
 /* Run one forward call, timed and measured. */
-static chord_status forward(chord_session *s, chord_forward_args *args, const char *phase, chord_error *err)
+static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
 {
-    bool decode = phase[0] == 'd';
+    bool decode = phase == CHORD_PHASE_DECODE;
     s->phase = phase;
     args->on_progress = s->on_progress != NULL ? report_progress : NULL;
     args->progress_ud = s;
@@ -100,7 +100,7 @@ static bool keep_row(void *ud, size_t position, const float *logits, size_t voca
     return true;
 }
 
-chord_status chord_session_catch_up(chord_session *s, const char *phase, chord_error *err)
+chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_error *err)
 {
     uint32_t done = chord_sequence_length(s->sequence);
     if (s->has_logits && done == s->count) return CHORD_OK;
@@ -137,7 +137,7 @@ static chord_status sync(chord_session *s, const int32_t *tokens, size_t n, size
     s->counted.reused_tokens += kept;
     s->counted.prompt_tokens += n - kept;
     chord_mutex_unlock(&s->counting);
-    return chord_session_catch_up(s, "prefill", err);
+    return chord_session_catch_up(s, CHORD_PHASE_PREFILL, err);
 }
 
 chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
@@ -151,7 +151,7 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
 /* Tokens after the past, for the calls that hand out more than the last row. */
 static chord_status append(chord_session *s, const int32_t *tokens, size_t n, chord_error *err)
 {
-    if (chord_sequence_length(s->sequence) != s->count) CHORD_TRY(chord_session_catch_up(s, "prefill", err));
+    if (chord_sequence_length(s->sequence) != s->count) CHORD_TRY(chord_session_catch_up(s, CHORD_PHASE_PREFILL, err));
     if (n > s->model->context_tokens - s->count)
         return chord_fail(err, CHORD_FULL, "%zu tokens after %u do not fit in the context of %u", n, s->count,
                           s->model->context_tokens);
@@ -163,7 +163,7 @@ static chord_status append(chord_session *s, const int32_t *tokens, size_t n, ch
 
 static chord_status run_appended(chord_session *s, chord_forward_args *args, chord_error *err)
 {
-    chord_status status = forward(s, args, "prefill", err);
+    chord_status status = forward(s, args, CHORD_PHASE_PREFILL, err);
     chord_mutex_lock(&s->counting);
     s->counted.prompt_tokens += chord_sequence_length(s->sequence) - s->count;
     chord_mutex_unlock(&s->counting);

@@ -14,6 +14,8 @@ const char *chord_status_text(chord_status status)
     return (unsigned)status < CHORD_STATUS_COUNT ? status_texts[status] : "unknown status";
 }
 
+const char *chord_version(void) { return CHORD_VERSION; }
+
 /* Names come from files: a sentence stays one line of whole characters whatever they hold. */
 static void tidy(char *text)
 {

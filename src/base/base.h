@@ -1,5 +1,6 @@
 /* base.h - what every room stands on: status and error text, counted memory, bounded input, number <-> text,
- * threads, clock. Two faces implement it: hosted (POSIX) and freestanding (WebAssembly, one thread, no libc).
+ * threads, clock. Two faces implement it: hosted (POSIX), WASI (one thread) and
+ * freestanding (WebAssembly, no libc; threads where its host has some).
  *
  * No room above the programs may include a libc header other than the freestanding ones of C17 (stdint, stddef,
  * stdbool, stdarg, limits, float, inttypes' PRI macros through this file); what it needs comes from here. */
@@ -234,7 +235,7 @@ void chord_cond_wake_all(chord_cond *cond);
 
 typedef struct chord_thread chord_thread;
 /* A long-lived thread with a 256 KiB stack, round-to-nearest, subnormals on, all signals blocked.
- * CHORD_UNSUPPORTED where there are no threads (freestanding). */
+ * CHORD_UNSUPPORTED where there are none. */
 chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
                                 chord_error *err);
 void chord_thread_join(chord_heap *heap, chord_thread *thread);

@@ -142,11 +142,3 @@ bool chord_all_finite(const float *x, uint64_t n)
     }
     return true;
 }
-
-uint32_t chord_argmax(const float *x, uint32_t n)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}

@@ -43,8 +43,6 @@ void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const fl
 /* x = cap * tanh(x / cap) */
 void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);
 bool chord_all_finite(const float *x, uint64_t n);
-/* First index of the largest value; n > 0. */
-uint32_t chord_argmax(const float *x, uint32_t n);
 
 /* Rotary embedding. table: (tokens, dims/2) pairs of (cos, sin) for positions first..; factors (dims/2) divides the
  * frequency of each pair, NULL: 1. scale: positions are multiplied by it (linear scaling: 1/factor). In double:

@@ -15,13 +15,11 @@ typedef struct score_fold {
 static void fold_group(score_fold *f, uint32_t token, uint32_t row_first, uint32_t rows, const float *logits)
 {
     float best = logits[0];
-    uint32_t at = 0;
     for (uint32_t i = 1; i < rows; i++)
-        if (logits[i] > best) best = logits[at = i];
+        if (logits[i] > best) best = logits[i];
     if (best > f->max[token]) {
         f->sum[token] *= (double)chord_expf(f->max[token] - best);
         f->max[token] = best;
-        f->args->scores[f->offset + token].best = (int32_t)(row_first + at);
     }
     for (uint32_t i = 0; i < rows; i++) f->sum[token] += (double)chord_expf(logits[i] - f->max[token]);
     uint32_t target = (uint32_t)f->args->targets[f->offset + token];
@@ -46,7 +44,7 @@ static void fold_scores(void *ud, uint32_t row_first, uint32_t rows, float *logi
 static chord_status output_scores(chord_network *net, const chord_forward_args *args, uint32_t offset, chord_inputs *in,
                                   chord_error *err)
 {
-    /* The logits buffer is free: rows are never stored here. */
+    /* The queries are not needed any more: their room holds the sums. */
     uint32_t n = in->tokens;
     score_fold fold = {.args = args,
                        .offset = offset,

@@ -55,7 +55,6 @@ uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32
 /* What a position's distribution says of the token that follows it. */
 typedef struct chord_score {
     double logprob; /* of the target, natural logarithm */
-    int32_t best;   /* the most likely token */
 } chord_score;
 
 typedef struct chord_forward_args {

@@ -32,10 +32,13 @@ static uint32_t logit_rows_of(const chord_blueprint *p)
     return rows < 1 ? 1 : rows > 32 ? 32 : (uint32_t)rows;
 }
 
+/* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
+#define PAGE_BYTES_FOR_TABLE_BYTE 400
+
 /* What everything costs that is neither weights nor KV nor scratch. */
 static uint64_t fixed_bytes(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes)
 {
-    uint64_t page_tables = budget_bytes / 400;
+    uint64_t page_tables = budget_bytes / PAGE_BYTES_FOR_TABLE_BYTE;
     return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes +
            CHORD_EMBEDDING_CACHE_ROWS * p->embedding->row_bytes + (uint64_t)p->tile_count * TILE_RECORD_BYTES +
            page_tables + CHORD_MIB / 2;

@@ -380,22 +380,6 @@ void chord_pager_release(chord_pager *pager, uint32_t tile)
     chord_mutex_unlock(&pager->mutex);
 }
 
-const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed)
-{
-    chord_view view = {0};
-    chord_mutex_lock(&pager->mutex);
-    if (pager->config.mapped) {
-        pager_mapped_view(pager, tile, &view);
-    } else {
-        const pager_slot *slot = pager_slot_of(pager, tile);
-        if (slot != NULL && slot->home && (slot->state == SLOT_READY || slot->state == SLOT_PINNED))
-            view = (chord_view){.data = slot->data, .packed = slot->packed};
-    }
-    chord_mutex_unlock(&pager->mutex);
-    *packed = view.packed;
-    return view.data;
-}
-
 /* ---- cancel and counters ---------------------------------------------------------------------- */
 
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off)

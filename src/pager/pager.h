@@ -89,10 +89,6 @@ chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out,
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 
-/* Address of a tile's bytes if it is resident now in the file's layout or packed (pinned by plan, or mapped), else
- * NULL; not a pin. For embedding rows. */
-const uint8_t *chord_pager_peek(chord_pager *pager, uint32_t tile, bool *packed);
-
 /* Whoever runs the pass is called off by this flag, NULL: by none. It is the caller's and outlives the pass. */
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off);
 /* From any thread, after a flag was raised: a pin that waits looks at it. */

@@ -327,9 +327,21 @@ static void check_files(void)
     chord_runtime_close(r);
 }
 
+/* The version is one number in three spellings; words for what is no phase or reason are no crash. */
+static void check_words(void)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%d.%d.%d", CHORD_VERSION_MAJOR, CHORD_VERSION_MINOR, CHORD_VERSION_PATCH);
+    CHECK(strcmp(chord_version(), text) == 0 && strcmp(CHORD_VERSION, text) == 0);
+    CHECK(strcmp(chord_phase_text(CHORD_PHASE_PREFILL), "prefill") == 0);
+    CHECK(strcmp(chord_phase_text(CHORD_PHASE_DECODE), "decode") == 0);
+    CHECK(strcmp(chord_phase_text((chord_phase)77), "unknown") == 0);
+}
+
 int main(void)
 {
     tiny_build(&tiny);
+    check_words();
     source = (chord_source){.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
     check_parents_first();
     check_borrowed_vocabulary();

@@ -90,7 +90,7 @@ static void check_spread(const fixture *f)
             bool packed;
             uint64_t bytes = chord_store_slot_bytes(f->stores[0], f->tiles[i].bytes);
             passed += (double)bytes;
-            const uint8_t *data = chord_pager_peek(pager, i, &packed);
+            const uint8_t *data = fixture_peek(pager, i, &packed);
             if (data != NULL) pinned += (double)bytes;
             CHECK(data == NULL || (!packed && tile_is_right(f, i, data)));
             double away = pinned - passed * (double)plan.pinned_bytes / (double)f->slot_bytes;
@@ -228,7 +228,7 @@ static void check_packing(const fixture *f)
             CHECK_OK(chord_pager_pin(pager, i, &view, &err));
             if (view.packed) {
                 CHECK(pass > 0 && view.data[0] == (uint8_t)~f->bytes[f->tiles[i].shard][f->tiles[i].offset]);
-                CHECK(chord_pager_peek(pager, i, &packed) == view.data && packed);
+                CHECK(fixture_peek(pager, i, &packed) == view.data && packed);
             } else {
                 CHECK(tile_is_right(f, i, view.data) && (view.own == NULL || pass == 0));
                 if (view.own != NULL) {

@@ -71,9 +71,9 @@ static void check_passes(const fixture *f)
     CHECK_OK(chord_pager_open(&config, &pager, &err));
     CHECK(chord_process_bytes() < before + CHORD_MIB); /* reserved, not resident */
     bool packed;
-    CHECK(tile_is_right(f, 3, chord_pager_peek(pager, 3, &packed)) && !packed);
+    CHECK(tile_is_right(f, 3, fixture_peek(pager, 3, &packed)) && !packed);
     for (int pass = 0; pass < 3; pass++) CHECK(packing_pass(f, pager, true) == f->tile_count);
-    CHECK(is_packed(f, 3, chord_pager_peek(pager, 3, &packed)) && packed);
+    CHECK(is_packed(f, 3, fixture_peek(pager, 3, &packed)) && packed);
     chord_pager_stats stats;
     chord_pager_stats_get(pager, &stats);
     CHECK(stats.hits == 3 * f->tile_count && stats.bytes_read == 0);

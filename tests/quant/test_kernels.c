@@ -120,7 +120,8 @@ static void check_activations(void)
 
 static void check_packing(void)
 {
-    for (uint32_t i = 0; i < 10; i++) {
+    for (uint32_t i = 0; i < CHORD_COUNT(format_cases); i++) {
+        if (format_cases[i].factors == 0) continue; /* what has no blocks is not packed */
         chord_type type = format_cases[i].type;
         uint32_t bytes = chord_type_get((uint32_t)type)->block_bytes * 3;
         uint8_t *w = make_weights(&format_cases[i], 3 * block_of(type), 16, W_RANDOM), *panel = malloc_odd(16 * bytes),

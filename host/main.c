@@ -1,6 +1,7 @@
 /* main.c - chord wasm: the commands of chord with a WebAssembly guest doing the work, and guests that are
  * programs of their own. */
 #include "arguments.h"
+#include "budget.h"
 #include "interrupt.h"
 #include "proxy.h"
 #include "stream.h"
@@ -47,6 +48,7 @@ static int run_program(chord_host *host)
     chord_error err;
     chord_guest *guest;
     int code = arguments_read_program();
+    if (code == CLI_OK) code = cli_check_budget(arguments.memory_bytes);
     if (code != CLI_OK) return code;
     size_t count = (size_t)arguments.word_count + 1;
     const char **words = cli_alloc(NULL, count * sizeof *words);

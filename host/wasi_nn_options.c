@@ -1,6 +1,8 @@
 /* wasi_nn_options.c - metadata JSON, with the key names of WasmEdge's GGML plugin (llama.cpp's options). */
 #include "wasi_nn_inner.h"
 
+#include <float.h>
+
 #define JSON_BYTES_MAX (4 * CHORD_MIB)
 
 typedef enum key_kind { KEY_U32, KEY_I64, KEY_F32, KEY_BOOL } key_kind;
@@ -23,9 +25,9 @@ static const key KEYS[] = {
     {"enable-debug-log", KEY_BOOL, OPTION(debug_log), 0, 0},
     {"temp", KEY_F32, OPTION(sampling.temperature), 0, 1e6},
     {"top-k", KEY_U32, OPTION(sampling.top_k), 0, 1 << 28},
-    {"top-p", KEY_F32, OPTION(sampling.top_p), 0, 1e6},
+    {"top-p", KEY_F32, OPTION(sampling.top_p), FLT_MIN, 1e6}, /* 0 is the least there is, not "off" */
     {"min-p", KEY_F32, OPTION(sampling.min_p), 0, 1e6},
-    {"typ-p", KEY_F32, OPTION(sampling.typical_p), 0, 1e6},
+    {"typ-p", KEY_F32, OPTION(sampling.typical_p), FLT_MIN, 1e6},
     {"repeat-penalty", KEY_F32, OPTION(sampling.repeat_penalty), 0, 1e6},
     {"presence-penalty", KEY_F32, OPTION(sampling.presence_penalty), -1e6, 1e6},
     {"frequency-penalty", KEY_F32, OPTION(sampling.frequency_penalty), -1e6, 1e6},

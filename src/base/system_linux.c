@@ -284,7 +284,8 @@ void chord_memory_describe(chord_memory *out)
     struct sysinfo info;
     chord_linux_memory("", out);
     if (out->total_bytes != 0 || sysinfo(&info) != 0) return;
-    out->total_bytes = (uint64_t)info.totalram * info.mem_unit; /* without /proc; file caches do not count as free then */
+    out->total_bytes = (uint64_t)info.totalram *
+                       info.mem_unit; /* without /proc; file caches do not count as free then */
     out->free_bytes = ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
 }
 
@@ -314,7 +315,8 @@ uint64_t chord_process_budget_max(void)
         if (getrlimit(LIMITS[i].limit, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
         uint64_t mapped = kib_of(text, LIMITS[i].used), all = limit.rlim_cur;
         uint64_t used = (mapped != UINT64_MAX ? mapped : MAPPED_BYTES_GUESS) + ADDRESS_SLACK_BYTES;
-        least = chord_min_u64(least, chord_process_bytes() + chord_process_code_bytes() + (all > used ? all - used : 0));
+        least = chord_min_u64(least,
+                              chord_process_bytes() + chord_process_code_bytes() + (all > used ? all - used : 0));
     }
     return least;
 }

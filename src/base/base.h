@@ -205,14 +205,14 @@ uint64_t chord_hash_of(const void *data, size_t len);
 #define CHORD_NAME_PRIME ((UINT64_C(1) << 61) - 1)
 uint64_t chord_heap_secret(const chord_heap *heap);
 void chord_heap_set_secret(chord_heap *heap, uint64_t secret); /* for tests: before anything is looked up */
-static inline uint64_t chord_name_add(uint64_t sum, uint8_t byte, uint64_t secret)
+static inline uint64_t chord_name_add(uint64_t sum, uint32_t part, uint64_t secret)
 {
     __extension__ typedef unsigned __int128 wide;
-    wide product = (wide)sum * secret + byte + 1u; /* below 2^122 */
+    wide product = (wide)sum * secret + part + 1u; /* below 2^122; a zero counts */
     uint64_t folded = ((uint64_t)product & CHORD_NAME_PRIME) + (uint64_t)(product >> 61);
     return folded >= CHORD_NAME_PRIME ? folded - CHORD_NAME_PRIME : folded;
 }
-/* A sum that began with 0, spread over all 64 bits. */
+/* A sum (it began with 0) spread over all 64 bits. */
 static inline uint64_t chord_name_end(uint64_t sum)
 {
     sum = (sum ^ sum >> 32) * 0x9E3779B97F4A7C15u;

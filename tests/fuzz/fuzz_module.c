@@ -1,5 +1,5 @@
 /* Arbitrary bytes as a WebAssembly module: the scan for waits that cannot be ended ends itself, stays inside, and says what
- * it refuses; what it mends is not refused the second time. The first byte says whether the rest is a whole module or the
+ * it refuses; all it changes are timeouts without an end. The first byte says whether the rest is a whole module or the
  * body of a function. */
 #include "fuzz.h"
 #include "guest_inner.h"
@@ -40,10 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(exact, wasm, len);
     chord_status status = host_scan_module(exact, len, "fuzz", &err);
     MUST(status == CHORD_OK || (status == CHORD_UNSUPPORTED && err.text[0] != '\0'));
-    if (status == CHORD_OK) {
-        memcpy(wasm, exact, len);
-        MUST(host_scan_module(exact, len, "fuzz", &err) == CHORD_OK && memcmp(wasm, exact, len) == 0);
-    }
+    for (size_t i = 0; i < len; i++) MUST(exact[i] == wasm[i] || (wasm[i] == 0x7f && exact[i] == 0)); /* a timeout */
     free(exact);
     free(wasm);
     return 0;

@@ -2,21 +2,14 @@
 #define _XOPEN_SOURCE 700 /* wcwidth */
 #define _DEFAULT_SOURCE   /* window sizes */
 #include "line_inner.h"
+#include "stream.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
-void line_write(const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t put = write(STDOUT_FILENO, bytes, n);
-        if (put <= 0) return;
-        bytes += put;
-        n -= (size_t)put;
-    }
-}
+void line_write(const char *bytes, size_t n) { (void)cli_write_all(STDOUT_FILENO, bytes, n); }
 
 /* ---- characters ---------------------------------------------------------------------------------------- */
 

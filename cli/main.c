@@ -2,6 +2,7 @@
 #include "host.h"
 #include "interrupt.h"
 #include "options.h"
+#include "stream.h"
 #include "terminal.h"
 
 #include <string.h>
@@ -75,6 +76,7 @@ static int run(const cli_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     cli_fill_descriptors();
+    cli_streams_start();
     if (argc < 2) {
         print_overview(stderr);
         return CLI_USAGE;

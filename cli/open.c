@@ -52,6 +52,14 @@ int cli_refuse(const chord_plan *plan)
         (double)plan->budget_bytes / CLI_MIB, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB, more);
 }
 
+/* A plan that the system did not keep to can be made for less. */
+static int fail_open(chord_status status, const chord_error *err)
+{
+    int code = cli_fail_with(err);
+    if (status == CHORD_NO_MEMORY) cli_note("--memory SIZE plans for less than the system seems to have");
+    return code;
+}
+
 int cli_open_text(cli_open *o, uint32_t context_tokens)
 {
     chord_error err;
@@ -64,7 +72,7 @@ int cli_open_text(cli_open *o, uint32_t context_tokens)
     if (status == CHORD_BUDGET && chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) == CHORD_OK &&
         !plan.fits)
         return cli_refuse(&plan);
-    return cli_fail_with(&err);
+    return fail_open(status, &err);
 }
 
 int cli_open_session(cli_open *o, uint32_t context_tokens)
@@ -79,7 +87,7 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
     chord_status status = chord_model_open(o->runtime, &o->source, &options, &o->model, &err);
     if (status == CHORD_OK) status = chord_session_open(o->model, &o->session, &err);
     cli_live_clear(&o->live);
-    if (status != CHORD_OK) return cli_fail_with(&err);
+    if (status != CHORD_OK) return fail_open(status, &err);
     if (o->live.on) chord_session_on_progress(o->session, cli_live_progress, &o->live);
     return CLI_OK;
 }

@@ -246,6 +246,17 @@ static int take_option(const cli_command *command, char **argv, int argc, int *a
     return take_value(command, o, argv[++*at], args);
 }
 
+int cli_option_words(const cli_command *command, const char *word)
+{
+    char name[NAME_BYTES_MAX];
+    size_t len = strcspn(word, "=");
+    if (word[0] != '-' || len >= sizeof name) return 0;
+    snprintf(name, sizeof name, "%.*s", (int)len, word);
+    const cli_option *o = find_option(command, name);
+    if (o == NULL) return 0;
+    return o->kind == CLI_FLAG || word[len] == '=' ? 1 : 2;
+}
+
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help)
 {
     bool options_over = false;

@@ -64,6 +64,8 @@ extern const cli_command cli_run, cli_chat, cli_plan, cli_inspect, cli_tokenize,
 
 /* CLI_OK, or CLI_USAGE after saying what is wrong. *help: --help was asked for. */
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help);
+/* How many words of a line this one begins: 0, it is no option of the command; 1, a flag or a value behind =; 2. */
+int cli_option_words(const cli_command *command, const char *word);
 void cli_print_help(const cli_command *command, FILE *out);
 /* "512M", "1.5G", "4096": bytes; K, M, G are powers of 1024. */
 bool cli_size(const char *text, uint64_t *out);

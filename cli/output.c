@@ -1,4 +1,5 @@
 /* output.c - how the program speaks. */
+#include "interrupt.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ int cli_fail(const char *format, ...)
 
 int cli_fail_with(const chord_error *err)
 {
-    if (err->status == CHORD_CANCELLED) return CLI_INTERRUPTED;
+    if (err->status == CHORD_CANCELLED && cli_interrupted()) return CLI_INTERRUPTED; /* else its time was over */
     return cli_fail("%s", err->text[0] != '\0' ? err->text : chord_status_text(err->status));
 }
 

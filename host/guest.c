@@ -8,12 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
-#define THREAD_BYTES (256 * 1024ull)   /* stack touched, instance and kernel structures */
 #define LIMIT_NS_NEVER 0
 #define MEASURE_NS 10000000
-#define TABLE_ELEMENTS_MAX 1000000
-#define TABLES_MAX 16
 
 chord_heap *host_guest_heap(chord_guest *guest) { return guest->heap; }
 const host_model *host_guest_model(chord_guest *guest) { return &guest->model; }
@@ -78,25 +74,6 @@ const char *guest_must_end(chord_guest *guest)
     return atomic_load(&guest->cancelled) ? "the guest was cancelled" : NULL;
 }
 
-/* Linear memory that is shared grows without asking, to the maximum it was given; with banks beside it that may be more
- * than the budget. What counts is what the process really has in memory. */
-static void check_budget(chord_guest *guest)
-{
-    char why[CHORD_TRAP_BYTES];
-    uint64_t linear = (guest->linear_charged ? 0 : guest_linear_bytes(guest)) + guest_far_bytes(guest);
-    if (guest->shared == NULL || chord_heap_used_bytes(guest->heap) + linear <= chord_heap_ceiling_bytes(guest->heap))
-        return;
-    uint64_t bytes = chord_process_bytes();
-    if (bytes <= guest->budget_bytes) return;
-    chord_format(
-        why, sizeof why,
-        "the process has %.1f MiB in memory, its budget is %.1f MiB: the guest, with %.1f MiB of its own and %.1f MiB in banks, is ended",
-        (double)bytes / (double)CHORD_MIB, (double)guest->budget_bytes / (double)CHORD_MIB,
-        (double)guest_linear_bytes(guest) / (double)CHORD_MIB,
-        (double)atomic_load(&guest->bank_bytes) / (double)CHORD_MIB);
-    guest_kill(guest, why);
-}
-
 /* Called in the guest's loops when the epoch has moved. */
 static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta,
                                   wasmtime_update_deadline_kind_t *kind)
@@ -104,7 +81,7 @@ static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, u
     guest_instance *instance = ud;
     chord_guest *guest = instance->guest;
     (void)context;
-    check_budget(guest);
+    guest_check_budget(guest);
     const char *why = guest_must_end(guest);
     if (why != NULL) return wasmtime_error_new(why);
     *delta = 1;
@@ -113,28 +90,6 @@ static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, u
 }
 
 /* ---- instances --------------------------------------------------------------------------------------------------- */
-
-static bool set_wasi(guest_instance *instance)
-{
-    const chord_guest_options *o = &instance->guest->options;
-    wasi_config_t *wasi = wasi_config_new();
-    const char **argv = calloc(o->arg_count + 1, sizeof *argv);
-    bool good = argv != NULL;
-    for (size_t i = 0; good && i < o->arg_count; i++) argv[i] = o->args[i];
-    good = good && wasi_config_set_argv(wasi, o->arg_count, argv);
-    free(argv);
-    wasi_config_inherit_stdin(wasi);
-    wasi_config_inherit_stdout(wasi);
-    wasi_config_inherit_stderr(wasi);
-    if (good && o->folder != NULL) good = wasi_config_preopen_dir(wasi, o->folder, ".", false);
-    if (!good) {
-        wasi_config_delete(wasi);
-        return false;
-    }
-    wasmtime_error_t *error = wasmtime_context_set_wasi(instance->context, wasi);
-    if (error != NULL) wasmtime_error_delete(error);
-    return error == NULL;
-}
 
 static chord_status instantiate(guest_instance *instance, chord_error *err)
 {
@@ -167,15 +122,12 @@ chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord
     instance->guest = guest;
     instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
-    wasmtime_store_limiter(instance->store, (int64_t)guest->linear_bytes_max, TABLE_ELEMENTS_MAX,
-                           guest->far_module != NULL ? 2 : 1, TABLES_MAX, guest->own_memories);
+    guest_limit_store(guest, instance->store);
     if (guest->host->options.interruptible) {
         wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
         wasmtime_context_set_epoch_deadline(instance->context, 1);
     }
-    chord_status status = !guest->wants_wasi || set_wasi(instance)
-                              ? CHORD_OK
-                              : chord_fail(err, CHORD_IO, "WASI could not be set up");
+    chord_status status = guest->wants_wasi ? guest_world_open(instance, err) : CHORD_OK;
     if (status == CHORD_OK) status = instantiate(instance, err);
     if (status != CHORD_OK) {
         guest_instance_close(instance);
@@ -226,41 +178,19 @@ static void close_model(chord_guest *guest)
 {
     host_model *m = &guest->model;
     chord_gguf_close(m->gguf);
-    for (uint32_t i = 0; i < m->count; i++) {
-        chord_store_close(m->stores[i]);
-        if (guest->window_fds[i] > 0) close(guest->window_fds[i]);
-    }
+    for (uint32_t i = 0; i < m->count; i++) chord_store_close(m->stores[i]);
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
-
-/* What the process takes already and what a guest always costs comes off the budget; the rest is the guest's. */
-static chord_status settle_budget(chord_guest *guest, chord_error *err)
-{
-    chord_guest_options *o = &guest->options;
-    if (o->threads == 0) o->threads = chord_cpu_cores();
-    if (o->threads > GUEST_THREADS_MAX / 2) o->threads = GUEST_THREADS_MAX / 2;
-    guest->budget_bytes = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
-    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + LIBRARY_BYTES +
-                        (o->threads + 4) * THREAD_BYTES;
-    if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
-        return chord_fail(err, CHORD_BUDGET,
-                          "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB",
-                          (double)guest->budget_bytes / (double)CHORD_MIB, (double)overhead / (double)CHORD_MIB);
-    CHORD_TRY(chord_heap_open(guest->budget_bytes - overhead, &guest->heap, err));
-    guest->linear_bytes_max = chord_heap_ceiling_bytes(guest->heap);
-    if (o->linear_bytes_max != 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, o->linear_bytes_max);
-    return CHORD_OK;
-}
 
 /* Guests whose weights live in the host: what their own memory may take is set aside first. */
 static chord_status open_services(chord_guest *guest, chord_error *err)
 {
     const chord_guest_options *o = &guest->options;
-    if (!guest->wants_memory64 && !guest->wants_nn) return CHORD_OK;
-    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max / 4, 256 * CHORD_MIB);
-    CHORD_TRY(chord_heap_charge(guest->heap, guest->linear_bytes_max, "the guest's own memory", err));
-    guest->linear_charged = true;
+    if (!guest->wants_memory64 && !guest->wants_nn) return guest_charge_linear(guest, err);
+    uint64_t share = chord_min_u64(chord_heap_ceiling_bytes(guest->heap) / 4, 256 * CHORD_MIB);
+    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, share);
+    CHORD_TRY(guest_charge_linear(guest, err));
     if (guest->wants_memory64) {
         if (guest->model.count == 0)
             return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
@@ -268,7 +198,7 @@ static chord_status open_services(chord_guest *guest, chord_error *err)
     }
     if (!guest->wants_nn) return CHORD_OK;
     chord_runtime_options options = {
-        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - LIBRARY_BYTES,
+        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - HOST_LIBRARY_BYTES,
         .threads = o->threads,
     };
     CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
@@ -292,17 +222,45 @@ static chord_status open_main(chord_guest *guest, chord_error *err)
                       guest->options.module, (double)guest->options.call_ns_max / 1e9);
 }
 
+/* The exports of a WASI reactor may be called after its _initialize only, and that is called once. */
+static chord_status initialize(chord_guest *guest, chord_error *err)
+{
+    if (!chord_guest_has(guest, "_initialize") || chord_guest_has(guest, "_start")) return CHORD_OK;
+    CHORD_TRY(chord_guest_call(guest, "_initialize", NULL, 0, NULL, err));
+    guest->initialized = true;
+    if (!atomic_load(&guest->exited)) return CHORD_OK;
+    return chord_fail(err, CHORD_INVALID, "%s ended in its _initialize, with exit code %" PRIu32, guest->options.module,
+                      atomic_load(&guest->exit_code));
+}
+
+static chord_status load_module(chord_guest *guest, chord_error *err)
+{
+    loaded_module loaded;
+    CHORD_TRY(guest_settle_early(guest, err));
+    uint64_t ns = guest->options.compile_ns_max;
+    module_limits limits = {.budget_bytes = guest->budget_bytes,
+                            .end_ns = ns != 0 ? chord_clock_ns() + ns : 0,
+                            .seconds = (double)ns / 1e9};
+    CHORD_TRY(host_load_module(guest->host, guest->options.module, &limits, &loaded, err));
+    guest->module = loaded.module;
+    guest->shape = loaded.shape;
+    guest->compile_ns = loaded.compile_ns;
+    return CHORD_OK;
+}
+
 static chord_status open_parts(chord_guest *guest, chord_error *err)
 {
-    CHORD_TRY(host_load_module(guest->host, guest->options.module, &guest->module, &guest->compile_ns, err));
-    CHORD_TRY(settle_budget(guest, err));
+    CHORD_TRY(load_module(guest, err));
+    guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
+    CHORD_TRY(guest_settle_budget(guest, err));
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
     CHORD_TRY(open_services(guest, err));
+    CHORD_TRY(guest_watch_start(guest, err));
     CHORD_TRY(open_main(guest, err));
     if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
     guest_measure(guest);
-    return CHORD_OK;
+    return initialize(guest, err);
 }
 
 chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out, chord_error *err)
@@ -319,6 +277,7 @@ chord_status chord_guest_open(chord_host *host, const chord_guest_options *optio
     guest->opened_ns = chord_clock_ns();
     guest->cpu = chord_cpu_features();
     pthread_mutex_init(&guest->lock, NULL);
+    pthread_mutex_init(&guest->limit_lock, NULL);
     chord_status status = open_parts(guest, err);
     if (status != CHORD_OK) {
         chord_guest_close(guest);
@@ -333,6 +292,7 @@ void chord_guest_close(chord_guest *guest)
     if (guest == NULL) return;
     guest_kill(guest, "the guest is being closed");
     guest_threads_stop(guest);
+    guest_watch_stop(guest);
     if (guest->heap != NULL) {
         v1_windows_close(guest);
         v1_banks_close(guest);
@@ -341,7 +301,7 @@ void chord_guest_close(chord_guest *guest)
     memory64_close(guest->memory64);
     wasi_nn_close(guest->nn);
     chord_runtime_close(guest->runtime);
-    if (guest->linear_charged) chord_heap_discharge(guest->heap, guest->linear_bytes_max);
+    if (guest->heap != NULL) chord_heap_discharge(guest->heap, guest->linear_charged_bytes);
     close_model(guest);
     if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
     guest_far_close(guest);
@@ -350,13 +310,14 @@ void chord_guest_close(chord_guest *guest)
     if (guest->module != NULL) wasmtime_module_delete(guest->module);
     chord_heap_close(guest->heap);
     pthread_mutex_destroy(&guest->lock);
+    pthread_mutex_destroy(&guest->limit_lock);
     free(guest->imports);
     free(guest);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static bool find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
+bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
 {
     wasmtime_extern_t item;
     if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item)) return false;
@@ -368,39 +329,26 @@ static bool find_function(guest_instance *instance, const char *name, wasmtime_f
 
 bool chord_guest_is_wide(const chord_guest *guest) { return guest->wide; }
 
+bool chord_guest_exited(const chord_guest *guest, uint32_t *code)
+{
+    *code = atomic_load(&((chord_guest *)guest)->exit_code);
+    return atomic_load(&((chord_guest *)guest)->exited);
+}
+
 bool chord_guest_has(const chord_guest *guest, const char *name)
 {
     wasmtime_func_t func;
-    return find_function(guest->main, name, &func);
-}
-
-/* Arguments by the export's own signature. */
-static chord_status put_args(const wasm_functype_t *type, const uint64_t *args, size_t count, wasmtime_val_raw_t *raw,
-                             const char *name, chord_error *err)
-{
-    const wasm_valtype_vec_t *takes = wasm_functype_params(type), *gives = wasm_functype_results(type);
-    if (takes->size != count || gives->size > 1)
-        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments and gives %zu results; it was called with %zu",
-                          name, takes->size, gives->size, count);
-    for (size_t i = 0; i < count; i++) {
-        wasm_valkind_t kind = wasm_valtype_kind(takes->data[i]);
-        if (kind != WASM_I32 && kind != WASM_I64)
-            return chord_fail(err, CHORD_INVALID, "%s: argument %zu is not an integer", name, i + 1);
-        if (kind == WASM_I64) raw[i].i64 = (int64_t)args[i];
-        else raw[i].i32 = (int32_t)(uint32_t)args[i];
-    }
-    return CHORD_OK;
+    return guest_find_function(guest->main, name, &func);
 }
 
 /* What a call that did not return means, or one that did while another thread ended the guest. */
 static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_trap_t *trap, const char *name,
-                            uint64_t *result, chord_error *err)
+                            chord_error *err)
 {
-    int exit_code;
     char why[CHORD_TRAP_BYTES];
-    if (error != NULL && wasmtime_error_exit_status(error, &exit_code)) {
-        wasmtime_error_delete(error);
-        if (result != NULL) *result = (uint64_t)(uint32_t)exit_code;
+    if (atomic_load(&guest->exited) && !atomic_load(&guest->dying) && !atomic_load(&guest->over_time)) {
+        if (error != NULL) wasmtime_error_delete(error);
+        if (trap != NULL) wasm_trap_delete(trap);
         return CHORD_OK;
     }
     bool ended = atomic_load(&guest->cancelled) || atomic_load(&guest->over_time);
@@ -410,6 +358,7 @@ static chord_status explain(chord_guest *guest, wasmtime_error_t *error, wasm_tr
         chord_format(why, sizeof why, "%s", sentence.text);
         guest_kill(guest, why);
     } else {
+        guest_kill(guest, "a call took longer than its time limit"); /* if it returned too late, and was not dead yet */
         chord_format(why, sizeof why, "%s: %s", name, guest->death);
     }
     if (atomic_load(&guest->over_time))
@@ -423,26 +372,31 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
 {
     guest_instance *main = guest->main;
     wasmtime_func_t func;
-    wasmtime_val_raw_t raw[16];
+    wasmtime_val_raw_t raw[CHORD_GUEST_ARGS_MAX];
+    chord_guest_signature signature;
     wasm_trap_t *trap = NULL;
     if (atomic_load(&guest->dying)) return chord_fail(err, CHORD_CORRUPT, "the guest has ended: %s", guest->death);
-    if (!find_function(main, name, &func))
+    if (atomic_load(&guest->exited))
+        return chord_fail(err, CHORD_INVALID, "the guest has ended by itself, with exit code %" PRIu32,
+                          atomic_load(&guest->exit_code));
+    if (guest->initialized && chord_text_equal(name, "_initialize"))
+        return chord_fail(err, CHORD_INVALID, "_initialize was called when the guest opened; it is called once");
+    if (!guest_find_function(main, name, &func))
         return chord_fail(err, CHORD_INVALID, "%s does not export a function %s", guest->options.module, name);
-    if (count > CHORD_COUNT(raw)) return chord_fail(err, CHORD_INVALID, "%s: %zu arguments are too many", name, count);
-    wasm_functype_t *type = wasmtime_func_type(main->context, &func);
-    size_t results = wasm_functype_results(type)->size;
-    bool wide = results > 0 && wasm_valtype_kind(wasm_functype_results(type)->data[0]) == WASM_I64;
-    chord_status status = put_args(type, args, count, raw, name, err);
-    wasm_functype_delete(type);
+    chord_status status = guest_signature(guest, &func, name, &signature, err);
     if (status != CHORD_OK) return status;
+    if (strlen(signature.args) != count)
+        return chord_fail(err, CHORD_INVALID, "%s takes %zu arguments; it was called with %zu", name,
+                          strlen(signature.args), count);
+    guest_put_args(&signature, args, raw);
     start_clock(guest);
     wasmtime_error_t *error = wasmtime_func_call_unchecked(main->context, &func, raw, CHORD_COUNT(raw), &trap);
     atomic_store(&guest->call_end_ns, LIMIT_NS_NEVER);
     guest_measure(guest);
-    if (error != NULL || trap != NULL || atomic_load(&guest->dying))
-        return explain(guest, error, trap, name, result, err);
+    if (error != NULL || trap != NULL || atomic_load(&guest->dying) || atomic_load(&guest->over_time))
+        return explain(guest, error, trap, name, err);
     atomic_store(&guest->cancelled, false);
-    if (result != NULL && results > 0) *result = wide ? (uint64_t)raw[0].i64 : (uint32_t)raw[0].i32;
+    if (result != NULL) *result = guest_take_result(&signature, raw);
     return v1_windows_check(guest, err);
 }
 

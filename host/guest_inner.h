@@ -14,18 +14,49 @@
 #define GUEST_BANKS_MAX 4096u
 #define GUEST_FAR_MEMORIES 3u
 
+#define MODULE_TABLES_MAX 16u
+#define MODULE_ELEMENTS_MAX 1000000u /* of a table */
+
+/* What a module declares (module_shape.c). */
+typedef struct module_table {
+    uint64_t least, most;
+} module_table;
+typedef struct module_shape {
+    chord_module_info info;
+    bool starts_threads;
+    module_table tables[MODULE_TABLES_MAX];
+    uint32_t table_count;
+    uint64_t functions, globals;
+} module_shape;
+
+/* What compiling and loading a module may take. */
+typedef struct module_limits {
+    uint64_t budget_bytes; /* of the process */
+    uint64_t taken_bytes;  /* by the process, before it has the module's code */
+    uint64_t end_ns;       /* 0: never */
+    double seconds;        /* that were given, for the sentence */
+} module_limits;
+
+typedef struct loaded_module {
+    wasmtime_module_t *module;
+    module_shape shape;
+    uint64_t need_bytes; /* what compiling and loading it take at once, beside what the process took before */
+    uint64_t taken_bytes;
+    uint64_t compile_ns; /* 0: it came from the cache */
+} loaded_module;
+
 struct chord_host {
     wasm_engine_t *engine;
+    uint64_t reservation_bytes; /* addresses for each memory */
     chord_host_options options;
     char cache_folder[4096]; /* "": compiled modules are not kept */
     pthread_t ticker;        /* interruptible: raises the epoch */
     bool ticking;
     _Atomic bool closing;
     pthread_mutex_t lock;
-    wasmtime_module_t *last; /* NULL: none was loaded yet */
+    loaded_module last; /* no module: none was loaded yet */
     uint8_t *last_wasm;
     size_t last_bytes;
-    uint64_t last_compile_ns; /* 0: it came from the cache */
 };
 
 /* One Wasmtime instance on one thread. */
@@ -78,17 +109,23 @@ struct chord_guest {
     uint32_t cpu;           /* asked once: in a virtual machine the question costs microseconds */
     chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
     host_model model;
-    int window_fds[CHORD_GGUF_SHARDS_MAX];
 
     wasmtime_module_t *module;
     wasmtime_linker_t *linker;
     wasmtime_instance_pre_t *pre;
     wasmtime_sharedmemory_t *shared; /* NULL: instances have their own */
     uint8_t *shared_base;
+    uint64_t shared_bytes_max;
     wasmtime_module_t *far_module; /* extra_memories: far.wat and its memories */
     wasmtime_sharedmemory_t *far[GUEST_FAR_MEMORIES];
     uint64_t linear_bytes_max;
-    bool linear_charged;   /* it is part of what the heap counts */
+    uint64_t linear_charged_bytes; /* what the heap counts for it: it grows no further */
+    uint64_t elements_max;         /* of each table */
+    uint64_t instance_bytes;       /* of each instance, beside its memory and its stack */
+    uint32_t instances_paid;       /* that came off the budget when it was settled */
+    _Atomic uint32_t thread_count; /* of the guest, beside the main one */
+    pthread_mutex_t limit_lock;
+    _Atomic uint64_t budget_looked_ns;
     uint32_t own_memories; /* that an instance makes for itself */
     bool wide;             /* 64-bit addresses */
     bool wants_wasi, wants_memory64, wants_nn;
@@ -105,17 +142,49 @@ struct chord_guest {
     wasi_nn *nn;
 
     _Atomic bool calling, cancelled, dying, over_time;
+    _Atomic bool exited; /* by proc_exit */
+    _Atomic uint32_t exit_code;
+    bool odd_exports;             /* some of them must not be asked for their types */
+    bool initialized;             /* a reactor's _initialize was called */
     char death[CHORD_TRAP_BYTES]; /* why it is dying, written before dying is set */
     _Atomic uint64_t call_end_ns; /* when the running call is over its time; 0: never */
     uint64_t opened_ns;
     _Atomic uint64_t first_import_ns, measured_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads,
         rows_calls, peak_bytes;
     uint64_t compile_ns;
+    module_shape shape;
+    pthread_t watcher; /* guest_watch.c */
+    bool watching;
+    _Atomic uint64_t over_budget_ns; /* since when; 0: it is not */
+    _Atomic bool watch_ends;
 };
 
 /* host.c */
-chord_status host_load_module(chord_host *host, const char *path, wasmtime_module_t **out, uint64_t *compile_ns,
+chord_status host_load_module(chord_host *host, const char *path, const module_limits *limits, loaded_module *out,
                               chord_error *err);
+/* cache_folder.c: where compiled modules are kept. Of a folder that cannot be used it is said, and nothing is kept. */
+void cache_folder_choose(chord_host *host);
+/* Old modules go until the folder is within its limits; `newest` stays. */
+void cache_folder_trim(const char *folder, const char *newest);
+/* module_types.c: does the export take or give what is no number? Of all exports: name NULL. */
+bool host_export_is_odd(const char *path, const char *name);
+wasm_engine_t *host_make_engine(const chord_host *host);
+
+/* compile.c: machine code of a module, made in a process of its own that has only so much room and time. *code is freed
+ * by the caller. */
+#define HOST_LIBRARY_BYTES (16 * CHORD_MIB) /* of Wasmtime's code, what a running guest keeps in memory */
+chord_status host_compile(const chord_host *host, const uint8_t *wasm, size_t len, const char *path,
+                          const module_limits *limits, uint8_t **code, loaded_module *out, size_t *code_bytes,
+                          chord_error *err);
+/* The same verdict for a module that was compiled before. */
+chord_status host_check_need(uint64_t need_bytes, const char *path, const module_limits *limits, chord_error *err);
+
+/* module_shape.c */
+chord_status host_look_at_module(uint8_t *wasm, size_t len, const char *path, module_shape *out, chord_error *err);
+/* Of a section that begins at bytes: its number, and how long it and what stands before it are. */
+bool host_section_head(uint8_t *bytes, size_t len, uint8_t *id, uint64_t *section_bytes, size_t *head_bytes);
+uint64_t host_table_elements_max(const module_shape *shape, uint64_t budget_bytes);
+uint64_t host_instance_bytes(const module_shape *shape, uint64_t elements_max);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
  * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
@@ -125,7 +194,39 @@ chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_
 /* guest_link.c */
 chord_status guest_link(chord_guest *guest, chord_error *err);
 
+/* guest_world.c: what a WASI guest finds: words, environment, folders; and how it ends. */
+chord_status guest_world_link(chord_guest *guest, chord_error *err); /* after the module's imports are known */
+chord_status guest_world_open(guest_instance *instance, chord_error *err);
+
+/* guest_values.c: arguments and results by an export's signature. */
+chord_status guest_signature(const chord_guest *guest, const wasmtime_func_t *func, const char *name,
+                             chord_guest_signature *out, chord_error *err);
+void guest_put_args(const chord_guest_signature *type, const uint64_t *args, wasmtime_val_raw_t *raw);
+uint64_t guest_take_result(const chord_guest_signature *type, const wasmtime_val_raw_t *raw);
+/* guest_limits.c: one sum for all that a guest can make grow. */
+/* How far it goes before a module is loaded, and after. */
+chord_status guest_settle_early(chord_guest *guest, chord_error *err);
+chord_status guest_settle_budget(chord_guest *guest, chord_error *err);
+/* Linear memory becomes part of the sum. */
+chord_status guest_charge_linear(chord_guest *guest, chord_error *err);
+/* Takes from what linear memory has not yet grown to. */
+bool guest_make_room(chord_guest *guest, uint64_t bytes);
+uint64_t guest_room_bytes(chord_guest *guest); /* that could be made */
+void guest_limit_store(chord_guest *guest, wasmtime_store_t *store);
+void guest_check_budget(chord_guest *guest);
+chord_status guest_pay_thread(chord_guest *guest, chord_error *err);
+void guest_repay_thread(chord_guest *guest);
+
+/* guest_output.c */
+void guest_set_output(chord_guest *guest, wasi_config_t *wasi);
+
+/* guest_watch.c: time limits where the guest's own code does not look: it sleeps, waits for input, or the host
+ * computes for it. */
+chord_status guest_watch_start(chord_guest *guest, chord_error *err);
+void guest_watch_stop(chord_guest *guest);
+
 /* guest.c */
+bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out);
 chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
 void guest_instance_close(guest_instance *instance);
 void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */

@@ -39,6 +39,7 @@ static wasm_trap_t *before_call(chord_guest *guest)
         now_ns = chord_clock_ns();
         atomic_compare_exchange_strong(&guest->first_import_ns, &none, now_ns);
     }
+    guest_check_budget(guest);
     return atomic_load_explicit(&guest->dying, memory_order_acquire) ? trap_of(guest->death) : NULL;
 }
 
@@ -169,6 +170,7 @@ static chord_status define_memory(chord_guest *guest, const wasm_importtype_t *t
     }
     if (error != NULL) return host_fail_wasmtime(err, error, NULL, "the shared memory");
     guest->shared_base = wasmtime_sharedmemory_data(guest->shared);
+    guest->shared_bytes_max = guest->linear_bytes_max;
     /* a shared memory belongs to none; the call wants one */
     wasmtime_store_t *store = wasmtime_store_new(guest->host->engine, NULL, NULL);
     wasmtime_extern_t item = {.kind = WASMTIME_EXTERN_SHAREDMEMORY, .of.sharedmemory = guest->shared};
@@ -219,9 +221,9 @@ static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *
         default: return fail_import(guest, type, "which is neither a function nor a memory", err);
         }
     }
-    wasmtime_error_t *error = guest->wants_wasi ? wasmtime_linker_define_wasi(guest->linker) : NULL;
-    if (error == NULL && guest->options.extra_memories) return guest_far_open(guest, err);
-    if (error == NULL) error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
+    if (guest->wants_wasi) CHORD_TRY(guest_world_link(guest, err));
+    if (guest->options.extra_memories) return guest_far_open(guest, err);
+    wasmtime_error_t *error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, guest->options.module);
 }
 

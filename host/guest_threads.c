@@ -94,6 +94,22 @@ static int create(guest_thread *thread)
     return rc;
 }
 
+/* Of a thread that has ended, or never began. */
+static void close_instance(guest_instance *instance)
+{
+    chord_guest *guest = instance->guest;
+    guest_instance_close(instance);
+    guest_repay_thread(guest);
+}
+
+static chord_status open_instance(chord_guest *guest, guest_instance **out, chord_error *err)
+{
+    CHORD_TRY(guest_pay_thread(guest, err));
+    chord_status status = guest_instance_open(guest, out, err);
+    if (status != CHORD_OK) guest_repay_thread(guest);
+    return status;
+}
+
 int64_t v1_thread_start(host_call *call, const uint64_t *a)
 {
     chord_guest *guest = call->guest;
@@ -101,6 +117,8 @@ int64_t v1_thread_start(host_call *call, const uint64_t *a)
     guest_instance *instance;
     int32_t id = 0;
     if (guest->shared == NULL) return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads need a shared memory, imported");
+    if (guest->host->options.gc) /* each would have a heap of its own */
+        return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads are not offered beside garbage collection");
     if (!host_instance_of(call)->has_instance) /* each instance runs the start function on its parent's stack */
         return host_fail(call, CHORD_HOST_INVALID, "the module's start function cannot start threads");
     pthread_mutex_lock(&guest->lock);
@@ -111,7 +129,7 @@ int64_t v1_thread_start(host_call *call, const uint64_t *a)
     }
     pthread_mutex_unlock(&guest->lock);
     if (thread == NULL) return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u threads already", GUEST_THREADS_MAX);
-    chord_status status = guest_instance_open(guest, &instance, call->err);
+    chord_status status = open_instance(guest, &instance, call->err);
     int rc = 0;
     pthread_mutex_lock(&guest->lock);
     if (status == CHORD_OK) {
@@ -123,7 +141,7 @@ int64_t v1_thread_start(host_call *call, const uint64_t *a)
     pthread_mutex_unlock(&guest->lock);
     if (status != CHORD_OK) return CHORD_HOST_MEMORY;
     if (rc == 0) return id;
-    guest_instance_close(instance);
+    close_instance(instance);
     return host_fail(call, CHORD_HOST_MEMORY, "a thread could not be started (error %d)", rc);
 }
 
@@ -152,7 +170,7 @@ int64_t v1_thread_join(host_call *call, const uint64_t *a)
     if (why != NULL) chord_format(call->trap, CHORD_TRAP_BYTES, "%s", why);
     else if (rc != 0)
         return host_fail(call, CHORD_HOST_INVALID, "thread %d waits for this one (error %d)", (int)(uint32_t)a[0], rc);
-    else guest_instance_close(instance);
+    else close_instance(instance);
     return CHORD_HOST_OK;
 }
 
@@ -253,6 +271,6 @@ void guest_threads_stop(chord_guest *guest)
         guest_instance *instance = thread->instance;
         *thread = (guest_thread){0};
         pthread_mutex_unlock(&guest->lock);
-        guest_instance_close(instance);
+        close_instance(instance);
     }
 }

@@ -1,7 +1,9 @@
 /* host_inner.h - what the files of host/ share. host/ stands beside api: it uses the doors of base, store, gguf
  * and quant, and chord.h.
  *
- *   host.c        engine, module cache   guest.c           instances, calls, traps, limits
+ *   host.c        engine, module cache   guest.c           instances, calls, traps
+ *   compile.c     modules in a child     guest_limits.c    one sum for memory
+ *   module_*.c    what modules declare   guest_watch.c     time; guest_output.c: stdout, stderr
  *   v1_*.c        chord_host_v1          guest_threads.c   instances on threads
  *   memory64*.c   module "env"           wasi_nn*.c        wasi_ephemeral_nn */
 #ifndef CHORD_HOST_INNER_H

@@ -7,51 +7,7 @@
  * answer cannot tell from being woken for nothing.
  *
  * Source: the WebAssembly core specification 3.0, "Binary Format", and the threads proposal. */
-#include "guest_inner.h"
-
-typedef struct scan {
-    uint8_t *at, *end;
-    uint8_t *before;  /* the instruction before the one that is looked at */
-    bool lost, waits; /* lost: cut off, or an instruction that is not known here */
-} scan;
-
-static uint8_t take_byte(scan *s)
-{
-    if (s->at < s->end) return *s->at++;
-    s->lost = true;
-    return 0;
-}
-
-static void skip_bytes(scan *s, uint64_t count)
-{
-    if (count <= (uint64_t)(s->end - s->at)) s->at += count;
-    else s->at = s->end, s->lost = true;
-}
-
-/* A LEB128 of up to ten bytes; of signed ones only the length matters here. */
-static uint64_t take_number(scan *s)
-{
-    uint64_t value = 0;
-    for (uint32_t shift = 0; shift < 70; shift += 7) {
-        uint8_t byte = take_byte(s);
-        if (shift < 64) value |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0) return value;
-    }
-    s->lost = true;
-    return 0;
-}
-
-static void skip_numbers(scan *s, uint64_t count)
-{
-    for (uint64_t i = 0; i < count && !s->lost; i++) (void)take_number(s);
-}
-
-/* Of a value or a block: one number, and of a reference with its heap type two. */
-static void skip_type(scan *s)
-{
-    bool reference = s->at < s->end && (*s->at == 0x63 || *s->at == 0x64);
-    skip_numbers(s, reference ? 2 : 1);
-}
+#include "scan_inner.h"
 
 static void skip_place(scan *s) /* alignment, memory, offset */
 {

@@ -8,6 +8,7 @@
 #include "proxy_names.h"
 
 #include "base/base.h"
+#include "interrupt.h"
 #include "proxy.h"
 
 #include <stdlib.h>
@@ -96,11 +97,20 @@ static chord_status guest_failure(proxy_runtime *r, uint64_t status, chord_error
     return chord_fail(err, ours, "%s", sentence.text[0] != '\0' ? sentence.text : chord_status_text(ours));
 }
 
+/* Nobody interrupted it: its time was over, and the commands are to say so. */
+static chord_status end_of_time(chord_error *err)
+{
+    chord_error sentence = *err;
+    return chord_fail(err, CHORD_CORRUPT, "%s", sentence.text);
+}
+
 /* A call whose result is a chord_status. */
 static chord_status ask(proxy_runtime *r, const char *name, const uint64_t *args, size_t count, chord_error *err)
 {
     uint64_t status;
-    CHORD_TRY(chord_guest_call(r->guest, name, args, count, &status, err));
+    chord_status called = chord_guest_call(r->guest, name, args, count, &status, err);
+    if (called == CHORD_CANCELLED && !cli_interrupted()) return end_of_time(err);
+    if (called != CHORD_OK) return called;
     return status == CHORD_OK ? CHORD_OK : guest_failure(r, status, err);
 }
 
@@ -136,6 +146,8 @@ static proxy_runtime *runtime_of(chord_runtime *runtime) { return (proxy_runtime
 
 chord_status chord_runtime_open(const chord_runtime_options *options, chord_runtime **out, chord_error *err)
 {
+    static const chord_runtime_options DEFAULTS = {0};
+    if (options == NULL) options = &DEFAULTS;
     *out = NULL;
     proxy_runtime *r = calloc(1, sizeof *r);
     if (r == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a runtime");
@@ -153,6 +165,13 @@ void chord_runtime_close(chord_runtime *runtime)
     if (r->guest != NULL && proxy_on_close != NULL) proxy_on_close(r->guest);
     chord_guest_close(r->guest);
     free(r);
+}
+
+/* The process counts all it has in memory as taken already, an open guest too: the budget is that of both. */
+void proxy_native_options(const chord_runtime *runtime, chord_runtime_options *out)
+{
+    const proxy_runtime *r = runtime_of((chord_runtime *)runtime);
+    *out = (chord_runtime_options){.threads = r->threads, .budget_bytes = r->budget_bytes};
 }
 
 uint32_t chord_runtime_threads(const chord_runtime *runtime) { return runtime_of((chord_runtime *)runtime)->threads; }
@@ -214,6 +233,8 @@ static proxy_model *model_of(const chord_model *model) { return (proxy_model *)(
 
 static chord_guest_model_options options_of(const chord_model_options *o)
 {
+    static const chord_model_options DEFAULTS = {0};
+    if (o == NULL) o = &DEFAULTS;
     return (chord_guest_model_options){
         .vocabulary_of = o->vocabulary_of != NULL ? model_of(o->vocabulary_of)->handle : 0,
         .context_tokens = o->context_tokens,
@@ -456,8 +477,11 @@ chord_status chord_session_score(chord_session *session, const int32_t *tokens, 
     return status;
 }
 
+static const chord_generate_options GENERATE_DEFAULTS = {0};
+
 static chord_status start(proxy_session *s, const chord_generate_options *o, chord_error *err)
 {
+    if (o == NULL) o = &GENERATE_DEFAULTS;
     char stops[1024];
     size_t bytes = 0;
     for (size_t i = 0; i < o->stop_count; i++) {
@@ -500,6 +524,7 @@ chord_status chord_session_generate(chord_session *session, const chord_generate
     proxy_session *s = session_of(session);
     chord_guest_piece raw = {.more = 1};
     chord_piece piece;
+    if (options == NULL) options = &GENERATE_DEFAULTS;
     /* pieces: one that never ends is stopped */
     uint64_t left = (options->max_tokens != 0 ? options->max_tokens : s->model->info.context_tokens) + 2ull;
     bool stopped = false;

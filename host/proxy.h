@@ -11,6 +11,8 @@ extern chord_host *proxy_host;
 extern chord_guest_options proxy_guest_options;
 extern chord_host_options proxy_host_options;
 extern const char *proxy_cpu; /* the guest's fastest kernels to use; NULL: the best */
+/* What a native runtime beside the guest may use: the same threads, and what the guest leaves of the budget. */
+void proxy_native_options(const chord_runtime *runtime, chord_runtime_options *out);
 /* Called before the guest is closed, NULL: nobody asks. */
 extern void (*proxy_on_close)(const chord_guest *guest);
 

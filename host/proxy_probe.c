@@ -3,11 +3,11 @@
 #include "proxy.h"
 
 chord_status proxy_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err);
-uint32_t proxy_runtime_threads(const chord_runtime *runtime);
 
 chord_status proxy_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err)
 {
-    chord_runtime_options options = {.threads = proxy_runtime_threads(runtime)};
+    chord_runtime_options options;
+    proxy_native_options(runtime, &options);
     chord_runtime *native;
     chord_status status = chord_runtime_open(&options, &native, err);
     if (status != CHORD_OK) return status;

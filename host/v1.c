@@ -80,7 +80,10 @@ int64_t v1_memory_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
     const chord_guest *guest = call->guest;
-    return (int64_t)(v1_banks_offered(guest) ? chord_heap_ceiling_bytes(guest->heap) : guest->linear_bytes_max);
+    uint64_t others = chord_heap_used_bytes(guest->heap) - guest->linear_charged_bytes -
+                      atomic_load(&call->guest->bank_bytes);
+    return (int64_t)(v1_banks_offered(guest) ? chord_heap_ceiling_bytes(guest->heap) - others
+                                             : guest->linear_bytes_max);
 }
 
 #define ROW(name, takes, gives) {#name, takes, gives, v1_##name},

@@ -119,22 +119,12 @@ int64_t v1_file_fetch(host_call *call, const uint64_t *a)
 
 /* ---- mapped windows ---------------------------------------------------------------------------------------------- */
 
-static int file_descriptor(chord_guest *guest, uint64_t file)
-{
-    pthread_mutex_lock(&guest->lock);
-    if (guest->window_fds[file] <= 0)
-        guest->window_fds[file] = open(guest->model.stores[file]->name, O_RDONLY | O_CLOEXEC);
-    int fd = guest->window_fds[file];
-    pthread_mutex_unlock(&guest->lock);
-    return fd;
-}
-
 int64_t v1_file_prefetch(host_call *call, const uint64_t *a)
 {
     chord_store *store = file_of(call, a[0]);
     if (store == NULL) return CHORD_HOST_INVALID;
     if (!in_file(call, store, a[1], a[2])) return CHORD_HOST_RANGE;
-    int fd = file_descriptor(call->guest, a[0]);
+    int fd = chord_store_file_descriptor(store);
     if (fd >= 0) posix_fadvise(fd, (off_t)a[1], (off_t)a[2], POSIX_FADV_WILLNEED);
     return CHORD_HOST_OK;
 }
@@ -234,7 +224,7 @@ int64_t v1_file_map(host_call *call, const uint64_t *a)
     if (a[4] < PAGE || chord_align_up(a[1] % PAGE + a[2], PAGE) > a[4])
         return host_fail(call, CHORD_HOST_INVALID,
                          "%" PRIu64 " bytes at %" PRIu64 " do not fit in a window of %" PRIu64, a[2], a[1], a[4]);
-    int fd = file_descriptor(call->guest, a[0]);
+    int fd = chord_store_file_descriptor(store);
     if (fd < 0) return host_fail(call, CHORD_HOST_IO, "the file cannot be opened again");
     pthread_mutex_lock(&call->guest->lock);
     int64_t result = map_locked(call, a, base, fd);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define WASM_PAGE 65536u
+#define BANK_BYTES 4096u /* of the heap, beside its pages */
 #define HUGE_BYTES (2 * CHORD_MIB)
 
 int64_t v1_window_skew(host_call *call, const uint64_t *a)
@@ -18,17 +19,17 @@ bool v1_banks_offered(const chord_guest *guest) { return !guest->options.no_bank
 /* Windows need a memory that never moves and that no other guest gets later. */
 static bool windows_offered(const chord_guest *guest) { return guest->shared != NULL && !guest->options.copy; }
 
-static uint64_t left_bytes(const chord_guest *guest)
+/* Without what a bank costs beside its pages. */
+static uint64_t bank_room(chord_guest *guest)
 {
-    uint64_t used = chord_heap_used_bytes(guest->heap) + guest_linear_bytes(guest) + guest_far_bytes(guest),
-             all = chord_heap_ceiling_bytes(guest->heap);
-    return used < all ? all - used : 0;
+    uint64_t room = guest_room_bytes(guest);
+    return room > BANK_BYTES ? room - BANK_BYTES : 0;
 }
 
 int64_t v1_bank_limit(host_call *call, const uint64_t *a)
 {
     (void)a;
-    return v1_banks_offered(call->guest) ? (int64_t)left_bytes(call->guest) : 0;
+    return v1_banks_offered(call->guest) ? (int64_t)bank_room(call->guest) : 0;
 }
 
 int64_t v1_bank_kind(host_call *call, const uint64_t *a)
@@ -47,9 +48,9 @@ static int64_t open_locked(host_call *call, uint64_t bytes)
     while (id < guest->bank_count && guest->banks[id].bank != NULL) id++;
     if (id == GUEST_BANKS_MAX)
         return host_fail(call, CHORD_HOST_LIMIT, "the guest has %u banks already", GUEST_BANKS_MAX);
-    if (bytes > left_bytes(guest))
+    if (bytes > bank_room(guest) || !guest_make_room(guest, bytes + BANK_BYTES))
         return host_fail(call, CHORD_HOST_MEMORY, "a bank of %" PRIu64 " bytes: the budget has %" PRIu64 " left", bytes,
-                         left_bytes(guest));
+                         bank_room(guest));
     if (chord_bank_open(guest->heap, bytes, &guest->banks[id].bank, call->err) != CHORD_OK) return CHORD_HOST_MEMORY;
     guest->banks[id].bytes = bytes;
     guest->banks[id].window = NULL;

@@ -6,6 +6,7 @@
 
 #define COLUMNS_MAX (1u << 24)
 #define ROWS_MAX (1u << 24)
+#define ROOM_BYTES 65536u /* what the heap may round up by */
 #define TOKENS_MAX (1u << 16)
 #define SLICE_STEPS (1ull << 28) /* multiplications between two looks whether the guest must end: some milliseconds */
 
@@ -67,6 +68,7 @@ static void *scratch_of(host_call *call, uint32_t columns)
     if (need <= instance->rows_scratch_bytes) return instance->rows_scratch;
     chord_heap *heap = call->guest->heap;
     void *grown;
+    (void)guest_make_room(call->guest, need + ROOM_BYTES);
     if (chord_alloc(heap, need, "scratch for rows", &grown, call->err) != CHORD_OK) return NULL;
     chord_free(heap, instance->rows_scratch);
     instance->rows_scratch = grown;

@@ -47,6 +47,16 @@ void nn_say(const nn_call *call, chord_log_level level, const char *format, ...)
     say_line(call, level, line);
 }
 
+void nn_log(const nn_call *call, const nn_options *options, const char *format, ...)
+{
+    char text[480];
+    va_list args;
+    va_start(args, format);
+    chord_vformat(text, sizeof text, format, args);
+    va_end(args);
+    nn_say(call, options->log || options->debug_log ? CHORD_LOG_WARN : CHORD_LOG_INFO, "%s", text);
+}
+
 nn_errno nn_fail(const nn_call *call, nn_errno code, const char *format, ...)
 {
     char line[sizeof call->nn->sentence];

@@ -71,7 +71,7 @@ nn_errno nn_set_metadata(const nn_call *call, nn_context *c, const char *json, s
  * compute opens a fresh one. */
 static nn_errno cancelled(const nn_call *call, nn_context *c)
 {
-    nn_session_drop(call, c);
+    nn_session_drop(call->nn, c);
     return nn_fail(call, NN_RUNTIME_ERROR, "execution context %u was cancelled after %zu tokens", c->handle,
                    c->output_tokens);
 }
@@ -88,6 +88,10 @@ static nn_errno check_prompt(const nn_call *call, const nn_context *c)
 {
     uint32_t limit = nn_context_limit(c);
     if (c->prompt_tokens < limit && c->prompt_tokens <= c->tokens_cap) return NN_SUCCESS;
+    if (c->prompt_tokens < limit)
+        return nn_fail(call, NN_PROMPT_TOO_LONG,
+                       "the prompt of %zu tokens was longer than the context when it was set: set it again",
+                       c->prompt_tokens);
     return nn_fail(
         call, NN_PROMPT_TOO_LONG,
         "the prompt has %zu tokens, the context holds %u and one of them must be made: give %zu fewer, or a larger ctx-size",
@@ -133,10 +137,30 @@ static nn_errno begin(const nn_call *call, nn_context *c)
     if (code == NN_SUCCESS) code = check_prompt(call, c);
     if (code != NN_SUCCESS) return code;
     if (is_cancelled(call, c)) return cancelled(call, c);
-    chord_generate_options options = generate_options(call, c);
+    c->running = generate_options(call, c);
+    c->pieces = 0;
+    c->fresh = false;
     chord_status status = chord_session_sync(c->session, c->tokens, c->prompt_tokens, &c->reused_tokens, &err);
     if (status == CHORD_CANCELLED || is_cancelled(call, c)) return cancelled(call, c);
-    if (status == CHORD_OK) status = chord_generate_start(c->session, &options, &err);
+    if (status == CHORD_OK) status = chord_generate_start(c->session, &c->running, &err);
+    return status == CHORD_OK ? NN_SUCCESS : nn_fail_status(call, &err);
+}
+
+/* Another context had the session in the middle of this text: the same prompt, settings and seed make the same
+ * pieces again. */
+static nn_errno resume(const nn_call *call, nn_context *c)
+{
+    chord_error err = {0};
+    chord_piece piece;
+    bool more = true;
+    nn_errno code = nn_session_need(call, c);
+    if (code != NN_SUCCESS || !c->fresh) return code;
+    chord_status status = chord_session_sync(c->session, c->tokens, c->prompt_tokens, NULL, &err);
+    if (status == CHORD_OK) status = chord_generate_start(c->session, &c->running, &err);
+    for (uint64_t n = 0; status == CHORD_OK && more && n < c->pieces; n++)
+        status = chord_generate_next(c->session, &piece, &more, &err);
+    if (status == CHORD_CANCELLED || is_cancelled(call, c)) return cancelled(call, c);
+    c->fresh = status != CHORD_OK;
     return status == CHORD_OK ? NN_SUCCESS : nn_fail_status(call, &err);
 }
 
@@ -150,6 +174,7 @@ static nn_errno step(const nn_call *call, nn_context *c, bool *more)
     chord_generate_result_get(c->session, &result);
     c->output_tokens = result.tokens;
     c->single_at = c->output.len;
+    c->pieces++;
     if (status == CHORD_OK && *more) status = chord_buffer_append(&c->output, piece.text, piece.len, &err);
     if (status == CHORD_CANCELLED || is_cancelled(call, c)) return cancelled(call, c);
     return status == CHORD_OK ? NN_SUCCESS : nn_fail_status(call, &err);
@@ -160,11 +185,9 @@ static nn_errno reason(const nn_call *call, const nn_context *c)
 {
     chord_generate_result result;
     chord_generate_result_get(c->session, &result);
-    if (c->options.log)
-        nn_say(call, CHORD_LOG_INFO,
-               "execution context %u: %zu prompt tokens, %zu of them known from before, %zu made; it ended by \"%s\"",
-               c->handle, c->prompt_tokens, c->reused_tokens, c->output_tokens,
-               chord_stop_reason_text(result.stop_reason));
+    nn_log(call, &c->options,
+           "execution context %u: %zu prompt tokens, %zu of them known from before, %zu made; it ended by \"%s\"",
+           c->handle, c->prompt_tokens, c->reused_tokens, c->output_tokens, chord_stop_reason_text(result.stop_reason));
     bool full = result.stop_reason == CHORD_STOP_CONTEXT ||
                 (result.stop_reason == CHORD_STOP_LENGTH && c->full_at_length);
     if (!full) return NN_SUCCESS;
@@ -174,12 +197,24 @@ static nn_errno reason(const nn_call *call, const nn_context *c)
         nn_context_limit(c), c->prompt_tokens, c->output_tokens);
 }
 
+/* stream-stdout. False: enough. */
+static bool print_piece(const nn_call *call, const nn_context *c)
+{
+    const chord_guest_options *host = host_guest_options(call->host->guest);
+    size_t len = c->output.len - c->single_at;
+    if (!c->options.stream || host == NULL || host->on_emit == NULL || len == 0) return true;
+    return host->on_emit(host->ud, c->output.data + c->single_at, len);
+}
+
 nn_errno nn_compute(const nn_call *call, nn_context *c)
 {
     bool more = true;
     nn_errno code = begin(call, c);
     if (code != NN_SUCCESS || c->options.predict_tokens == 0) return code;
-    while (code == NN_SUCCESS && more) code = step(call, c, &more);
+    while (code == NN_SUCCESS && more) {
+        code = step(call, c, &more);
+        if (code == NN_SUCCESS && !print_piece(call, c)) return code;
+    }
     return code == NN_SUCCESS ? reason(call, c) : code;
 }
 
@@ -188,13 +223,13 @@ nn_errno nn_compute_single(const nn_call *call, nn_context *c)
     bool more = c->options.predict_tokens != 0;
     nn_errno code = NN_SUCCESS;
     if (c->stream == NN_STREAM_ENDED) return c->end;
-    if (c->stream == NN_STREAM_IDLE) code = begin(call, c);
+    code = c->stream == NN_STREAM_IDLE ? begin(call, c) : resume(call, c);
     if (code == NN_SUCCESS) {
         c->stream = NN_STREAM_RUNNING;
         c->stepped = true;
         if (more) code = step(call, c, &more);
     }
-    if (code != NN_SUCCESS) c->stream = NN_STREAM_IDLE;
+    if (code != NN_SUCCESS && code != NN_BUSY) c->stream = NN_STREAM_IDLE; /* who is busy can be asked on */
     if (code != NN_SUCCESS || more) return code;
     code = c->options.predict_tokens != 0 ? reason(call, c) : NN_SUCCESS;
     c->single_at = c->output.len;

@@ -1,7 +1,8 @@
 /* wasi_nn_inner.h - the module wasi_ephemeral_nn from inside.
  *
- *   wasi_nn.c          the imports: guest memory in, an errno out           wasi_nn_options.c   metadata JSON
- *   wasi_nn_model.c    graphs, the models behind them, execution contexts   wasi_nn_compute.c   prompts, texts, streams
+ *   wasi_nn.c         the imports: guest memory in, an errno out   wasi_nn_options.c   metadata JSON
+ *   wasi_nn_model.c   graphs and execution contexts                wasi_nn_keys.c      keys that are not done
+ *   wasi_nn_open.c    the models and sessions behind them          wasi_nn_compute.c   prompts, texts, streams
  *
  * Locks: `opening` is held while models and sessions open or close (long); `mutex` guards lists, flags and the last
  * sentence (short), and is taken last. An import that works on a context marks it busy, so that nobody else touches or
@@ -10,6 +11,7 @@
 #define CHORD_WASI_NN_INNER_H
 
 #include "host_inner.h"
+#include "text/text.h"
 
 /* wasi-nn 0.6 up to NOT_FOUND; the rest are WasmEdge's. */
 typedef enum nn_errno {
@@ -46,7 +48,7 @@ typedef struct nn_options {
     chord_kv_type kv_type;
     /* of one text */
     int64_t predict_tokens; /* negative: until the end or a full context */
-    bool ignore_end, log, random_seed;
+    bool ignore_end, log, debug_log, stream, random_seed;
     chord_sampling sampling;
     uint32_t stop_count;
     char stops[NN_STOPS_MAX][NN_STOP_BYTES_MAX];
@@ -59,9 +61,10 @@ struct nn_model {
     const char *name, *path; /* of its preload; NULL: given as bytes */
     uint8_t *bytes;
     uint64_t bytes_len;
-    uint32_t graphs, contexts;               /* alive; under mutex */
+    uint32_t graphs;                         /* alive; under mutex */
     uint32_t trained_tokens, default_tokens; /* the context when nobody asks for one */
     /* under opening: */
+    uint64_t used;
     chord_model *model; /* NULL: not open, no prompt came yet */
     uint32_t context_tokens, sessions_max, sessions;
     chord_kv_type kv_type;
@@ -86,7 +89,9 @@ struct nn_context {
     nn_model *model;                /* the graph's */
     bool busy, computes, cancelled; /* an import works on it; and can be cancelled; and was; under mutex */
     nn_options options;
-    chord_session *session; /* NULL: none yet; written under opening and mutex */
+    uint64_t used;
+    chord_session *session; /* NULL: none yet, or another context has it; written under opening and mutex */
+    bool fresh;             /* the session is another one than the text was begun with */
     int32_t *tokens;        /* the prompt's, the first tokens_cap of them */
     uint32_t tokens_cap;
     size_t prompt_tokens; /* all it has, 0: no prompt */
@@ -96,7 +101,9 @@ struct nn_context {
     bool computed, stepped;
     bool full_at_length; /* length is reached because the context ends, not because enough was made */
     nn_stream stream;
-    nn_errno end; /* what an ended stream answers */
+    nn_errno end;                   /* what an ended stream answers */
+    chord_generate_options running; /* of the text that is being made, seed and all */
+    uint64_t pieces;                /* of it, so far */
     char active_stops[NN_STOPS_MAX][NN_STOP_BYTES_MAX];
     const char *stop_list[NN_STOPS_MAX];
 };
@@ -111,7 +118,7 @@ struct wasi_nn {
     nn_graph *graphs;
     nn_context *contexts;
     uint32_t graph_count, context_count, last_graph, last_context; /* handles count up and never come back */
-    uint64_t seeds;
+    uint64_t seeds, uses;
     uint64_t told[NN_TOLD_MAX]; /* hashes of what was said once */
     uint32_t told_count;
     char sentence[512];
@@ -131,7 +138,12 @@ void nn_say(const nn_call *call, chord_log_level level, const char *format, ...)
 /* True the first time this text is told to this guest. */
 bool nn_first_time(const nn_call *call, const char *text, size_t len);
 
+/* As a warning when metadata asks for a log: listeners show it. */
+void nn_log(const nn_call *call, const nn_options *options, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+
 void nn_options_default(nn_options *out);
+/* A key that wasi_nn_options.c does not read: refused, told once, or known to be harmless. */
+nn_errno nn_key_not_done(const nn_call *call, const char *name, const chord_json *value);
 /* Applies the object's keys to *options; unchanged when one is wrong. */
 nn_errno nn_options_read(const nn_call *call, const char *json, size_t len, nn_options *options);
 
@@ -144,12 +156,17 @@ nn_errno nn_context_close(const nn_call *call, uint32_t handle);
 /* Marks the context busy; nn_context_leave gives it back. computes: wasi_nn_cancel may end it. */
 nn_errno nn_context_enter(const nn_call *call, uint32_t handle, bool computes, nn_context **out);
 void nn_context_leave(const nn_call *call, nn_context *context);
-/* The context's options changed: does the open model do, or must it open again? It does so when only
- * this context uses it. */
+/* Where a model's bytes are, and what sentences call it. */
+chord_source nn_model_source(nn_model *model);
+const char *nn_model_name(const nn_model *model);
+/* Reads the header of a model that is in no list yet: is it one, and how long may contexts be? */
+nn_errno nn_model_check(const nn_call *call, nn_model *model, const nn_options *options);
+/* The context's options changed: does the open model do, or must it open again? It does so when no import works on
+ * another context of it. */
 nn_errno nn_model_adapt(const nn_call *call, nn_context *context, const nn_options *options);
-/* Opens the model and the context's session where they are not yet open. */
+/* Opens the model and the context's session where they are not open; idle contexts and models give their room. */
 nn_errno nn_session_need(const nn_call *call, nn_context *context);
-void nn_session_drop(const nn_call *call, nn_context *context);
+void nn_session_drop(wasi_nn *nn, nn_context *context); /* its text with it */
 void nn_free_all(wasi_nn *nn);
 
 nn_errno nn_set_prompt(const nn_call *call, nn_context *context, const char *text, size_t len);

@@ -1,7 +1,7 @@
 /* wasi_nn_options.c - metadata JSON, with the key names of WasmEdge's GGML plugin (llama.cpp's options). */
 #include "wasi_nn_inner.h"
 
-#include "text/text.h"
+#include <float.h>
 
 #define JSON_BYTES_MAX (4 * CHORD_MIB)
 
@@ -22,34 +22,16 @@ static const key KEYS[] = {
     {"n-predict", KEY_I64, OPTION(predict_tokens), -1, INT32_MAX},
     {"ignore-eos", KEY_BOOL, OPTION(ignore_end), 0, 0},
     {"enable-log", KEY_BOOL, OPTION(log), 0, 0},
+    {"enable-debug-log", KEY_BOOL, OPTION(debug_log), 0, 0},
     {"temp", KEY_F32, OPTION(sampling.temperature), 0, 1e6},
     {"top-k", KEY_U32, OPTION(sampling.top_k), 0, 1 << 28},
-    {"top-p", KEY_F32, OPTION(sampling.top_p), 0, 1e6},
+    {"top-p", KEY_F32, OPTION(sampling.top_p), FLT_MIN, 1e6}, /* 0 is the least there is, not "off" */
     {"min-p", KEY_F32, OPTION(sampling.min_p), 0, 1e6},
-    {"typ-p", KEY_F32, OPTION(sampling.typical_p), 0, 1e6},
+    {"typ-p", KEY_F32, OPTION(sampling.typical_p), FLT_MIN, 1e6},
     {"repeat-penalty", KEY_F32, OPTION(sampling.repeat_penalty), 0, 1e6},
     {"presence-penalty", KEY_F32, OPTION(sampling.presence_penalty), -1e6, 1e6},
     {"frequency-penalty", KEY_F32, OPTION(sampling.frequency_penalty), -1e6, 1e6},
     {"last-n-penalty", KEY_U32, OPTION(sampling.penalty_tokens), 0, 1 << 28},
-};
-
-/* Known, without effect, and why. */
-static const struct {
-    const char *name, *why;
-} IGNORED[] = {
-    {"n-gpu-layers", "this host computes on the CPU"},
-    {"main-gpu", "this host computes on the CPU"},
-    {"tensor-split", "this host computes on the CPU"},
-    {"split-mode", "this host computes on the CPU"},
-    {"threads", "the host decides how many threads compute"},
-    {"threads-batch", "the host decides how many threads compute"},
-    {"ubatch-size", "batch-size is the whole pass"},
-    {"use-mmap", "the host maps the file when that is quicker"},
-    {"use-mlock", "the host's budget decides what stays in memory"},
-    {"warmup", "nothing needs warming up"},
-    {"stream-stdout", "this host does not print; compute_single gives the text piece by piece"},
-    {"enable-debug-log", "enable-log says all there is"},
-    {"include_usage", "output 1 always has the counts"},
 };
 
 void nn_options_default(nn_options *out)
@@ -144,24 +126,16 @@ static nn_errno read_kv_type(const nn_call *call, const char *name, const chord_
     return NN_SUCCESS;
 }
 
-/* Grammars change what is generated: leaving one out is worth a warning each time it is asked for. */
-static void say_unused(const nn_call *call, const char *name, const chord_json *value)
+/* The text is printed by who opened the guest. */
+static nn_errno read_stream(const nn_call *call, const chord_json *value, nn_options *o)
 {
-    bool empty = value->kind == CHORD_JSON_TEXT && value->len == 0;
-    if (chord_text_equal(name, "grammar") || chord_text_equal(name, "json-schema") ||
-        chord_text_equal(name, "json_schema")) {
-        if (!empty)
-            nn_say(call, CHORD_LOG_WARN, "metadata key \"%s\": grammars are not supported; the text is not constrained",
-                   name);
-        return;
-    }
-    if (!nn_first_time(call, name, strlen(name))) return;
-    for (size_t i = 0; i < CHORD_COUNT(IGNORED); i++) {
-        if (!chord_text_equal(name, IGNORED[i].name)) continue;
-        nn_say(call, CHORD_LOG_INFO, "metadata key \"%s\" has no effect: %s", name, IGNORED[i].why);
-        return;
-    }
-    nn_say(call, CHORD_LOG_INFO, "metadata key \"%s\" is not known and has no effect", name);
+    const chord_guest_options *host = host_guest_options(call->host->guest);
+    if (value->kind != CHORD_JSON_BOOL) return wrong(call, "stream-stdout", "true or false");
+    if (value->boolean && (host == NULL || host->on_emit == NULL))
+        return nn_fail(call, NN_UNSUPPORTED_OPERATION,
+                       "metadata asks for \"stream-stdout\": this host has no place to print to");
+    o->stream = value->boolean;
+    return NN_SUCCESS;
 }
 
 static nn_errno read_member(const nn_call *call, const char *name, const chord_json *value, nn_options *o)
@@ -173,14 +147,8 @@ static nn_errno read_member(const nn_call *call, const char *name, const chord_j
     if (chord_text_equal(name, "reverse-prompt")) return read_stops(call, value, o);
     if (chord_text_equal(name, "cache-type-k") || chord_text_equal(name, "cache-type-v"))
         return read_kv_type(call, name, value, o);
-    if (chord_text_equal(name, "embedding") || chord_text_equal(name, "reranking")) {
-        if (value->kind != CHORD_JSON_BOOL) return wrong(call, name, "true or false");
-        if (!value->boolean) return NN_SUCCESS;
-        return nn_fail(call, NN_UNSUPPORTED_OPERATION,
-                       "metadata asks for \"%s\": this host generates text and makes no embeddings", name);
-    }
-    say_unused(call, name, value);
-    return NN_SUCCESS;
+    if (chord_text_equal(name, "stream-stdout")) return read_stream(call, value, o);
+    return nn_key_not_done(call, name, value);
 }
 
 static nn_errno read_object(const nn_call *call, const chord_json *root, nn_options *options)

@@ -16,13 +16,16 @@ typedef struct chord_host chord_host;   /* the engine and its cache of compiled 
 typedef struct chord_guest chord_guest; /* one instance, its threads, its model, its limits */
 
 typedef struct chord_host_options {
-    /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept */
+    /* compiled modules are kept there; NULL: $XDG_CACHE_HOME/wasm-chord or ~/.cache/wasm-chord; "": not kept.
+     * One that cannot be used (it must be ours alone) is told to log. */
     const char *cache_folder;
     /* guests can be ended in mid-loop (decode is a fifth slower, prefill two fifths); needed for untrusted ones and for
      * time limits */
     bool interruptible;
     /* keep Spectre hardening of 64-bit memories (decode a tenth slower, prefill a fifth); for untrusted guests */
     bool hardened64;
+    /* garbage-collected types and exceptions: their heap takes half of what linear memory may grow to; no threads */
+    bool gc;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;
 } chord_host_options;
@@ -52,6 +55,11 @@ typedef struct chord_nn_preload {
     const char *name, *path;
 } chord_nn_preload;
 
+/* A folder of the host's, and the name by which a WASI command finds it. */
+typedef struct chord_guest_folder {
+    const char *host, *guest;
+} chord_guest_folder;
+
 /* Strings and arrays must outlive the guest. Callbacks may come from threads of the guest. */
 typedef struct chord_guest_options {
     const char *module;        /* path of a .wasm file */
@@ -59,6 +67,7 @@ typedef struct chord_guest_options {
     uint64_t budget_bytes;     /* everything this process may use; 0: what the machine has to give */
     uint64_t linear_bytes_max; /* most linear memory, 0: what the budget allows */
     uint64_t call_ns_max;      /* longest a call may take, 0: no limit; needs an interruptible host */
+    uint64_t compile_ns_max;   /* longest that compiling its module may take, 0: no limit */
     uint32_t threads;          /* that compute; 0: cores within the CPU quota */
     bool no_rows;              /* do not offer the host's kernels */
     bool no_banks;             /* do not offer banks */
@@ -70,22 +79,38 @@ typedef struct chord_guest_options {
     /* a WASI command's arguments, first its name; its stdin, stdout and stderr are the process's */
     const char *const *args;
     size_t arg_count;
-    const char *folder; /* a WASI command may read what lies in it, as its "."; NULL: no files */
+    const char *const *env; /* its environment, each "NAME=VALUE" */
+    size_t env_count;
+    const chord_guest_folder *folders; /* what it may read */
+    size_t folder_count;
     bool (*on_emit)(void *ud, const char *text, size_t len); /* false: enough */
     void (*on_progress)(void *ud, const chord_host_progress *progress);
     void (*on_log)(void *ud, chord_log_level level, const char *line);
+    /* A call that is over its time waits in the system, where nothing can end it (WASI reads, writes and sleeps): the
+     * sentence says so. From a thread of the host's; who wants the process ended ends it here. */
+    void (*on_overdue)(void *ud, const char *sentence);
     void *ud;
 } chord_guest_options;
 
+/* A WASI reactor (it exports _initialize and no _start) is initialised here, once. */
 chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out,
                               chord_error *err);
 void chord_guest_close(chord_guest *guest);
 
-/* Call an export. args and *result by its signature: each an i32 (in the low half) or i64; result may be
- * NULL. A trap is CHORD_CORRUPT, an end by chord_guest_cancel or the time limit CHORD_CANCELLED; the guest
- * can then only be closed. */
+/* Call an export. args and *result by its signature: each an i32 (in the low half) or i64, or the bits of an f32 (in
+ * the low half) or f64; result may be NULL. A trap is CHORD_CORRUPT, an end by chord_guest_cancel or the time limit
+ * CHORD_CANCELLED; the guest can then only be closed. A guest that ends itself (WASI's proc_exit) gives CHORD_OK:
+ * chord_guest_exited tells it from a function that returned. */
 chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t arg_count,
                               uint64_t *result, chord_error *err);
+bool chord_guest_exited(const chord_guest *guest, uint32_t *code);
+/* What chord_guest_call takes and gives for this export: i i32, l i64, f f32, d f64; result '-': none. */
+#define CHORD_GUEST_ARGS_MAX 16
+typedef struct chord_guest_signature {
+    char args[CHORD_GUEST_ARGS_MAX + 1], result;
+} chord_guest_signature;
+chord_status chord_guest_signature_of(const chord_guest *guest, const char *name, chord_guest_signature *out,
+                                      chord_error *err);
 bool chord_guest_has(const chord_guest *guest, const char *name);
 bool chord_guest_is_wide(const chord_guest *guest); /* 64-bit addresses */
 /* The guest's memory [at, at + bytes), NULL when it does not lie inside. Valid until the next call. */

@@ -15,6 +15,13 @@
 
 #include "chord.h"
 
+#ifdef __cplusplus
+extern "C" {
+#define CHORD_HOST_ASSERT static_assert
+#else
+#define CHORD_HOST_ASSERT _Static_assert
+#endif
+
 #define CHORD_HOST_VERSION 1
 
 #define CHORD_HOST_CODE_MAP(X)                             \
@@ -240,15 +247,21 @@ typedef struct chord_guest_piece {
     uint32_t reserved;
 } chord_guest_piece;
 
-_Static_assert(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 && sizeof(chord_host_progress) == 40,
-               "one layout on both sides");
-_Static_assert(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
-               "one layout on both sides");
-_Static_assert(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48,
-               "one layout on both sides");
-_Static_assert(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 &&
-                   sizeof(chord_guest_piece) == 32,
-               "one layout on both sides");
-_Static_assert(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");
+CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 &&
+                      sizeof(chord_host_progress) == 40,
+                  "one layout on both sides");
+CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
+                  "one layout on both sides");
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48,
+                  "one layout on both sides");
+CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 &&
+                      sizeof(chord_guest_piece) == 32,
+                  "one layout on both sides");
+CHORD_HOST_ASSERT(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");
 
+#undef CHORD_HOST_ASSERT
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -105,12 +105,14 @@ static void tiny_vocabulary(gguf_builder *b)
     gb_value_text(b, "tokenizer.chat_template", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
 }
 
-static inline void tiny_build(tiny_model *m)
+/* With further values and tensors (either may be NULL). */
+static inline void tiny_build_more(tiny_model *m, void (*values)(gguf_builder *b), void (*tensors)(tiny_model *m))
 {
     memset(m, 0, sizeof *m);
     tiny_seed = 88172645463325252ull;
     gb_start(&m->b, 3);
     gb_value_text(&m->b, "general.architecture", "llama");
+    if (values != NULL) values(&m->b);
     gb_value_u32(&m->b, "llama.block_count", TINY_LAYERS);
     gb_value_u32(&m->b, "llama.embedding_length", TINY_EMBEDDING);
     gb_value_u32(&m->b, "llama.feed_forward_length", TINY_FF);
@@ -122,8 +124,11 @@ static inline void tiny_build(tiny_model *m)
     tiny_add(m, "token_embd.weight", TINY_Q8_0, TINY_EMBEDDING, TINY_VOCABULARY);
     for (int l = 0; l < TINY_LAYERS; l++) tiny_layer(m, l);
     tiny_add(m, "output_norm.weight", TINY_F32, TINY_EMBEDDING, 1);
+    if (tensors != NULL) tensors(m);
     m->data = gb_finish(&m->b);
     for (int i = 0; i < m->count; i++) tiny_fill(m, &m->tensors[i]);
 }
+
+static inline void tiny_build(tiny_model *m) { tiny_build_more(m, NULL, NULL); }
 
 #endif

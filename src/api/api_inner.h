@@ -21,6 +21,7 @@ struct chord_runtime {
     chord_pool *pool;
     uint32_t cpu, threads;
     uint64_t budget_bytes, overhead_bytes;
+    bool prefer_banks; /* linear memory was refused */
     _Atomic uint64_t peak_bytes;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;

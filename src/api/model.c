@@ -100,14 +100,15 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                    chord_network_config *out, chord_error *err)
 {
     /* First: else the sentence would name whatever is missing first. */
-    CHORD_TRY(chord_network_recognise(r->heap, f->gguf, err));
+    CHORD_TRY(chord_network_recognise(r->heap, f->gguf, false, err));
     *out = (chord_network_config){.heap = r->heap,
                                   .gguf = f->gguf,
                                   .pool = r->pool,
                                   .cpu = r->cpu,
                                   .options = o,
                                   .budget_bytes = r->budget_bytes,
-                                  .may_map = true};
+                                  .may_map = true,
+                                  .prefer_banks = r->prefer_banks};
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }
@@ -169,7 +170,10 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
 {
     chord_network_config config;
     chord_model_info info = {0};
-    if (o->no_weights) return read_contexts(m, o, err);
+    if (o->no_weights) {
+        CHORD_TRY(chord_network_recognise(m->runtime->heap, m->files.gguf, true, err));
+        return read_contexts(m, o, err);
+    }
     CHORD_TRY(network_config(m->runtime, &m->files, o, &config, err));
     CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
     chord_network_describe(m->net, &info);
@@ -221,26 +225,92 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     return CHORD_OK;
 }
 
-chord_status chord_model_open(chord_runtime *r, const chord_source *source, const chord_model_options *options,
+static chord_status open_once(chord_runtime *r, const chord_source *source, const chord_model_options *o,
                               chord_model **out, chord_error *err)
 {
     void *memory = NULL;
-    CHORD_NEED(out, "the place for the model");
-    *out = NULL;
-    CHORD_NEED(r, "the runtime");
-    CHORD_NEED(source, "the source");
     CHORD_TRY(chord_alloc(r->heap, sizeof(chord_model), "the model", &memory, err));
     chord_model *m = memory;
     m->keepers = 1;
     m->runtime = r;
     chord_runtime_keep(r);
-    chord_status status = open_parts(m, source, options != NULL ? options : &DEFAULTS, err);
+    chord_status status = open_parts(m, source, o, err);
     if (status != CHORD_OK) {
         chord_model_close(m);
         return status;
     }
     *out = m;
     return CHORD_OK;
+}
+
+/* And its sessions' own memory, taken and given back, must be had beside it. */
+static chord_status open_with_sessions(chord_runtime *r, const chord_source *source, const chord_model_options *o,
+                                       chord_model **out, chord_error *err)
+{
+    void *memory = NULL;
+    uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
+    CHORD_TRY(open_once(r, source, o, out, err));
+    uint64_t bytes = sessions * chord_session_bytes((*out)->context_tokens, (*out)->vocabulary);
+    chord_status status = chord_alloc(r->heap, bytes, "the sessions", &memory, err);
+    chord_free(r->heap, memory);
+    if (status == CHORD_OK) return CHORD_OK;
+    chord_model_close(*out);
+    *out = NULL;
+    return status;
+}
+
+/* With banks, where there are some, and then without: windows take linear memory too. */
+static chord_status open_either_way(chord_runtime *r, const chord_source *source, const chord_model_options *o,
+                                    chord_model **out, chord_error *err)
+{
+    r->prefer_banks = chord_bank_offered() != CHORD_BANK_NONE;
+    chord_status status = open_with_sessions(r, source, o, out, err);
+    if (status == CHORD_OK || !r->prefer_banks) return status;
+    r->prefer_banks = false;
+    return open_with_sessions(r, source, o, out, err);
+}
+
+/* The host refused memory that the budget has: the model is planned anew, for an eighth less each time, down to what
+ * works at all. The runtime keeps what was found. status, *err: how it was refused. */
+static chord_status open_with_less(chord_runtime *r, const chord_source *source, const chord_model_options *o,
+                                   chord_model **out, chord_status status, chord_error *err)
+{
+    uint64_t asked = r->budget_bytes;
+    chord_plan plan;
+    if (o->no_weights || chord_model_plan(r, source, o, &plan, NULL) != CHORD_OK)
+        return chord_fail(err, CHORD_NO_MEMORY,
+                          "the host gives less memory than the model's directory and vocabulary need");
+    if (!plan.fits) return status;
+    uint64_t needed = plan.fixed_bytes + plan.scratch_bytes + plan.kv_bytes + plan.resident_bytes + plan.window_bytes;
+    for (uint64_t next = asked; status != CHORD_OK && next >= plan.budget_bytes_min;) {
+        r->budget_bytes = next;
+        status = open_either_way(r, source, o, out, err);
+        if (next == plan.budget_bytes_min) break;
+        next = chord_min_u64(next, needed);
+        next = chord_max_u64(next - next / 8, plan.budget_bytes_min);
+    }
+    if (status == CHORD_OK && r->budget_bytes < asked)
+        chord_runtime_say(r, CHORD_LOG_WARN,
+                          "the host gives less memory than the budget of %.0f MiB: planned anew for %.1f MiB",
+                          (double)asked / (double)CHORD_MIB, (double)r->budget_bytes / (double)CHORD_MIB);
+    if (status == CHORD_OK) return CHORD_OK;
+    r->budget_bytes = asked;
+    return chord_fail(err, CHORD_NO_MEMORY,
+                      "the host gives less memory than the %.1f MiB that a context of %u tokens needs at least",
+                      (double)plan.budget_bytes_min / (double)CHORD_MIB, plan.context_tokens);
+}
+
+chord_status chord_model_open(chord_runtime *r, const chord_source *source, const chord_model_options *options,
+                              chord_model **out, chord_error *err)
+{
+    const chord_model_options *o = options != NULL ? options : &DEFAULTS;
+    CHORD_NEED(out, "the place for the model");
+    *out = NULL;
+    CHORD_NEED(r, "the runtime");
+    CHORD_NEED(source, "the source");
+    chord_status status = open_once(r, source, o, out, err);
+    bool refused = (status == CHORD_NO_MEMORY || status == CHORD_BUDGET) && chord_memory_was_refused();
+    return refused ? open_with_less(r, source, o, out, status, err) : status;
 }
 
 void chord_model_describe(const chord_model *m, chord_model_info *out)

@@ -62,7 +62,8 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     if (threads > THREADS_MAX)
         return chord_fail(err, CHORD_INVALID, "%u threads were asked for, at most %u are allowed", threads,
                           THREADS_MAX);
-    uint64_t budget = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
+    uint64_t asked = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
+    uint64_t budget = chord_min_u64(asked, chord_process_budget_max());
     uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + (threads + READER_THREADS) * THREAD_BYTES;
     if (budget <= overhead + CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET,
@@ -88,6 +89,13 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
         chord_runtime_close(r);
         return status;
     }
+    if (budget < asked)
+        chord_runtime_say(r, CHORD_LOG_WARN,
+                          "the process's own limits (ulimit -v, -d) leave room for a budget of %" PRIu64
+                          " MiB, not for %" PRIu64,
+                          budget / CHORD_MIB, asked / CHORD_MIB);
+    if (chord_pool_threads(r->pool) < threads)
+        chord_runtime_say(r, CHORD_LOG_WARN, "%u of %u threads could be started", chord_pool_threads(r->pool), threads);
     *out = r;
     return CHORD_OK;
 }

@@ -7,11 +7,14 @@
 #include "base/system_inner.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+
+#define COPY_BYTES (2 * CHORD_MIB)
 
 struct chord_bank {
     void *park;
@@ -38,9 +41,27 @@ chord_status chord_bank_open(chord_heap *heap, uint64_t bytes, chord_bank **out,
     return CHORD_OK;
 }
 
+/* A part at a time, each given back before the next is taken: no more is in memory than before. */
+static bool move_by_copy(char *from, char *to, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += COPY_BYTES) {
+        size_t part = (size_t)chord_min_u64(bytes - at, COPY_BYTES);
+        memcpy(to + at, from + at, part);
+        if (madvise(from + at, part, MADV_DONTNEED) != 0) return false;
+    }
+    return true;
+}
+
+/* Kernels before 5.7 and some sandboxes have no such mremap. */
 static bool move(void *from, void *to, uint64_t bytes)
 {
-    return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+    static _Atomic bool copies;
+    if (!atomic_load_explicit(&copies, memory_order_relaxed)) {
+        if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to) return true;
+        if (errno != EINVAL && errno != ENOSYS && errno != EPERM) return false;
+        atomic_store_explicit(&copies, true, memory_order_relaxed);
+    }
+    return move_by_copy(from, to, bytes);
 }
 
 static chord_status hide(chord_bank *bank, chord_error *err)

@@ -292,6 +292,7 @@ typedef struct chord_share {
 /* Compute threads that work through a range together. The caller is worker 0. Idle workers spin 50 us at most, then
  * sleep. */
 typedef struct chord_pool chord_pool;
+/* With fewer threads where the system refuses more; chord_pool_threads tells. */
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err);
 void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
@@ -320,8 +321,13 @@ uint32_t chord_cpu_features(void);
 uint32_t chord_cpu_cores(void);
 /* Anonymous + shared + page-table + kernel-stack bytes of this process now; 0 where unknown. */
 uint64_t chord_process_bytes(void);
+/* A host of WebAssembly refused memory that the budget has: what it gives shows only when it is asked. Elsewhere false. */
+bool chord_memory_was_refused(void);
 /* What code, libraries and the caller's own odds and ends take beside chord_process_bytes. */
 uint64_t chord_process_code_bytes(void);
+/* The largest budget that the process's own limits (address space and data: `ulimit -v`, `-d`) leave room for;
+ * UINT64_MAX: there are none. */
+uint64_t chord_process_budget_max(void);
 /* Differs between a process and its forks; 0 where there are none. */
 uint64_t chord_process_id(void);
 /* Pages this process had to wait for from a disk since it began; 0 where unknown. */

@@ -18,6 +18,7 @@ static struct {
     free_block *first;
     uintptr_t written_end; /* memory from here on was never written, so it is still zero; 0: nothing was taken yet */
     uintptr_t taken_bytes; /* of blocks in use */
+    bool refused;          /* the host gave less than was wanted */
 } heap;
 
 static void note_written(uintptr_t end)
@@ -94,7 +95,10 @@ static uintptr_t take_or_grow(uintptr_t size, uintptr_t align, uintptr_t *writte
 {
     if (heap.written_end == 0) begin();
     uintptr_t at = take(size, align);
-    if (at == 0 && (!grow(size + align) || (at = take(size, align)) == 0)) return 0;
+    if (at == 0 && (!grow(size + align) || (at = take(size, align)) == 0)) {
+        heap.refused = true;
+        return 0;
+    }
     heap.taken_bytes += size;
     *written = heap.written_end > at ? (uintptr_t)chord_min_u64(heap.written_end - at, size) : 0;
     note_written(at + size);
@@ -120,6 +124,8 @@ void chord_linear_free(void *block, uint64_t bytes)
     heap.taken_bytes -= size;
     chord_mutex_unlock(&heap.lock);
 }
+
+bool chord_memory_was_refused(void) { return heap.refused; }
 
 uint64_t chord_linear_taken_bytes(void) { return heap.taken_bytes; }
 

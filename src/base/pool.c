@@ -141,19 +141,17 @@ static void close_round(chord_pool *pool)
 
 /* ---- opening, closing, running ------------------------------------------------------------------ */
 
-static chord_status start_workers(chord_pool *pool, uint32_t threads, chord_error *err)
+static void start_workers(chord_pool *pool, uint32_t threads)
 {
     for (uint32_t i = 1; i < threads; i++) {
         pool_worker *next = &pool->workers[i];
         *next = (pool_worker){.pool = pool, .index = i};
         char name[16];
         chord_format(name, sizeof name, "chord-%u", i);
-        chord_status status = chord_thread_start(pool->heap, name, worker_main, next, &next->thread, err);
-        if (status == CHORD_UNSUPPORTED) return CHORD_OK; /* a host without threads: the caller works alone */
-        CHORD_TRY(status);
+        chord_status status = chord_thread_start(pool->heap, name, worker_main, next, &next->thread, NULL);
+        if (status != CHORD_OK) return; /* no threads here, or no more: the others do the work */
         pool->threads++;
     }
-    return CHORD_OK;
 }
 
 chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **out, chord_error *err)
@@ -172,11 +170,7 @@ chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **ou
     chord_cond_init(&pool->wake);
     chord_cond_init(&pool->done);
     chord_turns_init(&pool->turns);
-    chord_status status = start_workers(pool, threads, err);
-    if (status != CHORD_OK) {
-        chord_pool_close(pool);
-        return status;
-    }
+    start_workers(pool, threads);
     *out = pool;
     return CHORD_OK;
 }

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 #define PATH_BYTES 4096
 #define LINE_BYTES 4096
@@ -264,18 +265,61 @@ void chord_linux_memory(const char *root, chord_memory *out)
     if (out->free_bytes == UINT64_MAX) out->free_bytes = 0;
 }
 
+/* A small container still gives three quarters of itself. */
+static uint64_t less_others(uint64_t free_bytes)
+{
+    uint64_t spare = chord_min_u64(256 * CHORD_MIB, free_bytes / 4);
+    return free_bytes - chord_max_u64(spare, free_bytes / 10);
+}
+
 uint64_t chord_linux_memory_available(const char *root)
 {
     chord_memory memory;
     chord_linux_memory(root, &memory);
-    /* a small container still gives three quarters of itself */
-    uint64_t spare = chord_min_u64(256 * CHORD_MIB, memory.free_bytes / 4);
-    return memory.free_bytes - chord_max_u64(spare, memory.free_bytes / 10);
+    return less_others(memory.free_bytes);
 }
 
-void chord_memory_describe(chord_memory *out) { chord_linux_memory("", out); }
+void chord_memory_describe(chord_memory *out)
+{
+    struct sysinfo info;
+    chord_linux_memory("", out);
+    if (out->total_bytes != 0 || sysinfo(&info) != 0) return;
+    out->total_bytes = (uint64_t)info.totalram *
+                       info.mem_unit; /* without /proc; file caches do not count as free then */
+    out->free_bytes = ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
+}
 
-uint64_t chord_memory_available_bytes(void) { return chord_linux_memory_available(""); }
+uint64_t chord_memory_available_bytes(void)
+{
+    chord_memory memory;
+    chord_memory_describe(&memory);
+    return chord_min_u64(less_others(memory.free_bytes), chord_process_budget_max());
+}
+
+/* Addresses that no budget counts: guard pages and untouched parts of stacks, what alignment loses. */
+#define ADDRESS_SLACK_BYTES (4 * CHORD_MIB)
+
+#define MAPPED_BYTES_GUESS (16 * CHORD_MIB) /* without /proc */
+
+uint64_t chord_process_budget_max(void)
+{
+    static const struct {
+        int limit;
+        const char *used;
+    } LIMITS[] = {{RLIMIT_AS, "VmSize:"}, {RLIMIT_DATA, "VmData:"}};
+    char text[4096] = "";
+    uint64_t least = UINT64_MAX;
+    (void)read_text("/proc/self/status", text, sizeof text);
+    for (size_t i = 0; i < CHORD_COUNT(LIMITS); i++) {
+        struct rlimit limit;
+        if (getrlimit(LIMITS[i].limit, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
+        uint64_t mapped = kib_of(text, LIMITS[i].used), all = limit.rlim_cur;
+        uint64_t used = (mapped != UINT64_MAX ? mapped : MAPPED_BYTES_GUESS) + ADDRESS_SLACK_BYTES;
+        least = chord_min_u64(least,
+                              chord_process_bytes() + chord_process_code_bytes() + (all > used ? all - used : 0));
+    }
+    return least;
+}
 
 uint64_t chord_process_code_bytes(void) { return 5 * CHORD_MIB; }
 

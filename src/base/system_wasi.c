@@ -85,6 +85,7 @@ void *chord_bank_bytes(chord_bank *bank)
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
+uint64_t chord_process_budget_max(void) { return UINT64_MAX; }
 uint64_t chord_process_id(void) { return 0; }
 uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_code_bytes(void) { return PROGRAM_BYTES; } /* code lies outside the module's memory */

@@ -240,6 +240,7 @@ void chord_bank_close(chord_heap *heap, chord_bank *bank)
 
 /* ---- what there is ---------------------------------------------------------------------------- */
 
+uint64_t chord_process_budget_max(void) { return UINT64_MAX; }
 uint64_t chord_process_id(void) { return 0; }
 uint64_t chord_process_major_faults(void) { return 0; }
 uint64_t chord_process_code_bytes(void) { return 0; } /* the data segment counts as memory in use, code is the host's */

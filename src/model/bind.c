@@ -173,8 +173,7 @@ static chord_status check_type(chord_blueprint *p, const chord_gguf *g, chord_er
     } TYPES[] = {
         {"adapter", "an adapter (LoRA), which belongs to a model and is none by itself"},
         {"mmproj", "a projector for pictures or sound (mmproj), which belongs to a model and is none by itself"},
-        {"imatrix", "an importance matrix, which serves to quantise a model"},
-        {"vocab", "a vocabulary without weights"}};
+        {"imatrix", "an importance matrix, which serves to quantise a model"}};
     const char *type;
     size_t len;
     CHORD_TRY(chord_gguf_get_text_start(g, "general.type", 64, &p->arena, &type, &len, err));
@@ -203,11 +202,11 @@ static chord_status read_names(chord_blueprint *p, const chord_gguf *g, chord_er
     return chord_claim_known(p, g, err);
 }
 
-chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, chord_error *err)
+chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, bool text_only, chord_error *err)
 {
     chord_blueprint p = {0};
     chord_arena_init(&p.arena, heap, BLUEPRINT_BYTES_MAX, "the model's structure");
-    chord_status status = read_names(&p, g, err);
+    chord_status status = text_only ? check_type(&p, g, err) : read_names(&p, g, err);
     chord_blueprint_close(&p);
     return status;
 }

@@ -24,11 +24,13 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    bool may_map; /* the guard is installed */
+    bool may_map;      /* the guard is installed */
+    bool prefer_banks; /* where there are some, also for little */
 } chord_network_config;
 
-/* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. */
-chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *gguf, chord_error *err);
+/* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its
+ * tokenizer is all that is wanted, so that any model will do. */
+chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *gguf, bool text_only, chord_error *err);
 
 /* What config's budget buys. Touches no weight. A budget that cannot work is no error here: out->fits is false. */
 chord_status chord_network_plan(const chord_network_config *config, chord_plan *out, chord_error *err);

@@ -50,12 +50,12 @@ static uint64_t fixed_bytes(const chord_network_config *config, const chord_blue
 
 /* A 32-bit guest keeps more than a little in banks of its host, when there are any: its own memory stays small,
  * and 4 GiB are no limit. */
-static uint64_t bank_bytes_for(uint64_t memory_bytes)
+static uint64_t bank_bytes_for(uint64_t memory_bytes, bool prefer)
 {
     uint64_t bytes = memory_bytes / 32 / BANK_BYTES_LEAST * BANK_BYTES_LEAST;
     bytes = chord_min_u64(chord_max_u64(bytes, BANK_BYTES_LEAST), BANK_BYTES_MOST);
-    return sizeof(void *) == 4 && memory_bytes >= BANKED_FROM_BYTES && chord_bank_offered() != CHORD_BANK_NONE ? bytes
-                                                                                                               : 0;
+    bool banked = sizeof(void *) == 4 && (prefer || memory_bytes >= BANKED_FROM_BYTES);
+    return banked && chord_bank_offered() != CHORD_BANK_NONE ? bytes : 0;
 }
 
 static chord_bank_use bank_use_for(uint32_t cpu)
@@ -80,7 +80,7 @@ static chord_pager_config pager_config(const chord_network_config *config, const
         .policy = o->policy,
         .mapped = mapped,
         .pack = !o->no_repack,
-        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes)),
+        .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),
     };
 }
@@ -285,13 +285,26 @@ static chord_status replace_pager(chord_network *net, const chord_pager_config *
     return CHORD_OK;
 }
 
-static chord_status open_pager(chord_network *net, const chord_network_config *config, chord_error *err)
+static chord_status open_planned_pager(chord_network *net, const chord_network_config *config, chord_error *err)
 {
     uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes;
     chord_pager_config pager = pager_config(config, &net->print, config->budget_bytes - spent, net->plan.mapped);
     for (uint32_t i = 0; i < pager.shards; i++) net->stores[i] = chord_gguf_store(config->gguf, i);
     pager.stores = net->stores;
-    CHORD_TRY(start_pager(net, &pager, err));
+    return start_pager(net, &pager, err);
+}
+
+/* A map that the system refuses is no failure where tiles may stream instead. */
+static chord_status open_pager(chord_network *net, const chord_network_config *config, chord_error *err)
+{
+    chord_status status = open_planned_pager(net, config, err);
+    if (status != CHORD_OK && net->plan.mapped && options_of(config)->mode == CHORD_MODE_AUTO) {
+        chord_network_config streaming = *config;
+        streaming.may_map = false;
+        plan_for(&streaming, &net->print, config->budget_bytes, net->context_tokens, &net->plan);
+        if (net->plan.fits) status = open_planned_pager(net, &streaming, err);
+    }
+    CHORD_TRY(status);
     net->pass_tiles = net->print.tile_count;
     CHORD_TRY(chord_pager_pass_begin(net->pager, net->pass_list, net->pass_tiles, err));
     net->pass_open = true;

@@ -180,6 +180,11 @@ static void file_close(chord_store *store)
 static const chord_store_ops file_ops = {
     .read = file_read, .fetch = file_fetch, .map = file_map, .unmap = file_unmap, .close = file_close};
 
+int chord_store_file_descriptor(const chord_store *store)
+{
+    return store->ops == &file_ops ? ((const file_store *)store)->fd : -1;
+}
+
 static chord_status open_fds(file_store *self, const char *path, chord_error *err)
 {
     /* O_NONBLOCK: opening a pipe must not wait for its writer. */

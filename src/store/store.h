@@ -63,6 +63,9 @@ void chord_store_map_release(chord_store *store, const void *base, uint64_t offs
 /* True once a read through this mapping met SIGBUS: the bytes seen since were zeros. Reading it clears it. */
 bool chord_store_map_failed(chord_store *store, const void *base);
 
+/* The descriptor a local file is read through, still the store's; -1: it is none. Systems with mmap only. */
+int chord_store_file_descriptor(const chord_store *store);
+
 /* Test stores: fail the n-th read/fetch from now with EIO (0: never), and delay every fetch by delay_ns. Wraps inner,
  * which it closes. */
 chord_status chord_store_open_faulty(chord_heap *heap, chord_store *inner, uint64_t fail_nth, uint64_t fail_count,

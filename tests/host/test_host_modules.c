@@ -112,12 +112,15 @@ static void check_refused(void)
     /* no model */
     CHECK(chord_guest_open(host, &(chord_guest_options){.module = env}, &g, &err) == CHORD_INVALID && g == NULL);
     CHECK(try_open(host, put_wat("none.wasm", "(module)"), (chord_guest_options){0}) == CHORD_OK);
-    g = guest_open(host, (chord_guest_options){
-                             .module = put_wat(
-                                 "none.wasm",
-                                 "(module (func (export \"f\") (result f64) (f64.const 1))"
-                                 " (func (export \"two\") (result i32 i32) (i32.const 1) (i32.const 2))"
-                                 " (func (export \"float\") (param f32)) (global (export \"g\") i32 (i32.const 1)))")});
+    g = guest_open(
+        host,
+        (chord_guest_options){
+            .module = put_wat("none.wasm",
+                              "(module (func (export \"f\") (result f64) (f64.const 1))"
+                              " (func (export \"two\") (result i32 i32) (i32.const 1) (i32.const 2))"
+                              " (func (export \"floats\") (param f32 f64) (result f64)"
+                              "  (f64.add (f64.promote_f32 (local.get 0)) (local.get 1)))"
+                              " (func (export \"vector\") (param v128)) (global (export \"g\") i32 (i32.const 1)))")});
     uint64_t args[32] = {0}, result;
     CHECK(chord_guest_bytes(g, 0, 0) == NULL && !chord_guest_has(g, "g") && !chord_guest_has(g, "nothing") &&
           chord_guest_has(g, "f"));
@@ -127,8 +130,19 @@ static void check_refused(void)
     CHECK(chord_guest_call(g, "f", args, 1, &result, &err) == CHORD_INVALID &&
           chord_guest_call(g, "f", args, 32, &result, &err) == CHORD_INVALID);
     CHECK(chord_guest_call(g, "two", NULL, 0, &result, &err) == CHORD_INVALID &&
-          chord_guest_call(g, "float", args, 1, &result, &err) == CHORD_INVALID);
+          chord_guest_call(g, "vector", args, 1, &result, &err) == CHORD_INVALID);
     CHECK_OK(chord_guest_call(g, "f", NULL, 0, &result, &err));
+    chord_guest_signature signature;
+    float half = 0.5f;
+    double many = 1e100, sum;
+    memcpy(&args[0], &half, sizeof half);
+    memcpy(&args[1], &many, sizeof many);
+    CHECK_OK(chord_guest_signature_of(g, "floats", &signature, &err));
+    CHECK(strcmp(signature.args, "fd") == 0 && signature.result == 'd');
+    CHECK_OK(chord_guest_call(g, "floats", args, 2, &result, &err));
+    memcpy(&sum, &result, sizeof sum);
+    CHECK(sum == 1e100 + 0.5);
+    CHECK(chord_guest_signature_of(g, "g", &signature, &err) == CHORD_INVALID);
     chord_guest_close(g);
     CHECK(witness_lives(&other));
 }
@@ -194,28 +208,52 @@ static void check_bombs(void)
     chord_guest_close(g);
 }
 
-/* Shared memory and banks together: the guest that takes both is ended. */
+/* A bank of nearly everything, and then all the linear memory there is, written to; with a thread that waits meanwhile, if
+ * told so. The pages it has in the end. */
+static const char BOTH[] =
+    "(func (export \"chord_thread_main\") (param i32) (drop (call $wait (i32.const 0) (i32.const 0) (i64.const -1))))"
+    "(func (export \"both\") (param i32) (result i32) (local i32 i32)"
+    " (if (local.get 0) (then (drop (call $thread_start (i32.const 0)))))"
+    " (local.set 1 (i32.wrap_i64 (call $bank_limit)))"
+    " (drop (call $bank_open (i32.and (i32.sub (local.get 1) (i32.const 1048576)) (i32.const 0xffff0000))))"
+    " (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0))))"
+    " (local.set 2 (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4096)))"
+    " (local.set 1 (i32.const 4096))"
+    " (loop (i32.store (local.get 1) (i32.const 1)) (local.set 1 (i32.add (local.get 1) (i32.const 4096)))"
+    " (br_if 0 (i32.lt_u (local.get 1) (local.get 2))))"
+    " (loop (br_if 0 (local.get 0)))"
+    " (memory.size))";
+
+static void check_one_sum(memory_kind memory)
+{
+    module_plan plan = {.memory = memory, .pages = 16, .pages_max = 65535, .extra = BOTH};
+    uint64_t budget = chord_process_bytes() + 150 * CHORD_MIB, pages, args[] = {0};
+    chord_guest_stats stats;
+    chord_guest *g = guest_open(
+        host, (chord_guest_options){.module = put_module("both.wasm", &plan), .model = model, .budget_bytes = budget});
+    CHECK_OK(chord_guest_call(g, "both", args, 1, &pages, &err));
+    chord_guest_stats_get(g, &stats);
+    CHECK_SAY(stats.bank_bytes > 32 * CHORD_MIB && pages >= 16, "%llu bytes, %llu pages",
+              (unsigned long long)stats.bank_bytes, (unsigned long long)pages);
+    CHECK_SAY(stats.bank_bytes + pages * 65536 <= stats.budget_bytes, "%llu and %llu of %llu bytes",
+              (unsigned long long)stats.bank_bytes, (unsigned long long)pages * 65536,
+              (unsigned long long)stats.budget_bytes);
+    CHECK(chord_process_bytes() <= budget);
+    chord_guest_close(g);
+    CHECK(witness_lives(&other));
+}
+
+/* With threads no limit holds at the moment of growing: the guest that takes both is ended. */
 static void check_shared_bomb(void)
 {
     chord_host *strict = host_open((chord_host_options){.interruptible = true});
-    module_plan plan = {
-        .memory = SHARED32,
-        .pages = 16,
-        .pages_max = 65535,
-        .extra =
-            "(func (export \"both\") (local i32 i32 i32) (local.set 1 (i32.wrap_i64 (call $bank_limit)))"
-            " (drop (call $bank_open (i32.and (i32.sub (local.get 1) (i32.const 1048576)) (i32.const 0xffff0000))))"
-            " (loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0))))"
-            " (local.set 2 (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4096)))"
-            " (loop (i32.store (local.get 0) (i32.const 1)) (local.set 0 (i32.add (local.get 0) (i32.const 4096)))"
-            " (br_if 0 (i32.lt_u (local.get 0) (local.get 2))))"
-            " (loop (br 0)))"};
-    uint64_t budget = chord_process_bytes() + 150 * CHORD_MIB, result;
+    module_plan plan = {.memory = SHARED32, .pages = 16, .pages_max = 65535, .extra = BOTH};
+    uint64_t budget = chord_process_bytes() + 150 * CHORD_MIB, result, args[] = {1};
     chord_guest *g = guest_open(strict, (chord_guest_options){.module = put_module("both.wasm", &plan),
                                                               .model = model,
                                                               .budget_bytes = budget,
-                                                              .call_ns_max = 5000000000});
-    chord_status status = chord_guest_call(g, "both", NULL, 0, &result, &err);
+                                                              .call_ns_max = 60000000000});
+    chord_status status = chord_guest_call(g, "both", args, 1, &result, &err);
     CHECK_SAY(status == CHORD_CORRUPT && strstr(err.text, "budget") != NULL, "%d %s", status, err.text);
     chord_guest_close(g);
     chord_host_close(strict);
@@ -323,6 +361,8 @@ int main(int argc, char **argv)
     check_broken();
     check_refused();
     check_bombs();
+    check_one_sum(OWN32);
+    check_one_sum(SHARED32);
     check_shared_bomb();
     CHECK(witness_lives(&other));
     chord_guest_close(other.guest);

@@ -50,6 +50,25 @@ static chord_guest *open_guest(memory_kind kind, const char *model, unsigned pag
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
+/* The name belongs to another file once the guest is open: its windows go on showing the one it opened. */
+static void check_replaced(void)
+{
+    size_t len;
+    const char *model = kept(put_model("replaced.gguf")), *later = kept(in_folder("later.gguf"));
+    uint8_t *truth = get_file(model, &len);
+    chord_guest *g = open_guest(SHARED32, model, 64);
+    uint8_t *others = calloc(1, len);
+    put_file(later, others, len);
+    if (rename(later, model) != 0) perror(model), exit(1);
+    CHECK_ASK(g, 0, "file_prefetch", 0, 0, 4096);
+    CHECK_ASK(g, 0, "file_map", 0, 0, len, PAGE, (len + 2 * PAGE - 1) / PAGE * PAGE);
+    const uint8_t *seen = chord_guest_bytes(g, PAGE, len);
+    CHECK(seen != NULL && memcmp(seen, truth, len) == 0);
+    chord_guest_close(g);
+    free(others);
+    free(truth);
+}
+
 static void check_contents(memory_kind kind, const char *model)
 {
     size_t len;
@@ -269,6 +288,7 @@ int main(void)
     host = host_open((chord_host_options){0});
     const char *small = kept(put_model("model.gguf")), *large = kept(put_large("large.gguf"));
     other = witness_open(host, small);
+    check_replaced();
     check_contents(OWN32, large);
     check_contents(SHARED32, large);
     check_answers_in_windows(OWN32, small);

@@ -34,7 +34,9 @@ struct chord_guest {
     uint8_t *memory;
     uint32_t next; /* of the guest's own allocations */
     char log[16384];
-    size_t log_len;
+    size_t log_len, warnings;
+    char printed[16384];
+    size_t printed_len, prints, prints_max; /* prints_max 0: no limit */
 };
 wasi_nn *host_guest_nn(chord_guest *guest) { return guest->nn; }
 const chord_guest_options *host_guest_options(chord_guest *guest) { return &guest->options; }
@@ -43,11 +45,20 @@ static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static void on_log(void *ud, chord_log_level level, const char *line)
 {
     chord_guest *g = ud;
-    (void)level;
     pthread_mutex_lock(&log_mutex);
+    g->warnings += level == CHORD_LOG_WARN;
     int n = snprintf(g->log + g->log_len, sizeof g->log - g->log_len, "%s\n", line);
     if (n > 0 && g->log_len + (size_t)n < sizeof g->log) g->log_len += (size_t)n;
     pthread_mutex_unlock(&log_mutex);
+}
+
+static bool on_emit(void *ud, const char *text, size_t len)
+{
+    chord_guest *g = ud;
+    if (g->printed_len + len >= sizeof g->printed) abort();
+    memcpy(g->printed + g->printed_len, text, len);
+    g->printed_len += len;
+    return ++g->prints != g->prints_max;
 }
 
 static chord_error call_err;
@@ -90,7 +101,7 @@ static void open_guest(chord_guest *g, const chord_nn_preload *preloads, size_t 
     memset(g, 0, sizeof *g);
     g->memory = calloc(1, MEMORY_BYTES);
     g->next = 4096;
-    g->options = (chord_guest_options){.on_log = on_log, .ud = g};
+    g->options = (chord_guest_options){.on_log = on_log, .on_emit = on_emit, .ud = g};
     CHECK_OK(wasi_nn_open(heap, runtime, preloads, count, &g->nn, &err));
 }
 
@@ -327,7 +338,7 @@ static void test_prefix(void)
     close_guest(&g);
 }
 
-/* Two conversations, a piece of each in turn, give what each gives alone. A third has no place, until one ends. */
+/* Two conversations, a piece of each in turn, give what each gives alone. A third takes an idle one's place. */
 static void test_contexts(void)
 {
     chord_guest g;
@@ -344,7 +355,8 @@ static void test_contexts(void)
         if (second == OK) second = stream(&g, d, &b, 1);
     }
     CHECK(first == END && second == END && same(&a, &alone_a) && same(&b, &alone_b));
-    CHECK(try_context(&g, graph, &e) == BUSY && strstr(g.log, "\"sessions\"") != NULL);
+    CHECK(try_context(&g, graph, &e) == OK && ask(&g, e, PROMPT, &a) == OK && same(&a, &alone_a));
+    CHECK(output(&g, "get_output", d, 0, &b) == OK && same(&b, &alone_b)); /* what was made stays */
     CHECK(CALL(&g, "finalize_execution_context", c) == OK && CALL(&g, "finalize_execution_context", c) == INVALID);
     CHECK(try_context(&g, graph, &e) == OK && e > d && ask(&g, e, PROMPT, &a) == OK && same(&a, &alone_a));
 
@@ -354,9 +366,145 @@ static void test_contexts(void)
     uint32_t f = new_context(&g, other);
     CHECK(f > e && input(&g, f, 1, GREEDY "}") == OK && ask(&g, f, PROMPT, &a) == OK && same(&a, &alone_a));
     CHECK(CALL(&g, "unload", other) == OK);
-    graph = load(&g, "{\"ctx-size\": 64}"); /* four when nobody says how many */
-    for (int i = 0; i < 4; i++) new_context(&g, graph);
-    CHECK(try_context(&g, graph, &e) == BUSY);
+    close_guest(&g);
+}
+
+/* More conversations than sessions, never ended, a piece of each in turn: drawn texts too are made again as they were
+ * begun, and each answer goes on from its own prompt. */
+#define CROWD 6
+static void test_crowd(const char *sessions)
+{
+    chord_guest g;
+    uint32_t contexts[CROWD];
+    text want[CROWD], got[CROWD] = {0};
+    int ends[CROWD] = {0}, running = CROWD;
+    char config[512], prompt[64];
+    open_default(&g);
+    snprintf(config, sizeof config,
+             "{\"temp\": 1.1, \"seed\": 11, \"ctx-size\": 128, \"n-predict\": 9, \"ignore-eos\": true%s}", sessions);
+    uint32_t graph = load(&g, config);
+    chord_generate_options drawn = {
+        .max_tokens = 9,
+        .ignore_end = true,
+        .sampling = {
+            .temperature = 1.1f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .penalty_tokens = 64, .seed = 11}};
+    for (int i = 0; i < CROWD; i++) {
+        snprintf(prompt, sizeof prompt, "Story number %d", i);
+        expected(prompt, &drawn, 128, &want[i]);
+        contexts[i] = new_context(&g, graph);
+        CHECK_SAY(input(&g, contexts[i], 0, prompt) == OK, "%d: %s", i, call_err.text);
+    }
+    for (int rounds = 0; running > 0 && rounds < 100; rounds++)
+        for (int i = 0; i < CROWD; i++)
+            if (ends[i] == OK && (ends[i] = stream(&g, contexts[i], &got[i], 1)) != OK) running--;
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_SAY(ends[i] == END && same(&got[i], &want[i]), "%d, %s: %d, '%s' is not '%s'", i, sessions, ends[i],
+                  got[i].bytes, want[i].bytes);
+        CHECK(CALL(&g, "compute", contexts[i]) == OK && output(&g, "get_output", contexts[i], 0, &got[i]) == OK &&
+              same(&got[i], &want[i]));
+    }
+    /* a larger context for one opens the model again for all: idle ones do not stand in the way, nor lose their text */
+    got[0].len = 0;
+    CHECK(input(&g, contexts[0], 0, "Story number 0") == OK && stream(&g, contexts[0], &got[0], 4) == OK);
+    CHECK(input(&g, contexts[1], 1, "{\"ctx-size\": 192}") == OK && CALL(&g, "compute", contexts[1]) == OK);
+    CHECK(stream(&g, contexts[0], &got[0], 100) == END && same(&got[0], &want[0]));
+    close_guest(&g);
+}
+
+/* Two models, of which only one fits at a time: each opens when it is asked, and says what it says alone. */
+static void test_two_models(void)
+{
+    chord_guest g;
+    chord_error err = {0};
+    chord_plan plan;
+    chord_runtime *large = runtime;
+    text want, got;
+    char config[256];
+    uint32_t graphs[2], contexts[2];
+    chord_source source = {.uri = model_file};
+    chord_model_options one = {.context_tokens = 256, .sessions_max = 1};
+    chord_generate_options greedy = {.max_tokens = 8, .ignore_end = true};
+    expected(PROMPT, &greedy, 256, &want);
+    chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = 2};
+    CHECK_OK(chord_runtime_open(&options, &runtime, &err)); /* one that counts what the process has by now */
+    CHECK_OK(chord_model_plan(runtime, &source, &one, &plan, &err));
+    one.sessions_max = (uint32_t)(48 * CHORD_MIB / plan.kv_bytes) + 1; /* their caches are what takes the room */
+    CHECK_OK(chord_model_plan(runtime, &source, &one, &plan, &err));
+    chord_runtime_close(runtime);
+    options.budget_bytes = plan.budget_bytes_min + 24 * CHORD_MIB;
+    CHECK_OK(chord_runtime_open(&options, &runtime, &err));
+    chord_nn_preload preloads[] = {{"a", model_file}, {"b", model_file}};
+    open_guest(&g, preloads, 2);
+    snprintf(config, sizeof config,
+             "{\"temp\": 0, \"ctx-size\": 256, \"n-predict\": 8, \"ignore-eos\": true, \"sessions\": %u}",
+             one.sessions_max);
+    for (int i = 0; i < 2; i++) {
+        CHECK_SAY(try_load(&g, preloads[i].name, config, &graphs[i]) == OK, "%s", call_err.text);
+        contexts[i] = new_context(&g, graphs[i]);
+        CHECK_SAY(ask(&g, contexts[i], PROMPT, &got) == OK && same(&got, &want), "model %d: %s", i, call_err.text);
+    }
+    for (int i = 0; i < 4; i++) /* and back: what was begun in one is gone on with after the other */
+        CHECK_SAY(ask(&g, contexts[i % 2], PROMPT, &got) == OK && same(&got, &want), "round %d: %s", i, call_err.text);
+    got.len = 0;
+    CHECK(stream(&g, contexts[0], &got, 3) == OK && ask(&g, contexts[1], PROMPT, &(text){0}) == OK);
+    CHECK(stream(&g, contexts[0], &got, 100) == END && same(&got, &want));
+    CHECK_SAY(g.warnings == 0, "%s", g.log);
+    close_guest(&g);
+    chord_runtime_close(runtime);
+    runtime = large;
+}
+
+/* Asked for: printed, said or refused. */
+static void test_wishes(void)
+{
+    chord_guest g;
+    text got;
+    uint32_t graph = 0;
+    open_default(&g);
+    uint32_t c = new_context(&g, load(&g, GREEDY ", \"stream-stdout\": true}"));
+    CHECK(ask(&g, c, PROMPT, &got) == OK && g.prints > 1);
+    CHECK_SAY(g.printed_len == got.len && memcmp(g.printed, got.bytes, got.len) == 0, "printed '%.*s', made '%s'",
+              (int)g.printed_len, g.printed, got.bytes);
+    g.printed_len = g.prints = 0;
+    CHECK(CALL(&g, "compute_single", c) == OK && g.prints == 0); /* a guest that takes pieces prints them */
+    CHECK(CALL(&g, "fini_single", c) == OK && input(&g, c, 1, "{\"stream-stdout\": false}") == OK);
+    CHECK(CALL(&g, "compute", c) == OK && g.prints == 0);
+    g.prints_max = 3; /* the listener has enough */
+    CHECK(input(&g, c, 1, "{\"stream-stdout\": true}") == OK && CALL(&g, "compute", c) == OK && g.prints == 3);
+    g.options.on_emit = NULL;
+    CHECK(input(&g, c, 1, "{\"stream-stdout\": true}") == UNSUPPORTED &&
+          strstr(call_err.text, "stream-stdout") != NULL);
+
+    g.warnings = 0;
+    CHECK(ask(&g, c, PROMPT, &got) == OK && g.warnings == 0);
+    CHECK(input(&g, c, 1, "{\"enable-log\": true, \"stream-stdout\": false}") == OK && ask(&g, c, PROMPT, &got) == OK);
+    CHECK_SAY(g.warnings == 1 && strstr(g.log, "24 made") != NULL, "%s", g.log);
+
+    static const char *const ASKING[] = {
+        "\"mmproj\": \"eyes.gguf\"", "\"image\": \"dog.png\"",        "\"tts\": true",
+        "\"reranking\": true",       "\"grammar\": \"root ::= [a]\"", "\"json-schema\": \"{}\"",
+        "\"mirostat\": 2",           "\"xtc-probability\": 0.5",      "\"dry-multiplier\": 0.8",
+        "\"dynatemp-range\": 1",     "\"rope-freq-scale\": 0.5",      "\"yarn-ext-factor\": 1.0",
+        "\"grp-attn-n\": 4"};
+    static const char *const NEUTRAL[] = {"\"mmproj\": \"\"",        "\"image\": null",         "\"tts\": false",
+                                          "\"reranking\": false",    "\"grammar\": \"\"",       "\"mirostat\": 0",
+                                          "\"xtc-probability\": 0",  "\"dry-multiplier\": 0.0", "\"rope-freq-base\": 0",
+                                          "\"yarn-ext-factor\": -1", "\"grp-attn-n\": 1",       "\"min-keep\": 0"};
+    char json[128], name[64];
+    for (size_t i = 0; i < sizeof ASKING / sizeof ASKING[0]; i++) {
+        snprintf(json, sizeof json, "{%s}", ASKING[i]);
+        snprintf(name, sizeof name, "%.*s", (int)(strchr(ASKING[i] + 1, '"') - ASKING[i] + 1), ASKING[i]);
+        CHECK_SAY(try_load(&g, "default", json, &graph) == UNSUPPORTED && strstr(call_err.text, name) != NULL, "%s: %s",
+                  json, call_err.text);
+        CHECK(input(&g, c, 1, json) == UNSUPPORTED);
+    }
+    g.warnings = 0;
+    for (size_t i = 0; i < sizeof NEUTRAL / sizeof NEUTRAL[0]; i++) {
+        snprintf(json, sizeof json, "{%s}", NEUTRAL[i]);
+        CHECK_SAY(input(&g, c, 1, json) == OK && g.warnings == 0, "%s: %s", json, call_err.text);
+    }
+    CHECK(input(&g, c, 1, "{\"no-perf\": true, \"flash-attn\": \"on\"}") == OK && g.warnings == 0);
+    CHECK(input(&g, c, 1, "{\"temprature\": 0.1}") == OK && g.warnings == 1); /* a word misspelt is told */
     close_guest(&g);
 }
 
@@ -712,6 +860,9 @@ static void test_model(const char *path)
     test_sampling();
     test_prefix();
     test_contexts();
+    test_crowd(", \"sessions\": 1");
+    test_crowd(", \"sessions\": 4");
+    test_crowd("");
     test_full();
     test_buffers();
     test_threads();
@@ -725,6 +876,8 @@ int main(void)
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     CHECK_OK(chord_heap_open(256 * CHORD_MIB, &heap, &err));
     test_model(CHORD_TESTS_DIR "/golden/tiny.gguf");
+    test_two_models();
+    test_wishes();
     test_errors();
     test_bytes();
     test_hostile();

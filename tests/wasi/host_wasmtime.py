@@ -1,5 +1,5 @@
 """host_wasmtime.py [--dir FOLDER ...] MODULE [ARG ...]: run a WASI command in the stock Wasmtime package, as `wasmtime run` does. Where
-$MEMORY_FILE names a file, the bytes of linear memory at the end are written to it.
+$MEMORY_FILE names a file, the bytes of linear memory at the end are written to it; memory.grow is refused beyond $MEMORY_LIMIT bytes.
 
 MODULE may be compiled already: host_wasmtime.py --compile MODULE COMPILED.cwasm"""
 import os, sys
@@ -20,6 +20,8 @@ def run(engine, module, folders, arguments):
         wasi.preopen_dir(folder, folder)
     store = wasmtime.Store(engine)
     store.set_wasi(wasi)
+    if "MEMORY_LIMIT" in os.environ:
+        store.set_limits(memory_size=int(os.environ["MEMORY_LIMIT"]))
     exports = linker.instantiate(store, module).exports(store)
     code = 0
     try:

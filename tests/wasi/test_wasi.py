@@ -201,6 +201,21 @@ def test_smollm2(guest):
     same(guest, "perplexity", "smollm2.gguf", "--file", "-", "--ctx", "32", "--chunks", "2", stdin=(folder / "text.txt").read_text())
 
 
+def test_refused_memory(guest):
+    """A host that gives less than was planned with: the same text from what it gives, or a sentence that says what to do."""
+    if smollm2 is None or guest.name != "wasmtime":
+        return
+    guest, question = guest.at(smollm2.parent), ("run", "smollm2.gguf", "--raw", "-p", "Once upon a time", "-n", "4")
+    text = native.at(guest.cwd)(*question).stdout
+    for limit, answers in ((48, True), (100, True), (9, False), (3, False)):
+        environment["MEMORY_LIMIT"] = str(limit * MIB)
+        said = guest(*question)
+        check(said.returncode == (0 if answers else 1), f"in {limit} MiB: exit {said.returncode}: {said.stderr[-300:]}")
+        check(said.stdout == text if answers else "--memory" in said.stderr, f"in {limit} MiB: {said.stdout[:100]!r} {said.stderr[-300:]!r}")
+        check(not answers or "planned anew" in said.stderr, f"in {limit} MiB nobody is told: {said.stderr[-300:]!r}")
+    del environment["MEMORY_LIMIT"]
+
+
 def main():
     found = hosts()
     if not found:
@@ -209,7 +224,7 @@ def main():
     known = {path.name for path in folder.iterdir()}
     for name, host in found.items():
         guest = Program(name, host)
-        for test in (test_texts, test_plan, test_generation, test_refusals, test_far, test_smollm2):
+        for test in (test_texts, test_plan, test_generation, test_refusals, test_far, test_smollm2, test_refused_memory):
             test(guest)
     left = {path.name for path in folder.iterdir()} - known - {"far.gguf", "pipe", "memory"}
     check(not left, f"left behind in the folder: {left}")

@@ -120,7 +120,10 @@ fn main() {
     put(&mut other, 0, &prompt).expect("set_input");
     other.compute().expect("compute");
     check("another context gives what the first gave", output(&other, 0) == whole);
-    check("a third has no place", backend(graph.init_execution_context()) == "Busy");
+    let mut third = graph.init_execution_context().expect("init_execution_context");
+    put(&mut third, 0, &prompt).expect("set_input");
+    third.compute().expect("compute");
+    check("a third takes an idle one's place", output(&third, 0) == whole);
 
     put(&mut other, 1, r#"{"n-predict": -1, "ctx-size": 48}"#).expect("metadata");
     put(&mut other, 0, &prompt).expect("set_input");

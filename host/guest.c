@@ -36,8 +36,8 @@ uint64_t guest_linear_bytes(const chord_guest *guest)
 {
     uint8_t *base;
     uint64_t bytes = 0;
+    if (guest->shared != NULL) return wasmtime_sharedmemory_data_size(guest->shared); /* from any thread */
     if (guest->main != NULL) guest_memory_of(guest->main, &base, &bytes);
-    else if (guest->shared != NULL) bytes = wasmtime_sharedmemory_data_size(guest->shared);
     return bytes;
 }
 

@@ -119,11 +119,11 @@ struct chord_guest {
     wasmtime_module_t *far_module; /* extra_memories: far.wat and its memories */
     wasmtime_sharedmemory_t *far[GUEST_FAR_MEMORIES];
     uint64_t linear_bytes_max;
-    uint64_t linear_charged_bytes; /* what the heap counts for it: it grows no further */
-    uint64_t elements_max;         /* of each table */
-    uint64_t instance_bytes;       /* of each instance, beside its memory and its stack */
-    uint32_t instances_paid;       /* that came off the budget when it was settled */
-    _Atomic uint32_t thread_count; /* of the guest, beside the main one */
+    _Atomic uint64_t linear_charged_bytes; /* what the heap counts for it: it grows no further */
+    uint64_t elements_max;                 /* of each table */
+    uint64_t instance_bytes;               /* of each instance, beside its memory and its stack */
+    uint32_t instances_paid;               /* that came off the budget when it was settled */
+    _Atomic uint32_t thread_count;         /* of the guest, beside the main one */
     pthread_mutex_t limit_lock;
     _Atomic uint64_t budget_looked_ns;
     uint32_t own_memories; /* that an instance makes for itself */

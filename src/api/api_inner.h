@@ -44,12 +44,13 @@ struct chord_model {
     _Atomic uint32_t keepers; /* the owner, sessions, models that use its vocabulary */
     chord_runtime *runtime;
     chord_files files;
-    chord_arena arena;        /* template text */
-    chord_vocab *vocab;       /* NULL: opened without */
-    chord_model *vocab_owner; /* NULL: this one */
-    chord_network *net;       /* NULL: opened without weights */
-    const char *template_text;
+    chord_arena arena;         /* template text */
+    chord_vocab *vocab;        /* NULL: opened without */
+    chord_model *vocab_owner;  /* NULL: this one */
+    chord_network *net;        /* NULL: opened without weights */
+    const char *template_text; /* NULL though the file has one: it cannot be used */
     size_t template_len;
+    bool has_template;
     uint32_t context_tokens, chunk_tokens;
     uint32_t vocabulary;      /* rows of the output matrix */
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
@@ -58,6 +59,7 @@ struct chord_model {
 };
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
+#define CHORD_TEMPLATE_KEY "tokenizer.chat_template"
 chord_status chord_model_template(const chord_model *model, const char *key, chord_arena *arena, const char **text,
                                   size_t *len, chord_error *err);
 

@@ -143,6 +143,15 @@ chord_status chord_model_template(const chord_model *m, const char *key, chord_a
     return CHORD_OK;
 }
 
+/* One that cannot be used is no reason to refuse the model: who asks for it hears why. */
+static chord_status take_template(chord_model *m, chord_error *err)
+{
+    chord_status status = chord_model_template(m, CHORD_TEMPLATE_KEY, &m->arena, &m->template_text, &m->template_len,
+                                               err);
+    m->has_template = status != CHORD_OK || m->template_text != NULL;
+    return status == CHORD_CORRUPT ? CHORD_OK : status;
+}
+
 /* What chord_model_describe tells of a model without weights. */
 static chord_status read_contexts(chord_model *m, const chord_model_options *o, chord_error *err)
 {
@@ -209,7 +218,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
     CHORD_TRY(open_network(m, o, err));
-    CHORD_TRY(chord_model_template(m, "tokenizer.chat_template", &m->arena, &m->template_text, &m->template_len, err));
+    CHORD_TRY(take_template(m, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);
     if (m->net != NULL) say_plan(m);
@@ -316,5 +325,5 @@ void chord_model_describe(const chord_model *m, chord_model_info *out)
         out->context_tokens = m->context_tokens;
         out->vocabulary = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
     }
-    out->has_chat_template = m->template_text != NULL;
+    out->has_chat_template = m->has_template;
 }

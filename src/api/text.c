@@ -70,6 +70,9 @@ static chord_status choose_template(render_job *job, const chord_json *root, cho
     job->template_text = job->model->template_text;
     job->template_len = job->model->template_len;
     if (job->template_text != NULL) return CHORD_OK;
+    if (job->model->has_template)
+        return chord_model_template(job->model, CHORD_TEMPLATE_KEY, arena, &job->template_text, &job->template_len,
+                                    err);
     return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
 }
 

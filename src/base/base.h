@@ -199,6 +199,29 @@ void chord_hash_add(chord_hash *hash, const void *data, size_t len);
 uint64_t chord_hash_end(const chord_hash *hash);
 uint64_t chord_hash_of(const void *data, size_t len);
 
+/* Names that others chose (keys of a file, tokens, members of an object) are looked up by a hash that nobody can aim at:
+ * a polynomial of the bytes at a secret point, which each heap draws from the system. Two texts of n bytes meet for at
+ * most n of 2^61 secrets. It grows a byte at a time, so that the hashes of all prefixes of a text come on the way. No
+ * result depends on it: not an order, not an id. */
+#define CHORD_NAME_PRIME ((UINT64_C(1) << 61) - 1)
+uint64_t chord_heap_secret(const chord_heap *heap);
+void chord_heap_set_secret(chord_heap *heap, uint64_t secret); /* for tests: before anything is looked up */
+static inline uint64_t chord_name_add(uint64_t sum, uint32_t part, uint64_t secret)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)sum * secret + part + 1u; /* below 2^122; a zero counts */
+    uint64_t folded = ((uint64_t)product & CHORD_NAME_PRIME) + (uint64_t)(product >> 61);
+    return folded >= CHORD_NAME_PRIME ? folded - CHORD_NAME_PRIME : folded;
+}
+/* A sum (it began with 0) spread over all 64 bits. */
+static inline uint64_t chord_name_end(uint64_t sum)
+{
+    sum = (sum ^ sum >> 32) * 0x9E3779B97F4A7C15u;
+    return sum ^ sum >> 29;
+}
+uint64_t chord_name_sum(uint64_t secret, const void *data, size_t len);
+uint64_t chord_name_hash(const chord_heap *heap, const void *data, size_t len);
+
 /* ---- UTF-8 ------------------------------------------------------------------------------------ */
 
 /* Decodes one code point from text[0..len), len > 0. Returns the bytes used; an invalid byte gives *code = 0xFFFD

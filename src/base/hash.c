@@ -1,4 +1,5 @@
-/* hash.c - xxHash64, after its specification (doc/xxhash_spec.md in https://github.com/Cyan4973/xxHash). */
+/* hash.c - xxHash64, after its specification (doc/xxhash_spec.md in https://github.com/Cyan4973/xxHash), and the hash of
+ * names. */
 #include "base/base.h"
 
 #define PRIME_1 0x9E3779B185EBCA87ull
@@ -66,4 +67,17 @@ uint64_t chord_hash_of(const void *data, size_t len)
     chord_hash_start(&hash);
     chord_hash_add(&hash, data, len);
     return chord_hash_end(&hash);
+}
+
+uint64_t chord_name_sum(uint64_t secret, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < len; i++) sum = chord_name_add(sum, p[i], secret);
+    return sum;
+}
+
+uint64_t chord_name_hash(const chord_heap *heap, const void *data, size_t len)
+{
+    return chord_name_end(chord_name_sum(chord_heap_secret(heap), data, len));
 }

@@ -10,6 +10,7 @@
 struct chord_heap {
     _Atomic uint64_t used_bytes, peak_bytes;
     uint64_t ceiling_bytes;
+    uint64_t secret; /* of chord_name_hash */
 };
 
 /* Lies before every block and keeps the block's 64-byte alignment. */
@@ -65,6 +66,7 @@ chord_status chord_heap_open(uint64_t ceiling_bytes, chord_heap **out, chord_err
     if (heap == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a heap's own %zu bytes", sizeof *heap);
     memset(heap, 0, sizeof *heap);
     heap->ceiling_bytes = ceiling_bytes;
+    chord_heap_set_secret(heap, chord_system_random());
     note_block();
     return CHORD_OK;
 }
@@ -88,6 +90,15 @@ uint64_t chord_heap_peak_bytes(const chord_heap *heap)
 }
 
 uint64_t chord_heap_ceiling_bytes(const chord_heap *heap) { return heap->ceiling_bytes; }
+
+uint64_t chord_heap_secret(const chord_heap *heap) { return heap->secret; }
+
+/* From 2^32 to the prime: a small one would leave short texts where they are. */
+void chord_heap_set_secret(chord_heap *heap, uint64_t secret)
+{
+    const uint64_t first = UINT64_C(1) << 32;
+    heap->secret = first + secret % (CHORD_NAME_PRIME - first);
+}
 
 static bool charge(chord_heap *heap, uint64_t bytes)
 {

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 void *chord_system_block_get(uint64_t bytes)
 {
@@ -26,6 +27,14 @@ void chord_system_error_text(int os_errno, char *out, size_t cap)
     if (strerror_r(os_errno, text, sizeof text) != 0) chord_format(text, sizeof text, "error %d", os_errno);
     chord_format(out, cap, "%s", text);
 #endif
+}
+
+/* Where the system gives no random bytes, the clock and where it has put us. */
+uint64_t chord_system_random(void)
+{
+    uint64_t random;
+    if (getentropy(&random, sizeof random) == 0) return random;
+    return chord_clock_ns() * 0x9E3779B97F4A7C15u ^ (uint64_t)chord_clock_unix_s() ^ (uint64_t)(uintptr_t)&random;
 }
 
 uint64_t chord_clock_ns(void)

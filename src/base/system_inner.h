@@ -19,6 +19,9 @@ void chord_system_pages_lock(void *pages, uint64_t bytes);
 void *chord_system_block_get(uint64_t bytes);
 void chord_system_block_free(void *block, uint64_t bytes);
 
+/* A number that others cannot know. */
+uint64_t chord_system_random(void);
+
 /* The system's sentence for an errno; at most cap bytes with the terminator. */
 void chord_system_error_text(int os_errno, char *out, size_t cap);
 

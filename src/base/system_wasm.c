@@ -11,6 +11,13 @@ void chord_system_error_text(int os_errno, char *out, size_t cap) { chord_format
 uint64_t chord_clock_ns(void) { return chord_host_clock_ns(); }
 int64_t chord_clock_unix_s(void) { return chord_host_clock_unix_s(); }
 
+/* The host's clocks, to the nanosecond, are what a guest cannot foretell. */
+uint64_t chord_system_random(void)
+{
+    uint64_t here;
+    return chord_clock_ns() * 0x9E3779B97F4A7C15u ^ (uint64_t)chord_clock_unix_s() << 20 ^ (uint64_t)(uintptr_t)&here;
+}
+
 /* A host's sentence for its last failure, as ours. */
 chord_status chord_host_failure(chord_error *err, int64_t code, const char *what)
 {

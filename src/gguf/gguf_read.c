@@ -19,7 +19,7 @@ static const char *tensor_name(const chord_gguf *g, uint32_t i) { return g->by_n
 static uint32_t *index_slot(const chord_gguf *g, const chord_gguf_index *index, const char *name,
                             const char *(*name_of)(const chord_gguf *, uint32_t))
 {
-    uint32_t at = (uint32_t)chord_hash_of(name, strlen(name)) & index->mask;
+    uint32_t at = (uint32_t)chord_name_hash(g->heap, name, strlen(name)) & index->mask;
     while (index->slots[at] != 0 && !chord_text_equal(name_of(g, index->slots[at] - 1), name))
         at = (at + 1) & index->mask;
     return &index->slots[at];

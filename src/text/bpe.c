@@ -41,6 +41,20 @@ static int32_t find_piece(const bpe_run *run, const char *piece, size_t len)
     return chord_vocab_find(v, run->spelled, bytes);
 }
 
+/* What merges made but no token is: the reference looks each byte of its spelling up, and drops those that are no token by
+ * themselves, as the two of a spelled space. */
+static void put_bytes(const chord_vocab *v, const char *piece, size_t len, chord_id_sink *sink)
+{
+    for (size_t i = 0; i < len; i++) {
+        char spelled[4];
+        size_t bytes = chord_bpe_spell((uint8_t)piece[i], spelled);
+        for (size_t k = 0; k < bytes; k++) {
+            int32_t token = chord_vocab_find(v, spelled + k, 1);
+            if (token >= 0) chord_id_put(sink, token);
+        }
+    }
+}
+
 static chord_status encode_piece(bpe_run *run, const char *piece, size_t len, chord_error *err)
 {
     chord_merger *m = &run->merger;
@@ -51,10 +65,12 @@ static chord_status encode_piece(bpe_run *run, const char *piece, size_t len, ch
         return CHORD_OK;
     }
     CHORD_TRY(chord_merger_reserve(m, (uint32_t)len, err));
-    for (uint32_t i = 0; i < len; i++) m->value[i] = (uint32_t)v->byte_token[(uint8_t)piece[i]];
+    for (uint32_t i = 0; i < len; i++) m->value[i] = v->byte_symbol[(uint8_t)piece[i]];
     chord_merger_run(m);
-    for (uint32_t i = 0; i != m->count; i = m->next[i])
-        if ((int32_t)m->value[i] >= 0) chord_id_put(run->sink, (int32_t)m->value[i]); /* no token for a byte: dropped */
+    for (uint32_t i = 0; i != m->count; i = m->next[i]) {
+        if (m->value[i] < v->count) chord_id_put(run->sink, (int32_t)m->value[i]);
+        else put_bytes(v, piece + i, m->next[i] - i, run->sink);
+    }
     return CHORD_OK;
 }
 

@@ -39,9 +39,11 @@ chord_status chord_jinja_no_memory(chord_jinja *vm)
 
 chord_status chord_jinja_spend(chord_jinja *vm, uint64_t steps)
 {
+    if (steps > vm->steps_max - vm->steps) {
+        vm->steps = vm->steps_max;
+        return chord_jinja_fail(vm, CHORD_BUDGET, "more than %" PRIu64 " steps", vm->steps_max);
+    }
     vm->steps += steps;
-    if (vm->steps > CHORD_TEMPLATE_STEPS_MAX)
-        return chord_jinja_fail(vm, CHORD_BUDGET, "more than %" PRIu64 " steps", (uint64_t)CHORD_TEMPLATE_STEPS_MAX);
     return CHORD_OK;
 }
 
@@ -71,7 +73,7 @@ static chord_status grow_names(chord_jinja *vm)
     CHORD_TRY(chord_jinja_get(vm, slots * sizeof *names, &names));
     for (size_t i = 0; i < vm->name_slots; i++) {
         if (vm->names[i] == NULL) continue;
-        size_t at = chord_hash_of(vm->names[i]->text, vm->names[i]->len) & (slots - 1);
+        size_t at = chord_name_hash(vm->heap, vm->names[i]->text, vm->names[i]->len) & (slots - 1);
         while (names[at] != NULL) at = (at + 1) & (slots - 1);
         names[at] = vm->names[i];
     }
@@ -83,7 +85,7 @@ static chord_status grow_names(chord_jinja *vm)
 chord_status chord_jinja_intern(chord_jinja *vm, const char *text, size_t len, const chord_name **out)
 {
     if (vm->name_count * 2 >= vm->name_slots) CHORD_TRY(grow_names(vm));
-    size_t at = chord_hash_of(text, len) & (vm->name_slots - 1);
+    size_t at = chord_name_hash(vm->heap, text, len) & (vm->name_slots - 1);
     for (; vm->names[at] != NULL; at = (at + 1) & (vm->name_slots - 1)) {
         *out = vm->names[at];
         if ((*out)->len == len && memcmp((*out)->text, text, len) == 0) return CHORD_OK;
@@ -139,7 +141,7 @@ static chord_status take_source(chord_jinja *vm, const char *text, size_t len)
 
 static chord_status set_default(chord_jinja *vm, const char *name, chord_value value)
 {
-    if (chord_dict_named(vm->variables, name, strlen(name)) != NULL) return CHORD_OK;
+    if (chord_dict_named(vm, vm->variables, name, strlen(name)) != NULL) return CHORD_OK;
     return chord_dict_set(vm, vm->variables, chord_literal(name), value);
 }
 
@@ -177,7 +179,10 @@ static chord_status run(chord_jinja *vm, const chord_template_args *args)
 chord_status chord_template_run(chord_heap *heap, const chord_template_args *args, chord_buffer *out, chord_error *err)
 {
     chord_error unheard; /* raise_exception writes into it in any case */
-    chord_jinja vm = {.heap = heap, .err = err != NULL ? err : &unheard, .now_unix_s = args->now_unix_s};
+    chord_jinja vm = {.heap = heap,
+                      .err = err != NULL ? err : &unheard,
+                      .now_unix_s = args->now_unix_s,
+                      .steps_max = args->steps_max != 0 ? args->steps_max : CHORD_TEMPLATE_STEPS_MAX};
     chord_arena_init(&vm.arena, heap, CHORD_TEMPLATE_MEMORY_MAX, "chat template");
     chord_buffer_init(&vm.work, heap, CHORD_TEMPLATE_OUTPUT_MAX);
     chord_status status = run(&vm, args);

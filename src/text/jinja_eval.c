@@ -84,6 +84,7 @@ static chord_status take_room(chord_jinja *vm, size_t n, chord_value **out)
 static chord_status add_named(chord_jinja *vm, chord_call *call, chord_value *names, chord_value *named,
                               chord_value name, chord_value value)
 {
+    CHORD_TRY(chord_jinja_spend(vm, 1 + call->named_count * (1 + name.len / 64)));
     for (size_t i = 0; i < call->named_count; i++)
         if (names[i].len == name.len && memcmp(names[i].text, name.text, name.len) == 0)
             return chord_jinja_fail(vm, CHORD_INVALID, "the argument '%.*s' is given twice",

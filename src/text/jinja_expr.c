@@ -229,6 +229,7 @@ static chord_status parse_argument(chord_parser *p, chord_node *call)
     CHORD_TRY(chord_parse_node(p, CHORD_N_NAME, at, &argument));
     CHORD_TRY(chord_parse_expect_name(p, &argument->name));
     CHORD_TRY(chord_parse_next(p));
+    CHORD_TRY(chord_jinja_spend(p->vm, call->named.count / 8));
     for (uint32_t i = 0; i < call->named.count; i++)
         if (call->named.items[i]->name == argument->name) return chord_parse_fail(p, at, "the same argument twice");
     CHORD_TRY(chord_parse_expression(p, true, &value));

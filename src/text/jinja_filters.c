@@ -72,8 +72,7 @@ FILTER(filter_trim)
     CHORD_TRY(chord_call_bind(vm, call, "trim", "chars", &chars));
     CHORD_TRY(chord_value_soft(vm, v, &v));
     if (chord_given(chars) && chars.kind != CHORD_V_NONE) CHORD_TRY(want_text(vm, "trim", chars));
-    *out = chord_text_strip(v, chars, true, true);
-    return chord_jinja_spend(vm, v.len / 64);
+    return chord_text_strip_set(vm, v, chars, true, true, out);
 }
 
 FILTER(filter_replace)
@@ -166,7 +165,9 @@ FILTER(filter_truncate)
     }
     CHORD_TRY(want_text(vm, "truncate", v));
     head = chord_text_part(v, 0, chord_text_offset(v.text, v.len, (size_t)(length - end_length)));
-    size_t space = chord_text_find_last(head, chord_literal(" "), head.len);
+    size_t space;
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    CHORD_TRY(chord_text_find_last(vm, head, chord_literal(" "), head.len, &space));
     if (!chord_value_true(vm, args[1]) && space != SIZE_MAX) head.len = space;
     return chord_value_arith(vm, CHORD_T_ADD, head, end, out);
 }
@@ -194,7 +195,7 @@ FILTER(filter_wordcount)
     bool inside = false;
     CHORD_TRY(chord_call_bind(vm, call, "wordcount", "", out));
     CHORD_TRY(chord_value_soft(vm, v, &v));
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 4));
     for (size_t at = 0; at < v.len;) {
         uint32_t code;
         at += chord_utf8_decode(v.text + at, v.len - at, &code);
@@ -234,7 +235,9 @@ FILTER(filter_int)
         number = chord_integer_of(v);
     } else if (v.kind == CHORD_V_TEXT) {
         CHORD_TRY(chord_parse_int(vm, v, base, &number, &ok));
-        if (!ok && chord_parse_float(v, &real) && real - real == 0) {
+        bool is_real = false;
+        if (!ok) CHORD_TRY(chord_parse_float(vm, v, &real, &is_real));
+        if (is_real && real - real == 0) {
             ok = true;
             CHORD_TRY(chord_float_to_int(vm, real, &number));
         }
@@ -254,9 +257,10 @@ FILTER(filter_float)
     double real;
     CHORD_TRY(chord_call_bind(vm, call, "float", "default", &fallback));
     if (v.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, v);
-    if (chord_is_number(v)) *out = chord_float(chord_number_of(v));
-    else if (v.kind == CHORD_V_TEXT && chord_parse_float(v, &real)) *out = chord_float(real);
-    else *out = chord_given(fallback) ? fallback : chord_float(0);
+    bool ok = chord_is_number(v);
+    if (ok) real = chord_number_of(v);
+    else if (v.kind == CHORD_V_TEXT) CHORD_TRY(chord_parse_float(vm, v, &real, &ok));
+    *out = ok ? chord_float(real) : chord_given(fallback) ? fallback : chord_float(0);
     return CHORD_OK;
 }
 
@@ -310,12 +314,14 @@ FILTER(filter_round)
     if (!chord_is_number(v))
         return chord_jinja_fail(vm, CHORD_INVALID, "round: '%s' is not a number", chord_type_name(v));
     if (common && chord_is_integer(v)) return round_integer(vm, chord_integer_of(v), places, out);
+    CHORD_TRY(chord_jinja_spend(vm, 2 * CHORD_JINJA_NUMBER_STEPS));
     if (common) {
         *out = chord_float(chord_round_places(v.number, places));
         return CHORD_OK;
     }
     double unit = 1;
-    for (int64_t i = 0; i < (places < 0 ? -places : places) && i < 400; i++) unit *= 10;
+    int64_t zeros = places < -400 ? 400 : places < 0 ? -places : places;
+    for (int64_t i = 0; i < zeros && i < 400; i++) unit *= 10;
     if (places < 0) unit = 1 / unit;
     double scaled = chord_number_of(v) * unit, whole = up ? -chord_floor(-scaled) : chord_floor(scaled);
     *out = chord_float(whole / unit);
@@ -335,9 +341,10 @@ FILTER(filter_filesizeformat)
     double bytes, base, unit;
     char text[64];
     CHORD_TRY(chord_call_bind(vm, call, "filesizeformat", "binary", &binary));
-    if (chord_is_number(v)) bytes = chord_number_of(v);
-    else if (v.kind != CHORD_V_TEXT || !chord_parse_float(v, &bytes))
-        return chord_jinja_fail(vm, CHORD_INVALID, "filesizeformat: '%s' is not a number", chord_type_name(v));
+    bool ok = chord_is_number(v);
+    if (ok) bytes = chord_number_of(v);
+    else if (v.kind == CHORD_V_TEXT) CHORD_TRY(chord_parse_float(vm, v, &bytes, &ok));
+    if (!ok) return chord_jinja_fail(vm, CHORD_INVALID, "filesizeformat: '%s' is not a number", chord_type_name(v));
     base = chord_value_true(vm, binary) ? 1024 : 1000;
     if (bytes == 1) {
         *out = chord_literal("1 Byte");
@@ -345,7 +352,9 @@ FILTER(filter_filesizeformat)
     }
     size_t start = vm->work.len;
     if (bytes < base) {
-        CHORD_TRY(chord_put(vm, text, chord_format(text, sizeof text, "%" PRIi64 " Bytes", (int64_t)bytes)));
+        int64_t whole;
+        CHORD_TRY(chord_float_to_int(vm, bytes, &whole));
+        CHORD_TRY(chord_put(vm, text, chord_format(text, sizeof text, "%" PRIi64 " Bytes", whole)));
         return chord_build_end(vm, start, out);
     }
     int step = 0;
@@ -392,6 +401,7 @@ static bool is_plain_in_url(unsigned char c, bool query)
 static chord_status put_url(chord_jinja *vm, chord_value v, bool query)
 {
     CHORD_TRY(chord_value_str(vm, v, &v));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 4));
     for (size_t i = 0; i < v.len; i++) {
         unsigned char c = (unsigned char)v.text[i];
         char text[8];

@@ -24,7 +24,8 @@ static size_t base_prefix(const char *text, size_t len, int64_t *base)
 
 chord_status chord_parse_int(chord_jinja *vm, chord_value text, int64_t base, int64_t *out, bool *ok)
 {
-    chord_value v = chord_text_strip(text, (chord_value){0}, true, true);
+    CHORD_TRY(chord_jinja_spend(vm, text.len / 16));
+    chord_value v = chord_text_strip(text, true, true);
     bool minus = v.len > 0 && v.text[0] == '-', digit_before = false;
     size_t at = v.len > 0 && (minus || v.text[0] == '+');
     int64_t value = 0;
@@ -59,9 +60,9 @@ static bool word_is(const char *text, size_t len, const char *word)
     return true;
 }
 
-bool chord_parse_float(chord_value text, double *out)
+static bool parse_float(chord_value text, double *out)
 {
-    chord_value v = chord_text_strip(text, (chord_value){0}, true, true);
+    chord_value v = chord_text_strip(text, true, true);
     char plain[512];
     size_t n = 0, sign = v.len > 0 && (v.text[0] == '-' || v.text[0] == '+');
     bool minus = sign && v.text[0] == '-';
@@ -81,12 +82,19 @@ bool chord_parse_float(chord_value text, double *out)
         plain[n++] = v.text[i];
     }
     /* "1." and "1.e5" are numbers to Python, but not to JSON's grammar. */
-    size_t dot = chord_text_find(chord_text(plain, n), chord_literal("."), 0);
+    size_t dot = chord_text_find_byte(chord_text(plain, n), '.', 0);
     if (dot != SIZE_MAX && dot > sign && (dot + 1 == n || (plain[dot + 1] | 0x20) == 'e')) {
         memmove(plain + dot, plain + dot + 1, n - dot - 1);
         n--;
     }
     return n > 0 && chord_text_to_f64(plain, n, out) == n;
+}
+
+chord_status chord_parse_float(chord_jinja *vm, chord_value text, double *out, bool *ok)
+{
+    CHORD_TRY(chord_jinja_spend(vm, CHORD_JINJA_NUMBER_STEPS + text.len / 16));
+    *ok = parse_float(text, out);
+    return CHORD_OK;
 }
 
 /* ---- one field ------------------------------------------------------------------------------- */
@@ -110,6 +118,7 @@ static chord_status put_times(chord_jinja *vm, chord_value fill, int64_t n)
 /* sign and body, padded. A field wider than what is left of the output fails in the buffer. */
 static chord_status put_padded(chord_jinja *vm, const field *f, chord_value sign, chord_value body, char align)
 {
+    CHORD_TRY(chord_jinja_spend(vm, body.len / 64));
     int64_t have = (int64_t)(chord_text_count(sign.text, sign.len) + chord_text_count(body.text, body.len));
     int64_t room = f->width > have ? f->width - have : 0;
     if (f->align != 0) align = f->align;
@@ -176,6 +185,7 @@ static chord_status put_float(chord_jinja *vm, const field *f, double value)
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the conversion '%c' is not supported", f->type);
     if (places > 60)
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "more than 60 places of a number are not supported");
+    CHORD_TRY(chord_jinja_spend(vm, CHORD_JINJA_NUMBER_STEPS));
     if (percent) magnitude *= 100;
     if (magnitude != magnitude || magnitude - magnitude != 0)
         n = chord_format(digits, sizeof digits, magnitude == magnitude ? "inf" : "nan");
@@ -355,6 +365,7 @@ chord_status chord_percent_format(chord_jinja *vm, chord_value format, chord_val
 {
     percent p = {.format = format, .args = args, .markup = format.sub == CHORD_SUB_MARKUP};
     size_t start = vm->work.len, plain = 0;
+    CHORD_TRY(chord_jinja_spend(vm, format.len / 2));
     while (p.at < format.len) {
         if (format.text[p.at] != '%') {
             p.at++;
@@ -475,6 +486,7 @@ static chord_status get_field(chord_jinja *vm, braces *b, chord_value path, chor
         *out = b->call->items[index];
     } else {
         size_t i = 0;
+        CHORD_TRY(chord_jinja_spend(vm, b->call->named_count * (1 + first.len / 64)));
         while (i < b->call->named_count &&
                (b->call->names[i].len != first.len || memcmp(b->call->names[i].text, first.text, first.len) != 0))
             i++;
@@ -515,7 +527,7 @@ static chord_status put_field(chord_jinja *vm, braces *b, chord_value text)
             return chord_jinja_fail(vm, CHORD_INVALID, "an unknown conversion in a format");
     }
     if (at < text.len) spec = chord_text(text.text + at + 1, text.len - at - 1);
-    if (chord_text_find(spec, chord_literal("{"), 0) != SIZE_MAX)
+    if (chord_text_find_byte(spec, '{', 0) != SIZE_MAX)
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "fields inside of a format specifier are not supported");
     CHORD_TRY(get_field(vm, b, path, &v));
     size_t start = vm->work.len;
@@ -535,6 +547,7 @@ chord_status chord_brace_format(chord_jinja *vm, chord_value format, const chord
 {
     braces b = {.call = call, .markup = format.sub == CHORD_SUB_MARKUP};
     size_t start = vm->work.len;
+    CHORD_TRY(chord_jinja_spend(vm, format.len / 2));
     for (size_t at = 0; at < format.len; at++) {
         char c = format.text[at];
         bool twice = at + 1 < format.len && format.text[at + 1] == c;

@@ -13,6 +13,7 @@
 #define CHORD_JINJA_DEPTH_MAX 320      /* tree nodes and values within each other while running: bounds the C stack */
 #define CHORD_JINJA_RANGE_MAX 100000   /* as Jinja's sandbox has it */
 #define CHORD_JINJA_STACK 2048         /* arguments of calls in progress; beyond that the arena serves */
+#define CHORD_JINJA_NUMBER_STEPS 64    /* a real number to text or back: long arithmetic at worst */
 #define CHORD_JINJA_SOURCE_MAX (4 * CHORD_MIB)
 
 typedef struct chord_jinja chord_jinja;
@@ -251,7 +252,7 @@ struct chord_jinja {
     size_t source_len;
     uint32_t at; /* the node being evaluated, for errors */
     uint32_t depth;
-    uint64_t steps;
+    uint64_t steps, steps_max;
     chord_name **names; /* open hash */
     size_t name_count, name_slots;
     chord_dict *variables;
@@ -270,6 +271,9 @@ typedef enum chord_jump { CHORD_JUMP_NONE, CHORD_JUMP_BREAK, CHORD_JUMP_CONTINUE
 /* Errors carry the place of vm->at. */
 chord_status chord_jinja_fail(chord_jinja *vm, chord_status status, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
 chord_status chord_jinja_no_memory(chord_jinja *vm);
+/* Every operation spends what it costs before it begins, so that whatever a template says ends: one step for a node, an
+ * item, a comparison or a name looked up in a scope, and for each 64 bytes that are copied, compared or hashed, 16 that are
+ * looked at one by one, 4 characters that are looked up in a table. What makes a new value is bounded by the arena, too. */
 chord_status chord_jinja_spend(chord_jinja *vm, uint64_t steps);
 chord_status chord_jinja_enter(chord_jinja *vm); /* one level deeper; vm->depth-- on the way back */
 chord_status chord_jinja_get(chord_jinja *vm, uint64_t bytes, void *out); /* *(void **)out: zeroed bytes of the arena */
@@ -412,7 +416,7 @@ chord_status chord_dict_new(chord_jinja *vm, size_t expected, chord_dict **out);
 chord_status chord_dict_set(chord_jinja *vm, chord_dict *dict, chord_value key, chord_value value);
 /* *out NULL: no such key. CHORD_INVALID: not hashable. */
 chord_status chord_dict_find(chord_jinja *vm, const chord_dict *dict, chord_value key, const chord_value **out);
-const chord_value *chord_dict_named(const chord_dict *dict, const char *text, size_t len);
+const chord_value *chord_dict_named(chord_jinja *vm, const chord_dict *dict, const char *text, size_t len);
 chord_status chord_dict_of(chord_jinja *vm, const chord_call *call, const char *who, chord_dict **out);
 chord_status chord_value_from_json(chord_jinja *vm, const chord_json *json, chord_value *out);
 
@@ -443,12 +447,17 @@ typedef enum chord_case {
     CHORD_CASE_TITLE
 } chord_case;
 chord_status chord_text_case(chord_jinja *vm, chord_value v, chord_case how, chord_value *out);
-size_t chord_text_count(const char *text, size_t len);                    /* code points */
-size_t chord_text_offset(const char *text, size_t len, size_t points);    /* bytes of the first points */
-size_t chord_text_find(chord_value whole, chord_value part, size_t from); /* byte offset; SIZE_MAX: not there */
-size_t chord_text_find_last(chord_value whole, chord_value part, size_t end);
-chord_value chord_text_part(chord_value v, size_t from, size_t to);                  /* bytes; keeps markup */
-chord_value chord_text_strip(chord_value v, chord_value set, bool left, bool right); /* set MISSING: white space */
+size_t chord_text_count(const char *text, size_t len);                 /* code points */
+size_t chord_text_offset(const char *text, size_t len, size_t points); /* bytes of the first points */
+/* Byte offset of the first part from `from` on, or of the last one that ends by `end`; SIZE_MAX: not there. What has to
+ * be compared is spent as it is. */
+chord_status chord_text_find(chord_jinja *vm, chord_value whole, chord_value part, size_t from, size_t *out);
+chord_status chord_text_find_last(chord_jinja *vm, chord_value whole, chord_value part, size_t end, size_t *out);
+size_t chord_text_find_byte(chord_value whole, char byte, size_t from); /* what it walks over is not spent */
+chord_value chord_text_part(chord_value v, size_t from, size_t to);     /* bytes; keeps markup */
+chord_value chord_text_strip(chord_value v, bool left, bool right);     /* white space; spends nothing */
+chord_status chord_text_strip_set(chord_jinja *vm, chord_value v, chord_value set, bool left, bool right,
+                                  chord_value *out); /* set MISSING: white space */
 chord_status chord_text_split_lines(chord_jinja *vm, chord_value v, bool keep_ends, chord_values *out);
 chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old, chord_value with, int64_t times,
                                 chord_value *out);
@@ -461,7 +470,7 @@ chord_status chord_strftime(chord_jinja *vm, chord_value format, int64_t unix_s,
 chord_status chord_to_json(chord_jinja *vm, chord_value v, const chord_call *call, chord_value *out);
 /* Text -> number as Python's int() and float() read it; *ok false: not a number. */
 chord_status chord_parse_int(chord_jinja *vm, chord_value text, int64_t base, int64_t *out, bool *ok);
-bool chord_parse_float(chord_value text, double *out);
+chord_status chord_parse_float(chord_jinja *vm, chord_value text, double *out, bool *ok);
 
 /* ---- arithmetic without libm ----------------------------------------------------------------- */
 

@@ -116,8 +116,7 @@ static bool tag_end(const chord_lexer *x, size_t at, const char *word, bool trim
 /* Text from..to in front of a tag: '-' strips it; a tag alone on its line takes the spaces before it. */
 static size_t text_end(const chord_lexer *x, size_t from, size_t to, char sign, bool lstrip)
 {
-    if (sign == '-')
-        return from + chord_text_strip(chord_text(source(x) + from, to - from), (chord_value){0}, false, true).len;
+    if (sign == '-') return from + chord_text_strip(chord_text(source(x) + from, to - from), false, true).len;
     if (sign == '+' || !lstrip) return to;
     size_t line = to;
     while (line > from && source(x)[line - 1] != '\n') line--;
@@ -320,7 +319,9 @@ static chord_status read_float(chord_lexer *x, size_t end, chord_token *out)
     for (size_t i = x->at; i < end; i++)
         if (source(x)[i] != '_') text[n++] = source(x)[i];
     *out = (chord_token){.kind = CHORD_T_FLOAT, .at = (uint32_t)x->at};
-    if (!chord_parse_float(chord_text(text, n), &out->number)) return fail_at(x, x->at, "not a number");
+    bool ok;
+    CHORD_TRY(chord_parse_float(x->vm, chord_text(text, n), &out->number, &ok));
+    if (!ok) return fail_at(x, x->at, "not a number");
     move_to(x, end);
     return CHORD_OK;
 }

@@ -43,8 +43,7 @@ static chord_status strip(chord_jinja *vm, chord_value v, const chord_call *call
     chord_value chars;
     CHORD_TRY(chord_call_bind(vm, call, who, "/chars", &chars));
     if (chord_given(chars) && chars.kind != CHORD_V_NONE) CHORD_TRY(want_text(vm, who, chars));
-    *out = chord_text_strip(v, chars, left, right);
-    return chord_jinja_spend(vm, v.len / 64);
+    return chord_text_strip_set(vm, v, chars, left, right, out);
 }
 
 METHOD(text_strip) { return strip(vm, v, call, "strip", true, true, out); }
@@ -87,7 +86,7 @@ METHOD(text_zfill)
     CHORD_TRY(want_integer(vm, "zfill", width, 0, &n));
     CHORD_TRY(chord_value_length(vm, v, &have));
     bool sign = v.len > 0 && (v.text[0] == '+' || v.text[0] == '-');
-    CHORD_TRY(chord_value_repeat(vm, chord_literal("0"), n - have, &zeros));
+    CHORD_TRY(chord_value_repeat(vm, chord_literal("0"), n > have ? n - have : 0, &zeros));
     CHORD_TRY(chord_value_concat(vm, chord_text_part(v, 0, sign), zeros, out));
     CHORD_TRY(chord_value_concat(vm, *out, chord_text_part(v, sign, v.len), out));
     keep_sub(v, out);
@@ -128,7 +127,8 @@ static chord_status find(chord_jinja *vm, chord_value v, const chord_call *call,
     CHORD_TRY(window(vm, who, v, args + 1, &from, &to, &inside));
     CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
     chord_value part = chord_text_part(v, from, inside ? to : from);
-    if (inside) found = last ? chord_text_find_last(part, args[0], part.len) : chord_text_find(part, args[0], 0);
+    if (inside && last) CHORD_TRY(chord_text_find_last(vm, part, args[0], part.len, &found));
+    else if (inside) CHORD_TRY(chord_text_find(vm, part, args[0], 0, &found));
     if (found == SIZE_MAX && must) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): substring not found", who);
     *out = chord_int(found == SIZE_MAX ? -1 : (int64_t)chord_text_count(v.text, from + found));
     return CHORD_OK;
@@ -152,7 +152,7 @@ METHOD(text_count)
     chord_value part = chord_text_part(v, from, inside ? to : from);
     if (inside && args[0].len == 0) n = (int64_t)chord_text_count(part.text, part.len) + 1;
     for (size_t at = 0; inside && args[0].len > 0; n++) {
-        at = chord_text_find(part, args[0], at);
+        CHORD_TRY(chord_text_find(vm, part, args[0], at, &at));
         if (at == SIZE_MAX) break;
         at += args[0].len;
     }
@@ -181,6 +181,7 @@ static chord_status match_end(chord_jinja *vm, chord_value v, const chord_call *
     }
     for (size_t i = 0; i < count; i++) {
         CHORD_TRY(want_text(vm, who, options[i]));
+        CHORD_TRY(chord_jinja_spend(vm, 1 + options[i].len / 64));
         found |= inside && has_end(part, options[i], start);
     }
     *out = chord_bool(found);
@@ -196,6 +197,7 @@ static chord_status cut_end(chord_jinja *vm, chord_value v, const chord_call *ca
     chord_value part;
     CHORD_TRY(chord_call_bind(vm, call, who, "/affix!", &part));
     CHORD_TRY(want_text(vm, who, part));
+    CHORD_TRY(chord_jinja_spend(vm, part.len / 64));
     bool cut = has_end(v, part, start);
     *out = chord_text_part(v, cut && start ? part.len : 0, cut && !start ? v.len - part.len : v.len);
     return CHORD_OK;
@@ -221,7 +223,9 @@ static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int
     size_t from = 0, to = v.len;
     for (; times != 0; times--) {
         chord_value rest = chord_text_part(v, 0, to);
-        size_t at = last ? chord_text_find_last(rest, by, to) : chord_text_find(rest, by, from);
+        size_t at;
+        if (last) CHORD_TRY(chord_text_find_last(vm, rest, by, to, &at));
+        else CHORD_TRY(chord_text_find(vm, rest, by, from, &at));
         if (at == SIZE_MAX) break;
         CHORD_TRY(chord_values_add(vm, list,
                                    last ? chord_text_part(v, at + by.len, to) : chord_text_part(v, from, at)));
@@ -234,33 +238,32 @@ static chord_status split_by(chord_jinja *vm, chord_value v, chord_value by, int
 /* The next white space of v from that side: bytes from..to. */
 static bool find_space(chord_value v, bool last, size_t *from, size_t *to)
 {
-    bool found = false;
-    for (size_t i = 0; i < v.len && (last || !found);) {
-        uint32_t code;
-        size_t used = chord_utf8_decode(v.text + i, v.len - i, &code);
-        if (chord_is_space(code)) {
-            found = true;
-            *from = i;
-            *to = i + used;
-        }
-        i += used;
+    uint32_t code;
+    for (size_t walked = 0; walked < v.len;) {
+        size_t at = walked;
+        if (last)
+            for (at = v.len - 1 - walked; at > 0 && ((unsigned char)v.text[at] & 0xC0) == 0x80;) at--;
+        size_t used = chord_utf8_decode(v.text + at, v.len - at, &code);
+        *from = at;
+        *to = at + used;
+        if (chord_is_space(code)) return true;
+        walked += used;
     }
-    return found;
+    return false;
 }
 
 /* Words between white space; what is left when the times are used up keeps its white space. */
 static chord_status split_words(chord_jinja *vm, chord_value v, int64_t times, bool last, chord_values *list)
 {
-    const chord_value space = {0};
-    chord_value rest = chord_text_strip(v, space, !last, last);
+    chord_value rest = chord_text_strip(v, !last, last);
     for (; rest.len > 0; times--) {
         size_t from = 0, to = 0;
-        CHORD_TRY(chord_jinja_spend(vm, 1 + (last ? rest.len / 16 : 0)));
+        CHORD_TRY(chord_jinja_spend(vm, 1));
         if (times == 0 || !find_space(rest, last, &from, &to)) return chord_values_add(vm, list, rest);
         CHORD_TRY(chord_values_add(vm, list,
                                    last ? chord_text_part(rest, to, rest.len) : chord_text_part(rest, 0, from)));
         rest = last ? chord_text_part(rest, 0, from) : chord_text_part(rest, to, rest.len);
-        rest = chord_text_strip(rest, space, !last, last);
+        rest = chord_text_strip(rest, !last, last);
     }
     return CHORD_OK;
 }
@@ -306,8 +309,9 @@ static chord_status partition(chord_jinja *vm, chord_value v, const chord_call *
     CHORD_TRY(chord_call_bind(vm, call, who, "/sep!", &by));
     CHORD_TRY(want_text(vm, who, by));
     if (by.len == 0) return chord_jinja_fail(vm, CHORD_INVALID, "%s(): empty separator", who);
-    size_t at = last ? chord_text_find_last(v, by, v.len) : chord_text_find(v, by, 0);
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    size_t at;
+    if (last) CHORD_TRY(chord_text_find_last(vm, v, by, v.len, &at));
+    else CHORD_TRY(chord_text_find(vm, v, by, 0, &at));
     CHORD_TRY(chord_jinja_get(vm, 3 * sizeof *parts, &parts));
     bool found = at != SIZE_MAX;
     size_t cut = found ? at : last ? 0 : v.len, rest = found ? at + by.len : cut;
@@ -354,7 +358,7 @@ static chord_status ask(chord_jinja *vm, chord_value v, const chord_call *call, 
 {
     bool all = v.len > 0 || empty;
     CHORD_TRY(chord_call_bind(vm, call, who, "", out));
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 4));
     for (size_t at = 0; all && at < v.len;) {
         uint32_t code;
         at += chord_utf8_decode(v.text + at, v.len - at, &code);

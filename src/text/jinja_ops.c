@@ -10,19 +10,18 @@ double chord_floor(double x)
     return whole > x ? whole - 1 : whole;
 }
 
-/* Long division in binary: each step subtracts the largest b * 2^k that fits, which is exact. */
+/* Long division in binary: from the largest b * 2^k that fits down to b, each is subtracted where it fits, which is
+ * exact. */
 double chord_fmod(double a, double b)
 {
     bool minus = __builtin_signbit(a);
     double rest = minus ? -a : a, unit = b < 0 ? -b : b;
     if (!(rest - rest == 0) || unit != unit || unit == 0) return __builtin_nan("");
     if (unit - unit != 0) return a;
-    while (rest >= unit) {
-        double part = unit;
-        while (part <= rest * 0.5) part *= 2;
-        if (part > rest) part *= 0.5; /* half of the smallest numbers is rounded */
-        rest -= part;
-    }
+    double part = unit;
+    while (part <= rest * 0.5) part *= 2; /* half of the smallest numbers is rounded: part may be above rest */
+    for (; part >= unit; part *= 0.5)
+        if (rest >= part) rest -= part;
     return minus ? -rest : rest;
 }
 
@@ -84,6 +83,7 @@ static chord_status power(chord_jinja *vm, chord_value a, chord_value b, chord_v
         return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "the power %g is not supported", exponent);
     if (base == 0 && exponent < 0)
         return chord_jinja_fail(vm, CHORD_INVALID, "zero cannot be raised to a negative power");
+    CHORD_TRY(chord_jinja_spend(vm, 64));
     for (int64_t n = (int64_t)(exponent < 0 ? -exponent : exponent); n > 0; n--) result *= base;
     *out = chord_float(exponent < 0 ? 1 / result : result);
     return CHORD_OK;
@@ -128,6 +128,7 @@ static chord_status float_arith(chord_jinja *vm, chord_token_kind op, double a, 
     else if (b == 0) return chord_jinja_fail(vm, CHORD_INVALID, "division by zero");
     else if (op == CHORD_T_DIV) out->number = a / b;
     else {
+        CHORD_TRY(chord_jinja_spend(vm, 64));
         double rest = chord_fmod(a, b), quotient = (a - rest) / b;
         if (rest != 0 && (rest < 0) != (b < 0)) {
             rest += b;
@@ -243,7 +244,8 @@ chord_status chord_value_negate(chord_jinja *vm, chord_value a, bool minus, chor
         *out = chord_float(minus ? -a.number : a.number);
         return CHORD_OK;
     }
-    return integer_arith(vm, CHORD_T_SUB, 0, minus ? chord_integer_of(a) : -chord_integer_of(a), out);
+    *out = chord_int(chord_integer_of(a));
+    return minus ? integer_arith(vm, CHORD_T_SUB, 0, chord_integer_of(a), out) : CHORD_OK;
 }
 
 chord_status chord_value_compare_op(chord_jinja *vm, chord_token_kind op, chord_value a, chord_value b, bool *out)
@@ -277,8 +279,8 @@ static chord_value no_member(chord_value object, chord_value name, chord_undefin
 
 static chord_status text_at(chord_jinja *vm, chord_value v, int64_t index, chord_value *out)
 {
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
     int64_t count = (int64_t)chord_text_count(v.text, v.len);
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 32));
     if (index < 0) index += count;
     if (index < 0 || index >= count) return CHORD_OK;
     size_t from = chord_text_offset(v.text, v.len, (size_t)index);
@@ -371,7 +373,8 @@ static chord_status own_attribute(chord_jinja *vm, chord_value object, chord_val
     *out = (chord_value){0};
     if (object.kind == CHORD_V_UNDEFINED) return chord_undefined_fail(vm, object);
     if (object.kind == CHORD_V_NAMESPACE) {
-        found = chord_dict_named(object.dict, name.text, name.len);
+        CHORD_TRY(chord_jinja_spend(vm, name.len / 16));
+        found = chord_dict_named(vm, object.dict, name.text, name.len);
         if (found != NULL)
             *out = name.len > 0 && name.text[0] == '_' ? no_member(object, name, CHORD_UNDEFINED_UNSAFE) : *found;
         return CHORD_OK;
@@ -433,8 +436,8 @@ static chord_status slice_bound(chord_jinja *vm, chord_value bound, int64_t coun
 
 static chord_status slice_text(chord_jinja *vm, chord_value v, int64_t start, int64_t step, int64_t n, chord_value *out)
 {
-    size_t from = chord_text_offset(v.text, v.len, (size_t)start);
     CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    size_t from = chord_text_offset(v.text, v.len, (size_t)start);
     if (step == 1) {
         *out = chord_text_part(v, from, from + chord_text_offset(v.text + from, v.len - from, (size_t)n));
         return CHORD_OK;
@@ -461,10 +464,13 @@ static chord_status slice_range(chord_jinja *vm, const chord_range *r, int64_t s
                                 int64_t n, chord_value *out)
 {
     chord_range *range;
-    int64_t wide;
+    int64_t wide, from, to;
     CHORD_TRY(chord_jinja_get(vm, sizeof *range, &range));
-    if (__builtin_mul_overflow(r->step, step, &wide)) return fail_overflow(vm);
-    *range = (chord_range){r->start + start * r->step, r->start + stop * r->step, wide, (size_t)n};
+    if (__builtin_mul_overflow(r->step, step, &wide) || __builtin_mul_overflow(r->step, start, &from) ||
+        __builtin_mul_overflow(r->step, stop, &to) || __builtin_add_overflow(r->start, from, &from) ||
+        __builtin_add_overflow(r->start, to, &to))
+        return fail_overflow(vm);
+    *range = (chord_range){from, to, wide, (size_t)n};
     *out = (chord_value){.kind = CHORD_V_RANGE, .range = range};
     return CHORD_OK;
 }

@@ -319,6 +319,7 @@ static chord_status parse_signature(chord_parser *p, chord_node *node)
         chord_node *name, *value;
         if (node->list.count > 0) CHORD_TRY(chord_parse_expect(p, CHORD_T_COMMA));
         CHORD_TRY(parse_target_name(p, &name));
+        CHORD_TRY(chord_jinja_spend(p->vm, node->list.count / 8));
         for (uint32_t i = 0; i < node->list.count; i++)
             if (node->list.items[i]->name == name->name)
                 return chord_parse_fail(p, name->at, "the same argument twice");

@@ -37,8 +37,9 @@ static chord_status put_escape(chord_jinja *vm, uint32_t code)
 
 static chord_status put_quoted(chord_jinja *vm, chord_value v)
 {
-    bool single = chord_text_find(v, chord_literal("'"), 0) != SIZE_MAX;
-    char quote = single && chord_text_find(v, chord_literal("\""), 0) == SIZE_MAX ? '"' : '\'';
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 4));
+    bool single = chord_text_find_byte(v, '\'', 0) != SIZE_MAX;
+    char quote = single && chord_text_find_byte(v, '"', 0) == SIZE_MAX ? '"' : '\'';
     CHORD_TRY(chord_put(vm, &quote, 1));
     for (size_t at = 0; at < v.len;) {
         uint32_t code;
@@ -121,6 +122,13 @@ static chord_status put_object(chord_jinja *vm, chord_value v)
     }
 }
 
+static chord_status put_real(chord_jinja *vm, double number)
+{
+    char text[40];
+    CHORD_TRY(chord_jinja_spend(vm, CHORD_JINJA_NUMBER_STEPS));
+    return chord_put(vm, text, chord_f64_to_text(number, text));
+}
+
 static chord_status put_value(chord_jinja *vm, chord_value v)
 {
     char text[40];
@@ -129,7 +137,7 @@ static chord_status put_value(chord_jinja *vm, chord_value v)
     case CHORD_V_NONE: return put_word(vm, "None");
     case CHORD_V_BOOL: return put_word(vm, v.boolean ? "True" : "False");
     case CHORD_V_INT: return chord_put(vm, text, chord_format(text, sizeof text, "%" PRIi64, v.integer));
-    case CHORD_V_FLOAT: return chord_put(vm, text, chord_f64_to_text(v.number, text));
+    case CHORD_V_FLOAT: return put_real(vm, v.number);
     case CHORD_V_TEXT:
         if (v.sub != CHORD_SUB_MARKUP) return put_quoted(vm, v);
         CHORD_TRY(put_word(vm, "Markup("));
@@ -186,6 +194,7 @@ chord_status chord_put_escaped(chord_jinja *vm, chord_value v)
     chord_value text;
     CHORD_TRY(chord_value_soft(vm, v, &text));
     if (text.sub == CHORD_SUB_MARKUP) return chord_put(vm, text.text, text.len);
+    CHORD_TRY(chord_jinja_spend(vm, text.len / 4));
     for (size_t at = 0; at < text.len; at++) {
         size_t i = 0;
         while (i < CHORD_COUNT(to) && text.text[at] != from[i]) i++;
@@ -237,15 +246,15 @@ static chord_status put_json_text(chord_jinja *vm, const json_style *style, chor
 
 static chord_status put_json_float(chord_jinja *vm, double number)
 {
-    char text[40];
     if (number != number) return put_word(vm, "NaN");
     if (number - number != 0) return put_word(vm, number > 0 ? "Infinity" : "-Infinity");
-    return chord_put(vm, text, chord_f64_to_text(number, text));
+    return put_real(vm, number);
 }
 
 static chord_status put_line(chord_jinja *vm, const json_style *style, uint32_t level)
 {
     if (!style->lines) return CHORD_OK;
+    CHORD_TRY(chord_jinja_spend(vm, level));
     CHORD_TRY(put_word(vm, "\n"));
     for (uint32_t i = 0; i < level; i++) CHORD_TRY(chord_put(vm, style->indent.text, style->indent.len));
     return CHORD_OK;

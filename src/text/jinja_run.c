@@ -7,6 +7,7 @@ static chord_status run_body(chord_jinja *vm, const chord_nodes *body);
 
 static chord_status env_open(chord_jinja *vm, chord_function *function, chord_env *up, chord_env **out)
 {
+    CHORD_TRY(chord_jinja_spend(vm, function->slots / 4)); /* values to clear */
     *out = function->spare;
     if (*out != NULL) {
         function->spare = (*out)->up;
@@ -29,21 +30,23 @@ static void env_close(chord_function *function, chord_env *env)
 /* A name of the context: what the caller gave, then what Jinja and transformers bring along. */
 static chord_value resolve(chord_jinja *vm, const chord_name *name)
 {
-    const chord_value *found = chord_dict_named(vm->variables, name->text, name->len);
+    const chord_value *found = chord_dict_named(vm, vm->variables, name->text, name->len);
     if (found != NULL) return *found;
     const chord_builtin *function = chord_builtin_find(chord_globals, name->text, name->len);
     return function == NULL ? (chord_value){0} : (chord_value){.kind = CHORD_V_FUNCTION, .function = function};
 }
 
-static void enter_scope(chord_jinja *vm, const chord_scope *scope)
+static chord_status enter_scope(chord_jinja *vm, const chord_scope *scope)
 {
     for (uint32_t i = 0; i < scope->count; i++) {
         const chord_load *load = &scope->loads[i];
         chord_value value = {0};
+        CHORD_TRY(chord_jinja_spend(vm, 1 + load->name->len / 16));
         if (load->kind == CHORD_LOAD_RESOLVE) value = resolve(vm, load->name);
         if (load->kind == CHORD_LOAD_ALIAS) value = *chord_variable(vm, load->from);
         vm->env->slots[load->slot] = value;
     }
+    return CHORD_OK;
 }
 
 static chord_status check_namespace(chord_jinja *vm, const chord_node *target)
@@ -56,6 +59,7 @@ static chord_status check_namespace(chord_jinja *vm, const chord_node *target)
 
 static chord_status assign(chord_jinja *vm, const chord_node *target, chord_value value)
 {
+    CHORD_TRY(chord_jinja_spend(vm, 1));
     if (target->kind == CHORD_N_NAME) {
         *chord_variable(vm, target->ref) = value;
         return CHORD_OK;
@@ -77,6 +81,7 @@ static chord_status assign(chord_jinja *vm, const chord_node *target, chord_valu
 /* Jinja checks all of them before the value is computed. */
 static chord_status check_namespaces(chord_jinja *vm, const chord_node *target)
 {
+    CHORD_TRY(chord_jinja_spend(vm, target->list.count));
     for (uint32_t i = 0; i < target->list.count; i++) CHORD_TRY(check_namespaces(vm, target->list.items[i]));
     return target->kind == CHORD_N_NSREF ? check_namespace(vm, target) : CHORD_OK;
 }
@@ -118,7 +123,7 @@ static chord_status run_set(chord_jinja *vm, const chord_node *node)
 static chord_status run_captured(chord_jinja *vm, const chord_node *node, chord_value *out)
 {
     size_t start = vm->work.len;
-    enter_scope(vm, &node->scope);
+    CHORD_TRY(enter_scope(vm, &node->scope));
     CHORD_TRY(run_body(vm, &node->body));
     CHORD_TRY(chord_build_end(vm, start, out));
     if (node->b == NULL || vm->jump != CHORD_JUMP_NONE) return CHORD_OK;
@@ -147,7 +152,7 @@ static chord_status run_filter_block(chord_jinja *vm, const chord_node *node)
 
 static chord_status run_with(chord_jinja *vm, const chord_node *node)
 {
-    enter_scope(vm, &node->scope);
+    CHORD_TRY(enter_scope(vm, &node->scope));
     for (uint32_t i = 0; i < node->list.count; i++) {
         chord_value value;
         CHORD_TRY(chord_eval(vm, node->other.items[i], &value));
@@ -172,6 +177,12 @@ static bool same_name(chord_value a, const chord_name *b)
     return a.len == b->len && memcmp(a.text, b->text, a.len) == 0;
 }
 
+/* For comparing a keyword with each of so many names, twice. */
+static chord_status spend_names(chord_jinja *vm, uint64_t names, size_t len)
+{
+    return chord_jinja_spend(vm, 1 + names * (1 + len / 32));
+}
+
 /* Is this keyword one of the macro's own parameters that no position has filled? */
 static bool fills_parameter(const chord_node *node, size_t by_place, chord_value name)
 {
@@ -193,6 +204,7 @@ static chord_status bind_rest(chord_jinja *vm, const chord_macro *macro, const c
     if (function->caller_slot != UINT32_MAX) env->slots[function->caller_slot] = chord_hint("no caller defined");
     for (size_t i = 0; i < call->named_count; i++) {
         chord_value name = call->names[i];
+        CHORD_TRY(spend_names(vm, node->list.count, name.len));
         if (fills_parameter(node, by_place, name)) continue;
         if (function->caller_slot != UINT32_MAX && chord_text_is(name, "caller")) {
             if (call->named[i].kind != CHORD_V_NONE) env->slots[function->caller_slot] = call->named[i];
@@ -245,7 +257,7 @@ static chord_status run_function(chord_jinja *vm, const chord_node *node, chord_
 {
     chord_env *outer = vm->env;
     vm->env = env;
-    enter_scope(vm, &node->scope);
+    CHORD_TRY(enter_scope(vm, &node->scope));
     CHORD_TRY(bind_defaults(vm, node));
     CHORD_TRY(run_body(vm, &node->body));
     vm->env = outer;
@@ -260,8 +272,8 @@ chord_status chord_macro_call(chord_jinja *vm, const chord_macro *macro, const c
     CHORD_TRY(chord_jinja_enter(vm)); /* twice: a call takes the stack of two ordinary levels */
     CHORD_TRY(chord_jinja_enter(vm));
     CHORD_TRY(env_open(vm, macro->node->function, macro->env, &env));
+    CHORD_TRY(bind_rest(vm, macro, call, env)); /* spends for bind_given, too */
     bind_given(macro->node, call, env);
-    CHORD_TRY(bind_rest(vm, macro, call, env));
     CHORD_TRY(run_function(vm, macro->node, env));
     vm->depth -= 2;
     return chord_build_end(vm, start, out);
@@ -385,7 +397,7 @@ static chord_status run_round(chord_jinja *vm, chord_loop *loop, bool *ran)
     const chord_node *node = loop->node;
     CHORD_TRY(assign(vm, node->a, loop->current));
     if (node->loop) vm->env->slots[node->ref.slot] = (chord_value){.kind = CHORD_V_LOOP, .loop = loop};
-    enter_scope(vm, &node->scope);
+    CHORD_TRY(enter_scope(vm, &node->scope));
     CHORD_TRY(run_body(vm, &node->body));
     if (vm->jump == CHORD_JUMP_NONE) *ran = true;
     return CHORD_OK;
@@ -395,7 +407,7 @@ static chord_status run_rounds(chord_jinja *vm, chord_loop *loop)
 {
     const chord_node *node = loop->node;
     bool got, ran = false, stop = false;
-    if (node->c != NULL) enter_scope(vm, &node->test_scope);
+    if (node->c != NULL) CHORD_TRY(enter_scope(vm, &node->test_scope));
     while (!stop) {
         CHORD_TRY(loop_next(vm, loop, &got));
         if (!got) break;
@@ -404,7 +416,7 @@ static chord_status run_rounds(chord_jinja *vm, chord_loop *loop)
         vm->jump = CHORD_JUMP_NONE;
     }
     if (ran || node->other.count == 0) return CHORD_OK;
-    enter_scope(vm, &node->else_scope);
+    CHORD_TRY(enter_scope(vm, &node->else_scope));
     return run_body(vm, &node->other);
 }
 
@@ -493,6 +505,6 @@ chord_status chord_run_template(chord_jinja *vm, const chord_nodes *body, const 
                                 chord_function *function)
 {
     CHORD_TRY(env_open(vm, function, NULL, &vm->env));
-    enter_scope(vm, scope);
+    CHORD_TRY(enter_scope(vm, scope));
     return run_body(vm, body);
 }

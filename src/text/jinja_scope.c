@@ -24,6 +24,7 @@ struct symbols {
     symbols *parent; /* the scope around */
     symbols *base;   /* this is a branch's copy: what it does not hold itself, base has */
     symbol *first;
+    uint32_t count; /* of them */
     chord_function *function;
     uint32_t level; /* functions around */
     symbol *places; /* of the first base: each name's slot, shared by all branches */
@@ -69,6 +70,15 @@ static const symbol *find_ref(const symbols *s, const chord_name *name, const sy
     return NULL;
 }
 
+/* A search walks lists: those of all scopes around, and that of the function's places. */
+static chord_status spend_search(const frame *f)
+{
+    uint64_t symbols_around = f->at->function->slots;
+    for (const symbols *s = f->at; s != NULL; s = s->parent)
+        for (const symbols *b = s; b != NULL; b = b->base) symbols_around += b->count + 1;
+    return chord_jinja_spend(f->vm, 1 + symbols_around / 8);
+}
+
 static chord_status add_symbol(frame *f, symbol **list, const chord_name *name, symbol **out)
 {
     CHORD_TRY(chord_jinja_get(f->vm, sizeof **out, out));
@@ -81,10 +91,12 @@ static chord_status add_symbol(frame *f, symbol **list, const chord_name *name, 
 /* This scope's own entry for name, made or copied from its base when it has none. */
 static chord_status own_symbol(frame *f, const chord_name *name, symbol **out)
 {
+    CHORD_TRY(spend_search(f));
     *out = find_in(f->at->first, name);
     if (*out != NULL) return CHORD_OK;
     const symbol *inherited = find_own(f->at, name);
     CHORD_TRY(add_symbol(f, &f->at->first, name, out));
+    f->at->count++;
     if (inherited == NULL) return CHORD_OK;
     symbol *next = (*out)->next;
     **out = *inherited;
@@ -122,7 +134,7 @@ static chord_status note_load(frame *f, const chord_name *name)
 {
     const symbols *where;
     symbol *s;
-    CHORD_TRY(chord_jinja_spend(f->vm, 1 + f->vm->name_count / 64)); /* looking a name up walks a list */
+    CHORD_TRY(spend_search(f));
     if (find_ref(f->at, name, &where) != NULL) return CHORD_OK;
     CHORD_TRY(own_symbol(f, name, &s));
     return define(f, s, CHORD_LOAD_RESOLVE);
@@ -171,13 +183,16 @@ static chord_status merge_branch(frame *f, const symbols *branch)
 }
 
 /* A name that only some branch assigns starts as what it was outside. */
-static void settle_branches(frame *f)
+static chord_status settle_branches(frame *f)
 {
+    CHORD_TRY(chord_jinja_spend(f->vm, f->at->count / 8));
     for (symbol *s = f->at->first; s != NULL; s = s->next) {
         if (!s->fresh) continue;
         s->fresh = false;
+        CHORD_TRY(spend_search(f));
         if (!alias_outer(f->at, s)) s->load = CHORD_LOAD_RESOLVE;
     }
+    return CHORD_OK;
 }
 
 static chord_status gather_if(frame *f, const chord_node *node)
@@ -200,14 +215,13 @@ static chord_status gather_if(frame *f, const chord_node *node)
         CHORD_TRY(gather_body(f, &branch->body));
         f->at = &elifs;
         CHORD_TRY(merge_branch(f, &one));
-        settle_branches(f);
+        CHORD_TRY(settle_branches(f));
     }
     f->at = at;
     CHORD_TRY(merge_branch(f, &first));
     CHORD_TRY(merge_branch(f, &elifs));
     CHORD_TRY(merge_branch(f, &last));
-    settle_branches(f);
-    return CHORD_OK;
+    return settle_branches(f);
 }
 
 /* ---- first walk: which names a scope loads and stores ---------------------------------------- */
@@ -271,6 +285,7 @@ static chord_status gather_body(frame *f, const chord_nodes *body)
 typedef enum use { USE_NONE, USE_READ, USE_HIDDEN } use;
 typedef struct search {
     const char *name;
+    uint64_t *visited; /* nodes */
     uint32_t depth;
 } search;
 
@@ -290,6 +305,7 @@ static use used_in_list(search s, const chord_nodes *list)
 
 static use used_in_target(search s, const chord_node *node)
 {
+    ++*s.visited;
     use found = is_sought(s, node) ? USE_HIDDEN : USE_NONE;
     for (uint32_t i = 0; i < node->list.count && found == USE_NONE; i++) found = used_in_target(s, node->list.items[i]);
     return found;
@@ -308,6 +324,7 @@ static use used_in_branches(search s, const chord_node *node)
 static use used_in(search s, const chord_node *node)
 {
     if (node == NULL) return USE_NONE;
+    ++*s.visited;
     if (is_sought(s, node) || s.depth++ >= CHORD_JINJA_DEPTH_MAX) return USE_READ;
     bool targets = node->kind == CHORD_N_SET || node->kind == CHORD_N_SET_BLOCK || node->kind == CHORD_N_FOR;
     bool parameters = node->kind == CHORD_N_MACRO || node->kind == CHORD_N_CALL_BLOCK || node->kind == CHORD_N_WITH;
@@ -325,9 +342,11 @@ static use used_in(search s, const chord_node *node)
     return found == USE_NONE ? used_in_list(s, &node->other) : found;
 }
 
-static bool reads(const chord_nodes *body, const char *name)
+static chord_status find_reads(const frame *f, const chord_nodes *body, const char *name, bool *out)
 {
-    return used_in_list((search){.name = name}, body) == USE_READ;
+    uint64_t visited = 0;
+    *out = used_in_list((search){.name = name, .visited = &visited}, body) == USE_READ;
+    return chord_jinja_spend(f->vm, visited / 4);
 }
 
 /* ---- second walk: bind, and open inner scopes ------------------------------------------------ */
@@ -335,6 +354,7 @@ static bool reads(const chord_nodes *body, const char *name)
 static chord_status bind_name(frame *f, chord_node *node)
 {
     const symbols *where;
+    CHORD_TRY(spend_search(f));
     const symbol *s = find_ref(f->at, node->name, &where);
     if (s == NULL) { /* a filter's argument where Jinja itself does not look for names */
         CHORD_TRY(note_load(f, node->name));
@@ -449,7 +469,8 @@ static chord_status bind_for(frame *f, chord_node *node)
     } else {
         body = inner_frame(f, &scope);
     }
-    node->loop = node->flag || reads(&node->body, "loop");
+    CHORD_TRY(find_reads(f, &node->body, "loop", &node->loop));
+    node->loop |= node->flag;
     if (node->loop) {
         CHORD_TRY(chord_jinja_intern(f->vm, "loop", 4, &loop_name));
         CHORD_TRY(note_parameter(&body, loop_name, &node->ref.slot));
@@ -474,8 +495,10 @@ static chord_status bind_for(frame *f, chord_node *node)
 static chord_status bind_special(frame *f, chord_node *node, const char *word, uint32_t *slot)
 {
     const chord_name *name;
+    bool read;
     CHORD_TRY(chord_jinja_intern(f->vm, word, strlen(word), &name));
-    if (!reads(&node->body, word)) return CHORD_OK;
+    CHORD_TRY(find_reads(f, &node->body, word, &read));
+    if (!read) return CHORD_OK;
     for (uint32_t i = 0; i < node->list.count; i++) {
         if (node->list.items[i]->name != name) continue;
         if (slot != &node->function->caller_slot || i >= node->list.count - node->other.count) return CHORD_OK;

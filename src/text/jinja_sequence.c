@@ -28,11 +28,12 @@ static chord_status get_path(chord_jinja *vm, chord_value item, chord_value path
     *out = item;
     if (!chord_given(path) || path.kind == CHORD_V_NONE) return CHORD_OK;
     bool has_default = chord_given(missing) && missing.kind != CHORD_V_NONE;
+    CHORD_TRY(chord_jinja_spend(vm, 1 + (path.kind == CHORD_V_TEXT ? path.len / 16 : 0)));
     for (size_t at = 0;;) {
         chord_value key = path;
         size_t dot = SIZE_MAX;
         if (path.kind == CHORD_V_TEXT) {
-            dot = chord_text_find(path, chord_literal("."), at);
+            dot = chord_text_find_byte(path, '.', at);
             key = path_part(chord_text_part(path, at, dot == SIZE_MAX ? path.len : dot));
         }
         CHORD_TRY(chord_value_item(vm, *out, key, out));
@@ -113,7 +114,7 @@ static chord_status sort_key(chord_jinja *vm, chord_value item, key_rule rule, c
     chord_values parts = {0};
     chord_value all = rule.path, key;
     for (size_t at = 0;;) {
-        size_t comma = all.kind == CHORD_V_TEXT ? chord_text_find(all, chord_literal(","), at) : SIZE_MAX;
+        size_t comma = all.kind == CHORD_V_TEXT ? chord_text_find_byte(all, ',', at) : SIZE_MAX;
         if (all.kind == CHORD_V_TEXT) rule.path = chord_text_part(all, at, comma == SIZE_MAX ? all.len : comma);
         CHORD_TRY(get_key(vm, item, &rule, &key));
         CHORD_TRY(chord_values_add(vm, &parts, key));

@@ -49,7 +49,7 @@ static chord_status test_case(chord_jinja *vm, chord_value v, const chord_call *
 {
     bool some = false, all = true;
     CHORD_TRY(chord_value_str(vm, v, &v));
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 2));
     for (size_t at = 0; at < v.len;) {
         uint32_t code, folded[3];
         at += chord_utf8_decode(v.text + at, v.len - at, &code);

@@ -123,7 +123,7 @@ chord_status chord_text_case(chord_jinja *vm, chord_value v, chord_case how, cho
 {
     size_t start = vm->work.len;
     bool after_letter = false;
-    CHORD_TRY(chord_jinja_spend(vm, v.len / 4));
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 2));
     for (size_t at = 0; at < v.len;) {
         uint32_t code;
         at += chord_utf8_decode(v.text + at, v.len - at, &code);
@@ -160,45 +160,113 @@ chord_value chord_text_part(chord_value v, size_t from, size_t to)
     return v;
 }
 
-size_t chord_text_find(chord_value whole, chord_value part, size_t from)
+size_t chord_text_find_byte(chord_value whole, char byte, size_t from)
 {
-    if (part.len > whole.len) return SIZE_MAX;
-    if (part.len == 0) return from <= whole.len ? from : SIZE_MAX;
-    for (size_t at = from; at <= whole.len - part.len; at++)
-        if (whole.text[at] == part.text[0] && memcmp(whole.text + at, part.text, part.len) == 0) return at;
-    return SIZE_MAX;
+    while (from < whole.len && whole.text[from] != byte) from++;
+    return from < whole.len ? from : SIZE_MAX;
 }
 
-size_t chord_text_find_last(chord_value whole, chord_value part, size_t end)
+/* Is part here? *looked: bytes compared that nobody has paid for yet. */
+static chord_status is_here(chord_jinja *vm, const char *here, chord_value part, size_t *looked, bool *out)
 {
-    if (part.len > end) return SIZE_MAX;
-    for (size_t at = end - part.len + 1; at-- > 0;)
-        if (memcmp(whole.text + at, part.text, part.len) == 0) return at;
-    return SIZE_MAX;
+    size_t same = 0;
+    while (same < part.len && here[same] == part.text[same]) same++;
+    *looked += same + 1;
+    *out = same == part.len;
+    if (*looked < 4096) return CHORD_OK;
+    size_t steps = *looked / 16;
+    *looked = 0;
+    return chord_jinja_spend(vm, steps);
 }
 
-static bool in_set(chord_value set, const char *text, size_t used)
+chord_status chord_text_find(chord_jinja *vm, chord_value whole, chord_value part, size_t from, size_t *out)
 {
-    return chord_text_find(set, chord_text(text, used), 0) != SIZE_MAX;
+    size_t looked = 16;
+    bool found = false;
+    *out = SIZE_MAX;
+    if (part.len > whole.len) return CHORD_OK;
+    if (part.len == 0) {
+        if (from <= whole.len) *out = from;
+        return CHORD_OK;
+    }
+    for (size_t at = from; !found && at <= whole.len - part.len; at++) {
+        CHORD_TRY(is_here(vm, whole.text + at, part, &looked, &found));
+        if (found) *out = at;
+    }
+    return chord_jinja_spend(vm, looked / 16);
 }
 
-chord_value chord_text_strip(chord_value v, chord_value set, bool left, bool right)
+chord_status chord_text_find_last(chord_jinja *vm, chord_value whole, chord_value part, size_t end, size_t *out)
+{
+    size_t looked = 16;
+    bool found = false;
+    *out = SIZE_MAX;
+    if (part.len > end) return CHORD_OK;
+    for (size_t at = end - part.len + 1; !found && at-- > 0;) {
+        CHORD_TRY(is_here(vm, whole.text + at, part, &looked, &found));
+        if (found) *out = at;
+    }
+    return chord_jinja_spend(vm, looked / 16);
+}
+
+static chord_status is_in_set(chord_jinja *vm, chord_value set, const char *text, size_t used, bool *out)
+{
+    size_t place;
+    CHORD_TRY(chord_text_find(vm, set, chord_text(text, used), 0, &place));
+    *out = place != SIZE_MAX;
+    return CHORD_OK;
+}
+
+static size_t last_char(chord_value v, size_t from, size_t to)
+{
+    size_t at = to - 1;
+    while (at > from && ((unsigned char)v.text[at] & 0xC0) == 0x80) at--;
+    return at;
+}
+
+chord_value chord_text_strip(chord_value v, bool left, bool right)
 {
     size_t from = 0, to = v.len;
     uint32_t code;
     while (left && from < to) {
         size_t used = chord_utf8_decode(v.text + from, to - from, &code);
-        if (set.kind == CHORD_V_TEXT ? !in_set(set, v.text + from, used) : !chord_is_space(code)) break;
+        if (!chord_is_space(code)) break;
         from += used;
     }
     while (right && to > from) {
-        size_t at = to - 1;
-        while (at > from && ((unsigned char)v.text[at] & 0xC0) == 0x80) at--;
+        size_t at = last_char(v, from, to);
         chord_utf8_decode(v.text + at, to - at, &code);
-        if (set.kind == CHORD_V_TEXT ? !in_set(set, v.text + at, to - at) : !chord_is_space(code)) break;
+        if (!chord_is_space(code)) break;
         to = at;
     }
     return chord_text_part(v, from, to);
+}
+
+chord_status chord_text_strip_set(chord_jinja *vm, chord_value v, chord_value set, bool left, bool right,
+                                  chord_value *out)
+{
+    size_t from = 0, to = v.len;
+    uint32_t code;
+    bool in = true;
+    CHORD_TRY(chord_jinja_spend(vm, v.len / 16));
+    if (set.kind != CHORD_V_TEXT) {
+        *out = chord_text_strip(v, left, right);
+        return CHORD_OK;
+    }
+    while (left && from < to) {
+        size_t used = chord_utf8_decode(v.text + from, to - from, &code);
+        CHORD_TRY(is_in_set(vm, set, v.text + from, used, &in));
+        if (!in) break;
+        from += used;
+    }
+    while (right && to > from) {
+        size_t at = last_char(v, from, to);
+        CHORD_TRY(is_in_set(vm, set, v.text + at, to - at, &in));
+        if (!in) break;
+        to = at;
+    }
+    *out = chord_text_part(v, from, to);
+    return CHORD_OK;
 }
 
 /* ---- splitting, joining, replacing ----------------------------------------------------------- */
@@ -250,8 +318,10 @@ chord_status chord_text_replace(chord_jinja *vm, chord_value v, chord_value old,
         CHORD_TRY(replace_empty(vm, v, with, times));
     } else {
         for (; times > 0; times--) {
-            size_t found = chord_text_find(v, old, at);
+            size_t found;
+            CHORD_TRY(chord_text_find(vm, v, old, at, &found));
             if (found == SIZE_MAX) break;
+            CHORD_TRY(chord_jinja_spend(vm, 1));
             CHORD_TRY(chord_put(vm, v.text + at, found - at));
             CHORD_TRY(chord_put(vm, with.text, with.len));
             at = found + old.len;

@@ -142,6 +142,7 @@ chord_status chord_strftime(chord_jinja *vm, chord_value format, int64_t unix_s,
     date d = date_of(unix_s);
     if (format.kind != CHORD_V_TEXT)
         return chord_jinja_fail(vm, CHORD_INVALID, "strftime_now: the format is not a string");
+    CHORD_TRY(chord_jinja_spend(vm, format.len));
     CHORD_TRY(put_codes(vm, &d, format.text, format.len));
     return chord_build_end(vm, start, out);
 }

@@ -117,8 +117,9 @@ chord_status chord_value_equal(chord_jinja *vm, chord_value a, chord_value b, bo
     if (a.kind == CHORD_V_UNDEFINED || a.kind == CHORD_V_NONE) {
         *out = true;
     } else if (a.kind == CHORD_V_TEXT) {
-        *out = a.len == b.len && memcmp(a.text, b.text, a.len) == 0;
-        return chord_jinja_spend(vm, *out ? a.len / 64 : 0);
+        if (a.len != b.len) return CHORD_OK;
+        CHORD_TRY(chord_jinja_spend(vm, a.len / 64));
+        *out = memcmp(a.text, b.text, a.len) == 0;
     } else if (a.kind == CHORD_V_RANGE) {
         *out = equal_ranges(a.range, b.range);
     } else if (is_sequence(a) || a.kind == CHORD_V_DICT) {
@@ -161,8 +162,8 @@ chord_status chord_value_order(chord_jinja *vm, const char *op, chord_value a, c
         double x = chord_number_of(a), y = chord_number_of(b);
         *out = x < y ? -1 : x > y ? 1 : x == y ? 0 : 2;
     } else if (a.kind == CHORD_V_TEXT && b.kind == CHORD_V_TEXT) {
+        CHORD_TRY(chord_jinja_spend(vm, (a.len < b.len ? a.len : b.len) / 64));
         *out = order_texts(a, b);
-        return chord_jinja_spend(vm, (a.len < b.len ? a.len : b.len) / 64);
     } else if (is_sequence(a) && a.kind == b.kind) {
         CHORD_TRY(chord_jinja_enter(vm));
         CHORD_TRY(order_items(vm, op, a, b, out));
@@ -182,8 +183,10 @@ chord_status chord_value_contains(chord_jinja *vm, chord_value whole, chord_valu
     if (whole.kind == CHORD_V_TEXT) {
         if (part.kind == CHORD_V_UNDEFINED || part.kind != CHORD_V_TEXT)
             return chord_jinja_fail(vm, CHORD_INVALID, "'in <string>' needs a string, not '%s'", chord_type_name(part));
-        *out = chord_text_find(whole, part, 0) != SIZE_MAX;
-        return chord_jinja_spend(vm, whole.len / 16);
+        size_t place;
+        CHORD_TRY(chord_text_find(vm, whole, part, 0, &place));
+        *out = place != SIZE_MAX;
+        return CHORD_OK;
     }
     if (whole.kind == CHORD_V_DICT || (whole.kind == CHORD_V_VIEW && whole.sub == CHORD_VIEW_KEYS)) {
         const chord_value *found;
@@ -206,7 +209,10 @@ chord_status chord_value_length(chord_jinja *vm, chord_value v, int64_t *out)
 {
     switch (v.kind) {
     case CHORD_V_UNDEFINED: *out = 0; return CHORD_OK;
-    case CHORD_V_TEXT: *out = (int64_t)chord_text_count(v.text, v.len); return chord_jinja_spend(vm, v.len / 64);
+    case CHORD_V_TEXT:
+        CHORD_TRY(chord_jinja_spend(vm, v.len / 64));
+        *out = (int64_t)chord_text_count(v.text, v.len);
+        return CHORD_OK;
     case CHORD_V_LIST:
     case CHORD_V_TUPLE: *out = (int64_t)v.len; return CHORD_OK;
     case CHORD_V_DICT:
@@ -335,16 +341,19 @@ chord_status chord_iter_make(chord_jinja *vm, const chord_value *items, size_t c
 
 #define HASHED_FROM 9 /* smaller ones are searched item by item */
 
+static chord_status spend_hash(chord_jinja *vm, size_t len) { return chord_jinja_spend(vm, 1 + len / 16); }
+
 /* Equal keys have equal hashes: 1, 1.0 and true are one key. */
 static chord_status hash_of(chord_jinja *vm, chord_value key, uint64_t *out)
 {
+    CHORD_TRY(spend_hash(vm, key.kind == CHORD_V_TEXT ? key.len : 0));
     switch (key.kind) {
-    case CHORD_V_TEXT: *out = chord_hash_of(key.text, key.len); return CHORD_OK;
+    case CHORD_V_TEXT: *out = chord_name_hash(vm->heap, key.text, key.len); return CHORD_OK;
     case CHORD_V_BOOL:
     case CHORD_V_INT:
     case CHORD_V_FLOAT: {
         double number = chord_number_of(key) + 0.0; /* no -0 */
-        *out = chord_hash_of(&number, sizeof number);
+        *out = chord_name_hash(vm->heap, &number, sizeof number);
         return CHORD_OK;
     }
     case CHORD_V_TUPLE: {
@@ -448,11 +457,11 @@ chord_status chord_dict_find(chord_jinja *vm, const chord_dict *d, chord_value k
     return CHORD_OK;
 }
 
-const chord_value *chord_dict_named(const chord_dict *d, const char *text, size_t len)
+const chord_value *chord_dict_named(chord_jinja *vm, const chord_dict *d, const char *text, size_t len)
 {
     size_t at = 0;
     if (d->slots != NULL) {
-        for (at = chord_hash_of(text, len) & (d->slot_count - 1); d->slots[at] != 0;
+        for (at = chord_name_hash(vm->heap, text, len) & (d->slot_count - 1); d->slots[at] != 0;
              at = (at + 1) & (d->slot_count - 1)) {
             const chord_value *key = &d->keys[d->slots[at] - 1];
             if (key->kind == CHORD_V_TEXT && key->len == len && memcmp(key->text, text, len) == 0)

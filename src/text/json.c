@@ -252,7 +252,7 @@ static chord_status gather(reader *r, const member *first, size_t count, chord_j
     for (const member *m = first; m != NULL; m = m->next) {
         size_t place = json->len;
         if (slots != NULL) {
-            size_t at = chord_hash_of(m->key->text, m->key->len) & (slot_count - 1);
+            size_t at = chord_name_hash(r->arena->heap, m->key->text, m->key->len) & (slot_count - 1);
             while (slots[at] != 0 && !same_text(json->keys[slots[at] - 1], m->key)) at = (at + 1) & (slot_count - 1);
             if (slots[at] != 0) place = slots[at] - 1;
             else slots[at] = (uint32_t)place + 1;

@@ -69,14 +69,13 @@ chord_status chord_json_quote(chord_buffer *out, const char *text, size_t len, c
 
 /* Settings: trim_blocks, lstrip_blocks, loop controls, the generation tag, keep_trailing_newline off; raise_exception,
  * strftime_now, tojson (ensure_ascii off), namespace, range, dict, cycler and joiner. Sandboxed: lists and mappings
- * cannot be changed. At most CHORD_TEMPLATE_STEPS_MAX steps, output and memory up to the ceilings given (CHORD_BUDGET),
- * and less than 192 KiB of stack. A construct we lack is CHORD_UNSUPPORTED with line and column; a syntax error
+ * cannot be changed. Every template ends: after at most CHORD_TEMPLATE_STEPS_MAX steps, each of which is one node, item or
+ * comparison, 64 bytes copied, compared or hashed, or 16 bytes looked at one by one (seconds in all, whatever the template
+ * says); output and memory stay within the ceilings given (CHORD_BUDGET), and the stack within 192 KiB. A construct we lack is CHORD_UNSUPPORTED with line and column; a syntax error
  * CHORD_CORRUPT, another error of the template CHORD_INVALID, both with their place; raise_exception is CHORD_INVALID
  * with its message alone. Lacking: inheritance, include and import, autoescape; integers beyond 64 bits; powers with a
  * fraction; %e and %g. */
-#ifndef CHORD_TEMPLATE_STEPS_MAX /* fuzzing lowers it */
 #define CHORD_TEMPLATE_STEPS_MAX 20000000ull
-#endif
 #define CHORD_TEMPLATE_OUTPUT_MAX (16 * CHORD_MIB)
 #define CHORD_TEMPLATE_MEMORY_MAX (64 * CHORD_MIB)
 typedef struct chord_template_args {
@@ -86,6 +85,7 @@ typedef struct chord_template_args {
     bool open_reply;        /* add_generation_prompt */
     const char *bos, *eos;  /* bos_token, eos_token; NULL: undefined */
     int64_t now_unix_s;     /* for strftime_now */
+    uint64_t steps_max;     /* 0: CHORD_TEMPLATE_STEPS_MAX */
 } chord_template_args;
 chord_status chord_template_run(chord_heap *heap, const chord_template_args *args, chord_buffer *out, chord_error *err);
 

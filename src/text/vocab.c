@@ -76,7 +76,7 @@ static chord_status find_source(const chord_gguf *gguf, vocab_source *s, chord_e
     if (s->text_bytes > CHORD_VOCAB_TEXT_BYTES_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "the tokens' texts have %" PRIu64 " bytes, the limit is %u",
                           s->text_bytes, CHORD_VOCAB_TEXT_BYTES_MAX);
-    CHORD_TRY(find_array(gguf, "tokenizer.ggml.token_type", CHORD_GGUF_I32, CHORD_GGUF_I32, count, &s->types, err));
+    CHORD_TRY(find_array(gguf, "tokenizer.ggml.token_type", CHORD_GGUF_I32, CHORD_GGUF_U32, count, &s->types, err));
     CHORD_TRY(find_array(gguf, "tokenizer.ggml.scores", CHORD_GGUF_F32, CHORD_GGUF_I32, count, &s->scores, err));
     CHORD_TRY(find_array(gguf, "tokenizer.ggml.merges", CHORD_GGUF_STRING, CHORD_GGUF_STRING, 0, &s->merges, err));
     if (!s->spm && s->merges == NULL)
@@ -121,81 +121,38 @@ chord_status chord_vocab_estimate_bytes(const chord_gguf *gguf, uint64_t *out, c
     vocab_source source;
     *out = 0;
     CHORD_TRY(find_source(gguf, &source, err));
-    /* The block, what the heap adds, and the window that reads the arrays. */
-    *out = chord_align_up(lay_out(&source, NULL) + 4096, 65536) + 2 * 65536;
+    /* The block, what the heap adds, and the window that reads the arrays or, when it is gone, the special tokens: texts of
+     * so many different lengths have at least 1 + 2 + 3 ... bytes. */
+    uint64_t lengths = 0;
+    while (lengths < CHORD_VOCAB_TOKEN_BYTES_MAX && (lengths + 1) * (lengths + 2) / 2 <= source.text_bytes) lengths++;
+    *out = chord_align_up(lay_out(&source, NULL) + 4096, 65536) + 65536 +
+           chord_max_u64(65536, chord_vocab_special_bytes(lengths));
     return CHORD_OK;
 }
 
 /* ---- finding ----------------------------------------------------------------------------------- */
 
-static uint64_t finish_hash(uint64_t hash)
+/* The text's slot: where it is, or where it would go. */
+static uint32_t *text_slot(const chord_vocab *v, uint64_t hash, const char *text, size_t len)
 {
-    hash = (hash ^ hash >> 32) * 0x9E3779B97F4A7C15ull;
-    return hash ^ hash >> 29;
-}
-
-static uint32_t slot_of(uint64_t hash, uint32_t slot_count) { return (uint32_t)((hash >> 32) * slot_count >> 32); }
-
-/* The slot of the text that two parts make: where it is, or where it would go. */
-static uint32_t *text_slot(const chord_vocab *v, uint64_t hash, const char *first, size_t first_len, const char *second,
-                           size_t second_len)
-{
-    hash = finish_hash(hash);
-    uint32_t at = slot_of(hash, v->slot_count), tag = (uint32_t)hash & 0xFF;
+    uint32_t at = chord_vocab_slot_of(hash, v->slot_count), tag = (uint32_t)hash & 0xFF;
     for (;; at = at + 1 == v->slot_count ? 0 : at + 1) {
         uint32_t slot = v->slots[at], id = (slot & 0xFFFFFF) - 1;
         if (slot == 0) return &v->slots[at];
-        if (slot >> 24 != tag || chord_vocab_len(v, id) != first_len + second_len) continue;
-        const char *text = v->text + v->start[id];
-        if (memcmp(text, first, first_len) == 0 && memcmp(text + first_len, second, second_len) == 0)
+        if (slot >> 24 == tag && chord_vocab_len(v, id) == len && memcmp(v->text + v->start[id], text, len) == 0)
             return &v->slots[at];
     }
 }
 
-static int32_t find_parts(const chord_vocab *v, uint64_t hash, const char *first, size_t first_len, const char *second,
-                          size_t second_len)
+int32_t chord_vocab_find_summed(const chord_vocab *v, const char *text, size_t len, uint64_t sum)
 {
-    return (int32_t)(*text_slot(v, hash, first, first_len, second, second_len) & 0xFFFFFF) - 1;
-}
-
-int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash)
-{
-    return find_parts(v, hash, text, len, text, 0);
-}
-
-static uint64_t hash_text(const char *text, size_t len)
-{
-    uint64_t hash = CHORD_TEXT_HASH_START;
-    for (size_t i = 0; i < len; i++) hash = chord_text_hash_add(hash, text[i]);
-    return hash;
+    return (int32_t)(*text_slot(v, chord_name_end(sum), text, len) & 0xFFFFFF) - 1;
 }
 
 int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len)
 {
-    return len == 0 || len > v->token_bytes_max ? -1 : chord_vocab_find_hashed(v, text, len, hash_text(text, len));
-}
-
-static uint64_t hash_pair(chord_pair pair)
-{
-    return finish_hash(((uint64_t)pair.left << 32 | pair.right) * 0xD6E8FEB86659FD93ull);
-}
-
-static uint32_t *merge_slot(const chord_vocab *v, chord_pair pair)
-{
-    uint64_t hash = hash_pair(pair);
-    uint32_t at = slot_of(hash, v->merge_slot_count), tag = (uint32_t)hash & 0xFF;
-    for (;; at = at + 1 == v->merge_slot_count ? 0 : at + 1) {
-        uint32_t slot = v->merge_slots[at], rank = (slot & 0xFFFFFF) - 1;
-        if (slot == 0) return &v->merge_slots[at];
-        if (slot >> 24 == tag && v->merges[rank].left == pair.left && v->merges[rank].right == pair.right)
-            return &v->merge_slots[at];
-    }
-}
-
-uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right)
-{
-    uint32_t slot = *merge_slot(v, (chord_pair){left, right});
-    return slot == 0 ? CHORD_NO_PRIORITY : (slot & 0xFFFFFF) - 1;
+    if (len == 0 || len > v->token_bytes_max) return -1;
+    return chord_vocab_find_summed(v, text, len, chord_name_sum(v->secret, text, len));
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -210,11 +167,11 @@ static chord_status read_token(chord_vocab *v, uint32_t id, const char *text, si
     memcpy(v->text + v->start[id], text, len);
     v->start[id + 1] = v->start[id] + (uint32_t)len;
     if (len == 0) return CHORD_OK; /* known by its id alone */
-    uint64_t hash = hash_text(text, len);
-    uint32_t *slot = text_slot(v, hash, text, len, text, 0);
+    uint64_t hash = chord_name_end(chord_name_sum(v->secret, text, len));
+    uint32_t *slot = text_slot(v, hash, text, len);
     if (*slot != 0)
         return chord_fail(err, CHORD_CORRUPT, "tokens %u and %u have the same text", (*slot & 0xFFFFFF) - 1, id);
-    *slot = (uint32_t)(finish_hash(hash) & 0xFF) << 24 | (id + 1);
+    *slot = (uint32_t)(hash & 0xFF) << 24 | (id + 1);
     if (len > v->token_bytes_max) v->token_bytes_max = (uint32_t)len;
     return CHORD_OK;
 }
@@ -254,43 +211,6 @@ static chord_status read_scores(chord_vocab *v, chord_gguf_walk *walk, chord_err
     return CHORD_OK;
 }
 
-static chord_status read_merge(chord_vocab *v, uint32_t rank, const char *text, size_t len, chord_error *err)
-{
-    size_t space = 1; /* a first space belongs to the left part */
-    while (space < len && text[space] != ' ') space++;
-    if (space + 1 >= len) return chord_fail(err, CHORD_CORRUPT, "merge %u is not two parts with a space between", rank);
-    const char *second = text + space + 1;
-    size_t second_len = len - space - 1;
-    uint64_t hash = hash_text(text, space);
-    int32_t left = chord_vocab_find_hashed(v, text, space, hash), right = chord_vocab_find(v, second, second_len);
-    for (size_t i = 0; i < second_len; i++) hash = chord_text_hash_add(hash, second[i]);
-    int32_t whole = left < 0 || right < 0 ? -1 : find_parts(v, hash, text, space, second, second_len);
-    if (whole < 0)
-        return chord_fail(err, CHORD_CORRUPT, "merge %u: %s is not a token", rank,
-                          left < 0    ? "its left part"
-                          : right < 0 ? "its right part"
-                                      : "what it makes");
-    chord_pair pair = {(uint32_t)left, (uint32_t)right};
-    v->merges[rank] = pair;
-    v->merged[rank] = (uint32_t)whole;
-    uint32_t *slot = merge_slot(v, pair);
-    /* Said twice: the first one counts. */
-    if (*slot == 0) *slot = (uint32_t)(hash_pair(pair) & 0xFF) << 24 | (rank + 1);
-    return CHORD_OK;
-}
-
-static chord_status read_merges(chord_vocab *v, chord_gguf_walk *walk, chord_error *err)
-{
-    for (uint32_t rank = 0; rank < walk->value->count; rank++) {
-        const char *text;
-        size_t len;
-        CHORD_TRY(chord_gguf_walk_text(walk, &text, &len, err));
-        CHORD_TRY(read_merge(v, rank, text, len, err));
-        v->merge_count = rank + 1;
-    }
-    return CHORD_OK;
-}
-
 static chord_status read_array(chord_vocab *v, const chord_gguf *gguf, const chord_gguf_value *value,
                                chord_status (*read)(chord_vocab *, chord_gguf_walk *, chord_error *), chord_error *err)
 {
@@ -322,8 +242,8 @@ static chord_status read_all(chord_vocab *v, const chord_gguf *gguf, const vocab
     memset(v->attr, CHORD_TOKEN_NORMAL, v->count);
     if (source->types != NULL) CHORD_TRY(read_array(v, gguf, source->types, read_types, err));
     if (source->spm && source->scores != NULL) CHORD_TRY(read_array(v, gguf, source->scores, read_scores, err));
-    if (!source->spm) CHORD_TRY(read_array(v, gguf, source->merges, read_merges, err));
     find_byte_tokens(v);
+    if (!source->spm) CHORD_TRY(read_array(v, gguf, source->merges, chord_vocab_read_merges, err));
     return chord_vocab_assign_roles(v, gguf, err);
 }
 
@@ -336,19 +256,22 @@ chord_status chord_vocab_open(chord_heap *heap, const chord_gguf *gguf, chord_vo
     CHORD_TRY(chord_alloc(heap, lay_out(&source, NULL), "the vocabulary", &memory, err));
     chord_vocab *v = memory;
     v->heap = heap;
+    v->secret = chord_heap_secret(heap);
     lay_out(&source, v);
     chord_status status = read_all(v, gguf, &source, err);
     if (status == CHORD_OK) {
         *out = v;
         return CHORD_OK;
     }
-    chord_free(heap, memory);
+    chord_vocab_close(v);
     return status;
 }
 
 void chord_vocab_close(chord_vocab *vocab)
 {
-    if (vocab != NULL) chord_free(vocab->heap, vocab);
+    if (vocab == NULL) return;
+    chord_free(vocab->heap, vocab->special_by_byte);
+    chord_free(vocab->heap, vocab);
 }
 
 uint32_t chord_vocab_size(const chord_vocab *vocab) { return vocab->count; }

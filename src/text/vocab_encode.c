@@ -4,11 +4,12 @@
  * left. What they cover is noted in bits, so that even a text full of them costs one pass for each length they have. */
 #include "text/vocab_inner.h"
 
-/* A place where special tokens match. lengths is a set over special_length; token is the one that won it, -1: none. */
+/* A place where special tokens match. lengths is a set over special_length, of as many words as the vocabulary has for
+ * one; token is the one that won it, -1: none. */
 typedef struct special_place {
-    uint64_t lengths;
     uint32_t at, end;
     int32_t token;
+    uint64_t lengths[];
 } special_place;
 
 typedef struct specials {
@@ -20,8 +21,15 @@ typedef struct specials {
     uint8_t *covered;    /* a bit for each byte */
 } specials;
 
-static size_t place_count(const specials *s) { return s->places.len / sizeof(special_place); }
-static special_place *place_at(const specials *s, size_t i) { return (special_place *)(void *)s->places.data + i; }
+static size_t place_bytes(const chord_vocab *v) { return sizeof(special_place) + v->special_words * sizeof(uint64_t); }
+static size_t place_count(const specials *s) { return s->places.len / place_bytes(s->v); }
+
+static special_place *place_at(const specials *s, size_t i)
+{
+    return (special_place *)(void *)(s->places.data + i * place_bytes(s->v));
+}
+
+static bool has(const uint64_t *set, uint32_t i) { return set[i / 64] >> i % 64 & 1; }
 
 static bool is_covered(const specials *s, size_t at) { return s->covered[at / 8] >> (at % 8) & 1; }
 
@@ -32,29 +40,52 @@ static void cover(specials *s, size_t at, size_t end)
 
 static bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-static uint64_t lengths_at(const specials *s, size_t at)
+static const uint64_t *lengths_by_byte(const specials *s, size_t at)
+{
+    return s->v->special_by_byte + (uint8_t)s->text[at] * (uint64_t)s->v->special_words;
+}
+
+static bool is_empty(const uint64_t *set, uint32_t words)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < words; i++) all |= set[i];
+    return all == 0;
+}
+
+/* Which special tokens match at `at`: into found, which is empty. */
+static void find_lengths(const specials *s, size_t at, uint64_t *found)
 {
     const chord_vocab *v = s->v;
-    uint64_t wanted = v->special_by_byte[(uint8_t)s->text[at]], found = 0, hash = CHORD_TEXT_HASH_START;
-    uint32_t hashed = 0;
-    for (uint32_t i = v->special_length_count; i-- > 0;) { /* shortest first: a hash goes on from the one before */
+    const uint64_t *wanted = lengths_by_byte(s, at);
+    uint64_t sum = 0;
+    uint32_t summed = 0;
+    for (uint32_t i = v->special_length_count; i-- > 0;) { /* shortest first: a sum goes on from the one before */
         uint32_t length = v->special_length[i];
-        if (!(wanted >> i & 1)) continue;
+        if (!has(wanted, i)) continue;
         if (length > s->len - at) break;
-        for (; hashed < length; hashed++) hash = chord_text_hash_add(hash, s->text[at + hashed]);
-        int32_t token = chord_vocab_find_hashed(v, s->text + at, length, hash);
+        for (; summed < length; summed++) sum = chord_name_add(sum, (uint8_t)s->text[at + summed], v->secret);
+        int32_t token = chord_vocab_find_summed(v, s->text + at, length, sum);
         uint8_t attr = token < 0 ? 0 : v->attr[token];
-        if ((attr & CHORD_TOKEN_SPECIAL) && !(attr & s->refuse)) found |= 1ull << i;
+        if ((attr & CHORD_TOKEN_SPECIAL) && !(attr & s->refuse)) found[i / 64] |= 1ull << i % 64;
     }
-    return found;
 }
 
 static chord_status find_places(specials *s, chord_error *err)
 {
-    for (size_t at = 0; at < s->len; at++) {
-        if (s->v->special_by_byte[(uint8_t)s->text[at]] == 0) continue;
-        special_place place = {.at = (uint32_t)at, .token = -1, .lengths = lengths_at(s, at)};
-        if (place.lengths != 0) CHORD_TRY(chord_buffer_append(&s->places, &place, sizeof place, err));
+    static const uint64_t none[64];
+    uint32_t words = s->v->special_words;
+    for (size_t at = 0; words > 0 && at < s->len; at++) {
+        if (is_empty(lengths_by_byte(s, at), words)) continue;
+        const special_place place = {.at = (uint32_t)at, .token = -1};
+        size_t before = s->places.len, rest = words * sizeof(uint64_t);
+        CHORD_TRY(chord_buffer_append(&s->places, &place, sizeof place, err));
+        for (size_t n; rest > 0; rest -= n) {
+            n = rest < sizeof none ? rest : sizeof none;
+            CHORD_TRY(chord_buffer_append(&s->places, none, n, err));
+        }
+        uint64_t *found = ((special_place *)(void *)(s->places.data + before))->lengths;
+        find_lengths(s, at, found);
+        if (is_empty(found, words)) s->places.len = before;
     }
     return CHORD_OK;
 }
@@ -65,7 +96,7 @@ static void give_places(specials *s, uint32_t length_index)
     uint32_t length = v->special_length[length_index];
     for (size_t i = 0; i < place_count(s); i++) {
         special_place *place = place_at(s, i);
-        if (!(place->lengths >> length_index & 1)) continue;
+        if (!has(place->lengths, length_index)) continue;
         /* What is covered already is at least as long: it cannot lie between the two ends. */
         if (is_covered(s, place->at) || is_covered(s, place->at + length - 1)) continue;
         size_t end = place->at + length;

@@ -12,7 +12,6 @@
 #define CHORD_VOCAB_TOKEN_BYTES_MAX 32768u    /* below the reading window, so that reading never grows it */
 #define CHORD_VOCAB_TEXT_BYTES_MAX (1u << 30) /* positions are 32-bit, and escaping may triple a text */
 #define CHORD_VOCAB_ENDS_MAX 32
-#define CHORD_VOCAB_LENGTHS_MAX 64
 #define CHORD_NO_PRIORITY UINT32_MAX
 #define CHORD_SPACE_MARK "\xE2\x96\x81" /* U+2581 stands for a space in SentencePiece's tokens */
 
@@ -34,6 +33,7 @@ typedef struct chord_pair {
 
 struct chord_vocab {
     chord_heap *heap;
+    uint64_t secret; /* of the heap: texts and merges are looked up by it */
     uint32_t count;
     bool spm;                       /* SentencePiece; else byte-level BPE */
     const chord_pretoken *pretoken; /* BPE only */
@@ -41,7 +41,8 @@ struct chord_vocab {
     int32_t bos, eos, unknown; /* -1: none */
     int32_t ends[CHORD_VOCAB_ENDS_MAX];
     uint32_t end_count;
-    int32_t byte_token[256]; /* -1: the vocabulary has none for this byte */
+    int32_t byte_token[256];   /* -1: the vocabulary has none for this byte */
+    uint32_t byte_symbol[256]; /* BPE only: what the byte is in merges, CHORD_NO_SYMBOL: in none */
 
     /* Token texts as the file has them, end to end: token i is text[start[i]] .. text[start[i + 1]]. */
     char *text;
@@ -52,28 +53,38 @@ struct chord_vocab {
 
     float *scores;      /* SentencePiece only */
     chord_pair *merges; /* BPE only: by rank */
-    uint32_t *merged;   /* rank -> the token it makes */
-    uint32_t merge_count, *merge_slots, merge_slot_count;
+    uint32_t *merged;   /* rank -> the symbol it makes */
+    uint32_t *merge_slots, merge_slot_count;
 
-    /* Lengths that special tokens have, longest first, and for each first byte which of them may begin with it. */
-    uint32_t special_length[CHORD_VOCAB_LENGTHS_MAX], special_length_count;
-    uint64_t special_by_byte[256];
+    /* Lengths that special tokens have, longest first, and for each first byte which of them may begin with it: a set of
+     * so many words. One block of its own. */
+    uint32_t *special_length, special_length_count, special_words;
+    uint64_t *special_by_byte;
 };
+
+/* The symbols that merges join are tokens or, from the count of tokens on, texts that are no token: what they join may be
+ * one again. */
+#define CHORD_NO_SYMBOL UINT32_MAX
 
 static inline uint32_t chord_vocab_len(const chord_vocab *v, uint32_t id) { return v->start[id + 1] - v->start[id]; }
 
-/* FNV-1a a byte at a time, so that the hashes of all prefixes of a text come on the way. */
-#define CHORD_TEXT_HASH_START 0xcbf29ce484222325ull
-static inline uint64_t chord_text_hash_add(uint64_t hash, char byte)
+/* The block of so many lengths of special tokens. */
+static inline uint64_t chord_vocab_special_bytes(uint64_t lengths)
 {
-    return (hash ^ (uint8_t)byte) * 0x100000001b3ull;
+    return 256 * ((lengths + 63) / 64) * sizeof(uint64_t) + lengths * sizeof(uint32_t);
 }
-/* -1: no such token. */
-int32_t chord_vocab_find_hashed(const chord_vocab *v, const char *text, size_t len, uint64_t hash);
+static inline uint32_t chord_vocab_slot_of(uint64_t hash, uint32_t slot_count)
+{
+    return (uint32_t)((hash >> 32) * slot_count >> 32);
+}
+/* -1: no such token. sum: the text's chord_name_sum with the vocabulary's secret. */
+int32_t chord_vocab_find_summed(const chord_vocab *v, const char *text, size_t len, uint64_t sum);
 int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len);
-/* Rank of the merge of two tokens; CHORD_NO_PRIORITY: they do not merge. */
+/* Rank of the merge of two symbols; CHORD_NO_PRIORITY: they do not merge. */
 uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right);
 
+/* vocab_merges.c: reads tokenizer.ggml.merges, and which symbol each byte is. */
+chord_status chord_vocab_read_merges(chord_vocab *v, chord_gguf_walk *walk, chord_error *err);
 /* Which tokens end generation, which are special by name, and which eat white space: vocab_roles.c. */
 chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, chord_error *err);
 /* A string of metadata into a small buffer, terminated; missing or longer: "". */
@@ -105,7 +116,7 @@ typedef struct chord_merger {
     const chord_vocab *vocab;
     const char *text;      /* SentencePiece: what the symbols are cut from */
     uint32_t count, cap;   /* symbols */
-    uint32_t *value;       /* BPE: token id; SentencePiece: where the symbol starts (one more entry: the text's end) */
+    uint32_t *value;       /* BPE: symbol; SentencePiece: where the symbol starts (one more entry: the text's end) */
     uint32_t *prev, *next; /* neighbours; count: none */
     uint32_t *priority;    /* of the pair that starts here */
     uint64_t *queue;       /* priority << 32 | symbol, a binary heap */

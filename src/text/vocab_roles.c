@@ -148,31 +148,45 @@ static chord_status assign_strips(chord_vocab *v, const chord_gguf *gguf, chord_
     return CHORD_OK;
 }
 
-/* Where length stands in the list, longest first; it is put there when it is new. */
-static chord_status note_length(chord_vocab *v, uint32_t length, chord_error *err)
+static bool is_special(const chord_vocab *v, uint32_t id)
 {
-    uint32_t at = 0;
-    while (at < v->special_length_count && v->special_length[at] > length) at++;
-    if (at < v->special_length_count && v->special_length[at] == length) return CHORD_OK;
-    if (v->special_length_count == CHORD_VOCAB_LENGTHS_MAX)
-        return chord_fail(err, CHORD_UNSUPPORTED, "special tokens have more than %d different lengths",
-                          CHORD_VOCAB_LENGTHS_MAX);
-    memmove(v->special_length + at + 1, v->special_length + at, (v->special_length_count - at) * sizeof(uint32_t));
-    v->special_length[at] = length;
-    v->special_length_count++;
-    return CHORD_OK;
+    return (v->attr[id] & CHORD_TOKEN_SPECIAL) && chord_vocab_len(v, id) > 0;
+}
+
+/* Where length stands in the list, longest first. */
+static uint32_t place_of_length(const chord_vocab *v, uint32_t length)
+{
+    uint32_t low = 0, high = v->special_length_count - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (v->special_length[middle] > length) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }
 
 static chord_status index_specials(chord_vocab *v, chord_error *err)
 {
-    for (uint32_t id = 0; id < v->count; id++)
-        if ((v->attr[id] & CHORD_TOKEN_SPECIAL) && chord_vocab_len(v, id) > 0)
-            CHORD_TRY(note_length(v, chord_vocab_len(v, id), err));
+    uint64_t seen[CHORD_VOCAB_TOKEN_BYTES_MAX / 64 + 1] = {0};
+    void *block;
     for (uint32_t id = 0; id < v->count; id++) {
-        if (!(v->attr[id] & CHORD_TOKEN_SPECIAL) || chord_vocab_len(v, id) == 0) continue;
-        uint32_t at = 0;
-        while (v->special_length[at] != chord_vocab_len(v, id)) at++;
-        v->special_by_byte[(uint8_t)v->text[v->start[id]]] |= 1ull << at;
+        uint32_t length = chord_vocab_len(v, id);
+        if (!is_special(v, id) || (seen[length / 64] >> length % 64 & 1)) continue;
+        seen[length / 64] |= 1ull << length % 64;
+        v->special_length_count++;
+    }
+    v->special_words = (v->special_length_count + 63) / 64;
+    uint64_t by_byte = 256ull * v->special_words * sizeof(uint64_t);
+    CHORD_TRY(chord_alloc(v->heap, chord_vocab_special_bytes(v->special_length_count), "special tokens", &block, err));
+    v->special_by_byte = block;
+    v->special_length = (uint32_t *)(void *)((char *)block + by_byte);
+    for (uint32_t length = v->token_bytes_max, n = 0; length > 0; length--)
+        if (seen[length / 64] >> length % 64 & 1) v->special_length[n++] = length;
+    for (uint32_t id = 0; id < v->count; id++) {
+        if (!is_special(v, id)) continue;
+        uint32_t at = place_of_length(v, chord_vocab_len(v, id));
+        uint64_t *set = v->special_by_byte + (uint8_t)v->text[v->start[id]] * (uint64_t)v->special_words;
+        set[at / 64] |= 1ull << at % 64;
     }
     return CHORD_OK;
 }

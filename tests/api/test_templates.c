@@ -76,6 +76,19 @@ static void check_render(const templates *t, const char *given, const char *mess
     CHECK_SAY(found == has, "%s: has_chat_template", messages);
 }
 
+/* One that cannot be used is in nobody's way who brings his own; who asks for it hears why. */
+static void check_unusable(const char *plain, const char *says)
+{
+    static const char messages[] = "[{\"role\": \"user\", \"content\": \"hi\"}]";
+    char out[256];
+    bool has = false;
+    chord_error err = {0};
+    const templates t = {.plain = plain};
+    check_render(&t, "G", messages, true, "G");
+    CHECK(render(&t, NULL, messages, out, &has, &err) != CHORD_OK && has);
+    CHECK_SAY(strstr(err.text, says) != NULL, "'%s' does not say '%s'", err.text, says);
+}
+
 #define TALK "[{\"role\": \"user\", \"content\": \"hi\"}]"
 #define WITH(more) "{\"messages\": " TALK ", " more "}"
 
@@ -102,5 +115,13 @@ int main(void)
     static const templates DOS = {.plain = "\xEF\xBB\xBFone\r\n{% if true %}\r\ntwo\r{% endif %}\r\n\r\nthree"};
     check_render(&DOS, NULL, "\xEF\xBB\xBF" TALK, true, "one\ntwo\n\nthree");
     check_render(&NONE, "\xEF\xBB\xBF{{ '\r\n' | length }}", TALK, false, "1");
+
+    static char huge[(1 << 20) + 2];
+    memset(huge, 'x', sizeof huge - 1);
+    check_unusable(huge, "has 1048577 bytes, at most 1048576");
+    check_unusable("{% frob %}", "expected a known tag");
+    check_unusable("{{ a", "expected");
+    check_unusable("a\xFF", "invalid UTF-8");
+    check_unusable("{% include 'x' %}", "not supported");
     return check_done();
 }

@@ -1,13 +1,9 @@
 /* Arbitrary bytes as a history file: it is bounded, can be gone through, and a line that is added stands last when it is
- * opened again. clang -fsanitize=fuzzer,address,undefined with line_*.c, json_out.c, output.c and terminal.c of cli/, and
- * the library. The first byte says how far to go, the rest is the file. */
+ * opened again. The first byte says how far to go, the rest is the file. */
+#include "fuzz.h"
 #include "line_inner.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#define MUST(condition) ((condition) ? (void)0 : (fprintf(stderr, "%d\n", __LINE__), __builtin_trap()))
 
 static char folder[] = "/tmp/fuzz-history-XXXXXX", path[64];
 

@@ -1,13 +1,9 @@
-/* Arbitrary bytes as JSON: what is taken can be written and read again, and is then the same.
- * clang -fsanitize=fuzzer,address,undefined with the rooms up to text. */
+/* Arbitrary bytes as JSON: what is taken can be written and read again, and is then the same. */
+#include "fuzz.h"
 #include "text/text.h"
-
-#include <stdio.h>
 
 static chord_heap *heap;
 static chord_error err;
-
-#define MUST(condition) ((condition) ? (void)0 : (fprintf(stderr, "%d: %s\n", __LINE__, err.text), __builtin_trap()))
 
 static void write(chord_buffer *out, const chord_json *json)
 {

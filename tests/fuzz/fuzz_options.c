@@ -1,14 +1,9 @@
 /* Arbitrary command lines through every command's table: taken or refused, and what is taken is within its limits.
- * clang -fsanitize=fuzzer,address,undefined with cli/ but for main.c, and the library; -close_fd_mask=2 hides the
- * sentences. The first byte picks the command, newlines end words. */
+ * The first byte picks the command, newlines end words. */
+#include "fuzz.h"
 #include "options.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define WORDS_MAX 200
-#define MUST(condition) ((condition) ? (void)0 : (fprintf(stderr, "%d\n", __LINE__), __builtin_trap()))
-
 static const cli_command *const commands[] = {&cli_run,      &cli_chat,     &cli_plan,       &cli_inspect,
                                               &cli_tokenize, &cli_template, &cli_perplexity, &cli_bench};
 

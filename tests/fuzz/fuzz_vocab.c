@@ -1,15 +1,12 @@
 /* Arbitrary text through tiny vocabularies: whatever comes, ids are in range and decode to as many bytes as they
- * should. clang -fsanitize=fuzzer,address,undefined with the rooms up to text. */
+ * should. */
+#include "fuzz.h"
 #include "gguf_builder.h"
 #include "text/vocab_inner.h"
-
-#include <stdio.h>
 
 static chord_heap *heap;
 static chord_vocab *vocabs[8]; /* made when first wanted; they live as long as the process */
 static chord_error err;
-
-#define MUST(condition) ((condition) ? (void)0 : (fprintf(stderr, "%d: %s\n", __LINE__, err.text), __builtin_trap()))
 
 /* clang-format off */
 static const char *const pieces[] = {CHORD_SPACE_MARK, "a", "b", "ab", "ba", "aa", "aab", CHORD_SPACE_MARK "a", "\n\n",

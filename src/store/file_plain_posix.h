@@ -30,13 +30,18 @@ static inline chord_status file_fail_read(const chord_store *store, uint64_t off
                       offset, store->size_bytes);
 }
 
+#define FILE_INTERRUPTIONS_MAX \
+    10000u /* in a row: a file system that does nothing else would be waited for without end */
+
 /* All of len. Interrupted and short reads go on where they stopped; 0: all was read, -1: the file ended, else errno. */
 static inline int file_read_all(int fd, uint64_t *offset, uint8_t *dst, size_t len)
 {
+    uint32_t interruptions = 0;
     while (len > 0) {
         ssize_t got = pread(fd, dst, len < FILE_READ_BYTES_MAX ? len : FILE_READ_BYTES_MAX, (off_t)*offset);
-        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EINTR && ++interruptions < FILE_INTERRUPTIONS_MAX) continue;
         if (got <= 0) return got < 0 ? errno : -1;
+        interruptions = 0;
         *offset += (uint64_t)got;
         dst += got;
         len -= (size_t)got;

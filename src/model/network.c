@@ -235,6 +235,9 @@ static chord_status refuse(const chord_network_config *config, const chord_bluep
                           "the model cannot be mapped: its weights of %" PRIu64 " MiB do not fit in a budget of "
                           "%" PRIu64 " MiB with room to spare, or the guard is not installed",
                           p->weight_bytes / CHORD_MIB, config->budget_bytes / CHORD_MIB);
+    if (plan.budget_bytes_min == 0)
+        return chord_fail(err, CHORD_BUDGET, "no budget is enough for %u sessions with a context of %u tokens each",
+                          sessions_of(config), plan.context_tokens);
     if (plan.context_tokens_max > 0)
         chord_format(context, sizeof context, "the largest context for this budget is %u tokens",
                      plan.context_tokens_max);

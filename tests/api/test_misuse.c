@@ -301,6 +301,9 @@ static void check_options(void)
     CHECK_OK(chord_runtime_open(&(chord_runtime_options){.budget_bytes = 96ull << 20}, &r, &err));
     for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
         CHECK(chord_model_open(r, &source, &WRONG[i], &m, &err) == CHORD_INVALID);
+    const chord_model_options crowd = {.sessions_max = UINT32_MAX};
+    CHECK(chord_model_open(r, &source, &crowd, &m, &err) == CHORD_BUDGET);
+    CHECK_SAY(strstr(err.text, "no budget is enough") != NULL, "%s", err.text);
     chord_runtime_close(r);
 }
 

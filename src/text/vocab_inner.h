@@ -142,20 +142,7 @@ struct chord_pretoken {
 };
 const chord_pretoken *chord_pretoken_find(const char *name); /* NULL: unknown */
 
-/* ---- Unicode ------------------------------------------------------------------------------------- */
-
-typedef enum chord_char_class {
-    CHORD_CHAR_OTHER,
-    CHORD_CHAR_LETTER,
-    CHORD_CHAR_NUMBER,
-    CHORD_CHAR_MARK,
-    CHORD_CHAR_PUNCTUATION,
-    CHORD_CHAR_SYMBOL,
-    CHORD_CHAR_SPACE,
-    CHORD_CHAR_NONE /* past the end */
-} chord_char_class;
-extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count;
-chord_char_class chord_char_class_of(uint32_t code);
+/* ---- canonical UTF-8 ------------------------------------------------------------------------------ */
 
 /* Decodes as the reference does: surrogates and overlong forms pass; anything else malformed is U+FFFD and one byte.
  * at < end. Returns the bytes used. */

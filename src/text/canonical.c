@@ -1,17 +1,5 @@
-/* unicode.c - character classes, and UTF-8 as the reference runtime's tokenizer reads it. */
+/* canonical.c - UTF-8 as the reference runtime's tokenizer reads it. */
 #include "text/vocab_inner.h"
-
-chord_char_class chord_char_class_of(uint32_t code)
-{
-    uint32_t low = 0, high = chord_unicode_range_count; /* the range wanted starts at low or later, before high */
-    if (code > 0x10FFFF) return CHORD_CHAR_OTHER;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        if (chord_unicode_ranges[middle] >> 3 <= code) low = middle;
-        else high = middle;
-    }
-    return (chord_char_class)(chord_unicode_ranges[low] & 7);
-}
 
 size_t chord_lenient_decode(const char *text, size_t at, size_t end, uint32_t *code)
 {

@@ -1,7 +1,7 @@
 /* template_tool - renders one chat template, for compare_templates.py:
  *     template_tool --template-file F --messages F.json [--no-generation-prompt] [--bos S] [--eos S] [--now SECONDS]
  * Text to stdout; an error as "status: sentence" to stderr and exit 1. */
-#include "text/text.h"
+#include "template/template.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* json.c - the bounded JSON reader of text.h. Recursive descent; CHORD_JSON_DEPTH_MAX bounds the stack. */
-#include "text/text.h"
+/* json.c - the bounded JSON reader of json.h. Recursive descent; CHORD_JSON_DEPTH_MAX bounds the stack. */
+#include "json/json.h"
 
 typedef struct reader {
     chord_arena *arena;
@@ -68,12 +68,8 @@ static bool take_hex4(reader *r, uint32_t *out)
     uint32_t value = 0;
     if (r->len - r->at < 4) return false;
     for (size_t i = 0; i < 4; i++) {
-        char c = r->text[r->at + i];
-        uint32_t digit;
-        if (is_digit(c)) digit = (uint32_t)(c - '0');
-        else if (c >= 'a' && c <= 'f') digit = (uint32_t)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F') digit = (uint32_t)(c - 'A') + 10;
-        else return false;
+        uint32_t digit = chord_hex_digit(r->text[r->at + i]);
+        if (digit > 15) return false;
         value = value << 4 | digit;
     }
     r->at += 4;

@@ -1,76 +1,75 @@
 /* jinja_lex.c - template source to tokens, with Jinja's rules for white space around tags (trim_blocks, lstrip_blocks).
  * The source has been normalised: line ends are '\n', it is valid UTF-8, and one line end at its end is gone. */
-#include "text/jinja_inner.h"
-#include "text/vocab_inner.h"
+#include "template/jinja_inner.h"
 
 enum { STATE_ROOT, STATE_BLOCK, STATE_VARIABLE };
 
 static const char *const token_texts[] = {
-    [CHORD_T_EOF] = "end of template",
-    [CHORD_T_DATA] = "template text",
-    [CHORD_T_VARIABLE_BEGIN] = "{{",
-    [CHORD_T_VARIABLE_END] = "}}",
-    [CHORD_T_BLOCK_BEGIN] = "{%",
-    [CHORD_T_BLOCK_END] = "%}",
-    [CHORD_T_NAME] = "a name",
-    [CHORD_T_TEXT] = "a string",
-    [CHORD_T_INT] = "an integer",
-    [CHORD_T_FLOAT] = "a number",
-    [CHORD_T_ADD] = "+",
-    [CHORD_T_SUB] = "-",
-    [CHORD_T_MUL] = "*",
-    [CHORD_T_DIV] = "/",
-    [CHORD_T_FLOORDIV] = "//",
-    [CHORD_T_MOD] = "%",
-    [CHORD_T_POW] = "**",
-    [CHORD_T_TILDE] = "~",
-    [CHORD_T_LBRACKET] = "[",
-    [CHORD_T_RBRACKET] = "]",
-    [CHORD_T_LPAREN] = "(",
-    [CHORD_T_RPAREN] = ")",
-    [CHORD_T_LBRACE] = "{",
-    [CHORD_T_RBRACE] = "}",
-    [CHORD_T_EQ] = "==",
-    [CHORD_T_NE] = "!=",
-    [CHORD_T_GT] = ">",
-    [CHORD_T_GE] = ">=",
-    [CHORD_T_LT] = "<",
-    [CHORD_T_LE] = "<=",
-    [CHORD_T_ASSIGN] = "=",
-    [CHORD_T_DOT] = ".",
-    [CHORD_T_COLON] = ":",
-    [CHORD_T_PIPE] = "|",
-    [CHORD_T_COMMA] = ",",
-    [CHORD_T_SEMICOLON] = ";",
-    [CHORD_T_IN] = "in",
-    [CHORD_T_NOT_IN] = "not in",
+    [JINJA_T_EOF] = "end of template",
+    [JINJA_T_DATA] = "template text",
+    [JINJA_T_VARIABLE_BEGIN] = "{{",
+    [JINJA_T_VARIABLE_END] = "}}",
+    [JINJA_T_BLOCK_BEGIN] = "{%",
+    [JINJA_T_BLOCK_END] = "%}",
+    [JINJA_T_NAME] = "a name",
+    [JINJA_T_TEXT] = "a string",
+    [JINJA_T_INT] = "an integer",
+    [JINJA_T_FLOAT] = "a number",
+    [JINJA_T_ADD] = "+",
+    [JINJA_T_SUB] = "-",
+    [JINJA_T_MUL] = "*",
+    [JINJA_T_DIV] = "/",
+    [JINJA_T_FLOORDIV] = "//",
+    [JINJA_T_MOD] = "%",
+    [JINJA_T_POW] = "**",
+    [JINJA_T_TILDE] = "~",
+    [JINJA_T_LBRACKET] = "[",
+    [JINJA_T_RBRACKET] = "]",
+    [JINJA_T_LPAREN] = "(",
+    [JINJA_T_RPAREN] = ")",
+    [JINJA_T_LBRACE] = "{",
+    [JINJA_T_RBRACE] = "}",
+    [JINJA_T_EQ] = "==",
+    [JINJA_T_NE] = "!=",
+    [JINJA_T_GT] = ">",
+    [JINJA_T_GE] = ">=",
+    [JINJA_T_LT] = "<",
+    [JINJA_T_LE] = "<=",
+    [JINJA_T_ASSIGN] = "=",
+    [JINJA_T_DOT] = ".",
+    [JINJA_T_COLON] = ":",
+    [JINJA_T_PIPE] = "|",
+    [JINJA_T_COMMA] = ",",
+    [JINJA_T_SEMICOLON] = ";",
+    [JINJA_T_IN] = "in",
+    [JINJA_T_NOT_IN] = "not in",
 };
 
-const char *chord_token_text(chord_token_kind kind) { return token_texts[kind]; }
+const char *jinja_token_text(jinja_token_kind kind) { return token_texts[kind]; }
 
 /* ---- small steps ----------------------------------------------------------------------------- */
 
-static const char *source(const chord_lexer *x) { return x->vm->source; }
-static size_t end_of(const chord_lexer *x) { return x->vm->source_len; }
+static const char *source(const jinja_lexer *x) { return x->vm->source; }
+static size_t end_of(const jinja_lexer *x) { return x->vm->source_len; }
 
-static chord_status fail_at(chord_lexer *x, size_t at, const char *what)
+static chord_status fail_at(jinja_lexer *x, size_t at, const char *what)
 {
     x->vm->at = (uint32_t)at;
-    return chord_jinja_fail(x->vm, CHORD_CORRUPT, "%s", what);
+    return jinja_fail(x->vm, CHORD_CORRUPT, "%s", what);
 }
 
-static bool looking_at(const chord_lexer *x, size_t at, const char *word)
+static bool looking_at(const jinja_lexer *x, size_t at, const char *word)
 {
     size_t n = strlen(word);
     return n <= end_of(x) - at && memcmp(source(x) + at, word, n) == 0;
 }
 
-static size_t space_end(const chord_lexer *x, size_t at)
+static size_t space_end(const jinja_lexer *x, size_t at)
 {
     while (at < end_of(x)) {
         uint32_t code;
         size_t used = chord_utf8_decode(source(x) + at, end_of(x) - at, &code);
-        if (!chord_is_space(code)) break;
+        if (!jinja_is_space(code)) break;
         at += used;
     }
     return at;
@@ -79,7 +78,7 @@ static size_t space_end(const chord_lexer *x, size_t at)
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* Bytes of the name's next character; 0 when it cannot be part of a name. */
-static size_t word_char(const chord_lexer *x, size_t at)
+static size_t word_char(const jinja_lexer *x, size_t at)
 {
     uint32_t code;
     size_t used = chord_utf8_decode(source(x) + at, end_of(x) - at, &code);
@@ -90,14 +89,14 @@ static size_t word_char(const chord_lexer *x, size_t at)
 }
 
 /* Goes past what has been read; the last character decides whether the next tag may begin a line. */
-static void move_to(chord_lexer *x, size_t at)
+static void move_to(jinja_lexer *x, size_t at)
 {
     if (at > x->at) x->line_starting = source(x)[at - 1] == '\n';
     x->at = at;
 }
 
 /* The end of a tag that begins at `at` with its closing word: takes one line end, or all white space after '-'. */
-static bool tag_end(const chord_lexer *x, size_t at, const char *word, bool trim, size_t *end)
+static bool tag_end(const jinja_lexer *x, size_t at, const char *word, bool trim, size_t *end)
 {
     char sign = at < end_of(x) ? source(x)[at] : '\0';
     if (sign == '-' && looking_at(x, at + 1, word)) {
@@ -114,9 +113,9 @@ static bool tag_end(const chord_lexer *x, size_t at, const char *word, bool trim
 /* ---- template text --------------------------------------------------------------------------- */
 
 /* Text from..to in front of a tag: '-' strips it; a tag alone on its line takes the spaces before it. */
-static size_t text_end(const chord_lexer *x, size_t from, size_t to, char sign, bool lstrip)
+static size_t text_end(const jinja_lexer *x, size_t from, size_t to, char sign, bool lstrip)
 {
-    if (sign == '-') return from + chord_text_strip(chord_text(source(x) + from, to - from), false, true).len;
+    if (sign == '-') return from + jinja_text_strip(jinja_text(source(x) + from, to - from), false, true).len;
     if (sign == '+' || !lstrip) return to;
     size_t line = to;
     while (line > from && source(x)[line - 1] != '\n') line--;
@@ -124,12 +123,12 @@ static size_t text_end(const chord_lexer *x, size_t from, size_t to, char sign, 
     return space_end(x, line) >= to ? line : to;
 }
 
-static void give_data(const chord_lexer *x, size_t from, size_t to, chord_token *out)
+static void give_data(const jinja_lexer *x, size_t from, size_t to, jinja_token *out)
 {
-    *out = (chord_token){.kind = CHORD_T_DATA, .at = (uint32_t)from, .text = source(x) + from, .len = to - from};
+    *out = (jinja_token){.kind = JINJA_T_DATA, .at = (uint32_t)from, .text = source(x) + from, .len = to - from};
 }
 
-static chord_status skip_comment(chord_lexer *x, size_t begin, size_t at)
+static chord_status skip_comment(jinja_lexer *x, size_t begin, size_t at)
 {
     for (; at < end_of(x); at++) {
         size_t end;
@@ -143,13 +142,13 @@ static chord_status skip_comment(chord_lexer *x, size_t begin, size_t at)
 }
 
 /* "{%- raw %}" at `at`, whose sign has been passed: where its text begins. */
-static bool raw_begin(const chord_lexer *x, size_t at, size_t *end)
+static bool raw_begin(const jinja_lexer *x, size_t at, size_t *end)
 {
     at = space_end(x, at);
     return looking_at(x, at, "raw") && tag_end(x, space_end(x, at + 3), "%}", false, end);
 }
 
-static chord_status read_raw(chord_lexer *x, size_t begin, chord_token *out)
+static chord_status read_raw(jinja_lexer *x, size_t begin, jinja_token *out)
 {
     size_t from = x->at;
     for (size_t at = from; at < end_of(x); at++) {
@@ -164,14 +163,14 @@ static chord_status read_raw(chord_lexer *x, size_t begin, chord_token *out)
         return CHORD_OK;
     }
     if (from == end_of(x)) { /* nor does it miss the end of a raw block that has no text */
-        *out = (chord_token){.kind = CHORD_T_EOF, .at = (uint32_t)from};
+        *out = (jinja_token){.kind = JINJA_T_EOF, .at = (uint32_t)from};
         return CHORD_OK;
     }
     return fail_at(x, begin, "a raw block without its end");
 }
 
 /* Up to the next tag. *more: nothing came of it (a comment), read on. */
-static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
+static chord_status read_root(jinja_lexer *x, jinja_token *out, bool *more)
 {
     size_t from = x->at, tag = from;
     *more = false;
@@ -180,7 +179,7 @@ static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
         tag++;
     if (tag >= end_of(x)) {
         give_data(x, from, tag, out);
-        if (tag == from) out->kind = CHORD_T_EOF;
+        if (tag == from) out->kind = JINJA_T_EOF;
         move_to(x, tag);
         return CHORD_OK;
     }
@@ -201,7 +200,7 @@ static chord_status read_root(chord_lexer *x, chord_token *out, bool *more)
         return read_raw(x, tag, out);
     }
     x->state = what == '{' ? STATE_VARIABLE : STATE_BLOCK;
-    *out = (chord_token){.kind = what == '{' ? CHORD_T_VARIABLE_BEGIN : CHORD_T_BLOCK_BEGIN, .at = (uint32_t)tag};
+    *out = (jinja_token){.kind = what == '{' ? JINJA_T_VARIABLE_BEGIN : JINJA_T_BLOCK_BEGIN, .at = (uint32_t)tag};
     return CHORD_OK;
 }
 
@@ -211,12 +210,8 @@ static bool hex_value(const char *text, size_t digits, uint32_t *out)
 {
     uint32_t value = 0;
     for (size_t i = 0; i < digits; i++) {
-        char c = text[i];
-        uint32_t digit;
-        if (is_digit(c)) digit = (uint32_t)(c - '0');
-        else if (c >= 'a' && c <= 'f') digit = (uint32_t)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F') digit = (uint32_t)(c - 'A') + 10;
-        else return false;
+        uint32_t digit = chord_hex_digit(text[i]);
+        if (digit > 15) return false;
         value = value << 4 | digit;
     }
     *out = value;
@@ -224,7 +219,7 @@ static bool hex_value(const char *text, size_t digits, uint32_t *out)
 }
 
 /* Python's "unicode-escape" for one backslash at text[0]; *used counts it. Unknown escapes stay as they are. */
-static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, size_t *n, size_t *used)
+static chord_status unescape(jinja_lexer *x, size_t at, size_t end, char *out, size_t *n, size_t *used)
 {
     static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
     const char *text = source(x) + at;
@@ -245,7 +240,7 @@ static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, s
         if (code > 0x10FFFF) return fail_at(x, at, "an escape beyond U+10FFFF");
         if (code >= 0xD800 && code < 0xE000) {
             x->vm->at = (uint32_t)at;
-            return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "half of a surrogate pair as an escape is not supported");
+            return jinja_fail(x->vm, CHORD_UNSUPPORTED, "half of a surrogate pair as an escape is not supported");
         }
     } else if (c >= '0' && c <= '7') {
         *used = 1;
@@ -253,7 +248,7 @@ static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, s
             code = code << 3 | (uint32_t)(text[(*used)++] - '0');
     } else if (c == 'N') {
         x->vm->at = (uint32_t)at;
-        return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "characters by name (\\N) are not supported");
+        return jinja_fail(x->vm, CHORD_UNSUPPORTED, "characters by name (\\N) are not supported");
     } else {
         out[(*n)++] = '\\';
         *used = 1;
@@ -263,7 +258,7 @@ static chord_status unescape(chord_lexer *x, size_t at, size_t end, char *out, s
     return CHORD_OK;
 }
 
-static chord_status read_string(chord_lexer *x, chord_token *out)
+static chord_status read_string(jinja_lexer *x, jinja_token *out)
 {
     size_t begin = x->at, at = begin + 1, n = 0;
     char quote = source(x)[begin];
@@ -271,14 +266,14 @@ static chord_status read_string(chord_lexer *x, chord_token *out)
     if (at >= end_of(x)) return fail_at(x, begin, "a string without its closing quote");
     size_t end = at;
     char *text;
-    CHORD_TRY(chord_jinja_get(x->vm, end - begin, &text)); /* no escape grows */
+    CHORD_TRY(jinja_get(x->vm, end - begin, &text)); /* no escape grows */
     for (at = begin + 1; at < end;) {
         size_t used = 1;
         if (source(x)[at] == '\\') CHORD_TRY(unescape(x, at, end, text, &n, &used));
         else text[n++] = source(x)[at];
         at += used;
     }
-    *out = (chord_token){.kind = CHORD_T_TEXT, .at = (uint32_t)begin, .text = text, .len = n};
+    *out = (jinja_token){.kind = JINJA_T_TEXT, .at = (uint32_t)begin, .text = text, .len = n};
     move_to(x, end + 1);
     return CHORD_OK;
 }
@@ -286,7 +281,7 @@ static chord_status read_string(chord_lexer *x, chord_token *out)
 /* ---- numbers --------------------------------------------------------------------------------- */
 
 /* digits, possibly with single underscores between them; returns their end (at: none). */
-static size_t digits_end(const chord_lexer *x, size_t at)
+static size_t digits_end(const jinja_lexer *x, size_t at)
 {
     const char *s = source(x);
     size_t end = at;
@@ -297,7 +292,7 @@ static size_t digits_end(const chord_lexer *x, size_t at)
 }
 
 /* Jinja's float: a fraction, an exponent or both. Returns its end, or 0 when it is not one. */
-static size_t float_end(const chord_lexer *x)
+static size_t float_end(const jinja_lexer *x)
 {
     const char *s = source(x);
     size_t end = digits_end(x, x->at), whole = end;
@@ -311,38 +306,31 @@ static size_t float_end(const chord_lexer *x)
     return end > whole ? end : 0;
 }
 
-static chord_status read_float(chord_lexer *x, size_t end, chord_token *out)
+static chord_status read_float(jinja_lexer *x, size_t end, jinja_token *out)
 {
     char *text;
     size_t n = 0;
-    CHORD_TRY(chord_jinja_get(x->vm, end - x->at, &text));
+    CHORD_TRY(jinja_get(x->vm, end - x->at, &text));
     for (size_t i = x->at; i < end; i++)
         if (source(x)[i] != '_') text[n++] = source(x)[i];
-    *out = (chord_token){.kind = CHORD_T_FLOAT, .at = (uint32_t)x->at};
+    *out = (jinja_token){.kind = JINJA_T_FLOAT, .at = (uint32_t)x->at};
     bool ok;
-    CHORD_TRY(chord_parse_float(x->vm, chord_text(text, n), &out->number, &ok));
+    CHORD_TRY(jinja_parse_float(x->vm, jinja_text(text, n), &out->number, &ok));
     if (!ok) return fail_at(x, x->at, "not a number");
     move_to(x, end);
     return CHORD_OK;
 }
 
-static int digit_of(char c)
-{
-    if (is_digit(c)) return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
-}
-
-static chord_status read_integer(chord_lexer *x, chord_token *out)
+static chord_status read_integer(jinja_lexer *x, jinja_token *out)
 {
     const char *s = source(x);
     size_t begin = x->at, at = begin;
-    int base = 10;
+    uint32_t base = 10;
     if (s[at] == '0' && at + 2 < end_of(x)) { /* a base needs a digit of its own, perhaps after an underscore */
         char c = (char)(s[at + 1] | 0x20);
-        int wanted = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
+        uint32_t wanted = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
         size_t first = at + 2 + (s[at + 2] == '_');
-        if (wanted != 10 && first < end_of(x) && digit_of(s[first]) < wanted) {
+        if (wanted != 10 && first < end_of(x) && chord_hex_digit(s[first]) < wanted) {
             base = wanted;
             at = first;
         }
@@ -351,57 +339,57 @@ static chord_status read_integer(chord_lexer *x, chord_token *out)
     uint64_t value = 0;
     for (; at < end_of(x); at++) {
         if (s[at] == '_' && at > begin && s[at - 1] != '_' && at + 1 < end_of(x) &&
-            digit_of(s[at + 1]) < (zero ? 1 : base))
+            chord_hex_digit(s[at + 1]) < (zero ? 1 : base))
             continue;
-        int digit = digit_of(s[at]);
+        uint32_t digit = chord_hex_digit(s[at]);
         if (digit >= (zero ? 1 : base)) break;
-        if (value > ((uint64_t)INT64_MAX - (uint64_t)digit) / (uint64_t)base) {
+        if (value > ((uint64_t)INT64_MAX - digit) / base) {
             x->vm->at = (uint32_t)begin;
-            return chord_jinja_fail(x->vm, CHORD_UNSUPPORTED, "integers beyond 64 bits are not supported");
+            return jinja_fail(x->vm, CHORD_UNSUPPORTED, "integers beyond 64 bits are not supported");
         }
-        value = value * (uint64_t)base + (uint64_t)digit;
+        value = value * base + digit;
     }
-    *out = (chord_token){.kind = CHORD_T_INT, .at = (uint32_t)begin, .integer = (int64_t)value};
+    *out = (jinja_token){.kind = JINJA_T_INT, .at = (uint32_t)begin, .integer = (int64_t)value};
     move_to(x, at);
     return CHORD_OK;
 }
 
 /* ---- inside a tag ---------------------------------------------------------------------------- */
 
-static chord_status balance(chord_lexer *x, chord_token_kind kind)
+static chord_status balance(jinja_lexer *x, jinja_token_kind kind)
 {
     static const char closers[] = {
-        [CHORD_T_LPAREN] = CHORD_T_RPAREN, [CHORD_T_LBRACE] = CHORD_T_RBRACE, [CHORD_T_LBRACKET] = CHORD_T_RBRACKET};
-    if (kind == CHORD_T_LPAREN || kind == CHORD_T_LBRACE || kind == CHORD_T_LBRACKET) {
+        [JINJA_T_LPAREN] = JINJA_T_RPAREN, [JINJA_T_LBRACE] = JINJA_T_RBRACE, [JINJA_T_LBRACKET] = JINJA_T_RBRACKET};
+    if (kind == JINJA_T_LPAREN || kind == JINJA_T_LBRACE || kind == JINJA_T_LBRACKET) {
         if (x->open_count == sizeof x->open) return fail_at(x, x->at, "brackets are nested too deep");
         x->open[x->open_count++] = closers[kind];
-    } else if (kind == CHORD_T_RPAREN || kind == CHORD_T_RBRACE || kind == CHORD_T_RBRACKET) {
+    } else if (kind == JINJA_T_RPAREN || kind == JINJA_T_RBRACE || kind == JINJA_T_RBRACKET) {
         if (x->open_count == 0 || x->open[--x->open_count] != (char)kind)
             return fail_at(x, x->at, "a closing bracket without its partner");
     }
     return CHORD_OK;
 }
 
-static chord_status read_operator(chord_lexer *x, chord_token *out)
+static chord_status read_operator(jinja_lexer *x, jinja_token *out)
 {
-    chord_token_kind best = CHORD_T_EOF;
-    for (chord_token_kind kind = CHORD_T_ADD; kind <= CHORD_T_SEMICOLON; kind++)
+    jinja_token_kind best = JINJA_T_EOF;
+    for (jinja_token_kind kind = JINJA_T_ADD; kind <= JINJA_T_SEMICOLON; kind++)
         if (looking_at(x, x->at, token_texts[kind]) &&
-            (best == CHORD_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
+            (best == JINJA_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
             best = kind;
-    if (best == CHORD_T_EOF) return fail_at(x, x->at, "an unexpected character in a tag");
+    if (best == JINJA_T_EOF) return fail_at(x, x->at, "an unexpected character in a tag");
     CHORD_TRY(balance(x, best));
-    *out = (chord_token){.kind = best, .at = (uint32_t)x->at};
+    *out = (jinja_token){.kind = best, .at = (uint32_t)x->at};
     move_to(x, x->at + strlen(token_texts[best]));
     return CHORD_OK;
 }
 
-static chord_status read_inside(chord_lexer *x, chord_token *out)
+static chord_status read_inside(jinja_lexer *x, jinja_token *out)
 {
     size_t end, begin = x->at;
     bool block = x->state == STATE_BLOCK;
     if (x->open_count == 0 && tag_end(x, begin, block ? "%}" : "}}", block, &end)) {
-        *out = (chord_token){.kind = block ? CHORD_T_BLOCK_END : CHORD_T_VARIABLE_END, .at = (uint32_t)begin};
+        *out = (jinja_token){.kind = block ? JINJA_T_BLOCK_END : JINJA_T_VARIABLE_END, .at = (uint32_t)begin};
         x->state = STATE_ROOT;
         move_to(x, end);
         return CHORD_OK;
@@ -414,18 +402,18 @@ static chord_status read_inside(chord_lexer *x, chord_token *out)
     if (c == '"' || c == '\'') return read_string(x, out);
     for (end = begin; end < end_of(x) && word_char(x, end) > 0;) end += word_char(x, end);
     if (end == begin) return read_operator(x, out);
-    *out = (chord_token){.kind = CHORD_T_NAME, .at = (uint32_t)begin, .text = source(x) + begin, .len = end - begin};
+    *out = (jinja_token){.kind = JINJA_T_NAME, .at = (uint32_t)begin, .text = source(x) + begin, .len = end - begin};
     move_to(x, end);
     return CHORD_OK;
 }
 
-chord_status chord_lexer_next(chord_lexer *x, chord_token *out)
+chord_status jinja_lexer_next(jinja_lexer *x, jinja_token *out)
 {
     bool more = true;
     while (more && x->state == STATE_ROOT) CHORD_TRY(read_root(x, out, &more));
     if (!more) return CHORD_OK;
     move_to(x, space_end(x, x->at));
     if (x->at < end_of(x)) return read_inside(x, out);
-    *out = (chord_token){.kind = CHORD_T_EOF, .at = (uint32_t)x->at};
+    *out = (jinja_token){.kind = JINJA_T_EOF, .at = (uint32_t)x->at};
     return CHORD_OK;
 }

@@ -1,7 +1,7 @@
 /* The template interpreter: several hundred small templates against what jinja2 makes of them (jinja_cases.json in
  * tests/golden, made by make_jinja.py), limits, places of errors, and every allocation failing in turn. */
 #include "check.h"
-#include "text/text.h"
+#include "template/template.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /* jinja_time.c - strftime in UTC, with the C locale's names. */
-#include "text/jinja_inner.h"
+#include "template/jinja_inner.h"
 
 typedef struct date {
     int64_t year, unix_s;
@@ -51,7 +51,7 @@ static int iso_week(const date *d, int64_t *year)
 }
 
 /* One number, padded as the code wants unless the template says otherwise ('-': not, '_': with spaces, '0': zeros). */
-static chord_status put_number(chord_jinja *vm, int64_t n, int width, char pad, char flag)
+static chord_status put_number(jinja_vm *vm, int64_t n, int width, char pad, char flag)
 {
     char text[32];
     if (flag == '-') width = 0;
@@ -59,17 +59,17 @@ static chord_status put_number(chord_jinja *vm, int64_t n, int width, char pad, 
     if (flag == '0') pad = '0';
     size_t len = pad == '0' ? chord_format(text, sizeof text, "%0*" PRIi64, width, n)
                             : chord_format(text, sizeof text, "%*" PRIi64, width, n);
-    return chord_put(vm, text, len);
+    return jinja_put(vm, text, len);
 }
 
-static chord_status put_word(chord_jinja *vm, const char *word, size_t len)
+static chord_status put_word(jinja_vm *vm, const char *word, size_t len)
 {
-    return chord_put(vm, word, len < strlen(word) ? len : strlen(word));
+    return jinja_put(vm, word, len < strlen(word) ? len : strlen(word));
 }
 
-static chord_status put_codes(chord_jinja *vm, const date *d, const char *codes, size_t len);
+static chord_status put_codes(jinja_vm *vm, const date *d, const char *codes, size_t len);
 
-static chord_status put_code(chord_jinja *vm, const date *d, char code, char flag)
+static chord_status put_code(jinja_vm *vm, const date *d, char code, char flag)
 {
     int hour12 = d->hour % 12 == 0 ? 12 : d->hour % 12;
     int64_t year;
@@ -117,16 +117,16 @@ static chord_status put_code(chord_jinja *vm, const date *d, char code, char fla
     case 'R': return put_codes(vm, d, "%H:%M", 5);
     case 'r': return put_codes(vm, d, "%I:%M:%S %p", 11);
     case 'c': return put_codes(vm, d, "%a %b %e %H:%M:%S %Y", 20);
-    default: return chord_jinja_fail(vm, CHORD_UNSUPPORTED, "strftime_now: the code %%%c is not supported", code);
+    default: return jinja_fail(vm, CHORD_UNSUPPORTED, "strftime_now: the code %%%c is not supported", code);
     }
 }
 
-static chord_status put_codes(chord_jinja *vm, const date *d, const char *codes, size_t len)
+static chord_status put_codes(jinja_vm *vm, const date *d, const char *codes, size_t len)
 {
     for (size_t at = 0; at < len; at++) {
         char flag = '\0';
         if (codes[at] != '%' || at + 1 == len) {
-            CHORD_TRY(chord_put(vm, &codes[at], 1));
+            CHORD_TRY(jinja_put(vm, &codes[at], 1));
             continue;
         }
         at++;
@@ -136,13 +136,12 @@ static chord_status put_codes(chord_jinja *vm, const date *d, const char *codes,
     return CHORD_OK;
 }
 
-chord_status chord_strftime(chord_jinja *vm, chord_value format, int64_t unix_s, chord_value *out)
+chord_status jinja_strftime(jinja_vm *vm, jinja_value format, int64_t unix_s, jinja_value *out)
 {
     size_t start = vm->work.len;
     date d = date_of(unix_s);
-    if (format.kind != CHORD_V_TEXT)
-        return chord_jinja_fail(vm, CHORD_INVALID, "strftime_now: the format is not a string");
-    CHORD_TRY(chord_jinja_spend(vm, format.len));
+    if (format.kind != JINJA_V_TEXT) return jinja_fail(vm, CHORD_INVALID, "strftime_now: the format is not a string");
+    CHORD_TRY(jinja_spend(vm, format.len));
     CHORD_TRY(put_codes(vm, &d, format.text, format.len));
-    return chord_build_end(vm, start, out);
+    return jinja_build_end(vm, start, out);
 }

@@ -1,6 +1,6 @@
 /* The JSON reader: what it takes, what it refuses and where it says so, what it makes of it. */
 #include "check.h"
-#include "text/text.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 

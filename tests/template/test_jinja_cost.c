@@ -1,7 +1,7 @@
 /* Templates that mean ill: each would run for hours if what it does were not paid for at its true cost. Each ends with a
  * sentence when its steps are used up; what is merely long gives its text. */
 #include "check.h"
-#include "text/text.h"
+#include "template/template.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* jinja_case_tables.c - made by scripts/make-case from Unicode 14.0.0; do not edit. */
-#include "text/jinja_case.h"
+/* unicode_case_tables.c - made by scripts/make-case from Unicode 14.0.0; do not edit. */
+#include "base/unicode_inner.h"
 
 const chord_case_range chord_upper_ranges[] = {
     {0xB5, 0xB5, 1, 743}, {0xE0, 0xF6, 1, -32}, {0xF8, 0xFE, 1, -32}, {0xFF, 0xFF, 1, 121},

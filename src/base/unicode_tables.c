@@ -1,7 +1,7 @@
 /* unicode_tables.c - made by scripts/make-unicode from Unicode 15.1.0; do not edit.
  *
  * Each entry starts a range that reaches to the next one: first code point << 3 | chord_char_class. */
-#include "text/vocab_inner.h"
+#include "base/unicode_inner.h"
 
 const uint32_t chord_unicode_ranges[] = {
     0x0, 0x4e, 0x70, 0x106, 0x10c, 0x125, 0x12c, 0x15d, 0x164, 0x182, 0x1d4, 0x1e5,

@@ -285,7 +285,7 @@ chord_status jinja_parse_filters(jinja_parser *p, jinja_node *input, bool inline
         CHORD_TRY(jinja_parse_node(p, JINJA_N_FILTER, p->now.at, &filter));
         CHORD_TRY(parse_dotted_name(p, &filter->name));
         if (p->now.kind == JINJA_T_LPAREN) CHORD_TRY(parse_arguments(p, filter));
-        filter->builtin = jinja_filter_find(filter->name->text, filter->name->len);
+        filter->builtin = jinja_filter_find(p->vm, filter->name->text, filter->name->len);
         filter->a = *out;
         *out = filter;
     }
@@ -323,7 +323,7 @@ static chord_status parse_test(jinja_parser *p, jinja_node *input, jinja_node **
     CHORD_TRY(jinja_parse_next(p));
     CHORD_TRY(jinja_parse_skip(p, "not", &test->flag));
     CHORD_TRY(parse_dotted_name(p, &test->name));
-    test->builtin = jinja_builtin_find(jinja_tests, test->name->text, test->name->len);
+    test->builtin = jinja_builtin_find(p->vm->words->tests, test->name->text, test->name->len);
     if (p->now.kind == JINJA_T_LPAREN) return parse_arguments(p, test);
     if (!at_test_argument(p)) return CHORD_OK;
     if (jinja_parse_at(p, "is")) return jinja_parse_fail(p, p->now.at, "tests with 'is' cannot be chained");

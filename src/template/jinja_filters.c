@@ -468,9 +468,3 @@ const jinja_builtin jinja_filters[] = {
     {"xmlattr", NULL},
     {NULL, NULL},
 };
-
-const jinja_builtin *jinja_filter_find(const char *name, size_t len)
-{
-    const jinja_builtin *found = jinja_builtin_find(jinja_filters, name, len);
-    return found != NULL ? found : jinja_builtin_find(jinja_sequence_filters, name, len);
-}

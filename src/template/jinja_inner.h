@@ -29,7 +29,7 @@ typedef enum jinja_value_kind {
     JINJA_V_MISSING, /* no value at all: an unset slot, an argument that was not given */
     JINJA_V_UNDEFINED, JINJA_V_NONE, JINJA_V_BOOL, JINJA_V_INT, JINJA_V_FLOAT, JINJA_V_TEXT, JINJA_V_LIST,
     JINJA_V_TUPLE, JINJA_V_DICT, JINJA_V_VIEW, JINJA_V_RANGE, JINJA_V_ITER, JINJA_V_NAMESPACE, JINJA_V_LOOP,
-    JINJA_V_MACRO, JINJA_V_METHOD, JINJA_V_FUNCTION, JINJA_V_CYCLER, JINJA_V_JOINER
+    JINJA_V_MACRO, JINJA_V_METHOD, JINJA_V_FUNCTION, JINJA_V_CYCLER, JINJA_V_JOINER, JINJA_V_KINDS
 } jinja_value_kind;
 /* clang-format on */
 
@@ -253,6 +253,7 @@ struct jinja_vm {
     uint32_t at; /* the node being evaluated, for errors */
     uint32_t depth;
     uint64_t steps, steps_max;
+    const struct jinja_words *words;
     jinja_name **names; /* open hash */
     size_t name_count, name_slots;
     jinja_dict *variables;
@@ -282,7 +283,7 @@ chord_status jinja_intern(jinja_vm *vm, const char *text, size_t len, const jinj
 chord_status jinja_lexer_next(jinja_lexer *lexer, jinja_token *out);
 const char *jinja_token_text(jinja_token_kind kind);
 
-/* The parser's state; statements are in jinja_parse.c, expressions in jinja_expr.c. */
+/* The parser's state and steps (jinja_parser.c); statements are in jinja_parse.c, expressions in jinja_expr.c. */
 typedef struct jinja_parser {
     jinja_vm *vm;
     jinja_lexer lexer;
@@ -297,8 +298,11 @@ chord_status jinja_parse_look(jinja_parser *p, const jinja_token **out);
 bool jinja_parse_at(const jinja_parser *p, const char *name); /* the token is this name */
 chord_status jinja_parse_skip(jinja_parser *p, const char *name, bool *skipped);
 chord_status jinja_parse_expect(jinja_parser *p, jinja_token_kind kind);
+chord_status jinja_parse_expect_word(jinja_parser *p, const char *word);
 chord_status jinja_parse_expect_name(jinja_parser *p, const jinja_name **out);
 chord_status jinja_parse_fail(jinja_parser *p, uint32_t at, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+/* "expected WHAT, got ..." */
+chord_status jinja_parse_fail_expected(jinja_parser *p, const char *what);
 chord_status jinja_parse_enter(jinja_parser *p);
 chord_status jinja_parse_node(jinja_parser *p, jinja_node_kind kind, uint32_t at, jinja_node **out);
 chord_status jinja_nodes_add(jinja_vm *vm, jinja_nodes *nodes, jinja_node *node);
@@ -341,11 +345,16 @@ chord_status jinja_value_repeat(jinja_vm *vm, jinja_value a, int64_t times, jinj
 chord_status jinja_call_bind(jinja_vm *vm, const jinja_call *call, const char *who, const char *spec, jinja_value *out);
 
 /* Lists end with a NULL name. */
+/* What is built in: nothing below the filters, tests and methods themselves names them. */
+typedef struct jinja_words {
+    const jinja_builtin *filters[2], *tests, *globals;
+    const jinja_builtin *methods[JINJA_V_KINDS]; /* NULL: values of this kind have none */
+} jinja_words;
 extern const jinja_builtin jinja_filters[], jinja_sequence_filters[], jinja_tests[], jinja_globals[];
 extern const jinja_builtin jinja_text_methods[], jinja_dict_methods[], jinja_list_methods[], jinja_loop_methods[],
     jinja_cycler_methods[];
 const jinja_builtin *jinja_builtin_find(const jinja_builtin *list, const char *name, size_t len);
-const jinja_builtin *jinja_filter_find(const char *name, size_t len);
+const jinja_builtin *jinja_filter_find(const jinja_vm *vm, const char *name, size_t len);
 /* Runs a filter or test by the name a template gave as text. */
 chord_status jinja_filter_by_name(jinja_vm *vm, jinja_value name, bool test, jinja_value input, const jinja_call *call,
                                   jinja_value *out);

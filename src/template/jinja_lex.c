@@ -4,49 +4,6 @@
 
 enum { STATE_ROOT, STATE_BLOCK, STATE_VARIABLE };
 
-static const char *const token_texts[] = {
-    [JINJA_T_EOF] = "end of template",
-    [JINJA_T_DATA] = "template text",
-    [JINJA_T_VARIABLE_BEGIN] = "{{",
-    [JINJA_T_VARIABLE_END] = "}}",
-    [JINJA_T_BLOCK_BEGIN] = "{%",
-    [JINJA_T_BLOCK_END] = "%}",
-    [JINJA_T_NAME] = "a name",
-    [JINJA_T_TEXT] = "a string",
-    [JINJA_T_INT] = "an integer",
-    [JINJA_T_FLOAT] = "a number",
-    [JINJA_T_ADD] = "+",
-    [JINJA_T_SUB] = "-",
-    [JINJA_T_MUL] = "*",
-    [JINJA_T_DIV] = "/",
-    [JINJA_T_FLOORDIV] = "//",
-    [JINJA_T_MOD] = "%",
-    [JINJA_T_POW] = "**",
-    [JINJA_T_TILDE] = "~",
-    [JINJA_T_LBRACKET] = "[",
-    [JINJA_T_RBRACKET] = "]",
-    [JINJA_T_LPAREN] = "(",
-    [JINJA_T_RPAREN] = ")",
-    [JINJA_T_LBRACE] = "{",
-    [JINJA_T_RBRACE] = "}",
-    [JINJA_T_EQ] = "==",
-    [JINJA_T_NE] = "!=",
-    [JINJA_T_GT] = ">",
-    [JINJA_T_GE] = ">=",
-    [JINJA_T_LT] = "<",
-    [JINJA_T_LE] = "<=",
-    [JINJA_T_ASSIGN] = "=",
-    [JINJA_T_DOT] = ".",
-    [JINJA_T_COLON] = ":",
-    [JINJA_T_PIPE] = "|",
-    [JINJA_T_COMMA] = ",",
-    [JINJA_T_SEMICOLON] = ";",
-    [JINJA_T_IN] = "in",
-    [JINJA_T_NOT_IN] = "not in",
-};
-
-const char *jinja_token_text(jinja_token_kind kind) { return token_texts[kind]; }
-
 /* ---- small steps ----------------------------------------------------------------------------- */
 
 static const char *source(const jinja_lexer *x) { return x->vm->source; }
@@ -374,13 +331,13 @@ static chord_status read_operator(jinja_lexer *x, jinja_token *out)
 {
     jinja_token_kind best = JINJA_T_EOF;
     for (jinja_token_kind kind = JINJA_T_ADD; kind <= JINJA_T_SEMICOLON; kind++)
-        if (looking_at(x, x->at, token_texts[kind]) &&
-            (best == JINJA_T_EOF || strlen(token_texts[kind]) > strlen(token_texts[best])))
+        if (looking_at(x, x->at, jinja_token_text(kind)) &&
+            (best == JINJA_T_EOF || strlen(jinja_token_text(kind)) > strlen(jinja_token_text(best))))
             best = kind;
     if (best == JINJA_T_EOF) return fail_at(x, x->at, "an unexpected character in a tag");
     CHORD_TRY(balance(x, best));
     *out = (jinja_token){.kind = best, .at = (uint32_t)x->at};
-    move_to(x, x->at + strlen(token_texts[best]));
+    move_to(x, x->at + strlen(jinja_token_text(best)));
     return CHORD_OK;
 }
 

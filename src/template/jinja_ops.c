@@ -1,56 +1,6 @@
 /* jinja_ops.c - operators, members and calls, with Python's rules. */
 #include "template/jinja_inner.h"
 
-/* ---- arithmetic without libm ----------------------------------------------------------------- */
-
-double jinja_floor(double x)
-{
-    if (!(x > -4503599627370496.0 && x < 4503599627370496.0)) return x; /* whole already, or not a number */
-    double whole = (double)(int64_t)x;
-    return whole > x ? whole - 1 : whole;
-}
-
-/* Long division in binary: from the largest b * 2^k that fits down to b, each is subtracted where it fits, which is
- * exact. */
-double jinja_fmod(double a, double b)
-{
-    bool minus = __builtin_signbit(a);
-    double rest = minus ? -a : a, unit = b < 0 ? -b : b;
-    if (!(rest - rest == 0) || unit != unit || unit == 0) return __builtin_nan("");
-    if (unit - unit != 0) return a;
-    double part = unit;
-    while (part <= rest * 0.5) part *= 2; /* half of the smallest numbers is rounded: part may be above rest */
-    for (; part >= unit; part *= 0.5)
-        if (rest >= part) rest -= part;
-    return minus ? -rest : rest;
-}
-
-double jinja_round_places(double x, int64_t places)
-{
-    char text[400];
-    double out = x;
-    if (!(x - x == 0) || places > 300) return x;
-    if (places >= 0) {
-        size_t n = chord_format(text, sizeof text, "%.*f", (int)places, x);
-        if (n < sizeof text) chord_text_to_f64(text, n, &out);
-        return out;
-    }
-    if (places < -308) return 0.0 * x;
-    double unit = 1;
-    for (int64_t i = places; i < 0; i++) unit *= 10;
-    size_t n = chord_format(text, sizeof text, "%.0f", x / unit);
-    chord_text_to_f64(text, n, &out);
-    return out * unit;
-}
-
-chord_status jinja_float_to_int(jinja_vm *vm, double x, int64_t *out)
-{
-    if (!(x > -9223372036854775808.0 && x < 9223372036854775808.0))
-        return jinja_fail(vm, CHORD_INVALID, "%g does not fit a 64-bit integer", x);
-    *out = (int64_t)x;
-    return CHORD_OK;
-}
-
 static chord_status fail_overflow(jinja_vm *vm)
 {
     return jinja_fail(vm, CHORD_UNSUPPORTED, "the result does not fit a 64-bit integer");
@@ -334,20 +284,6 @@ static bool changes(jinja_value object, jinja_value name)
     return false;
 }
 
-static const jinja_builtin *methods_of(jinja_value object)
-{
-    switch (object.kind) {
-    case JINJA_V_TEXT: return jinja_text_methods;
-    case JINJA_V_DICT: return jinja_dict_methods;
-    case JINJA_V_LIST:
-    case JINJA_V_TUPLE:
-    case JINJA_V_RANGE: return jinja_list_methods;
-    case JINJA_V_LOOP: return jinja_loop_methods;
-    case JINJA_V_CYCLER: return jinja_cycler_methods;
-    default: return NULL;
-    }
-}
-
 static chord_status macro_member(jinja_vm *vm, const jinja_macro *macro, jinja_value name, jinja_value *out)
 {
     const jinja_node *node = macro->node;
@@ -382,7 +318,7 @@ static chord_status own_attribute(jinja_vm *vm, jinja_value object, jinja_value 
         *out = no_member(object, name, JINJA_UNDEFINED_UNSAFE);
         return CHORD_OK;
     }
-    const jinja_builtin *methods = methods_of(object);
+    const jinja_builtin *methods = vm->words->methods[object.kind];
     const jinja_builtin *method = methods == NULL ? NULL : jinja_builtin_find(methods, name.text, name.len);
     if (object.kind == JINJA_V_LOOP) CHORD_TRY(jinja_loop_member(vm, object.loop, name, out));
     if (object.kind == JINJA_V_MACRO) return macro_member(vm, object.macro, name, out);
@@ -524,57 +460,4 @@ chord_status jinja_value_call(jinja_vm *vm, jinja_value callee, const jinja_call
         return builtin->run(vm, callee.kind == JINJA_V_METHOD ? callee.method->self : jinja_none(), call, out);
     default: return jinja_fail(vm, CHORD_INVALID, "'%s' object is not callable", jinja_type_name(callee));
     }
-}
-
-const jinja_builtin *jinja_builtin_find(const jinja_builtin *list, const char *name, size_t len)
-{
-    for (; list->name != NULL; list++)
-        if (strlen(list->name) == len && memcmp(list->name, name, len) == 0) return list;
-    return NULL;
-}
-
-static size_t spec_count(const char *spec)
-{
-    size_t n = *spec != '\0';
-    for (; *spec != '\0'; spec++) n += *spec == ' ';
-    return n;
-}
-
-/* The i-th name of a spec; *need: it ends in '!'. */
-static jinja_value spec_name(const char *spec, size_t i, bool *need)
-{
-    for (; i > 0; spec++) i -= *spec == ' ';
-    size_t n = 0;
-    while (spec[n] != '\0' && spec[n] != ' ' && spec[n] != '!') n++;
-    *need = spec[n] == '!';
-    return jinja_text(spec, n);
-}
-
-chord_status jinja_call_bind(jinja_vm *vm, const jinja_call *call, const char *who, const char *spec, jinja_value *out)
-{
-    bool by_place = *spec == '/', need;
-    if (by_place) spec++;
-    size_t count = spec_count(spec);
-    if (call->count > count)
-        return jinja_fail(vm, CHORD_INVALID, "%s() takes at most %zu arguments, %zu were given", who, count,
-                          call->count);
-    for (size_t i = 0; i < count; i++) out[i] = i < call->count ? call->items[i] : (jinja_value){0};
-    for (size_t k = 0; k < call->named_count; k++) {
-        jinja_value name = call->names[k];
-        size_t i = 0;
-        for (; i < count; i++) {
-            jinja_value known = spec_name(spec, i, &need);
-            if (known.len == name.len && memcmp(known.text, name.text, name.len) == 0) break;
-        }
-        if (by_place || i == count || jinja_given(out[i]))
-            return jinja_fail(vm, CHORD_INVALID, "%s() got an unexpected argument '%.*s'", who,
-                              name.len < 64 ? (int)name.len : 64, name.text);
-        out[i] = call->named[k];
-    }
-    for (size_t i = 0; i < count; i++) {
-        jinja_value name = spec_name(spec, i, &need);
-        if (need && !jinja_given(out[i]))
-            return jinja_fail(vm, CHORD_INVALID, "%s() needs the argument '%.*s'", who, (int)name.len, name.text);
-    }
-    return CHORD_OK;
 }

@@ -1,116 +1,6 @@
 /* jinja_parse.c - statements to tree. One function per tag, in the order of Jinja's grammar. */
 #include "template/jinja_inner.h"
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
-
-chord_status jinja_parse_next(jinja_parser *p)
-{
-    if (p->has_ahead) {
-        p->now = p->ahead;
-        p->has_ahead = false;
-        return CHORD_OK;
-    }
-    return jinja_lexer_next(&p->lexer, &p->now);
-}
-
-chord_status jinja_parse_look(jinja_parser *p, const jinja_token **out)
-{
-    if (!p->has_ahead) CHORD_TRY(jinja_lexer_next(&p->lexer, &p->ahead));
-    p->has_ahead = true;
-    *out = &p->ahead;
-    return CHORD_OK;
-}
-
-bool jinja_parse_at(const jinja_parser *p, const char *name)
-{
-    return p->now.kind == JINJA_T_NAME && p->now.len == strlen(name) && memcmp(p->now.text, name, p->now.len) == 0;
-}
-
-chord_status jinja_parse_skip(jinja_parser *p, const char *name, bool *skipped)
-{
-    *skipped = jinja_parse_at(p, name);
-    return *skipped ? jinja_parse_next(p) : CHORD_OK;
-}
-
-chord_status jinja_parse_fail(jinja_parser *p, uint32_t at, const char *format, ...)
-{
-    char what[160];
-    va_list args;
-    va_start(args, format);
-    chord_vformat(what, sizeof what, format, args);
-    va_end(args);
-    p->vm->at = at;
-    return jinja_fail(p->vm, CHORD_CORRUPT, "%s", what);
-}
-
-static chord_status fail_expected(jinja_parser *p, const char *what)
-{
-    char have[48];
-    if (p->now.kind == JINJA_T_NAME)
-        chord_format(have, sizeof have, "%.*s", p->now.len < 32 ? (int)p->now.len : 32, p->now.text);
-    else chord_format(have, sizeof have, "%s", jinja_token_text(p->now.kind));
-    return jinja_parse_fail(p, p->now.at, "expected %s, got '%s'", what, have);
-}
-
-chord_status jinja_parse_expect(jinja_parser *p, jinja_token_kind kind)
-{
-    if (p->now.kind != kind) {
-        char what[32];
-        chord_format(what, sizeof what, "'%s'", jinja_token_text(kind));
-        return fail_expected(p, what);
-    }
-    return jinja_parse_next(p);
-}
-
-chord_status jinja_parse_expect_name(jinja_parser *p, const jinja_name **out)
-{
-    if (p->now.kind != JINJA_T_NAME) return fail_expected(p, "a name");
-    CHORD_TRY(jinja_intern(p->vm, p->now.text, p->now.len, out));
-    return jinja_parse_next(p);
-}
-
-static chord_status expect_word(jinja_parser *p, const char *word)
-{
-    if (!jinja_parse_at(p, word)) {
-        char what[32];
-        chord_format(what, sizeof what, "'%s'", word);
-        return fail_expected(p, what);
-    }
-    return jinja_parse_next(p);
-}
-
-chord_status jinja_parse_enter(jinja_parser *p)
-{
-    if (p->depth >= JINJA_PARSE_DEPTH_MAX)
-        return jinja_parse_fail(p, p->now.at, "nested deeper than %d", JINJA_PARSE_DEPTH_MAX);
-    p->depth++;
-    return CHORD_OK;
-}
-
-chord_status jinja_parse_node(jinja_parser *p, jinja_node_kind kind, uint32_t at, jinja_node **out)
-{
-    jinja_node *node;
-    CHORD_TRY(jinja_get(p->vm, sizeof *node, &node));
-    node->kind = (uint8_t)kind;
-    node->at = at;
-    *out = node;
-    return CHORD_OK;
-}
-
-chord_status jinja_nodes_add(jinja_vm *vm, jinja_nodes *nodes, jinja_node *node)
-{
-    if (nodes->count == nodes->cap) {
-        uint32_t cap = nodes->cap == 0 ? 4 : nodes->cap * 2;
-        jinja_node **items;
-        CHORD_TRY(jinja_get(vm, (uint64_t)cap * sizeof *items, &items));
-        if (nodes->count > 0) memcpy(items, nodes->items, nodes->count * sizeof *items);
-        nodes->items = items;
-        nodes->cap = cap;
-    }
-    nodes->items[nodes->count++] = node;
-    return CHORD_OK;
-}
-
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
 static chord_status parse_statement(jinja_parser *p, jinja_node **out);
@@ -245,7 +135,7 @@ static chord_status parse_for(jinja_parser *p, jinja_node *node)
     bool skipped, in_loop = p->in_loop;
     p->for_depth++;
     CHORD_TRY(jinja_parse_target(p, (jinja_tuple_rule){.conditional = true}, &node->a));
-    CHORD_TRY(expect_word(p, "in"));
+    CHORD_TRY(jinja_parse_expect_word(p, "in"));
     CHORD_TRY(jinja_parse_tuple(p, (jinja_tuple_rule){0}, &node->b));
     CHORD_TRY(jinja_parse_skip(p, "if", &skipped));
     if (skipped) CHORD_TRY(jinja_parse_expression(p, true, &node->c));
@@ -424,7 +314,7 @@ static const struct {
 static chord_status parse_statement(jinja_parser *p, jinja_node **out)
 {
     uint32_t at = p->now.at;
-    if (p->now.kind != JINJA_T_NAME) return fail_expected(p, "the name of a tag");
+    if (p->now.kind != JINJA_T_NAME) return jinja_parse_fail_expected(p, "the name of a tag");
     for (size_t i = 0; i < CHORD_COUNT(tags); i++) {
         if (!jinja_parse_at(p, tags[i].tag)) continue;
         if (tags[i].parse == NULL) {
@@ -435,7 +325,7 @@ static chord_status parse_statement(jinja_parser *p, jinja_node **out)
         CHORD_TRY(jinja_parse_next(p));
         return tags[i].parse(p, *out);
     }
-    return fail_expected(p, "a known tag");
+    return jinja_parse_fail_expected(p, "a known tag");
 }
 
 chord_status jinja_parse(jinja_vm *vm, jinja_nodes *out)

@@ -1,24 +1,7 @@
 /* jinja_print.c - values as text: str() and repr() as Python writes them, HTML escapes, JSON. */
 #include "template/jinja_inner.h"
 
-chord_status jinja_put(jinja_vm *vm, const char *text, size_t len)
-{
-    CHORD_TRY(jinja_spend(vm, len / 64));
-    return chord_buffer_append(&vm->work, text, len, vm->err);
-}
-
 static chord_status put_word(jinja_vm *vm, const char *word) { return jinja_put(vm, word, strlen(word)); }
-
-chord_status jinja_build_end(jinja_vm *vm, size_t start, jinja_value *out)
-{
-    char *text;
-    size_t len = vm->work.len - start;
-    CHORD_TRY(jinja_get(vm, len, &text));
-    memcpy(text, vm->work.data + start, len);
-    vm->work.len = start;
-    *out = jinja_text(text, len);
-    return CHORD_OK;
-}
 
 /* ---- repr ------------------------------------------------------------------------------------ */
 
@@ -210,6 +193,30 @@ chord_status jinja_value_escape(jinja_vm *vm, jinja_value v, jinja_value *out)
     CHORD_TRY(jinja_put_escaped(vm, v));
     CHORD_TRY(jinja_build_end(vm, start, out));
     out->sub = JINJA_SUB_MARKUP;
+    return CHORD_OK;
+}
+
+/* ---- joined ---------------------------------------------------------------------------------- */
+
+/* strict: items must be strings, as str.join has it; otherwise each is made one, as the filter does. */
+chord_status jinja_text_join(jinja_vm *vm, jinja_value separator, jinja_value list, bool strict, jinja_value *out)
+{
+    jinja_cursor cursor;
+    size_t start = vm->work.len;
+    bool markup = strict && separator.sub == JINJA_SUB_MARKUP;
+    CHORD_TRY(jinja_cursor_open(vm, list, &cursor));
+    for (bool first = true;; first = false) {
+        jinja_value item;
+        bool got;
+        CHORD_TRY(jinja_cursor_next(vm, &cursor, &item, &got));
+        if (!got) break;
+        if (!first) CHORD_TRY(jinja_put(vm, separator.text, separator.len));
+        if (markup) CHORD_TRY(jinja_put_escaped(vm, item));
+        else if (!strict || item.kind == JINJA_V_TEXT) CHORD_TRY(jinja_put_str(vm, item));
+        else return jinja_fail(vm, CHORD_INVALID, "join() needs strings, not '%s'", jinja_type_name(item));
+    }
+    CHORD_TRY(jinja_build_end(vm, start, out));
+    out->sub = markup ? JINJA_SUB_MARKUP : 0;
     return CHORD_OK;
 }
 

@@ -32,7 +32,7 @@ static jinja_value resolve(jinja_vm *vm, const jinja_name *name)
 {
     const jinja_value *found = jinja_dict_named(vm, vm->variables, name->text, name->len);
     if (found != NULL) return *found;
-    const jinja_builtin *function = jinja_builtin_find(jinja_globals, name->text, name->len);
+    const jinja_builtin *function = jinja_builtin_find(vm->words->globals, name->text, name->len);
     return function == NULL ? (jinja_value){0} : (jinja_value){.kind = JINJA_V_FUNCTION, .function = function};
 }
 

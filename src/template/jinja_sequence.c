@@ -62,40 +62,6 @@ static chord_status get_key(jinja_vm *vm, jinja_value item, const key_rule *rule
 
 /* ---- sorting --------------------------------------------------------------------------------- */
 
-static chord_status merge_runs(jinja_vm *vm, const jinja_value *keys, bool reverse, const size_t *a, size_t a_count,
-                               const size_t *b, size_t b_count, size_t *to)
-{
-    while (a_count > 0 && b_count > 0) {
-        int order;
-        CHORD_TRY(jinja_value_order(vm, "<", keys[*b], keys[*a], &order));
-        bool take_b = order != 2 && (reverse ? order > 0 : order < 0);
-        *to++ = take_b ? *b++ : *a++;
-        b_count -= take_b;
-        a_count -= !take_b;
-    }
-    memcpy(to, a_count > 0 ? a : b, (a_count > 0 ? a_count : b_count) * sizeof *to);
-    return CHORD_OK;
-}
-
-chord_status jinja_sort_places(jinja_vm *vm, const jinja_value *keys, size_t count, bool reverse, size_t **out)
-{
-    size_t *from, *to;
-    CHORD_TRY(jinja_get(vm, count * sizeof *from, &from));
-    CHORD_TRY(jinja_get(vm, count * sizeof *to, &to));
-    for (size_t i = 0; i < count; i++) from[i] = i;
-    for (size_t run = 1; run < count; run *= 2) {
-        for (size_t at = 0; at < count; at += 2 * run) {
-            size_t a = run < count - at ? run : count - at, b = run < count - at - a ? run : count - at - a;
-            CHORD_TRY(merge_runs(vm, keys, reverse, from + at, a, from + at + a, b, to + at));
-        }
-        size_t *swap = from;
-        from = to;
-        to = swap;
-    }
-    *out = from;
-    return CHORD_OK;
-}
-
 static chord_status sort_by(jinja_vm *vm, const jinja_value *items, const jinja_value *keys, size_t count, bool reverse,
                             jinja_value *out)
 {
@@ -245,19 +211,6 @@ FILTER(filter_groupby)
 }
 
 /* ---- mapping and choosing -------------------------------------------------------------------- */
-
-chord_status jinja_filter_by_name(jinja_vm *vm, jinja_value name, bool test, jinja_value input, const jinja_call *call,
-                                  jinja_value *out)
-{
-    const char *what = test ? "test" : "filter";
-    int shown = name.len < 64 ? (int)name.len : 64;
-    if (name.kind != JINJA_V_TEXT) return jinja_fail(vm, CHORD_INVALID, "the name of a %s must be a string", what);
-    const jinja_builtin *found = test ? jinja_builtin_find(jinja_tests, name.text, name.len)
-                                      : jinja_filter_find(name.text, name.len);
-    if (found == NULL) return jinja_fail(vm, CHORD_INVALID, "no %s named '%.*s'", what, shown, name.text);
-    if (found->run == NULL) return jinja_fail(vm, CHORD_UNSUPPORTED, "the %s '%s' is not supported", what, found->name);
-    return found->run(vm, input, call, out);
-}
 
 /* The call without its first n positional arguments. */
 static jinja_call rest_of(const jinja_call *call, size_t n)

@@ -126,10 +126,13 @@ TEST(test_gt) { return compare(vm, v, call, JINJA_T_GT, out); }
 TEST(test_ge) { return compare(vm, v, call, JINJA_T_GE, out); }
 TEST(test_in) { return compare(vm, v, call, JINJA_T_IN, out); }
 
-TEST(test_filter) { return answer(vm, call, v.kind == JINJA_V_TEXT && jinja_filter_find(v.text, v.len) != NULL, out); }
+TEST(test_filter)
+{
+    return answer(vm, call, v.kind == JINJA_V_TEXT && jinja_filter_find(vm, v.text, v.len) != NULL, out);
+}
 TEST(test_test)
 {
-    return answer(vm, call, v.kind == JINJA_V_TEXT && jinja_builtin_find(jinja_tests, v.text, v.len) != NULL, out);
+    return answer(vm, call, v.kind == JINJA_V_TEXT && jinja_builtin_find(vm->words->tests, v.text, v.len) != NULL, out);
 }
 
 const jinja_builtin jinja_tests[] = {

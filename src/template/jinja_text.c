@@ -276,28 +276,6 @@ chord_status jinja_text_replace(jinja_vm *vm, jinja_value v, jinja_value old, ji
     return CHORD_OK;
 }
 
-/* strict: items must be strings, as str.join has it; otherwise each is made one, as the filter does. */
-chord_status jinja_text_join(jinja_vm *vm, jinja_value separator, jinja_value list, bool strict, jinja_value *out)
-{
-    jinja_cursor cursor;
-    size_t start = vm->work.len;
-    bool markup = strict && separator.sub == JINJA_SUB_MARKUP;
-    CHORD_TRY(jinja_cursor_open(vm, list, &cursor));
-    for (bool first = true;; first = false) {
-        jinja_value item;
-        bool got;
-        CHORD_TRY(jinja_cursor_next(vm, &cursor, &item, &got));
-        if (!got) break;
-        if (!first) CHORD_TRY(jinja_put(vm, separator.text, separator.len));
-        if (markup) CHORD_TRY(jinja_put_escaped(vm, item));
-        else if (!strict || item.kind == JINJA_V_TEXT) CHORD_TRY(jinja_put_str(vm, item));
-        else return jinja_fail(vm, CHORD_INVALID, "join() needs strings, not '%s'", jinja_type_name(item));
-    }
-    CHORD_TRY(jinja_build_end(vm, start, out));
-    out->sub = markup ? JINJA_SUB_MARKUP : 0;
-    return CHORD_OK;
-}
-
 chord_status jinja_text_reverse(jinja_vm *vm, jinja_value v, jinja_value *out)
 {
     char *text;

@@ -283,20 +283,6 @@ chord_status jinja_cursor_next(jinja_vm *vm, jinja_cursor *c, jinja_value *out, 
     }
 }
 
-chord_status jinja_values_add(jinja_vm *vm, jinja_values *list, jinja_value v)
-{
-    if (list->count == list->cap) {
-        size_t cap = list->cap == 0 ? 8 : list->cap * 2;
-        jinja_value *items;
-        CHORD_TRY(jinja_get(vm, cap * sizeof *items, &items));
-        if (list->count > 0) memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->cap = cap;
-    }
-    list->items[list->count++] = v;
-    return CHORD_OK;
-}
-
 chord_status jinja_value_items(jinja_vm *vm, jinja_value v, const jinja_value **items, size_t *count)
 {
     if (is_sequence(v)) {

@@ -101,3 +101,50 @@ chord_status jinja_intern(jinja_vm *vm, const char *text, size_t len, const jinj
     *out = name;
     return CHORD_OK;
 }
+
+/* ---- what grows ------------------------------------------------------------------------------ */
+
+chord_status jinja_values_add(jinja_vm *vm, jinja_values *list, jinja_value v)
+{
+    if (list->count == list->cap) {
+        size_t cap = list->cap == 0 ? 8 : list->cap * 2;
+        jinja_value *items;
+        CHORD_TRY(jinja_get(vm, cap * sizeof *items, &items));
+        if (list->count > 0) memcpy(items, list->items, list->count * sizeof *items);
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->count++] = v;
+    return CHORD_OK;
+}
+
+chord_status jinja_nodes_add(jinja_vm *vm, jinja_nodes *nodes, jinja_node *node)
+{
+    if (nodes->count == nodes->cap) {
+        uint32_t cap = nodes->cap == 0 ? 4 : nodes->cap * 2;
+        jinja_node **items;
+        CHORD_TRY(jinja_get(vm, (uint64_t)cap * sizeof *items, &items));
+        if (nodes->count > 0) memcpy(items, nodes->items, nodes->count * sizeof *items);
+        nodes->items = items;
+        nodes->cap = cap;
+    }
+    nodes->items[nodes->count++] = node;
+    return CHORD_OK;
+}
+
+chord_status jinja_put(jinja_vm *vm, const char *text, size_t len)
+{
+    CHORD_TRY(jinja_spend(vm, len / 64));
+    return chord_buffer_append(&vm->work, text, len, vm->err);
+}
+
+chord_status jinja_build_end(jinja_vm *vm, size_t start, jinja_value *out)
+{
+    char *text;
+    size_t len = vm->work.len - start;
+    CHORD_TRY(jinja_get(vm, len, &text));
+    memcpy(text, vm->work.data + start, len);
+    vm->work.len = start;
+    *out = jinja_text(text, len);
+    return CHORD_OK;
+}

@@ -1,6 +1,19 @@
 /* template.c - a run: the source, the variables a template finds, and what becomes of its text. */
 #include "template/jinja_inner.h"
 
+static const jinja_words WORDS = {
+    .filters = {jinja_filters, jinja_sequence_filters},
+    .tests = jinja_tests,
+    .globals = jinja_globals,
+    .methods = {[JINJA_V_TEXT] = jinja_text_methods,
+                [JINJA_V_DICT] = jinja_dict_methods,
+                [JINJA_V_LIST] = jinja_list_methods,
+                [JINJA_V_TUPLE] = jinja_list_methods,
+                [JINJA_V_RANGE] = jinja_list_methods,
+                [JINJA_V_LOOP] = jinja_loop_methods,
+                [JINJA_V_CYCLER] = jinja_cycler_methods},
+};
+
 /* Line ends become '\n', one at the end goes, and the bytes must be UTF-8: the lexer relies on it. */
 static chord_status take_source(jinja_vm *vm, const char *text, size_t len)
 {
@@ -75,6 +88,7 @@ chord_status chord_template_run(chord_heap *heap, const chord_template_args *arg
 {
     chord_error unheard; /* raise_exception writes into it in any case */
     jinja_vm vm = {.heap = heap,
+                   .words = &WORDS,
                    .err = err != NULL ? err : &unheard,
                    .now_unix_s = args->now_unix_s,
                    .steps_max = args->steps_max != 0 ? args->steps_max : CHORD_TEMPLATE_STEPS_MAX};

@@ -77,18 +77,23 @@ static inline uint32_t chord_vocab_slot_of(uint64_t hash, uint32_t slot_count)
 {
     return (uint32_t)((hash >> 32) * slot_count >> 32);
 }
+/* vocab_find.c. The slot of a text, of a merge: where it is, or where it would go. */
+uint32_t *chord_vocab_text_slot(const chord_vocab *v, uint64_t hash, const char *text, size_t len);
+uint32_t *chord_vocab_merge_slot(const chord_vocab *v, chord_pair pair);
+uint64_t chord_vocab_hash_pair(const chord_vocab *v, chord_pair pair);
 /* -1: no such token. sum: the text's chord_name_sum with the vocabulary's secret. */
 int32_t chord_vocab_find_summed(const chord_vocab *v, const char *text, size_t len, uint64_t sum);
 int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len);
 /* Rank of the merge of two symbols; CHORD_NO_PRIORITY: they do not merge. */
 uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right);
 
+/* A string of metadata into a small buffer, terminated; missing or longer: "". */
+chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err);
+
 /* vocab_merges.c: reads tokenizer.ggml.merges, and which symbol each byte is. */
 chord_status chord_vocab_read_merges(chord_vocab *v, chord_gguf_walk *walk, chord_error *err);
 /* Which tokens end generation, which are special by name, and which eat white space: vocab_roles.c. */
 chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, chord_error *err);
-/* A string of metadata into a small buffer, terminated; missing or longer: "". */
-chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err);
 
 /* ---- encoding ---------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* store_wasm.c - a model's file through its host: reads go straight into the memory they are wanted in. */
+/* store_guest.c - a model's file through its host: reads go straight into the memory they are wanted in. */
 #include "chord_host_v1.h"
 #include "store/store_inner.h"
 

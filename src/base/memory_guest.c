@@ -1,4 +1,4 @@
-/* memory_wasm.c - the freestanding face: small blocks from linear memory (linear_wasm.c), and the words C
+/* memory_guest.c - the freestanding face: small blocks from linear memory (linear_wasm.c), and the words C
  * leaves to a library. */
 #include "base/system_inner.h"
 

@@ -1,4 +1,4 @@
-/* line_history.c - lines typed before, in memory and in a file: one a row, newlines as \n and backslashes doubled. */
+/* line_history_posix.c - lines typed before, in memory and in a file: one a row, newlines as \n and backslashes doubled. */
 #include "line_inner.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* libc_posix.c - what any libc gives, natively and in a WASI command: small blocks, names of errors, clocks. */
+/* system_libc.c - what any libc gives, natively and in a WASI command: small blocks, names of errors, clocks. */
 #define _GNU_SOURCE
 #include "base/system_inner.h"
 

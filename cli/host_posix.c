@@ -1,4 +1,4 @@
-/* host.c - a system with terminals and threads. */
+/* host_posix.c - a system with terminals and threads. */
 #define _GNU_SOURCE
 #include "host.h"
 

@@ -1,4 +1,4 @@
-/* line_screen.c - draws a line that may wrap over several rows, wide characters included. */
+/* line_screen_posix.c - draws a line that may wrap over several rows, wide characters included. */
 #define _XOPEN_SOURCE 700 /* wcwidth */
 #define _DEFAULT_SOURCE   /* window sizes */
 #include "line_inner.h"

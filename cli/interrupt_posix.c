@@ -1,4 +1,4 @@
-/* interrupt.c - signals, taken by a thread of their own. */
+/* interrupt_posix.c - signals, taken by a thread of their own. */
 #include "interrupt.h"
 
 #include <limits.h>

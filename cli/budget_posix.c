@@ -1,4 +1,4 @@
-/* budget.c - the machine, the container, and ulimit -v. */
+/* budget_posix.c - the machine, the container, and ulimit -v. */
 #include "budget.h"
 
 #include <sys/resource.h>

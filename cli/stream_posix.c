@@ -1,4 +1,4 @@
-/* stream.c - stdout and stderr may be pipes that a parent made non-blocking (it is the same open file for both): a write
+/* stream_posix.c - stdout and stderr may be pipes that a parent made non-blocking (it is the same open file for both): a write
  * then fails while the reader is late, and stdio drops what it could not write. So stdio's writing is done here. */
 #define _GNU_SOURCE
 #include "stream.h"

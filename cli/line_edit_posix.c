@@ -1,5 +1,5 @@
-/* line_edit.c - keys to edits. What the screen shows is line_screen.c's business, what was typed
- * before line_history.c's. */
+/* line_edit_posix.c - keys to edits. What the screen shows is line_screen_posix.c's business, what was typed
+ * before line_history_posix.c's. */
 #include "line_edit.h"
 
 #include "line_inner.h"
@@ -133,50 +133,6 @@ static int read_escape(void)
 
 /* ---- edits ---------------------------------------------------------------------------------------------------- */
 
-static void insert(line_text *t, const char *bytes, size_t n)
-{
-    if (n > t->bytes_max - t->len) t->cut = true;
-    if (t->cut) return;
-    if (t->len + n + 1 > t->cap) t->data = cli_alloc(t->data, t->cap = (t->len + n + 1) * 2);
-    memmove(t->data + t->cursor + n, t->data + t->cursor, t->len - t->cursor);
-    memcpy(t->data + t->cursor, bytes, n);
-    t->cursor += n;
-    t->len += n;
-    t->data[t->len] = '\0';
-}
-
-static void erase(line_text *t, size_t from, size_t to)
-{
-    memmove(t->data + from, t->data + to, t->len - to);
-    t->len -= to - from;
-    t->cursor = from;
-    t->cut = t->cut && t->len > 0;
-    t->data[t->len] = '\0';
-}
-
-static size_t word_left(const line_text *t)
-{
-    size_t at = t->cursor;
-    while (at > 0 && (t->data[at - 1] == ' ' || t->data[at - 1] == '\n')) at--;
-    while (at > 0 && t->data[at - 1] != ' ' && t->data[at - 1] != '\n') at--;
-    return at;
-}
-
-static size_t word_right(const line_text *t)
-{
-    size_t at = t->cursor;
-    while (at < t->len && (t->data[at] == ' ' || t->data[at] == '\n')) at++;
-    while (at < t->len && t->data[at] != ' ' && t->data[at] != '\n') at++;
-    return at;
-}
-
-void line_set(line_text *t, const char *text)
-{
-    t->len = t->cursor = 0;
-    t->cut = false;
-    insert(t, text, strlen(text));
-}
-
 /* A whole character that begins with byte. */
 static void insert_typed(line_text *t, int byte)
 {
@@ -187,7 +143,7 @@ static void insert_typed(line_text *t, int byte)
         if (next < 0x80 || next > 0xBF) return;
         bytes[have] = (char)next;
     }
-    if (n > 0) insert(t, bytes, n);
+    if (n > 0) line_insert(t, bytes, n);
 }
 
 /* Everything up to "\033[201~" is text; returns false when the terminal is gone. */
@@ -203,7 +159,7 @@ static bool insert_pasted(line_text *t)
         }
         matched = byte == END[0];
         if (byte == '\r') byte = '\n';
-        if (byte >= ' ' || byte == '\n' || byte == '\t') insert(t, &(char){(char)byte}, 1);
+        if (byte >= ' ' || byte == '\n' || byte == '\t') line_insert(t, &(char){(char)byte}, 1);
     }
     return true;
 }
@@ -215,19 +171,19 @@ static bool move_or_erase(line_text *t, int key)
     case WITH_CTRL('b'): t->cursor = line_before(t, t->cursor); return true;
     case KEY_RIGHT:
     case WITH_CTRL('f'): t->cursor = line_after(t, t->cursor); return true;
-    case KEY_WORD_LEFT: t->cursor = word_left(t); return true;
-    case KEY_WORD_RIGHT: t->cursor = word_right(t); return true;
+    case KEY_WORD_LEFT: t->cursor = line_word_left(t); return true;
+    case KEY_WORD_RIGHT: t->cursor = line_word_right(t); return true;
     case KEY_HOME:
     case WITH_CTRL('a'): t->cursor = 0; return true;
     case KEY_END:
     case WITH_CTRL('e'): t->cursor = t->len; return true;
     case KEY_BACKSPACE:
-    case WITH_CTRL('h'): erase(t, line_before(t, t->cursor), t->cursor); return true;
+    case WITH_CTRL('h'): line_erase(t, line_before(t, t->cursor), t->cursor); return true;
     case KEY_DELETE:
-    case WITH_CTRL('d'): erase(t, t->cursor, line_after(t, t->cursor)); return true;
-    case WITH_CTRL('k'): erase(t, t->cursor, t->len); return true;
-    case WITH_CTRL('u'): erase(t, 0, t->cursor); return true;
-    case WITH_CTRL('w'): erase(t, word_left(t), t->cursor); return true;
+    case WITH_CTRL('d'): line_erase(t, t->cursor, line_after(t, t->cursor)); return true;
+    case WITH_CTRL('k'): line_erase(t, t->cursor, t->len); return true;
+    case WITH_CTRL('u'): line_erase(t, 0, t->cursor); return true;
+    case WITH_CTRL('w'): line_erase(t, line_word_left(t), t->cursor); return true;
     default: return false;
     }
 }
@@ -306,8 +262,8 @@ line_result line_editor_read(line_editor *e, const char *prompt, const char **li
         }
         if (result != LINE_OK) return result;
         more = t->len > 0 && t->data[t->len - 1] == '\\';
-        insert(whole, t->data, t->len - more);
-        if (more) insert(whole, "\n", 1);
+        line_insert(whole, t->data, t->len - more);
+        if (more) line_insert(whole, "\n", 1);
         whole->cut = whole->cut || t->cut;
     }
     if (whole->cut) return LINE_LONG;

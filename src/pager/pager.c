@@ -291,7 +291,10 @@ static chord_status pin_slot(chord_pager *pager, uint32_t tile, chord_view *out,
     pager_slot_pin(pager, slot);
     go_to(pager, place + 1);
     *out = (chord_view){.data = slot->data, .packed = slot->packed};
-    if (slot->home && pager->config.pack) out->own = slot->data;
+    if (slot->home && pager->config.pack) {
+        out->home = CHORD_HOME_IN_PLACE;
+        out->own = slot->data;
+    }
     return CHORD_OK;
 }
 
@@ -299,23 +302,24 @@ static chord_status pin_slot(chord_pager *pager, uint32_t tile, chord_view *out,
 static chord_status pin_banked(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     const pager_place *place = &pager->places[tile];
-    chord_view home;
+    chord_view there;
     uint32_t at;
     CHORD_TRY(find_place(pager, tile, &at, err));
-    CHORD_TRY(pager_banked_find(pager, tile, &home, err));
+    CHORD_TRY(pager_banked_find(pager, tile, &there, err));
     if (place->kept) {
         pass_over(pager, at);
         go_to(pager, at + 1);
         pager->stats.hits++;
-        *out = home;
-        out->own = NULL;
+        *out = there;
         return CHORD_OK;
     }
     CHORD_TRY(pin_slot(pager, tile, out, err));
-    out->own = home.own;
-    out->bank = home.bank;
-    out->bank_at = home.bank_at;
-    out->wanted = home.own != NULL || pager->config.bank_use == CHORD_BANK_USE_IN_PLACE;
+    bool shown = there.data != NULL;
+    out->home = shown ? CHORD_HOME_OWN : CHORD_HOME_BANK;
+    out->own = (uint8_t *)(shown ? there.data : out->data); /* a slot of the ring is the holder's */
+    out->any_form = pager->config.bank_use != CHORD_BANK_USE_COPIES;
+    out->bank = there.bank;
+    out->bank_at = there.bank_at;
     return CHORD_OK;
 }
 
@@ -325,7 +329,8 @@ static chord_status pin_mapped(chord_pager *pager, uint32_t tile, chord_view *ou
     CHORD_TRY(find_place(pager, tile, &place, err));
     pager->pin_at = place + 1;
     pager_mapped_view(pager, tile, out);
-    out->own = pager_mapped_own(pager, tile);
+    if (!out->packed) out->own = pager_mapped_own(pager, tile);
+    if (out->own != NULL) out->home = CHORD_HOME_OWN;
     pager->stats.hits++;
     return CHORD_OK;
 }

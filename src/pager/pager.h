@@ -70,22 +70,29 @@ chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, ui
  * results are void. */
 chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 
-/* A tile in memory until it is released. */
+/* Where a held tile may be put to stay, by its holder, who then calls chord_pager_keep. */
+typedef enum chord_home {
+    CHORD_HOME_NONE,     /* nowhere, or it is there already */
+    CHORD_HOME_IN_PLACE, /* where it lies, packed */
+    CHORD_HOME_OWN,      /* in memory of its own */
+    CHORD_HOME_BANK      /* in a bank: its rows are written there */
+} chord_home;
+/* A tile that is there until it is released. */
 typedef struct chord_view {
-    const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
-    /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep; NULL: it may not */
-    uint8_t *own;
-    bool packed;
-    bool wanted; /* own memory, or the bank, wants the tile in any case: copied where it cannot be packed */
-    /* without windows: where the tile lies (data NULL), or where its rows may be written (data: where they may be
-     * packed before); NULL: in none */
-    chord_bank *bank;
+    const uint8_t *data; /* the tile's bytes, NULL: they lie in the bank */
+    bool packed;         /* not as the file has them */
+    chord_home home;
+    /* The home wants the tile in any form. Else packed, and for a bank in whole panels: from there it is only read in
+     * such. */
+    bool any_form;
+    uint8_t *own;     /* with a home: where the rows may be packed. OWN: the home; else the tile's own bytes */
+    chord_bank *bank; /* BANK, or data NULL */
     uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED when the flag of chord_pager_heed is raised. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
-/* The held tile's own memory now holds it, and stays so. */
+/* The held tile is at its home now, and stays there. */
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 

@@ -89,6 +89,6 @@ chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *ou
                                   err));
         pager->shown[window] = place->bank;
     }
-    *out = (chord_view){.data = at + place->offset, .own = at + place->offset, .packed = place->packed};
+    *out = (chord_view){.data = at + place->offset, .packed = place->packed};
     return CHORD_OK;
 }

@@ -171,7 +171,8 @@ static void check_changes(const fixture *f)
                     break;
                 }
                 CHECK_SAY(status == CHORD_OK, "%s", err.text);
-                CHECK(tile_is_right(f, list[i], view.data) && view.own == (view.own != NULL ? view.data : NULL));
+                CHECK(tile_is_right(f, list[i], view.data) &&
+                      (view.home == CHORD_HOME_NONE || (view.home == CHORD_HOME_IN_PLACE && view.own == view.data)));
                 held[held_count++] = list[i];
                 if (held_count == 2 || random_below(2) == 0)
                     while (held_count > 0) chord_pager_release(pager, held[--held_count]);
@@ -230,8 +231,8 @@ static void check_packing(const fixture *f)
                 CHECK(pass > 0 && view.data[0] == (uint8_t)~f->bytes[f->tiles[i].shard][f->tiles[i].offset]);
                 CHECK(fixture_peek(pager, i, &packed) == view.data && packed);
             } else {
-                CHECK(tile_is_right(f, i, view.data) && (view.own == NULL || pass == 0));
-                if (view.own != NULL) {
+                CHECK(tile_is_right(f, i, view.data) && (view.home == CHORD_HOME_NONE || pass == 0));
+                if (view.home != CHORD_HOME_NONE) {
                     view.own[0] = (uint8_t)~view.own[0];
                     chord_pager_keep(pager, i, true);
                     packed_count++;

@@ -1,13 +1,14 @@
-/* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads
- * (pager_readers.c), passes and pins (pager.c), the mapped way (pager_mapped.c), which has no slots at all, and the
- * banked one (pager_banked.c), whose slots are all of the ring. */
+/* pager_inner.h - the pager's parts, each above those before it: the plan (pager_plan.c), slots and claims
+ * (pager_slots.c), the pass (pager_pass.c), reader threads (pager_readers.c), the three ways of pager_way.h, the door
+ * (pager.c). */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
-#include "pager/pager.h"
+#include "pager/pager_way.h"
 
 #define PAGER_NONE UINT32_MAX
-#define PAGER_HOLD_LIMIT 16u /* most tiles one operation may hold */
+#define PAGER_ELSEWHERE (UINT32_MAX - 1) /* in place of a slot: the tile is kept where no read is needed */
+#define PAGER_HOLD_LIMIT 16u             /* most tiles one operation may hold */
 
 typedef enum slot_state { SLOT_EMPTY, SLOT_LOADING, SLOT_READY, SLOT_PINNED, SLOT_FAILED } slot_state;
 
@@ -50,7 +51,9 @@ typedef struct pager_place {
 
 typedef struct pager_layout {
     chord_pager_plan plan;
-    uint64_t slot_bytes; /* of a ring slot */
+    uint64_t slot_bytes;  /* of a ring slot */
+    uint64_t slots_bytes; /* of all slots together */
+    uint32_t home_slots;
     bool banked;
     uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are not shown */
 } pager_layout;
@@ -58,15 +61,16 @@ typedef struct pager_layout {
 struct chord_pager {
     chord_pager_config config;
     pager_layout layout;
-    chord_region region;
-    chord_mutex mutex; /* guards everything below */
+    const pager_way *way;
+    chord_region region; /* of the slots, or of what is packed beside a map */
+    chord_mutex mutex;   /* guards everything below */
     chord_cond work, ready;
     bool closing, pass_open, map_lost;
     const atomic_bool *called_off; /* NULL: nobody can */
 
     pager_slot *slots; /* home slots in order of their tiles, then the ring */
     uint32_t slot_count, ring_first;
-    uint32_t *slot_of_tile; /* PAGER_NONE: not in memory */
+    uint32_t *slot_of_tile; /* PAGER_NONE: not in memory, or PAGER_ELSEWHERE */
 
     uint32_t *list;                        /* of this pass; the next one is taken to be the same */
     uint32_t list_count, pin_at, claim_at; /* claim_at runs to 2 * list_count: over this pass and the next */
@@ -93,13 +97,23 @@ struct chord_pager {
     uint64_t own_used_bytes;
 };
 
+static inline chord_status pager_get(chord_pager *pager, uint64_t bytes, void *out, chord_error *err)
+{
+    void *p;
+    CHORD_TRY(chord_alloc(pager->config.heap, bytes, "the pager's lists", &p, err));
+    memcpy(out, &p, sizeof p);
+    return CHORD_OK;
+}
+
 /* pager_plan.c: pins (may be NULL) gets a byte for each tile, 1: pinned. */
 chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, pager_layout *out, chord_error *err);
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile);
 
 /* pager_slots.c: one function for each arrow of the diagram. All with the mutex held. */
-pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile); /* NULL: not in memory */
-pager_slot *pager_claim_next(chord_pager *pager);             /* EMPTY -> LOADING; NULL: nothing to do now */
+void pager_wake_readers(chord_pager *pager);                      /* something may be claimable now */
+bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile); /* no read is needed */
+pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile);     /* NULL: not in memory */
+pager_slot *pager_claim_next(chord_pager *pager);                 /* EMPTY -> LOADING; NULL: nothing to do now */
 void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data);
 void pager_slot_failed(chord_pager *pager, pager_slot *slot, chord_error *failure);
 void pager_slot_take_failure(chord_pager *pager, pager_slot *slot, chord_error *err); /* FAILED -> EMPTY */
@@ -109,27 +123,35 @@ void pager_slot_drop(chord_pager *pager, pager_slot *slot); /* what was read ahe
 void pager_slot_expect(chord_pager *pager, pager_slot *slot, bool next_pass);
 void pager_slot_unexpect(chord_pager *pager, pager_slot *slot);
 
-/* pager_banked.c */
-chord_status pager_banked_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
-void pager_banked_close(chord_pager *pager);
-bool pager_banked_has(const chord_pager *pager, uint32_t tile); /* the tile was kept: no read is needed */
-/* The tile's place in its bank, which is brought into a window where banks are shown. */
-chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
+/* pager_pass.c */
+chord_status pager_check_list(const chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
+bool pager_is_list(const chord_pager *pager, const uint32_t *list, uint32_t count); /* the one it has */
+/* The tile's place in the list, at or behind where the pass is. */
+chord_status pager_find_place(const chord_pager *pager, uint32_t tile, uint32_t *place, chord_error *err);
+/* The pass stands before this place of its list, and claims are never behind the pass. */
+void pager_go_to(chord_pager *pager, uint32_t place);
+bool pager_is_held(const chord_pager *pager, uint32_t tile, uint32_t *at);
+chord_status pager_check_called_off(const chord_pager *pager, chord_error *err);
 
 /* pager_readers.c */
-void pager_wake_readers(chord_pager *pager); /* something may be claimable now */
 chord_status pager_readers_start(chord_pager *pager, chord_error *err);
 void pager_readers_stop(chord_pager *pager);
 /* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the
  * sentence. */
 bool pager_load(chord_pager *pager, pager_slot *slot, chord_error *failure);
 
+/* pager_slots_way.c: what the banked way shares. */
+chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
+void pager_slots_close(chord_pager *pager);
+chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
+chord_status pager_slots_pass_end(chord_pager *pager, chord_error *err);
+chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out, chord_error *err);
+void pager_slots_keep(chord_pager *pager, uint32_t tile, bool packed);
+void pager_slots_release(chord_pager *pager, uint32_t tile);
+/* Tiles before this place are not wanted any more, and need not be read. */
+void pager_slots_pass_over(chord_pager *pager, uint32_t place);
+
 /* pager_mapped.c */
-chord_status pager_mapped_open(chord_pager *pager, chord_error *err);
-void pager_mapped_close(chord_pager *pager);
 void pager_mapped_view(const chord_pager *pager, uint32_t tile, chord_view *out);
-uint8_t *pager_mapped_own(chord_pager *pager, uint32_t tile); /* NULL: there is none left */
-void pager_mapped_packed(chord_pager *pager, uint32_t tile);
-chord_status pager_mapped_pass_end(chord_pager *pager, chord_error *err);
 
 #endif

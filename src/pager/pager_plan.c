@@ -155,6 +155,8 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
     else if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);
     else lay_out_none(config, &all, out);
+    out->home_slots = out->banked ? 0 : out->plan.pinned_tiles;
+    out->slots_bytes = out->plan.ring_bytes + (out->banked ? 0 : out->plan.pinned_bytes) - out->windows_bytes;
     return CHORD_OK;
 }
 

@@ -81,13 +81,6 @@ chord_status pager_readers_start(chord_pager *pager, chord_error *err)
     return CHORD_OK;
 }
 
-/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
- * is woken for nothing. */
-void pager_wake_readers(chord_pager *pager)
-{
-    if (pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->work);
-}
-
 void pager_readers_stop(chord_pager *pager)
 {
     chord_mutex_lock(&pager->mutex);

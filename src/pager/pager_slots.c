@@ -5,7 +5,19 @@
 pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile)
 {
     uint32_t index = pager->slot_of_tile[tile];
-    return index == PAGER_NONE ? NULL : &pager->slots[index];
+    return index < pager->slot_count ? &pager->slots[index] : NULL;
+}
+
+bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile)
+{
+    return pager->slot_of_tile[tile] == PAGER_ELSEWHERE;
+}
+
+/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
+ * is woken for nothing. */
+void pager_wake_readers(chord_pager *pager)
+{
+    if (pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->work);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */
@@ -164,7 +176,7 @@ pager_slot *pager_claim_next(chord_pager *pager)
     while (pager->claim_at < 2 * pager->list_count) {
         bool next_pass = pager->claim_at >= pager->list_count;
         uint32_t tile = pager->list[pager->claim_at - (next_pass ? pager->list_count : 0)];
-        if (pager_banked_has(pager, tile)) {
+        if (pager_is_elsewhere(pager, tile)) {
             pager->claim_at++;
             continue;
         }

@@ -211,6 +211,16 @@ static chord_status look_at_memories(chord_guest *guest, const wasm_importtype_v
     return CHORD_OK;
 }
 
+/* What is given to a guest that has no use for it was probably meant for another one. */
+static void remark_on_world(const chord_guest *guest)
+{
+    char line[256];
+    const chord_guest_options *o = &guest->options;
+    if (guest->wants_wasi || (o->folder_count == 0 && o->env_count == 0) || o->on_log == NULL) return;
+    chord_format(line, sizeof line, "%s imports nothing of WASI: folders and variables have no use for it", o->module);
+    o->on_log(o->ud, CHORD_LOG_WARN, line);
+}
+
 static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *imports, chord_error *err)
 {
     for (size_t i = 0; i < imports->size; i++) {
@@ -222,6 +232,7 @@ static chord_status define_all(chord_guest *guest, const wasm_importtype_vec_t *
         }
     }
     if (guest->wants_wasi) CHORD_TRY(guest_world_link(guest, err));
+    remark_on_world(guest);
     if (guest->options.extra_memories) return guest_far_open(guest, err);
     wasmtime_error_t *error = wasmtime_linker_instantiate_pre(guest->linker, guest->module, &guest->pre);
     return error == NULL ? CHORD_OK : host_fail_wasmtime(err, error, NULL, guest->options.module);

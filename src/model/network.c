@@ -73,6 +73,7 @@ static chord_pager_config pager_config(const chord_network_config *config, const
     const chord_model_options *o = options_of(config);
     return (chord_pager_config){
         .heap = config->heap,
+        .readers = config->readers,
         .shards = chord_gguf_shards_expected(config->gguf),
         .tiles = p->tiles,
         .tile_count = p->tile_count,

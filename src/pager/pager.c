@@ -23,8 +23,7 @@ chord_status chord_pager_open(const chord_pager_config *config, chord_pager **ou
     CHORD_TRY(chord_alloc(config->heap, sizeof(chord_pager), "the pager", &p, err));
     chord_pager *pager = p;
     pager->config = *config;
-    chord_mutex_init(&pager->mutex);
-    chord_cond_init(&pager->work);
+    pager->mutex = &config->readers->mutex;
     chord_cond_init(&pager->ready);
     chord_status status = chord_alloc(config->heap, config->tile_count, "the pager's lists", &pins, err);
     if (status == CHORD_OK) status = open_parts(pager, pins, err);
@@ -44,8 +43,6 @@ void chord_pager_close(chord_pager *pager)
     if (pager->way != NULL) pager->way->close(pager);
     chord_free(heap, pager->list);
     chord_cond_free(&pager->ready);
-    chord_cond_free(&pager->work);
-    chord_mutex_free(&pager->mutex);
     chord_free(heap, pager);
 }
 
@@ -76,17 +73,17 @@ static chord_status begin_pass(chord_pager *pager, const uint32_t *list, uint32_
 chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
 {
     CHORD_TRY(pager_check_list(pager, list, count, err));
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     chord_status status = begin_pass(pager, list, count, err);
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
     return status;
 }
 
 chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err)
 {
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     chord_status status = end_pass(pager, err);
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
     return status;
 }
 
@@ -104,72 +101,71 @@ static chord_status pin(chord_pager *pager, uint32_t tile, chord_view *out, chor
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err)
 {
     *out = (chord_view){0};
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     chord_status status = pin(pager, tile, out, err);
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
     return status;
 }
 
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed)
 {
     uint32_t at;
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     CHORD_ASSERT(pager_is_held(pager, tile, &at));
     pager->way->keep(pager, tile, packed);
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 void chord_pager_release(chord_pager *pager, uint32_t tile)
 {
     uint32_t at;
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     bool held = pager_is_held(pager, tile, &at);
     CHORD_ASSERT(held);
     if (held) {
         pager->held[at] = pager->held[--pager->held_count];
         pager->way->release(pager, tile);
     }
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 /* ---- cancel and counters ---------------------------------------------------------------------- */
 
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off)
 {
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     pager->called_off = called_off;
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 void chord_pager_look(chord_pager *pager)
 {
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     chord_cond_wake_all(&pager->ready);
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out)
 {
-    chord_mutex *mutex = &((chord_pager *)pager)->mutex;
-    chord_mutex_lock(mutex);
+    chord_mutex_lock(pager->mutex);
     *out = pager->stats;
     if (pager->in_flight > 0) out->read_ns += chord_clock_ns() - pager->in_flight_since_ns;
-    chord_mutex_unlock(mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 void chord_pager_stats_reset(chord_pager *pager)
 {
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     pager->stats = (chord_pager_stats){0};
     if (pager->in_flight > 0) pager->in_flight_since_ns = chord_clock_ns();
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
 {
     chord_pager_stats stats;
     chord_pager_stats_get(before, &stats);
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     pager->called_off = before->called_off;
     chord_pager_stats *own = &pager->stats;
     own->hits += stats.hits;
@@ -181,5 +177,5 @@ void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
     own->bytes_read += stats.bytes_read;
     own->read_ns += stats.read_ns;
     own->stall_ns += stats.stall_ns;
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }

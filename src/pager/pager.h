@@ -31,9 +31,27 @@ typedef struct chord_tile {
  * or where they lie, by the host. */
 typedef enum chord_bank_use { CHORD_BANK_USE_WINDOWS, CHORD_BANK_USE_COPIES, CHORD_BANK_USE_IN_PLACE } chord_bank_use;
 
+/* Threads that read for any number of pagers, one read each at a time. They start with the first pager that streams:
+ * fewer than wanted where the system refuses more. With none, and for a pager that reads nothing ahead, pin reads by
+ * itself. Whatever the pagers of one set of readers share stands under one mutex. */
+#define CHORD_READERS_DEFAULT 4u
+typedef struct chord_readers chord_readers;
+chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err);
+void chord_readers_close(chord_readers *readers); /* after its pagers */
+
+/* Where the memory for slots comes from. A region is zeroed, in memory, aligned to 4096, charged to the heap, and written
+ * and read by any thread until it is closed. */
+typedef struct chord_slot_place {
+    chord_status (*open)(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err);
+    void (*close)(void *ud, chord_heap *heap, chord_region *region);
+    void *ud;
+} chord_slot_place;
+
 typedef struct chord_pager_config {
     chord_heap *heap;
-    chord_store *const *stores; /* by shard; outlive the pager */
+    chord_readers *readers;        /* outlive the pager; a plan needs none */
+    const chord_slot_place *place; /* outlives the pager; NULL: memory of the heap's */
+    chord_store *const *stores;    /* by shard; outlive the pager */
     uint32_t shards;
     const chord_tile *tiles; /* in the order a full pass uses them; outlive the pager */
     uint32_t tile_count;
@@ -41,7 +59,6 @@ typedef struct chord_pager_config {
     uint32_t hold_max;       /* tiles an operation holds at once */
     uint32_t prefetch_tiles; /* 0: as far as the ring reaches */
     bool no_prefetch;
-    uint32_t readers; /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
     chord_policy policy;
     bool mapped; /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
     bool pack;   /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
@@ -100,6 +117,10 @@ void chord_pager_release(chord_pager *pager, uint32_t tile);
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off);
 /* From any thread, after a flag was raised: a pin that waits looks at it. */
 void chord_pager_look(chord_pager *pager);
+
+/* Bytes that are no tile's, on the calling thread, which stands still meanwhile: counted with the others. */
+chord_status chord_pager_read(chord_pager *pager, uint32_t shard, uint64_t offset, size_t bytes, void *out,
+                              chord_error *err);
 
 typedef struct chord_pager_stats {
     uint64_t hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;

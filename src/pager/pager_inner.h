@@ -1,5 +1,5 @@
 /* pager_inner.h - the pager's parts, each above those before it: the plan (pager_plan.c), slots and claims
- * (pager_slots.c), the pass (pager_pass.c), reader threads (pager_readers.c), the three ways of pager_way.h, the door
+ * (pager_slots.c), the pass (pager_pass.c), reads (pager_load.c), the threads for them (pager_readers.c), the three ways of pager_way.h, the door
  * (pager.c). */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
@@ -11,6 +11,13 @@
 #define PAGER_HOLD_LIMIT 16u             /* most tiles one operation may hold */
 
 typedef enum slot_state { SLOT_EMPTY, SLOT_LOADING, SLOT_READY, SLOT_PINNED, SLOT_FAILED } slot_state;
+
+/* The sentence of a read that failed, until it is taken. A read begins with one at hand, so there are never more failures
+ * than reads at once. */
+typedef struct pager_failure {
+    chord_error error;
+    bool taken;
+} pager_failure;
 
 /* Memory for one tile. A home slot belongs to one pinned tile for good; ring slots are passed around. */
 typedef struct pager_slot {
@@ -26,15 +33,26 @@ typedef struct pager_slot {
     bool next_pass; /* expected by the next pass, not by this one */
     bool doomed;    /* LOADING for nobody: EMPTY as soon as it is read */
     bool packed;
-    chord_error *failure; /* SLOT_FAILED: the reader's sentence */
+    pager_failure *failure; /* LOADING: for the reader's sentence; FAILED: it */
 } pager_slot;
 
-typedef struct pager_reader {
-    chord_pager *pager;
-    chord_thread *thread;
-    bool parked; /* its failure has not been taken yet, and holds the sentence */
-    chord_error failure;
-} pager_reader;
+/* Who has reads to make. */
+typedef struct pager_client {
+    struct pager_client *next;
+    uint32_t readers_inside;
+    /* Makes the next read, letting go of the mutex meanwhile; false: there is none now, and the mutex was held. */
+    bool (*read_next)(struct pager_client *client);
+} pager_client;
+
+struct chord_readers {
+    chord_heap *heap;
+    chord_mutex mutex;
+    chord_cond work, served; /* something may be claimable; a reader came out of a client */
+    pager_client *clients, *turn;
+    bool closing;
+    uint32_t wanted, count;
+    chord_thread *threads[];
+};
 
 typedef struct pager_mapped_tile {
     uint8_t *own;            /* NULL: none yet */
@@ -62,10 +80,11 @@ struct chord_pager {
     chord_pager_config config;
     pager_layout layout;
     const pager_way *way;
+    chord_slot_place place;
     chord_region region; /* of the slots, or of what is packed beside a map */
-    chord_mutex mutex;   /* guards everything below */
-    chord_cond work, ready;
-    bool closing, pass_open, map_lost;
+    chord_mutex *mutex;  /* of the readers: guards everything below */
+    chord_cond ready;
+    bool pass_open, map_lost;
     const atomic_bool *called_off; /* NULL: nobody can */
 
     pager_slot *slots; /* home slots in order of their tiles, then the ring */
@@ -78,9 +97,10 @@ struct chord_pager {
     uint32_t held[PAGER_HOLD_LIMIT], held_count;
     uint64_t tick, pass_number;
 
-    pager_reader *readers;
-    uint32_t reader_count;
-    chord_error own_failure; /* of a read that pin made itself */
+    pager_client client;
+    bool served; /* by readers; else pin reads by itself */
+    pager_failure *failures;
+    uint32_t failure_count;
 
     chord_pager_stats stats;
     uint32_t in_flight;
@@ -115,7 +135,7 @@ bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile); /* no read is 
 pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile);     /* NULL: not in memory */
 pager_slot *pager_claim_next(chord_pager *pager);                 /* EMPTY -> LOADING; NULL: nothing to do now */
 void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data);
-void pager_slot_failed(chord_pager *pager, pager_slot *slot, chord_error *failure);
+void pager_slot_failed(chord_pager *pager, pager_slot *slot);
 void pager_slot_take_failure(chord_pager *pager, pager_slot *slot, chord_error *err); /* FAILED -> EMPTY */
 void pager_slot_pin(chord_pager *pager, pager_slot *slot);
 void pager_slot_release(chord_pager *pager, pager_slot *slot);
@@ -133,12 +153,13 @@ void pager_go_to(chord_pager *pager, uint32_t place);
 bool pager_is_held(const chord_pager *pager, uint32_t tile, uint32_t *at);
 chord_status pager_check_called_off(const chord_pager *pager, chord_error *err);
 
-/* pager_readers.c */
-chord_status pager_readers_start(chord_pager *pager, chord_error *err);
-void pager_readers_stop(chord_pager *pager);
-/* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the
- * sentence. */
-bool pager_load(chord_pager *pager, pager_slot *slot, chord_error *failure);
+/* pager_load.c: reads, counted; the mutex is held on entry and on return, not meanwhile. */
+void pager_load(chord_pager *pager, pager_slot *slot); /* LOADING -> READY or FAILED */
+bool pager_load_next(pager_client *client);            /* what a reader does */
+
+/* pager_readers.c. False: there is no thread to serve the client, which did not join. */
+bool pager_readers_join(chord_readers *readers, pager_client *client);
+void pager_readers_leave(chord_readers *readers, pager_client *client); /* waits for those inside */
 
 /* pager_slots_way.c: what the banked way shares. */
 chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_error *err);

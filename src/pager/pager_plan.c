@@ -1,8 +1,6 @@
 /* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is. */
 #include "pager/pager_inner.h"
 
-#define READERS_DEFAULT 4u
-
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
 {
     const chord_tile *t = &config->tiles[tile];
@@ -58,7 +56,7 @@ static uint64_t spread_pins(const chord_pager_config *config, const sums *all, u
 /* Four reads in flight beside what an operation holds, when that is a small part of the memory. */
 static uint32_t ring_slots(const chord_pager_config *config, uint64_t slot_bytes)
 {
-    uint32_t least = config->hold_max + 2, most = least + READERS_DEFAULT;
+    uint32_t least = config->hold_max + 2, most = least + CHORD_READERS_DEFAULT;
     uint64_t eighth = config->memory_bytes / 8 / slot_bytes;
     return eighth <= least ? least : eighth >= most ? most : (uint32_t)eighth;
 }

@@ -33,24 +33,50 @@ static uint32_t ahead_limit(const chord_pager *pager)
     return asked < most ? asked : most;
 }
 
+static chord_status open_memory(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err)
+{
+    (void)ud;
+    return chord_region_open(heap, bytes, "memory for weights", true, true, out, err);
+}
+
+static void close_memory(void *ud, chord_heap *heap, chord_region *region)
+{
+    (void)ud;
+    chord_region_close(heap, region);
+}
+
+static const chord_slot_place MEMORY = {.open = open_memory, .close = close_memory};
+
+static chord_status join_readers(chord_pager *pager, chord_error *err)
+{
+    const chord_pager_config *config = &pager->config;
+    pager->failure_count = config->readers->wanted > 0 ? config->readers->wanted : 1;
+    CHORD_TRY(pager_get(pager, pager->failure_count * sizeof(pager_failure), &pager->failures, err));
+    if (config->no_prefetch || config->policy == CHORD_POLICY_NONE || config->tile_count == 0) return CHORD_OK;
+    pager->client.read_next = pager_load_next;
+    pager->served = pager_readers_join(config->readers, &pager->client);
+    return CHORD_OK;
+}
+
 chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_error *err)
 {
     const pager_layout *layout = &pager->layout;
+    pager->place = pager->config.place != NULL ? *pager->config.place : MEMORY;
     pager->slot_count = layout->home_slots + layout->plan.ring_slots;
     CHORD_TRY(pager_get(pager, pager->slot_count * sizeof(pager_slot), &pager->slots, err));
     CHORD_TRY(pager_get(pager, pager->config.tile_count * sizeof(uint32_t), &pager->slot_of_tile, err));
     if (layout->slots_bytes > 0)
-        CHORD_TRY(chord_region_open(pager->config.heap, layout->slots_bytes, "memory for weights", true, true,
-                                    &pager->region, err));
+        CHORD_TRY(pager->place.open(pager->place.ud, pager->config.heap, layout->slots_bytes, &pager->region, err));
     place_slots(pager, pins);
     pager->ahead_max = ahead_limit(pager);
-    return pager_readers_start(pager, err);
+    return join_readers(pager, err);
 }
 
 void pager_slots_close(chord_pager *pager)
 {
-    pager_readers_stop(pager);
-    chord_region_close(pager->config.heap, &pager->region);
+    if (pager->served) pager_readers_leave(pager->config.readers, &pager->client);
+    if (pager->region.base != NULL) pager->place.close(pager->place.ud, pager->config.heap, &pager->region);
+    chord_free(pager->config.heap, pager->failures);
     chord_free(pager->config.heap, pager->slots);
     chord_free(pager->config.heap, pager->slot_of_tile);
 }
@@ -124,12 +150,12 @@ static chord_status await_tile(chord_pager *pager, uint32_t tile, uint32_t place
         pager_slot *slot = pager_slot_of(pager, tile);
         if (is_in_memory(slot) && slot->state != SLOT_LOADING) return CHORD_OK;
         CHORD_ASSERT(is_in_memory(slot) || pager->claim_at <= place);
-        if (pager->reader_count == 0) {
+        if (!pager->served) {
             slot = pager_claim_next(pager);
             CHORD_ASSERT(slot != NULL && slot->tile == tile);
-            pager_load(pager, slot, &pager->own_failure);
+            pager_load(pager, slot);
         } else {
-            chord_cond_wait(&pager->ready, &pager->mutex);
+            chord_cond_wait(&pager->ready, pager->mutex);
         }
     }
 }
@@ -160,7 +186,7 @@ chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out
     }
     slot = pager_slot_of(pager, tile);
     if (slot->state == SLOT_FAILED) {
-        chord_status status = slot->failure->status;
+        chord_status status = slot->failure->error.status;
         pager_slot_take_failure(pager, slot, err);
         forget_ahead(pager, place);
         return status;

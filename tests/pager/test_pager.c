@@ -49,7 +49,7 @@ static void check_policies(const fixture *f)
             chord_pager_config config = fixture_config(f, CHORD_POLICY_PLAN, memory);
             config.no_prefetch = way == 1;
             config.prefetch_tiles = way == 2 ? 1 : way == 3 ? 3 : 0;
-            config.readers = way == 4 ? 1 : way == 5 ? 9 : 0;
+            config.readers = f->readers[way == 4 ? 1 : way == 5 ? 9 : CHORD_READERS_DEFAULT];
             outcome plan = run(f, config);
             CHECK(plan.stats.hits == plan.plan.pinned_tiles && plan.stats.evictions == 0);
             CHECK_SAY(plan.stats.bytes_read == plan.plan.streamed_bytes_per_pass,
@@ -141,7 +141,7 @@ static void check_changes(const fixture *f)
         chord_policy policy = (chord_policy)(turn % 3);
         uint64_t memory = 4 * f->largest_slot + random_below((uint32_t)f->slot_bytes);
         chord_pager_config config = fixture_config(f, policy, memory);
-        config.readers = 1 + random_below(5);
+        config.readers = f->readers[1 + random_below(5)];
         config.prefetch_tiles = random_below(2) * random_below(6);
         config.pack = true;
         chord_pager *pager;

@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "guest_inner.h"
 
+#include "pager/pager.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,7 +26,7 @@ static uint64_t threads_paid(const chord_guest *guest)
 static chord_status settle(chord_guest *guest, uint64_t more_bytes, uint64_t *left, chord_error *err)
 {
     uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + HOST_LIBRARY_BYTES +
-                        (guest->options.threads + 4) * THREAD_BYTES + more_bytes;
+                        (guest->options.threads + CHORD_READERS_DEFAULT) * THREAD_BYTES + more_bytes;
     if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET,
                           "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB%s",

@@ -66,7 +66,7 @@ typedef struct chord_error {
 /* The few words of CHORD_STATUS_MAP; never NULL. */
 const char *chord_status_text(chord_status status);
 
-typedef struct chord_runtime chord_runtime; /* what a process has once: budget, threads, log */
+typedef struct chord_runtime chord_runtime; /* what a process has once: budget, threads, readers, log */
 typedef struct chord_model chord_model;     /* the weights; paid from the runtime's budget */
 typedef struct chord_session chord_session; /* one conversation: a KV cache and its tokens */
 

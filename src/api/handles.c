@@ -13,6 +13,7 @@ void chord_runtime_drop(chord_runtime *r)
 {
     if (atomic_fetch_sub(&r->keepers, 1) != 1) return;
     chord_heap *heap = r->heap;
+    chord_readers_close(r->readers);
     chord_pool_close(r->pool);
     chord_free(heap, r);
     chord_heap_close(heap);

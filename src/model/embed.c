@@ -9,8 +9,8 @@ static chord_status embedding_row(chord_network *net, int32_t token, const uint8
     uint8_t *row = net->embedding_cache + slot * t->row_bytes;
     if (net->embedding_tags[slot] != token + 1) {
         net->embedding_tags[slot] = 0;
-        CHORD_TRY(chord_store_read(net->stores[t->shard], t->offset + (uint64_t)token * t->row_bytes, row,
-                                   (size_t)t->row_bytes, err));
+        CHORD_TRY(chord_pager_read(net->pager, t->shard, t->offset + (uint64_t)token * t->row_bytes,
+                                   (size_t)t->row_bytes, row, err));
         net->embedding_tags[slot] = token + 1;
     }
     *out = row;

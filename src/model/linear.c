@@ -50,7 +50,7 @@ typedef struct tile_part {
     const chord_weight *weight;
     const chord_acts *acts;
     chord_view view;
-    bool keep;                /* move the rows to view.own, or into view.bank, before computing them */
+    bool keep;                /* bring the rows to the tile's home before computing them */
     bool pack;                /* packed */
     uint32_t row_first, rows; /* of the weight */
     float *out;
@@ -64,6 +64,21 @@ typedef struct tile_job {
     chord_glu glu; /* with two parts: part[0].out = glu(part[0].out) * part[1].out */
 } tile_job;
 
+/* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
+static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch)
+{
+    uint8_t *own = part->view.own + skip;
+    uint64_t row_bytes = part->weight->tensor->row_bytes, packed = 0, all = w->rows * row_bytes;
+    if (part->pack) {
+        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch);
+        packed = w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * row_bytes;
+    }
+    if (own != w->data) memcpy(own + packed, w->data + packed, (size_t)(all - packed));
+    if (part->view.home == CHORD_HOME_BANK) chord_bank_write(part->view.bank, part->view.bank_at + skip, own, all);
+    w->data = own;
+    w->packed = part->pack;
+}
+
 static void compute_rows(const tile_job *job, const tile_part *part, chord_share share, void *scratch)
 {
     const chord_tensor *t = part->weight->tensor;
@@ -72,18 +87,7 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     chord_rows w = {.type = t->type, .n = columns, .rows = rows, .packed = part->view.packed};
     if (part->view.data != NULL) w.data = part->view.data + skip;
     else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
-    if (part->keep && !part->pack && part->view.own != NULL) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
-    if (part->pack) {
-        /* a slot of the ring is ours till released */
-        uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip;
-        uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
-        chord_rows_pack(t->type, w.data, own, columns, rows, scratch);
-        if (own != w.data) memcpy(own + whole, w.data + whole, (size_t)(rows * t->row_bytes - whole));
-        w.data = own;
-        w.packed = true;
-    }
-    if (part->keep && part->view.bank != NULL)
-        chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
+    if (part->keep) bring_home(part, &w, skip, scratch);
     float *out = part->out + share.first;
     chord_rows_dot(&w, part->acts, out, part->stride, scratch, job->net->compute.cpu);
     if (part->weight->bias == NULL) return;
@@ -132,12 +136,12 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .stride = stride,
                         .row_first = (uint32_t)first,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
+    const chord_view *view = &part->view;
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
-    bool bank = part->view.bank != NULL && part->view.data != NULL &&
-                (part->view.wanted || part->rows % CHORD_PANEL_ROWS == 0);
-    bool home = part->view.own != NULL || bank;
-    part->pack = home && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
-    part->keep = part->pack || part->view.wanted;
+    bool fits = view->home != CHORD_HOME_BANK || view->any_form || part->rows % CHORD_PANEL_ROWS == 0;
+    part->pack = view->home != CHORD_HOME_NONE && fits && !view->packed &&
+                 chord_rows_packs(w->tensor->type, net->compute.cpu);
+    part->keep = part->pack || view->any_form;
     return CHORD_OK;
 }
 

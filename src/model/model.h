@@ -21,6 +21,7 @@ typedef struct chord_network_config {
     chord_heap *heap;
     const chord_gguf *gguf;
     chord_pool *pool; /* not NULL: a pass takes its turn */
+    chord_readers *readers;
     uint32_t cpu;
     const chord_model_options *options; /* NULL: defaults */
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */

@@ -74,6 +74,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
     const chord_model_options *o = options_of(config);
     return (chord_pager_config){
         .heap = config->heap,
+        .readers = config->readers,
         .shards = chord_gguf_shards_expected(config->gguf),
         .tiles = p->tiles,
         .tile_count = p->tile_count,

@@ -4,7 +4,7 @@
 #ifndef CHORD_MEMORY64_INNER_H
 #define CHORD_MEMORY64_INNER_H
 
-#include "host_inner.h"
+#include "host_service.h"
 
 #define M64_GIB ((uint64_t)1 << 30)
 #define M64_AUTO_FROM_BYTES (3 * M64_GIB) /* smaller models fit a guest's own 4 GiB beside what else it needs */
@@ -105,7 +105,7 @@ typedef struct m64_slot {
     bool awaited;       /* LOADING, and a call waits for it */
 } m64_slot;
 
-struct memory64 {
+typedef struct memory64 {
     chord_heap *heap;
     bool enabled;
     chord_store **parts;
@@ -131,7 +131,13 @@ struct memory64 {
     uint32_t demands; /* reads that calls wait for: the reader stands back */
     bool reader_idle, closing;
     chord_memory64_stats stats;
-};
+} memory64;
+
+/* memory64.c */
+chord_status memory64_open(chord_heap *heap, const host_model *model, const chord_memory64_options *options,
+                           memory64 **out, chord_error *err);
+void memory64_close(memory64 *m);
+void memory64_stats(memory64 *m, chord_memory64_stats *out);
 
 /* memory64_regions.c: where the guard is installed, and the stores can be mapped. Only memory for the lists can be
  * missing: then it fails. */

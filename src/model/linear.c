@@ -150,7 +150,7 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
     uint32_t tile = tile_index(part->weight, i);
     if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
     chord_pager_release(net->pager, tile);
-    chord_queue_tile_done(net);
+    chord_calls_tile_done(net);
 }
 
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)

@@ -254,6 +254,8 @@ void chord_mutex_unlock(chord_mutex *mutex);
 void chord_cond_init(chord_cond *cond);
 void chord_cond_free(chord_cond *cond);
 void chord_cond_wait(chord_cond *cond, chord_mutex *mutex);
+/* At most about so long; it may return sooner, for nothing. */
+void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns);
 void chord_cond_wake_all(chord_cond *cond);
 
 typedef struct chord_thread chord_thread;
@@ -266,20 +268,26 @@ void chord_thread_join(chord_heap *heap, chord_thread *thread);
 uintptr_t chord_thread_self(void);
 
 /* A lock that is taken in order of arrival, so that nobody who waits is passed by for ever. A waiter gives up when its
- * flag is raised, and the thread that has the turn gets an error in place of waiting for itself. */
+ * flag is raised. Who wants turns enters first, and a thread that is inside already gets an error in place of waiting
+ * for itself. */
 typedef struct chord_turn {
-    struct chord_turn *next;
+    struct chord_turn *next;         /* in the line */
+    struct chord_turn *next_visitor; /* of those inside */
     uintptr_t thread;
 } chord_turn;
 typedef struct chord_turns {
     chord_mutex mutex;
     chord_cond moved;
     chord_turn *first; /* whose turn it is; those behind wait */
+    chord_turn *visitors;
 } chord_turns;
 void chord_turns_init(chord_turns *turns);
 void chord_turns_free(chord_turns *turns);
-/* mine lives until the turn is given back. given_up may be NULL. CHORD_CANCELLED: the flag was raised, there is no turn;
- * CHORD_INVALID: this thread has the turn already. */
+/* mine lives until it leaves. CHORD_INVALID: this thread is inside. */
+chord_status chord_turns_enter(chord_turns *turns, chord_turn *mine, chord_error *err);
+void chord_turns_leave(chord_turns *turns, chord_turn *mine);
+/* For one who is inside, any number of times. given_up may be NULL. CHORD_CANCELLED: the flag was raised, there is no
+ * turn. */
 chord_status chord_turns_take(chord_turns *turns, chord_turn *mine, const atomic_bool *given_up, chord_error *err);
 void chord_turns_give(chord_turns *turns, chord_turn *mine);
 /* Somebody's flag was raised: waiters look at theirs. */

@@ -75,9 +75,27 @@ void chord_mutex_init(chord_mutex *mutex) { sure(pthread_mutex_init(mutex_of(mut
 void chord_mutex_free(chord_mutex *mutex) { sure(pthread_mutex_destroy(mutex_of(mutex))); }
 void chord_mutex_lock(chord_mutex *mutex) { sure(pthread_mutex_lock(mutex_of(mutex))); }
 void chord_mutex_unlock(chord_mutex *mutex) { sure(pthread_mutex_unlock(mutex_of(mutex))); }
-void chord_cond_init(chord_cond *cond) { sure(pthread_cond_init(cond_of(cond), NULL)); }
+void chord_cond_init(chord_cond *cond)
+{
+    pthread_condattr_t attr; /* waits end by the clock that chord_clock_ns() reads */
+    sure(pthread_condattr_init(&attr));
+    sure(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    sure(pthread_cond_init(cond_of(cond), &attr));
+    sure(pthread_condattr_destroy(&attr));
+}
 void chord_cond_free(chord_cond *cond) { sure(pthread_cond_destroy(cond_of(cond))); }
 void chord_cond_wait(chord_cond *cond, chord_mutex *mutex) { sure(pthread_cond_wait(cond_of(cond), mutex_of(mutex))); }
+void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t end_ns = (uint64_t)until.tv_nsec + ns % 1000000000;
+    until.tv_sec += (time_t)(ns / 1000000000 + end_ns / 1000000000);
+    until.tv_nsec = (long)(end_ns % 1000000000);
+    int rc = pthread_cond_timedwait(cond_of(cond), mutex_of(mutex), &until);
+    CHORD_ASSERT(rc == 0 || rc == ETIMEDOUT);
+    (void)rc;
+}
 void chord_cond_wake_all(chord_cond *cond) { sure(pthread_cond_broadcast(cond_of(cond))); }
 
 struct chord_thread {

@@ -57,14 +57,21 @@ void chord_mutex_unlock(chord_mutex *mutex)
 void chord_cond_init(chord_cond *cond) { memset(cond->bytes, 0, sizeof cond->bytes); }
 void chord_cond_free(chord_cond *cond) { (void)cond; }
 
-void chord_cond_wait(chord_cond *cond, chord_mutex *mutex)
+static void wait_at(chord_cond *cond, chord_mutex *mutex, int64_t timeout_ns)
 {
     uint32_t turn = atomic_load(turns_of(cond));
     atomic_fetch_add(turns_of(cond) + 1, 1);
     chord_mutex_unlock(mutex);
-    chord_host_wait((uint32_t *)(void *)cond->bytes, turn, -1);
+    chord_host_wait((uint32_t *)(void *)cond->bytes, turn, timeout_ns);
     atomic_fetch_sub(turns_of(cond) + 1, 1);
     chord_mutex_lock(mutex);
+}
+
+void chord_cond_wait(chord_cond *cond, chord_mutex *mutex) { wait_at(cond, mutex, -1); }
+
+void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns)
+{
+    wait_at(cond, mutex, (int64_t)chord_min_u64(ns, INT64_MAX));
 }
 
 void chord_cond_wake_all(chord_cond *cond)

@@ -150,10 +150,7 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
     uint32_t tile = tile_index(part->weight, i);
     if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
     chord_pager_release(net->pager, tile);
-    net->tiles_done++;
-    const chord_forward_args *args = net->progress;
-    if (args != NULL && args->on_progress != NULL)
-        args->on_progress(args->progress_ud, net->tiles_done, net->tiles_total);
+    chord_queue_tile_done(net);
 }
 
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)
@@ -169,10 +166,10 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     return CHORD_OK;
 }
 
-chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
+chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err)
 {
-    const chord_weight *gate = &layer->ffn_gate, *up = &layer->ffn_up;
+    const chord_weight *up = gate->pair;
     const chord_acts *gate_acts, *up_acts;
     CHORD_TRY(prepare(net, x, gate, &gate_acts, err));
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
@@ -180,7 +177,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer 
         tile_job job = {.net = net, .parts = 2, .glu = kind};
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0],
                       err));
-        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.up, up->tile_rows, &job.part[1], err));
+        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err));
         run_tile(&job);
         release(net, &job.part[0], i);
         release(net, &job.part[1], i);
@@ -195,10 +192,10 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
-        CHORD_TRY(pin(net, w, i, acts, net->scratch.gate, w->tile_rows, &job.part[0], err));
+        CHORD_TRY(pin(net, w, i, acts, net->scratch.tile, w->tile_rows, &job.part[0], err));
         run_tile(&job);
         release(net, &job.part[0], i);
-        fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.gate, w->tile_rows, x->tokens);
+        fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.tile, w->tile_rows, x->tokens);
     }
     return CHORD_OK;
 }

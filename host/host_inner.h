@@ -4,8 +4,9 @@
  *   host.c        engine, module cache   guest.c           instances, calls, traps
  *   compile.c     modules in a child     guest_limits.c    one sum for memory
  *   module_*.c    what modules declare   guest_watch.c     time; guest_output.c: stdout, stderr
- *   v1_*.c        chord_host_v1          guest_threads.c   instances on threads
- *   memory64*.c   module "env"           wasi_nn*.c        wasi_ephemeral_nn */
+ *   v1/           chord_host_v1          guest_threads.c   instances on threads
+ *   memory64/     module "env"           wasi_nn/          wasi_ephemeral_nn
+ *   program/      `chord wasm`           proxy/            chord.h answered by a guest */
 #ifndef CHORD_HOST_INNER_H
 #define CHORD_HOST_INNER_H
 

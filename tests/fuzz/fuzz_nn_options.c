@@ -1,7 +1,7 @@
 /* Arbitrary bytes as wasi-nn metadata: taken within the limits of each key, or refused with a sentence and nothing
  * changed. */
 #include "fuzz.h"
-#include "wasi_nn_inner.h"
+#include "wasi_nn/wasi_nn_inner.h"
 
 static char sentence[512];
 

@@ -10,7 +10,7 @@
  *   uncached    no cache at all, the file in the page cache, mapped
  *   reached     the first 64 KiB of a layer by memory64_read, the file in the page cache */
 #define _GNU_SOURCE
-#include "memory64_inner.h"
+#include "memory64/memory64_inner.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef CHORD_MEMORY64_FIXTURE_H
 #define CHORD_MEMORY64_FIXTURE_H
 
-#include "memory64_inner.h"
+#include "memory64/memory64_inner.h"
 
 #include "check.h"
 #include "gguf_builder.h"

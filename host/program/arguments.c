@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include "arguments.h"
 
-#include "proxy.h"
+#include "proxy/proxy.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

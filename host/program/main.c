@@ -3,7 +3,7 @@
 #include "arguments.h"
 #include "budget.h"
 #include "interrupt.h"
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "stream.h"
 #include "terminal.h"
 

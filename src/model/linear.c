@@ -5,7 +5,7 @@
 void chord_inputs_set(chord_network *net, chord_inputs *in, const float *x, uint32_t n, uint32_t tokens)
 {
     *in = (chord_inputs){.x = x, .n = n, .tokens = tokens};
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         if (net->print.uses[kind])
             chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, net->scratch.acts[kind]);
 }

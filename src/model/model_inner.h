@@ -72,8 +72,8 @@ typedef enum chord_operand {
 typedef struct chord_inputs {
     const float *x; /* (tokens, n) */
     uint32_t n, tokens;
-    bool ready[3];
-    chord_acts acts[3];
+    bool ready[CHORD_ACT_COUNT];
+    chord_acts acts[CHORD_ACT_COUNT];
 } chord_inputs;
 
 /* A position's distribution while its logits come tile by tile. */
@@ -97,7 +97,7 @@ typedef struct chord_blueprint {
     uint64_t vector_bytes, weight_bytes;
     bool *claimed; /* by number of the tensor: something is bound to it */
     uint32_t columns_max;
-    bool uses[3]; /* kinds of activations */
+    bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
     /* recorded: weights in the order of a pass; those from order_before_output on serve wanted rows alone */
     chord_weight **order;
     uint32_t order_count, order_before_output, width_max[CHORD_OPERANDS];
@@ -147,7 +147,7 @@ typedef struct chord_scratch {
     chord_score_sum *scores;
     chord_segment *segments, *runs;
     uint32_t *wanted, *kept; /* lists of rows */
-    void *acts[3];
+    void *acts[CHORD_ACT_COUNT];
     void *attention;
     uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
     uint64_t worker_bytes;

@@ -51,8 +51,6 @@ chord_status memory64_open(chord_heap *heap, const host_model *model, const chor
     m->heap = heap;
     m->enabled = options->enabled == CHORD_ON || (options->enabled == CHORD_AUTO && is_large(model));
     chord_mutex_init(&m->mutex);
-    chord_cond_init(&m->changed);
-    chord_cond_init(&m->work);
     chord_status status = m->enabled ? open_enabled(m, model, options, err) : CHORD_OK;
     if (status == CHORD_OK) *out = m;
     else memory64_close(m);
@@ -66,8 +64,6 @@ void memory64_close(memory64 *m)
     m64_regions_close(m);
     chord_free(m->heap, m->parts);
     m64_index_close(m->heap, &m->index);
-    chord_cond_free(&m->work);
-    chord_cond_free(&m->changed);
     chord_mutex_free(&m->mutex);
     chord_free(m->heap, m);
 }
@@ -79,6 +75,7 @@ void memory64_stats(memory64 *m, chord_memory64_stats *out)
     chord_mutex_lock(&m->mutex);
     *out = m->stats;
     chord_mutex_unlock(&m->mutex);
+    if (m->enabled) m64_cache_stats(m, out);
 }
 
 /* ---- imports ----------------------------------------------------------------------------------------------------- */

@@ -1,10 +1,12 @@
 /* memory64_inner.h - the parts of module "env": regions and layers (memory64_layout.c), their addresses
- * (memory64_regions.c), the model's bytes (memory64_bytes.c), the layer cache and its reader (memory64_cache.c), open,
+ * (memory64_regions.c), the model's bytes (memory64_bytes.c), the layer cache (memory64_cache.c), open,
  * close and the imports (memory64.c). */
 #ifndef CHORD_MEMORY64_INNER_H
 #define CHORD_MEMORY64_INNER_H
 
 #include "host_service.h"
+
+#include "pager/pager.h"
 
 #define M64_GIB ((uint64_t)1 << 30)
 #define M64_AUTO_FROM_BYTES (3 * M64_GIB) /* smaller models fit a guest's own 4 GiB beside what else it needs */
@@ -65,9 +67,7 @@ typedef struct m64_layer {
     uint64_t bytes;      /* as a guest gets it; 0: no such layer */
     uint64_t slot_bytes; /* in the cache */
     uint32_t first_tensor, tensor_count, first_run, run_count;
-    uint32_t place;    /* in the order of layers that a cache may hold, M64_NONE: too large to be given */
-    uint32_t slot;     /* pinned: always its own; else the one it is in, or M64_NONE */
-    bool ahead_failed; /* not to be read ahead again before somebody asks for it */
+    uint32_t place; /* in the order of layers that a cache may hold, M64_NONE: too large to be given */
 } m64_layer;
 
 typedef struct m64_index {
@@ -92,19 +92,6 @@ typedef struct m64_view {
     bool lost; /* a page could not be had: read from now on */
 } m64_view;
 
-typedef enum m64_slot_state { M64_EMPTY, M64_LOADING, M64_READY } m64_slot_state;
-
-/* Memory for one layer. It is taken when it is first used and kept until clear or close. */
-typedef struct m64_slot {
-    chord_region memory;
-    uint64_t bytes, used_tick;
-    uint32_t layer, users; /* users: calls that copy from it */
-    m64_slot_state state;
-    bool pinned, fresh; /* fresh: read ahead and not given since */
-    bool asked;         /* fresh because the guest asked for it */
-    bool awaited;       /* LOADING, and a call waits for it */
-} m64_slot;
-
 typedef struct memory64 {
     chord_heap *heap;
     bool enabled;
@@ -116,21 +103,15 @@ typedef struct memory64 {
     m64_view *views;
     uint32_t view_count;
 
-    chord_mutex mutex;        /* guards all below, and the views' lost */
-    chord_cond changed, work; /* a slot's state; something for the reader */
-    m64_slot *slots;          /* the pinned ones, then the ring */
-    uint32_t slot_count, ring_first;
-    uint32_t *order; /* layers that a cache may hold, ascending */
+    chord_readers *readers; /* the one thread that reads ahead */
+    chord_asked *layers;    /* by place */
+    uint32_t slot_count;    /* layers that can be in memory */
+    uint32_t *order;        /* layers that a cache may hold, ascending */
     uint32_t order_count;
-    uint64_t tick;
+    uint32_t distance; /* layers read ahead of the one asked for last */
 
-    chord_thread *reader; /* NULL: none yet */
-    uint32_t distance;    /* layers read ahead of window */
-    uint32_t window;      /* place of the layer asked for last, M64_NONE: none */
-    uint32_t asked[M64_ASKED_MAX], asked_count;
-    uint32_t demands; /* reads that calls wait for: the reader stands back */
-    bool reader_idle, closing;
-    chord_memory64_stats stats;
+    chord_mutex mutex;          /* guards the views' lost, and: */
+    chord_memory64_stats stats; /* without what the cache counts itself */
 } memory64;
 
 /* memory64.c */
@@ -159,9 +140,10 @@ chord_status m64_cache_preload(memory64 *m, uint32_t *resident, chord_error *err
 uint32_t m64_cache_clear(memory64 *m); /* layers that left */
 /* 1: there or on its way, 0: will be read, -1: no memory or no thread for it. */
 int m64_cache_ask(memory64 *m, uint32_t layer);
+void m64_cache_stats(const memory64 *m, chord_memory64_stats *out); /* added to those of all calls */
 void m64_demand_begin(memory64 *m);
 void m64_demand_end(memory64 *m, chord_status status); /* also counts a failure */
-/* Returns when the reader has nothing to do. For tests, which count. */
+/* Returns when there is nothing to read ahead. For tests, which count. */
 void m64_cache_settle(memory64 *m);
 
 #endif

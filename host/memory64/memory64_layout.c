@@ -187,7 +187,7 @@ static chord_status place_layer(const host_model *model, m64_index *out, m64_lay
 static chord_status place_layers(const host_model *model, m64_index *out, chord_error *err)
 {
     uint32_t runs = 0;
-    for (uint32_t i = 0; i < out->layer_count; i++) out->layers[i].place = out->layers[i].slot = M64_NONE;
+    for (uint32_t i = 0; i < out->layer_count; i++) out->layers[i].place = M64_NONE;
     for (uint32_t i = 0; i < out->tensor_count;) {
         m64_layer *layer = &out->layers[out->tensors[i].layer];
         layer->first_tensor = i;

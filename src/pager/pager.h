@@ -131,4 +131,76 @@ void chord_pager_stats_reset(chord_pager *pager);
 /* This pager takes the place of another one: the same flag is heeded, the counters go on where those ended. */
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
 
+/* ---- tiles that are asked for ------------------------------------------------------------------------------------
+ *
+ * Where nobody knows before what a pass will use (experts that a router chooses, blocks of a remote store, layers that a
+ * guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner says;
+ * the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was used
+ * longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
+ * that is not; a read ahead that failed is made again by the pin, which then says why. */
+
+/* What is asked for. read runs on any thread, several at once, and fills the slot; ahead: nobody waits for it yet. *data
+ * gets the tile's first byte in the slot. */
+typedef struct chord_asked_source {
+    uint32_t count;                                  /* tiles */
+    uint64_t (*bytes)(void *ud, uint32_t tile);      /* as they are counted */
+    uint64_t (*slot_bytes)(void *ud, uint32_t tile); /* that read needs */
+    chord_status (*read)(void *ud, uint32_t tile, uint8_t *slot, uint64_t slot_bytes, bool ahead, uint8_t **data,
+                         chord_error *err);
+    void *ud;
+} chord_asked_source;
+typedef struct chord_tile_set {
+    chord_store *const *stores;
+    const chord_tile *tiles;
+} chord_tile_set;
+chord_asked_source chord_asked_tiles(const chord_tile_set *set, uint32_t count); /* set outlives it */
+
+/* What memory_bytes buys: a ring of ring_least slots or more, and pins (a byte for each tile, 1: pinned) for the most
+ * used of the tiles that were used at all. CHORD_BUDGET: the ring alone is too large. */
+chord_status chord_asked_plan(const chord_asked_source *source, const uint64_t *uses, uint64_t memory_bytes,
+                              uint32_t ring_least, uint8_t *pins, uint32_t *ring, chord_error *err);
+
+typedef struct chord_asked_config {
+    chord_heap *heap;
+    chord_readers *readers;        /* outlive it */
+    const chord_slot_place *place; /* for each slot; outlives it; NULL: memory of the heap's */
+    chord_asked_source source;
+    const uint8_t *pins; /* a byte for each tile; NULL: none */
+    uint32_t ring;       /* slots for the others: more than are held at once */
+    uint32_t ahead;      /* so many tiles behind the one that was pinned last, in a circle, are read unasked */
+    uint32_t asked_max;  /* tiles that may be asked for and not be on their way yet */
+    bool lazy;           /* a slot's memory is taken when it is first used; else nothing is allocated after open */
+} chord_asked_config;
+typedef struct chord_asked chord_asked;
+chord_status chord_asked_open(const chord_asked_config *config, chord_asked **out, chord_error *err);
+void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
+
+/* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
+ * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
+int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* called_off: NULL, or whoever pins is called off by it (CHORD_CANCELLED). CHORD_BUDGET, CHORD_NO_MEMORY: no slot is free
+ * for the tile, or there is no memory for it. */
+chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_bool *called_off, const uint8_t **data,
+                             chord_error *err);
+void chord_asked_release(chord_asked *asked, uint32_t tile);
+void chord_asked_look(chord_asked *asked); /* after a flag was raised */
+
+/* Reads the first tiles into what slots are empty; gives how many are there then. */
+chord_status chord_asked_fill(chord_asked *asked, uint32_t *there, chord_error *err);
+/* Empties all slots that are not in use, gives their memory back, and tells how many tiles left. */
+uint32_t chord_asked_clear(chord_asked *asked);
+
+/* A source that reads in pieces lets reads that somebody waits for go first: those of pins, and others of its owner's,
+ * who says when they begin and end. Before each piece of a read ahead; false: all is being closed. */
+bool chord_asked_stand_back(chord_asked *asked, uint32_t tile);
+void chord_asked_demand(chord_asked *asked, bool begins);
+
+typedef struct chord_asked_stats {
+    uint64_t hits, misses, evictions, read_ahead, errors; /* read_ahead: tiles read before they were pinned */
+    uint64_t bytes_read, resident_bytes;                  /* resident: memory of the slots */
+} chord_asked_stats;
+void chord_asked_stats_get(const chord_asked *asked, chord_asked_stats *out);
+/* Returns when there is nothing to read ahead and nobody waits for a read. For tests, which count. */
+void chord_asked_settle(chord_asked *asked);
+
 #endif

@@ -128,6 +128,7 @@ static inline chord_status pager_get(chord_pager *pager, uint64_t bytes, void *o
 /* pager_plan.c: pins (may be NULL) gets a byte for each tile, 1: pinned. */
 chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, pager_layout *out, chord_error *err);
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile);
+extern const chord_slot_place pager_memory; /* of the heap */
 
 /* pager_slots.c: one function for each arrow of the diagram. All with the mutex held. */
 void pager_wake_readers(chord_pager *pager);                      /* something may be claimable now */
@@ -157,7 +158,8 @@ chord_status pager_check_called_off(const chord_pager *pager, chord_error *err);
 void pager_load(chord_pager *pager, pager_slot *slot); /* LOADING -> READY or FAILED */
 bool pager_load_next(pager_client *client);            /* what a reader does */
 
-/* pager_readers.c. False: there is no thread to serve the client, which did not join. */
+/* pager_readers.c */
+/* With the mutex held. False: there is no thread to serve the client, which did not join. */
 bool pager_readers_join(chord_readers *readers, pager_client *client);
 void pager_readers_leave(chord_readers *readers, pager_client *client); /* waits for those inside */
 

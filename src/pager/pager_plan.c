@@ -1,4 +1,4 @@
-/* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is. */
+/* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is; and the memory for it. */
 #include "pager/pager_inner.h"
 
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
@@ -165,3 +165,19 @@ chord_status chord_pager_plan_make(const chord_pager_config *config, chord_pager
     *out = layout.plan;
     return status;
 }
+
+/* ---- where slots lie unless somebody else gives the memory -------------------------------------- */
+
+static chord_status open_memory(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err)
+{
+    (void)ud;
+    return chord_region_open(heap, bytes, "memory for weights", true, true, out, err);
+}
+
+static void close_memory(void *ud, chord_heap *heap, chord_region *region)
+{
+    (void)ud;
+    chord_region_close(heap, region);
+}
+
+const chord_slot_place pager_memory = {.open = open_memory, .close = close_memory};

@@ -74,15 +74,11 @@ static void start_threads(chord_readers *readers)
 
 bool pager_readers_join(chord_readers *readers, pager_client *client)
 {
-    chord_mutex_lock(&readers->mutex);
     start_threads(readers);
-    bool served = readers->count > 0;
-    if (served) {
-        client->next = readers->clients;
-        readers->clients = client;
-    }
-    chord_mutex_unlock(&readers->mutex);
-    return served;
+    if (readers->count == 0) return false;
+    client->next = readers->clients;
+    readers->clients = client;
+    return true;
 }
 
 void pager_readers_leave(chord_readers *readers, pager_client *client)

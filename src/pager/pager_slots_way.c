@@ -33,20 +33,6 @@ static uint32_t ahead_limit(const chord_pager *pager)
     return asked < most ? asked : most;
 }
 
-static chord_status open_memory(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err)
-{
-    (void)ud;
-    return chord_region_open(heap, bytes, "memory for weights", true, true, out, err);
-}
-
-static void close_memory(void *ud, chord_heap *heap, chord_region *region)
-{
-    (void)ud;
-    chord_region_close(heap, region);
-}
-
-static const chord_slot_place MEMORY = {.open = open_memory, .close = close_memory};
-
 static chord_status join_readers(chord_pager *pager, chord_error *err)
 {
     const chord_pager_config *config = &pager->config;
@@ -54,14 +40,16 @@ static chord_status join_readers(chord_pager *pager, chord_error *err)
     CHORD_TRY(pager_get(pager, pager->failure_count * sizeof(pager_failure), &pager->failures, err));
     if (config->no_prefetch || config->policy == CHORD_POLICY_NONE || config->tile_count == 0) return CHORD_OK;
     pager->client.read_next = pager_load_next;
+    chord_mutex_lock(pager->mutex);
     pager->served = pager_readers_join(config->readers, &pager->client);
+    chord_mutex_unlock(pager->mutex);
     return CHORD_OK;
 }
 
 chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_error *err)
 {
     const pager_layout *layout = &pager->layout;
-    pager->place = pager->config.place != NULL ? *pager->config.place : MEMORY;
+    pager->place = pager->config.place != NULL ? *pager->config.place : pager_memory;
     pager->slot_count = layout->home_slots + layout->plan.ring_slots;
     CHORD_TRY(pager_get(pager, pager->slot_count * sizeof(pager_slot), &pager->slots, err));
     CHORD_TRY(pager_get(pager, pager->config.tile_count * sizeof(uint32_t), &pager->slot_of_tile, err));

@@ -148,22 +148,30 @@ bool guest_make_room(chord_guest *guest, uint64_t bytes)
 
 /* ---- threads ------------------------------------------------------------------------------------------------ */
 
-static uint64_t thread_bytes(const chord_guest *guest) { return THREAD_BYTES + STACK_BYTES + guest->instance_bytes; }
+/* What the n-th thread beside the main one takes beyond what is paid: of those that a guest of ours reads with, the stacks
+ * are. */
+static uint64_t thread_bytes(const chord_guest *guest, uint32_t n)
+{
+    if (n < guest->instances_paid) return 0;
+    bool paid_stack = guest->shape.starts_threads && n < guest->instances_paid + CHORD_READERS_DEFAULT;
+    return guest->instance_bytes + (paid_stack ? 0 : THREAD_BYTES + STACK_BYTES);
+}
 
 chord_status guest_pay_thread(chord_guest *guest, chord_error *err)
 {
     uint32_t count = atomic_fetch_add(&guest->thread_count, 1) + 1;
-    if (count < guest->instances_paid) return CHORD_OK;
-    (void)guest_make_room(guest, thread_bytes(guest));
-    chord_status status = chord_heap_charge(guest->heap, thread_bytes(guest), "one more thread of the guest", err);
+    uint64_t bytes = thread_bytes(guest, count);
+    if (bytes == 0) return CHORD_OK;
+    (void)guest_make_room(guest, bytes);
+    chord_status status = chord_heap_charge(guest->heap, bytes, "one more thread of the guest", err);
     if (status != CHORD_OK) atomic_fetch_sub(&guest->thread_count, 1);
     return status;
 }
 
 void guest_repay_thread(chord_guest *guest)
 {
-    uint32_t count = atomic_fetch_sub(&guest->thread_count, 1);
-    if (count >= guest->instances_paid) chord_heap_discharge(guest->heap, thread_bytes(guest));
+    uint64_t bytes = thread_bytes(guest, atomic_fetch_sub(&guest->thread_count, 1));
+    if (bytes != 0) chord_heap_discharge(guest->heap, bytes);
 }
 
 /* ---- what no limit of Wasmtime's holds for --------------------------------------------------------------------- */

@@ -244,7 +244,7 @@ static const char HELP_HEAD[] =
     "Options may stand behind the guest too. Behind PROGRAM.wasm they end at the first word that is none, or at --;\n"
     "what follows is the program's. --dir, --env and --nn-preload can be given several times.\n"
     "\n"
-    "commands: run, bench, chat, plan, tokenize, perplexity; their options are those of `chord help COMMAND`, and\n";
+    "commands: ";
 
 static const char HELP_END[] =
     "\n"
@@ -253,9 +253,11 @@ static const char HELP_END[] =
     "  chord wasm bench chord-guest-wasm64.wasm model.gguf --no-rows\n"
     "  chord wasm run --nn-preload default:GGML:AUTO:model.gguf --env n_predict=40 llama-chat.wasm -p chatml\n";
 
-void arguments_print_help(FILE *out)
+void arguments_print_help(const cli_command *const *commands, size_t count, FILE *out)
 {
     fputs(HELP_HEAD, out);
+    for (size_t i = 0; i < count; i++) fprintf(out, "%s%s", i > 0 ? ", " : "", commands[i]->name);
+    fputs("; their options are those of `chord help COMMAND`, and\n", out);
     for (size_t i = 0; i < CLI_COUNT(OPTIONS); i++) {
         const host_option *o = &OPTIONS[i];
         char left[64];

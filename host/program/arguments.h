@@ -31,7 +31,7 @@ extern host_arguments arguments;
 int arguments_read(const cli_command *command, int argc, char **argv);
 /* The few options of the command that another's guest can have. */
 int arguments_read_program(void);
-void arguments_print_help(FILE *out);
+void arguments_print_help(const cli_command *const *commands, size_t count, FILE *out);
 /* "chord: <sentence>" and where help is; returns CLI_USAGE. */
 int arguments_usage(const char *format, ...) CLI_LIKE_PRINTF(1, 2);
 

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "help";
     cli_streams_start();
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        arguments_print_help(argc > 1 ? stdout : stderr);
+        arguments_print_help(COMMANDS, CLI_COUNT(COMMANDS), argc > 1 ? stdout : stderr);
         return argc > 1 ? cli_finish_output() : CLI_USAGE;
     }
     const cli_command *command = find(name);

@@ -9,7 +9,7 @@ typedef struct chord_case_range { /* every stride-th code from first to last map
     int32_t delta;
 } chord_case_range;
 typedef struct chord_case_long {
-    uint32_t code, to[3]; /* zeros fill it up */
+    uint16_t code, to[3]; /* zeros fill it up; none of them lies beyond U+FFFF */
 } chord_case_long;
 
 extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count; /* first code << 3 | chord_char_class */

@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "guest_inner.h"
 
+#include "pager/pager.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,7 +26,7 @@ static uint64_t threads_paid(const chord_guest *guest)
 static chord_status settle(chord_guest *guest, uint64_t more_bytes, uint64_t *left, chord_error *err)
 {
     uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + HOST_LIBRARY_BYTES +
-                        (guest->options.threads + 4) * THREAD_BYTES + more_bytes;
+                        (guest->options.threads + CHORD_READERS_DEFAULT) * THREAD_BYTES + more_bytes;
     if (guest->budget_bytes < overhead + 4 * CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET,
                           "a budget of %.1f MiB leaves nothing for a guest: the host itself takes %.1f MiB%s",
@@ -71,22 +73,27 @@ void guest_limit_store(chord_guest *guest, wasmtime_store_t *store)
 }
 
 /* A shared memory grows asking nobody, up to the maximum that it was made with: a page of a file that was opened for
- * reading stands at `limit`, and the system refuses to make it writable. Only while no other thread of the guest could
- * be growing it: for those guest_check_budget is left. */
-static void put_lid(chord_guest *guest, uint64_t limit)
+ * reading stands at `limit`, and the system refuses to make it writable. Growing by nothing waits for a thread that was
+ * growing the memory meanwhile, so that afterwards all who grow meet the page. False: one had passed it before. */
+static bool put_lid(chord_guest *guest, uint64_t limit)
 {
-    if (atomic_load(&guest->thread_count) != 0 || limit >= guest->shared_bytes_max) return;
+    uint64_t pages;
+    if (limit >= guest->shared_bytes_max) return true;
     int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) return true; /* guest_check_budget is left */
     (void)mmap(guest->shared_base + limit, LID_BYTES, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, 0);
     close(fd);
+    wasmtime_error_t *error = wasmtime_sharedmemory_grow(guest->shared, 0, &pages);
+    if (error != NULL) wasmtime_error_delete(error);
+    return guest_linear_bytes(guest) <= limit;
 }
 
-static void set_linear(chord_guest *guest, uint64_t bytes)
+static bool set_linear(chord_guest *guest, uint64_t bytes)
 {
     guest->linear_charged_bytes = bytes;
-    if (guest->shared != NULL) put_lid(guest, bytes);
-    else if (guest->main != NULL) guest_limit_store(guest, guest->main->store);
+    if (guest->shared != NULL) return put_lid(guest, bytes);
+    if (guest->main != NULL) guest_limit_store(guest, guest->main->store);
+    return true;
 }
 
 chord_status guest_charge_linear(chord_guest *guest, chord_error *err)
@@ -96,7 +103,7 @@ chord_status guest_charge_linear(chord_guest *guest, chord_error *err)
     most = chord_max_u64(most, guest_linear_bytes(guest)); /* that a shared one begins with */
     CHORD_TRY(chord_heap_charge(guest->heap, most, "the guest's own memory", err));
     guest->linear_bytes_max = most;
-    set_linear(guest, most);
+    (void)set_linear(guest, most);
     return CHORD_OK;
 }
 
@@ -131,8 +138,9 @@ bool guest_make_room(chord_guest *guest, uint64_t bytes)
         good = lower <= spare_bytes(guest);
     }
     if (good && lower != 0) {
-        set_linear(guest, guest->linear_charged_bytes - lower);
-        chord_heap_discharge(guest->heap, lower);
+        good = set_linear(guest, guest->linear_charged_bytes - lower);
+        if (good) chord_heap_discharge(guest->heap, lower);
+        else guest_kill(guest, "two of the guest's threads took the same memory at once: one to grow, one for a bank");
     }
     pthread_mutex_unlock(&guest->limit_lock);
     return good;
@@ -160,7 +168,7 @@ void guest_repay_thread(chord_guest *guest)
 
 /* ---- what no limit of Wasmtime's holds for --------------------------------------------------------------------- */
 
-/* A shared memory of several threads, and further memories, may together with banks become more than the budget. What
+/* Further memories, and a shared one where no lid could be put, may together with banks become more than the budget. What
  * counts is what the process really has in memory; that is asked for when the sum is over, and not too often. */
 void guest_check_budget(chord_guest *guest)
 {

@@ -4,6 +4,7 @@
 
 #include "model/model.h"
 #include "sample/sample.h"
+#include "template/template.h"
 #include "text/text.h"
 
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ struct chord_runtime {
     uint64_t process_id;      /* that opened it: threads do not follow into a fork */
     chord_heap *heap;
     chord_pool *pool;
+    chord_readers *readers;
     uint32_t cpu, threads;
     uint64_t budget_bytes, overhead_bytes;
     bool prefer_banks; /* linear memory was refused */

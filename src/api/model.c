@@ -50,13 +50,6 @@ chord_status chord_files_open(chord_runtime *r, const chord_source *source, chor
     return status;
 }
 
-void chord_files_close(chord_files *f)
-{
-    chord_gguf_close(f->gguf);
-    for (uint32_t i = 0; i < f->count; i++) chord_store_close(f->stores[i]);
-    *f = (chord_files){0};
-}
-
 /* ---- plan and open ---------------------------------------------------------------------------------- */
 
 static const chord_model_options DEFAULTS = {0};
@@ -90,7 +83,7 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
     uint64_t vocab = 0;
     if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
     uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
-    uint64_t context = o->context_tokens != 0 ? o->context_tokens : 4096;
+    uint64_t context = o->context_tokens != 0 ? o->context_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
     *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
            sessions * chord_session_bytes((uint32_t)context, (uint32_t)vocabulary_rows(f->gguf));
     return CHORD_OK;
@@ -104,6 +97,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
     *out = (chord_network_config){.heap = r->heap,
                                   .gguf = f->gguf,
                                   .pool = r->pool,
+                                  .readers = r->readers,
                                   .cpu = r->cpu,
                                   .options = o,
                                   .budget_bytes = r->budget_bytes,

@@ -156,6 +156,17 @@ static chord_status measure_memory(chord_runtime *r, chord_probe *out, chord_err
 
 /* ---------------------------------------------------------------------------------------------------------- */
 
+/* With the turn: a pass beside it would make both figures wrong. */
+static chord_status measure(chord_runtime *r, chord_turn *turn, chord_store *largest, chord_probe *out,
+                            chord_error *err)
+{
+    CHORD_TRY(chord_turns_take(chord_pool_turns(r->pool), turn, NULL, err));
+    chord_status status = measure_disk(r, largest, out, err);
+    if (status == CHORD_OK) status = measure_memory(r, out, err);
+    chord_turns_give(chord_pool_turns(r->pool), turn);
+    return status;
+}
+
 chord_status chord_probe_run(chord_runtime *r, const chord_source *source, chord_probe *out, chord_error *err)
 {
     chord_files files;
@@ -167,12 +178,11 @@ chord_status chord_probe_run(chord_runtime *r, const chord_source *source, chord
     chord_store *largest = files.stores[0];
     for (uint32_t i = 1; i < files.count; i++)
         if (files.stores[i]->size_bytes > largest->size_bytes) largest = files.stores[i];
-    chord_turn turn; /* a pass beside it would make both figures wrong */
-    chord_status status = chord_turns_take(chord_pool_turns(r->pool), &turn, NULL, err);
+    chord_turn turn;
+    chord_status status = chord_turns_enter(chord_pool_turns(r->pool), &turn, err);
     if (status == CHORD_OK) {
-        status = measure_disk(r, largest, out, err);
-        if (status == CHORD_OK) status = measure_memory(r, out, err);
-        chord_turns_give(chord_pool_turns(r->pool), &turn);
+        status = measure(r, &turn, largest, out, err);
+        chord_turns_leave(chord_pool_turns(r->pool), &turn);
     }
     chord_files_close(&files);
     chord_runtime_measure(r);

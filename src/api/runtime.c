@@ -5,7 +5,6 @@
 
 #define THREADS_MAX 256u
 #define THREAD_BYTES (192 * 1024ull) /* stack touched and kernel structures, compute and reader threads alike */
-#define READER_THREADS 4u
 
 const char *chord_stop_reason_text(chord_stop_reason reason)
 {
@@ -54,6 +53,7 @@ static chord_status open_parts(const chord_runtime_options *o, chord_heap *heap,
     r->log_ud = o->log_ud;
     CHORD_TRY(choose_cpu(o->cpu, &r->cpu, err));
     CHORD_TRY(chord_pool_open(heap, r->threads, &r->pool, err));
+    CHORD_TRY(chord_readers_open(heap, CHORD_READERS_DEFAULT, &r->readers, err));
     chord_runtime_measure(r);
     return CHORD_OK;
 }
@@ -70,7 +70,8 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
                           THREADS_MAX);
     uint64_t asked = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
     uint64_t budget = chord_min_u64(asked, chord_process_budget_max());
-    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() + (threads + READER_THREADS) * THREAD_BYTES;
+    uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() +
+                        (threads + CHORD_READERS_DEFAULT) * THREAD_BYTES;
     if (budget <= overhead + CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET,
                           "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",

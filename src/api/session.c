@@ -65,10 +65,13 @@ static void report_progress(void *ud, uint64_t done, uint64_t total)
     uint64_t now = chord_clock_ns();
     if (s->on_progress == NULL || (now - s->progress_ns < PROGRESS_NS && done != total)) return;
     s->progress_ns = now;
-    chord_pager_stats pager;
-    chord_network_stats(s->model->net, &pager);
-    chord_progress progress = {
-        .phase = s->phase, .done = done, .total = total, .bytes_read = pager.bytes_read, .stall_ns = pager.stall_ns};
+    chord_sequence_counts counts;
+    chord_sequence_stats(s->model->net, s->sequence, &counts);
+    chord_progress progress = {.phase = s->phase,
+                               .done = done,
+                               .total = total,
+                               .bytes_read = counts.pager.bytes_read,
+                               .stall_ns = counts.pager.stall_ns};
     s->on_progress(s->progress_ud, &progress);
 }
 
@@ -83,9 +86,8 @@ static chord_status forward(chord_session *s, chord_forward_args *args, chord_ph
     chord_status status = chord_network_forward(s->model->net, s->sequence, args, err);
     uint64_t spent = chord_clock_ns() - start;
     chord_mutex_lock(&s->counting);
-    bool measure = !decode || s->counted.passes % 16 == 0;
+    bool measure = !decode || s->counted.output_tokens % 16 == 0;
     *(decode ? &s->counted.decode_ns : &s->counted.prefill_ns) += spent;
-    s->counted.passes += decode ? 1 : chord_ceil_div(args->count, s->model->chunk_tokens);
     chord_mutex_unlock(&s->counting);
     if (measure) chord_runtime_measure(s->model->runtime);
     return status;
@@ -110,7 +112,7 @@ chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_e
     chord_forward_args args = {.tokens = s->tokens + done,
                                .count = s->count - done,
                                .first_wanted = s->count - done - 1,
-                               .on_logits = keep_row,
+                               .on_row = keep_row,
                                .ud = s};
     return forward(s, &args, phase, err);
 }
@@ -181,7 +183,7 @@ chord_status chord_session_logits(chord_session *s, const int32_t *tokens, size_
     CHORD_TRY(chord_session_enter(s, err));
     chord_status status = append(s, tokens, n, err);
     chord_forward_args args = {
-        .tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_logits = on_logits, .ud = ud};
+        .tokens = tokens, .count = (uint32_t)n, .first_wanted = (uint32_t)first, .on_row = on_logits, .ud = ud};
     if (status == CHORD_OK) status = run_appended(s, &args, err);
     return chord_session_leave(s, status);
 }
@@ -199,6 +201,7 @@ static chord_status score(chord_session *s, const int32_t *tokens, size_t n, siz
     chord_forward_args args = {.tokens = tokens,
                                .count = (uint32_t)n - 1,
                                .first_wanted = (uint32_t)first,
+                               .output = CHORD_OUTPUT_SCORES,
                                .targets = tokens + 1,
                                .scores = scores};
     chord_status status = run_appended(s, &args, err);
@@ -217,14 +220,6 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
     return chord_session_leave(s, score(s, tokens, n, first, logprobs, err));
 }
 
-void chord_session_forget(chord_session *s)
-{
-    (void)chord_sequence_cut(s->model->net, s->sequence, 0);
-    chord_generation_end(s);
-    s->count = 0;
-    s->has_logits = false;
-}
-
 /* ---- counters ---------------------------------------------------------------------------------------- */
 
 void chord_session_stats(const chord_session *s, chord_stats *out)
@@ -233,10 +228,10 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
     if (s == NULL) return;
     chord_runtime *r = s->model->runtime;
     chord_model_info info;
-    chord_pager_stats pager;
+    chord_sequence_counts counts;
     chord_runtime_measure(r);
     chord_network_describe(s->model->net, &info);
-    chord_network_stats(s->model->net, &pager);
+    chord_sequence_stats(s->model->net, s->sequence, &counts);
     chord_mutex *counting = &((chord_session *)s)->counting;
     chord_mutex_lock(counting);
     *out = s->counted;
@@ -248,15 +243,16 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
     out->kv_bytes = info.plan.kv_bytes;
     out->scratch_bytes = info.plan.scratch_bytes;
     out->mapped = info.plan.mapped;
-    out->bytes_read = pager.bytes_read;
-    out->hits = pager.hits;
-    out->misses = pager.misses;
-    out->evictions = pager.evictions;
-    out->prefetched_used = pager.prefetched_used;
-    out->prefetched_late = pager.prefetched_late;
-    out->prefetched_wasted = pager.prefetched_wasted;
-    out->read_ns = pager.read_ns;
-    out->stall_ns = pager.stall_ns;
+    out->passes = counts.passes;
+    out->bytes_read = counts.pager.bytes_read;
+    out->hits = counts.pager.hits;
+    out->misses = counts.pager.misses;
+    out->evictions = counts.pager.evictions;
+    out->prefetched_used = counts.pager.prefetched_used;
+    out->prefetched_late = counts.pager.prefetched_late;
+    out->prefetched_wasted = counts.pager.prefetched_wasted;
+    out->read_ns = counts.pager.read_ns;
+    out->stall_ns = counts.pager.stall_ns;
 }
 
 void chord_session_stats_reset(chord_session *s)
@@ -265,5 +261,5 @@ void chord_session_stats_reset(chord_session *s)
     chord_mutex_lock(&s->counting);
     s->counted = (chord_stats){0};
     chord_mutex_unlock(&s->counting);
-    chord_network_stats_reset(s->model->net);
+    chord_sequence_stats_reset(s->model->net, s->sequence);
 }

@@ -94,6 +94,11 @@ size_t chord_f64_to_text(double value, char *out);
 size_t chord_text_to_f64(const char *text, size_t len, double *out);
 /* Whole decimal text -> number; false when empty, not a number, or out of range. */
 bool chord_text_to_u64(const char *text, size_t len, uint64_t *out);
+static inline uint32_t chord_hex_digit(char c) /* 16: it is none */
+{
+    char low = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? (uint32_t)(c - '0') : low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10 : 16;
+}
 
 /* ---- memory that is counted ----------------------------------------------------------------- */
 
@@ -233,6 +238,26 @@ size_t chord_utf8_encode(uint32_t code, char *out);
  * beginning of one that may still be completed. */
 size_t chord_utf8_whole(const char *text, size_t len);
 
+/* ---- characters ------------------------------------------------------------------------------- */
+
+typedef enum chord_char_class {
+    CHORD_CHAR_OTHER,
+    CHORD_CHAR_LETTER,
+    CHORD_CHAR_NUMBER,
+    CHORD_CHAR_MARK,
+    CHORD_CHAR_PUNCTUATION,
+    CHORD_CHAR_SYMBOL,
+    CHORD_CHAR_SPACE,
+    CHORD_CHAR_NONE /* past the end */
+} chord_char_class;
+chord_char_class chord_char_class_of(uint32_t code);
+uint32_t chord_char_upper(uint32_t code);
+uint32_t chord_char_lower(uint32_t code);
+/* One character in upper or title case, 1 to 3 code points. */
+size_t chord_char_upper_full(uint32_t code, uint32_t out[3]);
+size_t chord_char_title_full(uint32_t code, uint32_t out[3]);
+bool chord_char_is_cased(uint32_t code);
+
 /* ---- threads, clock, system ------------------------------------------------------------------- */
 
 uint64_t chord_clock_ns(void); /* monotonic */
@@ -254,6 +279,8 @@ void chord_mutex_unlock(chord_mutex *mutex);
 void chord_cond_init(chord_cond *cond);
 void chord_cond_free(chord_cond *cond);
 void chord_cond_wait(chord_cond *cond, chord_mutex *mutex);
+/* At most about so long; it may return sooner, for nothing. */
+void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns);
 void chord_cond_wake_all(chord_cond *cond);
 
 typedef struct chord_thread chord_thread;
@@ -266,20 +293,26 @@ void chord_thread_join(chord_heap *heap, chord_thread *thread);
 uintptr_t chord_thread_self(void);
 
 /* A lock that is taken in order of arrival, so that nobody who waits is passed by for ever. A waiter gives up when its
- * flag is raised, and the thread that has the turn gets an error in place of waiting for itself. */
+ * flag is raised. Who wants turns enters first, and a thread that is inside already gets an error in place of waiting
+ * for itself. */
 typedef struct chord_turn {
-    struct chord_turn *next;
+    struct chord_turn *next;         /* in the line */
+    struct chord_turn *next_visitor; /* of those inside */
     uintptr_t thread;
 } chord_turn;
 typedef struct chord_turns {
     chord_mutex mutex;
     chord_cond moved;
     chord_turn *first; /* whose turn it is; those behind wait */
+    chord_turn *visitors;
 } chord_turns;
 void chord_turns_init(chord_turns *turns);
 void chord_turns_free(chord_turns *turns);
-/* mine lives until the turn is given back. given_up may be NULL. CHORD_CANCELLED: the flag was raised, there is no turn;
- * CHORD_INVALID: this thread has the turn already. */
+/* mine lives until it leaves. CHORD_INVALID: this thread is inside. */
+chord_status chord_turns_enter(chord_turns *turns, chord_turn *mine, chord_error *err);
+void chord_turns_leave(chord_turns *turns, chord_turn *mine);
+/* For one who is inside, any number of times. given_up may be NULL. CHORD_CANCELLED: the flag was raised, there is no
+ * turn. */
 chord_status chord_turns_take(chord_turns *turns, chord_turn *mine, const atomic_bool *given_up, chord_error *err);
 void chord_turns_give(chord_turns *turns, chord_turn *mine);
 /* Somebody's flag was raised: waiters look at theirs. */

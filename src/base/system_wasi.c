@@ -1,5 +1,5 @@
 /* system_wasi.c - the face of a WASI host (preview 1): one thread, no banks. Small blocks and clocks are libc's
- * (libc_posix.c), pages come from linear memory itself (linear_wasm.c): malloc would put a header before each run of
+ * (system_libc.c), pages come from linear memory itself (linear_wasm.c): malloc would put a header before each run of
  * them, and gives no more than half of the addresses at once. */
 #include "base/system_inner.h"
 
@@ -20,6 +20,11 @@ void chord_cond_wait(chord_cond *cond, chord_mutex *mutex)
     (void)cond;
     (void)mutex;
     CHORD_ASSERT(false); /* nobody else runs: this wait would never end */
+}
+
+void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns)
+{
+    (void)cond, (void)mutex, (void)ns; /* nobody else runs: nothing would happen meanwhile */
 }
 
 void chord_cond_wake_all(chord_cond *cond) { (void)cond; }

@@ -10,16 +10,43 @@ void chord_turns_init(chord_turns *turns)
 
 void chord_turns_free(chord_turns *turns)
 {
-    CHORD_ASSERT(turns->first == NULL);
+    CHORD_ASSERT(turns->first == NULL && turns->visitors == NULL);
     chord_cond_free(&turns->moved);
     chord_mutex_free(&turns->mutex);
+}
+
+static bool is_inside(const chord_turns *turns, uintptr_t thread)
+{
+    for (const chord_turn *t = turns->visitors; t != NULL; t = t->next_visitor)
+        if (t->thread == thread) return true;
+    return false;
+}
+
+chord_status chord_turns_enter(chord_turns *turns, chord_turn *mine, chord_error *err)
+{
+    chord_mutex_lock(&turns->mutex);
+    *mine = (chord_turn){.next_visitor = turns->visitors, .thread = chord_thread_self()};
+    bool nested = is_inside(turns, mine->thread);
+    if (!nested) turns->visitors = mine;
+    chord_mutex_unlock(&turns->mutex);
+    if (!nested) return CHORD_OK;
+    return chord_fail(err, CHORD_INVALID, "a callback of a running call may not start another call that computes");
+}
+
+void chord_turns_leave(chord_turns *turns, chord_turn *mine)
+{
+    chord_mutex_lock(&turns->mutex);
+    chord_turn **at = &turns->visitors;
+    while (*at != mine) at = &(*at)->next_visitor;
+    *at = mine->next_visitor;
+    chord_mutex_unlock(&turns->mutex);
 }
 
 static void line_up(chord_turns *turns, chord_turn *mine)
 {
     chord_turn **end = &turns->first;
     while (*end != NULL) end = &(*end)->next;
-    *mine = (chord_turn){.thread = chord_thread_self()};
+    mine->next = NULL;
     *end = mine;
 }
 
@@ -35,8 +62,6 @@ static bool is_raised(const atomic_bool *flag) { return flag != NULL && atomic_l
 
 static chord_status await_turn(chord_turns *turns, chord_turn *mine, const atomic_bool *given_up, chord_error *err)
 {
-    if (turns->first != NULL && turns->first->thread == chord_thread_self())
-        return chord_fail(err, CHORD_INVALID, "a callback of a running call may not start another call that computes");
     line_up(turns, mine);
     while (turns->first != mine && !is_raised(given_up)) chord_cond_wait(&turns->moved, &turns->mutex);
     if (!is_raised(given_up)) return CHORD_OK;

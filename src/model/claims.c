@@ -69,9 +69,10 @@ static bool stands_for(const char *entry, const char *suffix)
     return all ? strlen(suffix) >= n && memcmp(entry, suffix, n) == 0 : chord_text_equal(entry, suffix);
 }
 
+/* list: NULL is empty. */
 static bool is_listed(const char *const *list, const char *suffix)
 {
-    for (; *list != NULL; list++)
+    for (; list != NULL && *list != NULL; list++)
         if (stands_for(*list, suffix)) return true;
     return false;
 }

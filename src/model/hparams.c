@@ -1,24 +1,6 @@
 /* hparams.c - hyper-parameters that all architectures name alike: "<architecture>.block_count" and so on. */
 #include "model/model_inner.h"
 
-static const chord_arch *const ARCHITECTURES[] = {&chord_arch_llama, &chord_arch_qwen2, &chord_arch_gemma3};
-
-const chord_arch *chord_arch_find(const char *name)
-{
-    for (size_t i = 0; i < CHORD_COUNT(ARCHITECTURES); i++)
-        if (chord_text_equal(ARCHITECTURES[i]->name, name)) return ARCHITECTURES[i];
-    return NULL;
-}
-
-const char *chord_arch_list(char *out, size_t cap)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < CHORD_COUNT(ARCHITECTURES) && len < cap; i++)
-        len += chord_format(out + len, cap - len, "%s%s", i > 0 ? ", " : "", ARCHITECTURES[i]->name);
-    return out;
-}
-
 static const char *key_of(const chord_hparams *h, const char *suffix, char key[128])
 {
     chord_format(key, 128, "%s.%s", h->architecture, suffix);

@@ -58,6 +58,7 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
         *out = &net->sequences[i];
         (*out)->taken = true;
         (*out)->length = (*out)->length_high = 0;
+        (*out)->counted = (chord_sequence_counts){0};
         atomic_store(&(*out)->cancelled, false);
     }
     chord_mutex_unlock(&net->mutex);

@@ -5,7 +5,7 @@
 void chord_inputs_set(chord_network *net, chord_inputs *in, const float *x, uint32_t n, uint32_t tokens)
 {
     *in = (chord_inputs){.x = x, .n = n, .tokens = tokens};
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         if (net->print.uses[kind])
             chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, net->scratch.acts[kind]);
 }
@@ -50,7 +50,7 @@ typedef struct tile_part {
     const chord_weight *weight;
     const chord_acts *acts;
     chord_view view;
-    bool keep;                /* move the rows to view.own, or into view.bank, before computing them */
+    bool keep;                /* bring the rows to the tile's home before computing them */
     bool pack;                /* packed */
     uint32_t row_first, rows; /* of the weight */
     float *out;
@@ -64,6 +64,21 @@ typedef struct tile_job {
     chord_glu glu; /* with two parts: part[0].out = glu(part[0].out) * part[1].out */
 } tile_job;
 
+/* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
+static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch)
+{
+    uint8_t *own = part->view.own + skip;
+    uint64_t row_bytes = part->weight->tensor->row_bytes, packed = 0, all = w->rows * row_bytes;
+    if (part->pack) {
+        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch);
+        packed = w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * row_bytes;
+    }
+    if (own != w->data) memcpy(own + packed, w->data + packed, (size_t)(all - packed));
+    if (part->view.home == CHORD_HOME_BANK) chord_bank_write(part->view.bank, part->view.bank_at + skip, own, all);
+    w->data = own;
+    w->packed = part->pack;
+}
+
 static void compute_rows(const tile_job *job, const tile_part *part, chord_share share, void *scratch)
 {
     const chord_tensor *t = part->weight->tensor;
@@ -72,18 +87,7 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     chord_rows w = {.type = t->type, .n = columns, .rows = rows, .packed = part->view.packed};
     if (part->view.data != NULL) w.data = part->view.data + skip;
     else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
-    if (part->keep && !part->pack && part->view.own != NULL) memcpy(part->view.own + skip, w.data, rows * t->row_bytes);
-    if (part->pack) {
-        /* a slot of the ring is ours till released */
-        uint8_t *own = part->view.bank != NULL ? (uint8_t *)part->view.data + skip : part->view.own + skip;
-        uint64_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * t->row_bytes;
-        chord_rows_pack(t->type, w.data, own, columns, rows, scratch);
-        if (own != w.data) memcpy(own + whole, w.data + whole, (size_t)(rows * t->row_bytes - whole));
-        w.data = own;
-        w.packed = true;
-    }
-    if (part->keep && part->view.bank != NULL)
-        chord_bank_write(part->view.bank, part->view.bank_at + skip, w.data, rows * t->row_bytes);
+    if (part->keep) bring_home(part, &w, skip, scratch);
     float *out = part->out + share.first;
     chord_rows_dot(&w, part->acts, out, part->stride, scratch, job->net->compute.cpu);
     if (part->weight->bias == NULL) return;
@@ -132,12 +136,12 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .stride = stride,
                         .row_first = (uint32_t)first,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
+    const chord_view *view = &part->view;
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
-    bool bank = part->view.bank != NULL && part->view.data != NULL &&
-                (part->view.wanted || part->rows % CHORD_PANEL_ROWS == 0);
-    bool home = part->view.own != NULL || bank;
-    part->pack = home && !part->view.packed && chord_rows_packs(w->tensor->type, net->compute.cpu);
-    part->keep = part->pack || part->view.wanted;
+    bool fits = view->home != CHORD_HOME_BANK || view->any_form || part->rows % CHORD_PANEL_ROWS == 0;
+    part->pack = view->home != CHORD_HOME_NONE && fits && !view->packed &&
+                 chord_rows_packs(w->tensor->type, net->compute.cpu);
+    part->keep = part->pack || view->any_form;
     return CHORD_OK;
 }
 
@@ -146,10 +150,7 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
     uint32_t tile = tile_index(part->weight, i);
     if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
     chord_pager_release(net->pager, tile);
-    net->tiles_done++;
-    const chord_forward_args *args = net->progress;
-    if (args != NULL && args->on_progress != NULL)
-        args->on_progress(args->progress_ud, net->tiles_done, net->tiles_total);
+    chord_calls_tile_done(net);
 }
 
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)
@@ -165,10 +166,10 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     return CHORD_OK;
 }
 
-chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
+chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err)
 {
-    const chord_weight *gate = &layer->ffn_gate, *up = &layer->ffn_up;
+    const chord_weight *up = gate->pair;
     const chord_acts *gate_acts, *up_acts;
     CHORD_TRY(prepare(net, x, gate, &gate_acts, err));
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
@@ -176,7 +177,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer 
         tile_job job = {.net = net, .parts = 2, .glu = kind};
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0],
                       err));
-        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.up, up->tile_rows, &job.part[1], err));
+        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err));
         run_tile(&job);
         release(net, &job.part[0], i);
         release(net, &job.part[1], i);
@@ -191,10 +192,10 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
-        CHORD_TRY(pin(net, w, i, acts, net->scratch.gate, w->tile_rows, &job.part[0], err));
+        CHORD_TRY(pin(net, w, i, acts, net->scratch.tile, w->tile_rows, &job.part[0], err));
         run_tile(&job);
         release(net, &job.part[0], i);
-        fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.gate, w->tile_rows, x->tokens);
+        fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.tile, w->tile_rows, x->tokens);
     }
     return CHORD_OK;
 }

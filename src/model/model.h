@@ -1,16 +1,16 @@
 /* model.h - a transformer over paged weights: hyper-parameters, weights by name, KV caches, the forward pass.
  *
- * One file per architecture family (arch_*.c), read top to bottom like the paper. Weights are named, never held:
- * linear.c pins a tile, computes its rows for all tokens of the chunk, releases it and takes the next. It is the only
- * place where pager and compute meet. */
+ * A pass is one walk over the weights for a batch: segments of tokens, each of another sequence. It is written in words
+ * (ops.c) over named operands, the decoder block once (block.c); architectures are a table of differences
+ * (architectures.c). Weights are named, never held: linear.c pins a tile, computes its rows for all tokens of the batch,
+ * releases it and takes the next. It is the only place where pager and compute meet. Calls of many threads meet in one
+ * pass (queue.c). */
 #ifndef CHORD_MODEL_H
 #define CHORD_MODEL_H
 
 #include "compute/compute.h"
 #include "gguf/gguf.h"
 #include "pager/pager.h"
-
-#define CHORD_CONTEXT_TOKENS_DEFAULT 4096u /* unless the model was trained for less */
 
 typedef struct chord_network chord_network;   /* weights, pager, scratch, sequences */
 typedef struct chord_sequence chord_sequence; /* one KV cache and how much of it is filled */
@@ -19,6 +19,7 @@ typedef struct chord_network_config {
     chord_heap *heap;
     const chord_gguf *gguf;
     chord_pool *pool; /* not NULL: a pass takes its turn */
+    chord_readers *readers;
     uint32_t cpu;
     const chord_model_options *options; /* NULL: defaults */
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
@@ -41,8 +42,6 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err);
 void chord_network_close(chord_network *net);
 void chord_network_describe(const chord_network *net, chord_model_info *out); /* has_chat_template is left alone */
-void chord_network_stats(const chord_network *net, chord_pager_stats *out);
-void chord_network_stats_reset(chord_network *net);
 
 /* Sequences come from a pool of options->sessions_max; CHORD_FULL when all are taken. */
 chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord_error *err);
@@ -52,25 +51,41 @@ uint32_t chord_sequence_length(const chord_sequence *sequence);
  * then everything is forgotten. Returns the new length. */
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
 
+/* What the passes in which a sequence took part have cost: a pass for several counts for each of them. */
+typedef struct chord_sequence_counts {
+    chord_pager_stats pager;
+    uint64_t passes;
+} chord_sequence_counts;
+void chord_sequence_stats(chord_network *net, const chord_sequence *sequence, chord_sequence_counts *out);
+void chord_sequence_stats_reset(chord_network *net, chord_sequence *sequence);
+
 /* What a position's distribution says of the token that follows it. */
 typedef struct chord_score {
     double logprob; /* of the target, natural logarithm */
 } chord_score;
 
+typedef enum chord_output {
+    CHORD_OUTPUT_LOGITS, /* (vocabulary) */
+    CHORD_OUTPUT_SCORES, /* of targets; rows of logits are never stored */
+    CHORD_OUTPUT_HIDDEN  /* (embedding): final hidden states, after the output norm */
+} chord_output;
+
 typedef struct chord_forward_args {
     const int32_t *tokens;
     uint32_t count, first_wanted; /* rows of positions first_wanted.. are wanted; count: none */
-    chord_on_logits on_logits;    /* each wanted row, (vocabulary), in order; false stops after the chunk */
+    chord_output output;
+    chord_on_logits on_row; /* logits, hidden: each wanted row, in order; false stops after the pass */
     void *ud;
-    /* instead of on_logits: (count) next tokens; scores[i] for i >= first_wanted. Rows are never stored. */
-    const int32_t *targets;
+    const int32_t *targets; /* scores: (count) next tokens; scores[i] for i >= first_wanted */
     chord_score *scores;
-    void (*on_progress)(void *ud, uint64_t done, uint64_t total); /* tiles of this call; between tiles */
+    void (*on_progress)(void *ud, uint64_t done, uint64_t total); /* tiles of this call; between tiles, or passes */
     void *progress_ud;
 } chord_forward_args;
-/* Evaluate tokens after the sequence's end, in chunks. CHORD_FULL when they do not fit; nothing is evaluated then. On
- * any failure the sequence keeps the chunks that were finished. One call at a time per pool: others wait for their turn,
- * in order of arrival. From a callback of a running call: CHORD_INVALID. */
+/* Evaluate tokens after the sequence's end, in passes that are shared with the calls of other threads for sequences of
+ * the same network; no result depends on the company. CHORD_FULL when they do not fit; nothing is evaluated then. On any
+ * failure the sequence keeps the passes that were finished; a failed read fails the calls of its pass. One call at a time
+ * per sequence. Callbacks run on the caller's thread, and while one takes its rows the others wait. From a callback of a
+ * running call of this pool: CHORD_INVALID. */
 chord_status chord_network_forward(chord_network *net, chord_sequence *sequence, const chord_forward_args *args,
                                    chord_error *err);
 /* From any thread: the running forward, or else the next, of this sequence returns CHORD_CANCELLED. */

@@ -21,8 +21,9 @@ typedef struct chord_hparams {
 
 /* A matrix that is paged: rows are outputs, columns inputs. Its tiles are tile_first, tile_first + tile_step, ... */
 typedef struct chord_weight {
-    const chord_tensor *tensor; /* NULL: the model has none */
-    const float *bias;          /* (rows), added to each token's results; NULL: none */
+    const chord_tensor *tensor;
+    const float *bias;         /* (rows), added to each token's results; NULL: none */
+    struct chord_weight *pair; /* of a gate: its up, visited tile by tile beside it; else NULL */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
 
@@ -32,28 +33,60 @@ typedef struct chord_layer {
     uint32_t window; /* 0: sees everything */
 } chord_layer;
 
+/* What some architectures have and others not: bits of chord_arch. */
+enum {
+    CHORD_QK_NORM = 1,        /* norms on the heads of queries and keys */
+    CHORD_POST_NORM = 2,      /* norms after attention and feed-forward, before they are added */
+    CHORD_ATTENTION_BIAS = 4, /* of q, k, v and output */
+    CHORD_FF_BIAS = 8,
+    CHORD_OUTPUT_BIAS = 16,
+    CHORD_ROPE_FACTORS = 32,
+};
+
+/* How an architecture differs from the others. */
+typedef struct chord_arch {
+    const char *name;
+    uint32_t has, may_have;  /* must be in the file; may be */
+    bool rope_neox;          /* pairs are half a head apart, else neighbours */
+    chord_glu glu;           /* SiLU or GELU on the gate */
+    const char *const *keys; /* that read reads, without the architecture's name; ends with NULL; NULL: none */
+    /* More differences in the hyper-parameters, NULL: none. */
+    chord_status (*read)(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
+} chord_arch;
+const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
+const char *chord_arch_list(char *out, size_t cap);  /* their names, with commas; gives out back */
+
+/* What the words of a pass work on, a row for each of its rows; LOGITS has logit_rows. */
+typedef enum chord_operand {
+    CHORD_X,    /* the residual stream (embedding) */
+    CHORD_NORM, /* normed, and what is to be added (embedding) */
+    CHORD_Q,
+    CHORD_K,
+    CHORD_V,
+    CHORD_GATE,
+    CHORD_LOGITS,
+    CHORD_OPERANDS
+} chord_operand;
+
 /* The values one operation reads, quantised at most once for each kind of weight. */
 typedef struct chord_inputs {
     const float *x; /* (tokens, n) */
     uint32_t n, tokens;
-    bool ready[3];
-    chord_acts acts[3];
+    bool ready[CHORD_ACT_COUNT];
+    chord_acts acts[CHORD_ACT_COUNT];
 } chord_inputs;
 
-typedef struct chord_scratch {
-    chord_region region;
-    float *x, *norm, *q, *k, *v, *gate, *up, *logits, *rope, *rope_window;
-    void *acts[3];
-    void *attention;
-    uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
-    uint64_t worker_bytes;
-} chord_scratch;
-
-typedef struct chord_arch chord_arch;
+/* A position's distribution while its logits come tile by tile. */
+typedef struct chord_score_sum {
+    double sum; /* of exp(logit - max) */
+    float max, logit;
+    uint32_t target; /* whose logit */
+    bool finite;
+} chord_score_sum;
 
 /* Weights bound by name and the sizes that follow: enough to plan, nothing is loaded yet. */
 typedef struct chord_blueprint {
-    chord_arena arena;
+    chord_arena arena, tile_arena;
     const chord_arch *arch;
     chord_hparams h;
     chord_layer *layers;
@@ -61,23 +94,76 @@ typedef struct chord_blueprint {
     const chord_tensor *embedding;
     chord_weight output;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
-    uint64_t vector_bytes;
-    chord_weight **order; /* weights in the order a pass uses them; NULL-terminated; gate is followed by up */
-    uint32_t order_max, order_count, last_kv; /* order[last_kv]: the last weight that a pass without logits needs */
-    uint32_t columns_max, ff_tile_rows, out_tile_rows;
-    bool uses[3]; /* kinds of activations */
-    chord_tile *tiles;
-    uint32_t tile_count, tiles_without_logits;
-    uint64_t weight_bytes;
+    uint64_t vector_bytes, weight_bytes;
     bool *claimed; /* by number of the tensor: something is bound to it */
+    uint32_t columns_max;
+    bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
+    /* recorded: weights in the order of a pass; those from order_before_output on serve wanted rows alone */
+    chord_weight **order;
+    uint32_t order_count, order_before_output, width_max[CHORD_OPERANDS];
+    /* cut for a budget */
+    chord_tile *tiles;
+    uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
 } chord_blueprint;
 
 struct chord_sequence {
     chord_kv *kv;                 /* by layer */
     uint32_t length, length_high; /* length_high: how far the ring was ever written since length was 0 */
-    bool taken;
+    bool taken, computing;        /* computing: a pass that is not counted yet */
+    chord_sequence_counts counted;
     atomic_bool cancelled;
 };
+
+typedef enum chord_call_state { CALL_WAITS, CALL_RUNS, CALL_TAKES, CALL_OVER } chord_call_state;
+
+/* A call of chord_network_forward on its way through one pass or many (queue.c). */
+typedef struct chord_call {
+    struct chord_call *next; /* in order of arrival */
+    chord_sequence *sequence;
+    const chord_forward_args *args;
+    chord_call_state state;
+    uint32_t done;          /* tokens evaluated */
+    uint32_t count, wanted; /* tokens of the pass it is in; the last of them whose rows are wanted */
+    const float *rows;      /* CALL_TAKES: (wanted, row_width) */
+    uint32_t row_width;
+    bool alone;   /* its next pass is for nobody else */
+    bool dropped; /* out of the pass that runs */
+    uint64_t tiles_done, tiles_total, tiles_told;
+    chord_status status;
+    chord_error error;
+} chord_call;
+
+/* Neighbouring positions of one sequence: rows [row, row + count) of a pass. */
+typedef struct chord_segment {
+    chord_call *call;
+    uint32_t first, row, count; /* first: the first row's position */
+} chord_segment;
+
+typedef struct chord_scratch {
+    chord_region region;
+    float *operands[CHORD_OPERANDS];
+    float *tile; /* (rows of the pass, tile_rows_max) */
+    float *rope, *rope_window;
+    chord_score_sum *scores;
+    chord_segment *segments, *runs;
+    uint32_t *wanted, *kept; /* lists of rows */
+    void *acts[CHORD_ACT_COUNT];
+    void *attention;
+    uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
+    uint64_t worker_bytes;
+} chord_scratch;
+
+/* One walk over the weights for a batch of rows. */
+typedef struct chord_pass {
+    chord_blueprint *print;
+    chord_network *net; /* NULL: the words are recorded, nothing is computed */
+    chord_segment *segments;
+    uint32_t *wanted; /* rows that give an output, ascending */
+    uint32_t segment_count, wanted_count, rows;
+    uint32_t width[CHORD_OPERANDS];
+    chord_operand inputs_of; /* which operand inputs holds; CHORD_OPERANDS: none */
+    chord_inputs inputs;
+} chord_pass;
 
 struct chord_network {
     chord_heap *heap;
@@ -96,38 +182,19 @@ struct chord_network {
     uint32_t sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
-    uint32_t pass_tiles;      /* length of the open pass */
-    uint8_t *embedding_cache; /* rows as in the file */
+    uint32_t pass_tiles, tiles_done; /* of the open pass */
+    uint8_t *embedding_cache;        /* rows as in the file */
     int32_t *embedding_tags;
-    /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken.
-     * All else belongs to whoever has the pool's turn. */
+    /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken, and
+     * the calls. All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
-    const chord_forward_args *progress;
-    uint64_t tiles_done, tiles_total;
+    chord_cond moved; /* a call came, went, or changed its state */
+    chord_call *calls, *leader;
+    uint32_t company;              /* calls in the last pass */
+    uint64_t pass_ns, pass_end_ns; /* of the last pass */
+    chord_pager_stats counted;     /* when it ended */
+    atomic_bool called_off;        /* all whom the pass is for were cancelled */
 };
-
-/* One chunk on its way through the layers. */
-typedef struct chord_chunk {
-    chord_network *net;
-    chord_sequence *sequence;
-    const int32_t *tokens;
-    uint32_t first, count; /* absolute position of the first token; tokens */
-    uint32_t wanted;       /* rows at the end whose logits are wanted */
-} chord_chunk;
-
-struct chord_arch {
-    const char *name;
-    const char *const *keys; /* that read reads, without the architecture's name; ends with NULL */
-    /* What this family adds to or changes in the common hyper-parameters. */
-    chord_status (*read)(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
-    chord_status (*bind)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
-    /* x (count, embedding) holds the embedded tokens; leaves the final hidden states of the wanted rows, before the
-     * output norm, in its last rows. */
-    chord_status (*forward)(const chord_chunk *chunk, chord_error *err);
-};
-const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
-const char *chord_arch_list(char *out, size_t cap);  /* their names, with commas; gives out back */
-extern const chord_arch chord_arch_llama, chord_arch_qwen2, chord_arch_gemma3;
 
 /* hparams.c; h->architecture is set before */
 chord_status chord_hparams_read(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
@@ -142,17 +209,28 @@ chord_status chord_claim_known(const chord_blueprint *print, const chord_gguf *g
 chord_status chord_claim_tensors(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
 /* bind.c */
-chord_status chord_bind_weight(chord_blueprint *print, const chord_gguf *gguf, chord_weight *out, uint64_t rows,
-                               uint64_t columns, const char *name, uint32_t layer, chord_error *err);
-/* optional: *out stays NULL when the tensor is missing. */
-chord_status chord_bind_vector(chord_blueprint *print, const chord_gguf *gguf, const float **out, uint64_t n,
-                               bool optional, const char *name, uint32_t layer, chord_error *err);
-/* The usual attention and feed-forward matrices of one layer, in the order a pass uses them. */
-chord_status chord_bind_layer(chord_blueprint *print, const chord_gguf *gguf, uint32_t layer, chord_error *err);
-chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf,
-                                  uint64_t budget_bytes, chord_error *err);
+chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* tiles.c: may be called again, for another budget. */
+chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
+
+/* plan.c */
+uint32_t chord_plan_context(const chord_network_config *config, const chord_blueprint *print);
+uint32_t chord_plan_sessions(const chord_network_config *config);
+uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *print);
+chord_status chord_plan_check_context(const chord_network_config *config, const chord_blueprint *print,
+                                      chord_error *err);
+chord_pager_config chord_plan_pager(const chord_network_config *config, const chord_blueprint *print,
+                                    uint64_t memory_bytes, bool mapped);
+void chord_plan_set_pager(chord_plan *plan, const chord_pager_plan *got);
+/* For the tiles that print was cut into, which were cut for budget_bytes; plan->fits says whether it works. */
+void chord_plan_make(const chord_network_config *config, const chord_blueprint *print, uint64_t budget_bytes,
+                     uint32_t context_tokens, chord_plan *plan);
+/* CHORD_BUDGET: names the smallest budget that works and the largest context for this one. Leaves print cut for another
+ * budget. */
+chord_status chord_plan_refuse(const chord_network_config *config, chord_blueprint *print, chord_error *err);
 
 /* network.c: called after each pass; a mapping that keeps faulting after the first pass is left for streamed tiles. */
 chord_status chord_network_watch_map(chord_network *net, chord_error *err);
@@ -166,27 +244,70 @@ uint64_t chord_kv_plan_bytes(const chord_blueprint *print, chord_kv_type type, u
                              uint32_t chunk_tokens);
 chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err);
 
+/* batch.c: from the waiting calls those that go with `first` (it included, unless it was cancelled); they RUN. The mutex
+ * is held. */
+chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *out);
+uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted); /* of a pass with so many wanted rows */
+uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call);
+
+/* calls.c */
+void chord_call_finish(chord_network *net, chord_call *call, chord_status status);
+void chord_call_cancel(chord_network *net, chord_call *call);
+uint32_t chord_calls_count(const chord_network *net, chord_call_state state);
+void chord_calls_count_pass(chord_network *net); /* for those that RUN */
+void chord_call_report(chord_call *call, uint64_t tiles_done);
+/* From inside a pass, without the mutex. */
+void chord_calls_tile_done(chord_network *net);
+void chord_calls_drop(chord_network *net); /* calls that are marked as dropped are over */
+
+/* forward.c */
+chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
+
 /* linear.c */
 void chord_inputs_set(chord_network *net, chord_inputs *inputs, const float *x, uint32_t n, uint32_t tokens);
 /* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
-/* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), both visited tile by tile side by side */
-chord_status chord_linear_glu(chord_network *net, float *out, const chord_layer *layer, chord_glu kind, chord_inputs *x,
+/* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
+chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err);
-/* The output matrix tile by tile: logits (tokens, tile rows) are given to fold and then forgotten. */
-typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *logits, uint64_t stride,
+/* The matrix tile by tile: results (tokens, tile rows) are given to fold and then forgotten. */
+typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *results, uint64_t stride,
                            uint32_t tokens);
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
 
-/* layer.c: steps that architectures share. `rows`: the last rows of the chunk, those that still matter. */
-void chord_rope_tables(const chord_chunk *chunk);
-/* Turn k, write k and v to the cache. */
-void chord_remember(const chord_chunk *chunk, uint32_t layer);
-/* Turn q's last rows and attend: they become the attention's output. */
-void chord_attend(const chord_chunk *chunk, uint32_t layer, uint32_t rows);
+/* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants; the rotary tables */
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
-/* out (count, embedding): the tokens' rows, scaled as the architecture wants. */
-chord_status chord_embed(chord_network *net, const int32_t *tokens, uint32_t count, float *out, chord_error *err);
+chord_status chord_embed(chord_pass *pass, chord_error *err);
+
+/* block.c */
+chord_status chord_walk_blocks(chord_pass *pass, chord_error *err);
+
+/* output.c */
+chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error *err);
+
+/* record.c: which weights a pass uses in which order, and the widths of its operands */
+chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
+
+/* ops.c */
+/* to = from / rms(from) * weight; to may be from */
+void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const float *weight);
+/* The same for each head by itself, in place; weight NULL: nothing is done. */
+void chord_op_norm_heads(chord_pass *pass, chord_operand x, const float *weight, uint32_t heads);
+void chord_op_add(chord_pass *pass, chord_operand x, chord_operand y); /* x += y */
+/* to (rows, w's rows) = from . w^T + bias */
+chord_status chord_op_linear(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, chord_error *err);
+/* to = f(from . gate^T + bias) * (from . up^T + bias) */
+chord_status chord_op_glu(chord_pass *pass, chord_operand to, chord_weight *gate, chord_weight *up, chord_operand from,
+                          chord_error *err);
+chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
+                           chord_error *err);
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t heads, uint32_t layer); /* turned by their positions */
+void chord_op_remember(chord_pass *pass, uint32_t layer);                              /* K and V go to the cache */
+void chord_op_attend(chord_pass *pass, chord_operand q, uint32_t layer); /* queries become the attention's output */
+/* From here on only the wanted rows of X and NORM. False: there are none. */
+bool chord_op_narrow(chord_pass *pass);
+/* Rows of calls that were cancelled meanwhile leave the pass. CHORD_CANCELLED: nobody is left. */
+chord_status chord_op_drop(chord_pass *pass, chord_error *err);
 
 #endif

@@ -21,19 +21,18 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
 {
     const chord_hparams *h = &p->h;
     carver c = {.base = (uintptr_t)s->region.base};
-    uint64_t n = chunk, q = (uint64_t)h->heads * h->head_dim, kv = (uint64_t)h->kv_heads * h->head_dim;
-    s->x = carve_f32(&c, n * h->embedding);
-    s->norm = carve_f32(&c, n * h->embedding);
-    s->q = carve_f32(&c, n * q);
-    s->k = carve_f32(&c, n * kv);
-    s->v = carve_f32(&c, n * kv);
-    /* gate also takes the output tiles of chord_linear_fold */
-    s->gate = carve_f32(&c, n * chord_max_u64(h->ff, p->out_tile_rows));
-    s->up = carve_f32(&c, n * p->ff_tile_rows);
-    s->logits = carve_f32(&c, (uint64_t)logit_rows * h->vocabulary);
+    uint64_t n = chunk;
+    for (int b = 0; b < CHORD_OPERANDS; b++)
+        s->operands[b] = carve_f32(&c, (b == CHORD_LOGITS ? logit_rows : n) * p->width_max[b]);
+    s->tile = carve_f32(&c, n * p->tile_rows_max);
     s->rope = carve_f32(&c, n * h->rope_dims);
     s->rope_window = carve_f32(&c, h->window != 0 ? n * h->rope_dims : 0);
-    for (int kind = 0; kind < 3; kind++)
+    s->scores = carve(&c, n * sizeof *s->scores);
+    s->segments = carve(&c, n * sizeof *s->segments);
+    s->runs = carve(&c, n * sizeof *s->runs);
+    s->wanted = carve(&c, n * sizeof *s->wanted);
+    s->kept = carve(&c, n * sizeof *s->kept);
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         s->acts[kind] = p->uses[kind] ? carve(&c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
     s->attention = carve(&c, chord_attention_scratch_bytes(threads, h->head_dim, h->heads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);

@@ -31,9 +31,27 @@ typedef struct chord_tile {
  * or where they lie, by the host. */
 typedef enum chord_bank_use { CHORD_BANK_USE_WINDOWS, CHORD_BANK_USE_COPIES, CHORD_BANK_USE_IN_PLACE } chord_bank_use;
 
+/* Threads that read for any number of pagers, one read each at a time. They start with the first pager that streams:
+ * fewer than wanted where the system refuses more. With none, and for a pager that reads nothing ahead, pin reads by
+ * itself. Whatever the pagers of one set of readers share stands under one mutex. */
+#define CHORD_READERS_DEFAULT 4u
+typedef struct chord_readers chord_readers;
+chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err);
+void chord_readers_close(chord_readers *readers); /* after its pagers */
+
+/* Where the memory for slots comes from. A region is zeroed, in memory, aligned to 4096, charged to the heap, and written
+ * and read by any thread until it is closed. */
+typedef struct chord_slot_place {
+    chord_status (*open)(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err);
+    void (*close)(void *ud, chord_heap *heap, chord_region *region);
+    void *ud;
+} chord_slot_place;
+
 typedef struct chord_pager_config {
     chord_heap *heap;
-    chord_store *const *stores; /* by shard; outlive the pager */
+    chord_readers *readers;        /* outlive the pager; a plan needs none */
+    const chord_slot_place *place; /* outlives the pager; NULL: memory of the heap's */
+    chord_store *const *stores;    /* by shard; outlive the pager */
     uint32_t shards;
     const chord_tile *tiles; /* in the order a full pass uses them; outlive the pager */
     uint32_t tile_count;
@@ -41,7 +59,6 @@ typedef struct chord_pager_config {
     uint32_t hold_max;       /* tiles an operation holds at once */
     uint32_t prefetch_tiles; /* 0: as far as the ring reaches */
     bool no_prefetch;
-    uint32_t readers; /* reader threads, 0: 4 (none on hosts without threads: pin reads by itself) */
     chord_policy policy;
     bool mapped; /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
     bool pack;   /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
@@ -70,22 +87,29 @@ chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, ui
  * results are void. */
 chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 
-/* A tile in memory until it is released. */
+/* Where a held tile may be put to stay, by its holder, who then calls chord_pager_keep. */
+typedef enum chord_home {
+    CHORD_HOME_NONE,     /* nowhere, or it is there already */
+    CHORD_HOME_IN_PLACE, /* where it lies, packed */
+    CHORD_HOME_OWN,      /* in memory of its own */
+    CHORD_HOME_BANK      /* in a bank: its rows are written there */
+} chord_home;
+/* A tile that is there until it is released. */
 typedef struct chord_view {
-    const uint8_t *data; /* the tile's bytes as the file has them, or packed when *packed */
-    /* where the holder may pack the tile (== data: in place), then calling chord_pager_keep; NULL: it may not */
-    uint8_t *own;
-    bool packed;
-    bool wanted; /* own memory, or the bank, wants the tile in any case: copied where it cannot be packed */
-    /* without windows: where the tile lies (data NULL), or where its rows may be written (data: where they may be
-     * packed before); NULL: in none */
-    chord_bank *bank;
+    const uint8_t *data; /* the tile's bytes, NULL: they lie in the bank */
+    bool packed;         /* not as the file has them */
+    chord_home home;
+    /* The home wants the tile in any form. Else packed, and for a bank in whole panels: from there it is only read in
+     * such. */
+    bool any_form;
+    uint8_t *own;     /* with a home: where the rows may be packed. OWN: the home; else the tile's own bytes */
+    chord_bank *bank; /* BANK, or data NULL */
     uint64_t bank_at;
 } chord_view;
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED when the flag of chord_pager_heed is raised. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
-/* The held tile's own memory now holds it, and stays so. */
+/* The held tile is at its home now, and stays there. */
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
 
@@ -93,6 +117,10 @@ void chord_pager_release(chord_pager *pager, uint32_t tile);
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off);
 /* From any thread, after a flag was raised: a pin that waits looks at it. */
 void chord_pager_look(chord_pager *pager);
+
+/* Bytes that are no tile's, on the calling thread, which stands still meanwhile: counted with the others. */
+chord_status chord_pager_read(chord_pager *pager, uint32_t shard, uint64_t offset, size_t bytes, void *out,
+                              chord_error *err);
 
 typedef struct chord_pager_stats {
     uint64_t hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
@@ -102,5 +130,77 @@ void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
 void chord_pager_stats_reset(chord_pager *pager);
 /* This pager takes the place of another one: the same flag is heeded, the counters go on where those ended. */
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
+
+/* ---- tiles that are asked for ------------------------------------------------------------------------------------
+ *
+ * Where nobody knows before what a pass will use (experts that a router chooses, blocks of a remote store, layers that a
+ * guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner says;
+ * the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was used
+ * longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
+ * that is not; a read ahead that failed is made again by the pin, which then says why. */
+
+/* What is asked for. read runs on any thread, several at once, and fills the slot; ahead: nobody waits for it yet. *data
+ * gets the tile's first byte in the slot. */
+typedef struct chord_asked_source {
+    uint32_t count;                                  /* tiles */
+    uint64_t (*bytes)(void *ud, uint32_t tile);      /* as they are counted */
+    uint64_t (*slot_bytes)(void *ud, uint32_t tile); /* that read needs */
+    chord_status (*read)(void *ud, uint32_t tile, uint8_t *slot, uint64_t slot_bytes, bool ahead, uint8_t **data,
+                         chord_error *err);
+    void *ud;
+} chord_asked_source;
+typedef struct chord_tile_set {
+    chord_store *const *stores;
+    const chord_tile *tiles;
+} chord_tile_set;
+chord_asked_source chord_asked_tiles(const chord_tile_set *set, uint32_t count); /* set outlives it */
+
+/* What memory_bytes buys: a ring of ring_least slots or more, and pins (a byte for each tile, 1: pinned) for the most
+ * used of the tiles that were used at all. CHORD_BUDGET: the ring alone is too large. */
+chord_status chord_asked_plan(const chord_asked_source *source, const uint64_t *uses, uint64_t memory_bytes,
+                              uint32_t ring_least, uint8_t *pins, uint32_t *ring, chord_error *err);
+
+typedef struct chord_asked_config {
+    chord_heap *heap;
+    chord_readers *readers;        /* outlive it */
+    const chord_slot_place *place; /* for each slot; outlives it; NULL: memory of the heap's */
+    chord_asked_source source;
+    const uint8_t *pins; /* a byte for each tile; NULL: none */
+    uint32_t ring;       /* slots for the others: more than are held at once */
+    uint32_t ahead;      /* so many tiles behind the one that was pinned last, in a circle, are read unasked */
+    uint32_t asked_max;  /* tiles that may be asked for and not be on their way yet */
+    bool lazy;           /* a slot's memory is taken when it is first used; else nothing is allocated after open */
+} chord_asked_config;
+typedef struct chord_asked chord_asked;
+chord_status chord_asked_open(const chord_asked_config *config, chord_asked **out, chord_error *err);
+void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
+
+/* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
+ * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
+int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* called_off: NULL, or whoever pins is called off by it (CHORD_CANCELLED). CHORD_BUDGET, CHORD_NO_MEMORY: no slot is free
+ * for the tile, or there is no memory for it. */
+chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_bool *called_off, const uint8_t **data,
+                             chord_error *err);
+void chord_asked_release(chord_asked *asked, uint32_t tile);
+void chord_asked_look(chord_asked *asked); /* after a flag was raised */
+
+/* Reads the first tiles into what slots are empty; gives how many are there then. */
+chord_status chord_asked_fill(chord_asked *asked, uint32_t *there, chord_error *err);
+/* Empties all slots that are not in use, gives their memory back, and tells how many tiles left. */
+uint32_t chord_asked_clear(chord_asked *asked);
+
+/* A source that reads in pieces lets reads that somebody waits for go first: those of pins, and others of its owner's,
+ * who says when they begin and end. Before each piece of a read ahead; false: all is being closed. */
+bool chord_asked_stand_back(chord_asked *asked, uint32_t tile);
+void chord_asked_demand(chord_asked *asked, bool begins);
+
+typedef struct chord_asked_stats {
+    uint64_t hits, misses, evictions, read_ahead, errors; /* read_ahead: tiles read before they were pinned */
+    uint64_t bytes_read, resident_bytes;                  /* resident: memory of the slots */
+} chord_asked_stats;
+void chord_asked_stats_get(const chord_asked *asked, chord_asked_stats *out);
+/* Returns when there is nothing to read ahead and nobody waits for a read. For tests, which count. */
+void chord_asked_settle(chord_asked *asked);
 
 #endif

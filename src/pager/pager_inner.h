@@ -1,15 +1,23 @@
-/* pager_inner.h - the pager's parts: the plan (pager_plan.c), slots and claims (pager_slots.c), reader threads
- * (pager_readers.c), passes and pins (pager.c), the mapped way (pager_mapped.c), which has no slots at all, and the
- * banked one (pager_banked.c), whose slots are all of the ring. */
+/* pager_inner.h - the pager's parts, each above those before it: the plan (pager_plan.c), slots and claims
+ * (pager_slots.c), the pass (pager_pass.c), reads (pager_load.c), the threads for them (pager_readers.c), the three ways of pager_way.h, the door
+ * (pager.c). */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
-#include "pager/pager.h"
+#include "pager/pager_way.h"
 
 #define PAGER_NONE UINT32_MAX
-#define PAGER_HOLD_LIMIT 16u /* most tiles one operation may hold */
+#define PAGER_ELSEWHERE (UINT32_MAX - 1) /* in place of a slot: the tile is kept where no read is needed */
+#define PAGER_HOLD_LIMIT 16u             /* most tiles one operation may hold */
 
 typedef enum slot_state { SLOT_EMPTY, SLOT_LOADING, SLOT_READY, SLOT_PINNED, SLOT_FAILED } slot_state;
+
+/* The sentence of a read that failed, until it is taken. A read begins with one at hand, so there are never more failures
+ * than reads at once. */
+typedef struct pager_failure {
+    chord_error error;
+    bool taken;
+} pager_failure;
 
 /* Memory for one tile. A home slot belongs to one pinned tile for good; ring slots are passed around. */
 typedef struct pager_slot {
@@ -25,15 +33,26 @@ typedef struct pager_slot {
     bool next_pass; /* expected by the next pass, not by this one */
     bool doomed;    /* LOADING for nobody: EMPTY as soon as it is read */
     bool packed;
-    chord_error *failure; /* SLOT_FAILED: the reader's sentence */
+    pager_failure *failure; /* LOADING: for the reader's sentence; FAILED: it */
 } pager_slot;
 
-typedef struct pager_reader {
-    chord_pager *pager;
-    chord_thread *thread;
-    bool parked; /* its failure has not been taken yet, and holds the sentence */
-    chord_error failure;
-} pager_reader;
+/* Who has reads to make. */
+typedef struct pager_client {
+    struct pager_client *next;
+    uint32_t readers_inside;
+    /* Makes the next read, letting go of the mutex meanwhile; false: there is none now, and the mutex was held. */
+    bool (*read_next)(struct pager_client *client);
+} pager_client;
+
+struct chord_readers {
+    chord_heap *heap;
+    chord_mutex mutex;
+    chord_cond work, served; /* something may be claimable; a reader came out of a client */
+    pager_client *clients, *turn;
+    bool closing;
+    uint32_t wanted, count;
+    chord_thread *threads[];
+};
 
 typedef struct pager_mapped_tile {
     uint8_t *own;            /* NULL: none yet */
@@ -50,7 +69,9 @@ typedef struct pager_place {
 
 typedef struct pager_layout {
     chord_pager_plan plan;
-    uint64_t slot_bytes; /* of a ring slot */
+    uint64_t slot_bytes;  /* of a ring slot */
+    uint64_t slots_bytes; /* of all slots together */
+    uint32_t home_slots;
     bool banked;
     uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are not shown */
 } pager_layout;
@@ -58,15 +79,17 @@ typedef struct pager_layout {
 struct chord_pager {
     chord_pager_config config;
     pager_layout layout;
-    chord_region region;
-    chord_mutex mutex; /* guards everything below */
-    chord_cond work, ready;
-    bool closing, pass_open, map_lost;
+    const pager_way *way;
+    chord_slot_place place;
+    chord_region region; /* of the slots, or of what is packed beside a map */
+    chord_mutex *mutex;  /* of the readers: guards everything below */
+    chord_cond ready;
+    bool pass_open, map_lost;
     const atomic_bool *called_off; /* NULL: nobody can */
 
     pager_slot *slots; /* home slots in order of their tiles, then the ring */
     uint32_t slot_count, ring_first;
-    uint32_t *slot_of_tile; /* PAGER_NONE: not in memory */
+    uint32_t *slot_of_tile; /* PAGER_NONE: not in memory, or PAGER_ELSEWHERE */
 
     uint32_t *list;                        /* of this pass; the next one is taken to be the same */
     uint32_t list_count, pin_at, claim_at; /* claim_at runs to 2 * list_count: over this pass and the next */
@@ -74,9 +97,10 @@ struct chord_pager {
     uint32_t held[PAGER_HOLD_LIMIT], held_count;
     uint64_t tick, pass_number;
 
-    pager_reader *readers;
-    uint32_t reader_count;
-    chord_error own_failure; /* of a read that pin made itself */
+    pager_client client;
+    bool served; /* by readers; else pin reads by itself */
+    pager_failure *failures;
+    uint32_t failure_count;
 
     chord_pager_stats stats;
     uint32_t in_flight;
@@ -93,15 +117,26 @@ struct chord_pager {
     uint64_t own_used_bytes;
 };
 
+static inline chord_status pager_get(chord_pager *pager, uint64_t bytes, void *out, chord_error *err)
+{
+    void *p;
+    CHORD_TRY(chord_alloc(pager->config.heap, bytes, "the pager's lists", &p, err));
+    memcpy(out, &p, sizeof p);
+    return CHORD_OK;
+}
+
 /* pager_plan.c: pins (may be NULL) gets a byte for each tile, 1: pinned. */
 chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, pager_layout *out, chord_error *err);
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile);
+extern const chord_slot_place pager_memory; /* of the heap */
 
 /* pager_slots.c: one function for each arrow of the diagram. All with the mutex held. */
-pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile); /* NULL: not in memory */
-pager_slot *pager_claim_next(chord_pager *pager);             /* EMPTY -> LOADING; NULL: nothing to do now */
+void pager_wake_readers(chord_pager *pager);                      /* something may be claimable now */
+bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile); /* no read is needed */
+pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile);     /* NULL: not in memory */
+pager_slot *pager_claim_next(chord_pager *pager);                 /* EMPTY -> LOADING; NULL: nothing to do now */
 void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data);
-void pager_slot_failed(chord_pager *pager, pager_slot *slot, chord_error *failure);
+void pager_slot_failed(chord_pager *pager, pager_slot *slot);
 void pager_slot_take_failure(chord_pager *pager, pager_slot *slot, chord_error *err); /* FAILED -> EMPTY */
 void pager_slot_pin(chord_pager *pager, pager_slot *slot);
 void pager_slot_release(chord_pager *pager, pager_slot *slot);
@@ -109,27 +144,37 @@ void pager_slot_drop(chord_pager *pager, pager_slot *slot); /* what was read ahe
 void pager_slot_expect(chord_pager *pager, pager_slot *slot, bool next_pass);
 void pager_slot_unexpect(chord_pager *pager, pager_slot *slot);
 
-/* pager_banked.c */
-chord_status pager_banked_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
-void pager_banked_close(chord_pager *pager);
-bool pager_banked_has(const chord_pager *pager, uint32_t tile); /* the tile was kept: no read is needed */
-/* The tile's place in its bank, which is brought into a window where banks are shown. */
-chord_status pager_banked_find(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
+/* pager_pass.c */
+chord_status pager_check_list(const chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
+bool pager_is_list(const chord_pager *pager, const uint32_t *list, uint32_t count); /* the one it has */
+/* The tile's place in the list, at or behind where the pass is. */
+chord_status pager_find_place(const chord_pager *pager, uint32_t tile, uint32_t *place, chord_error *err);
+/* The pass stands before this place of its list, and claims are never behind the pass. */
+void pager_go_to(chord_pager *pager, uint32_t place);
+bool pager_is_held(const chord_pager *pager, uint32_t tile, uint32_t *at);
+chord_status pager_check_called_off(const chord_pager *pager, chord_error *err);
+
+/* pager_load.c: reads, counted; the mutex is held on entry and on return, not meanwhile. */
+void pager_load(chord_pager *pager, pager_slot *slot); /* LOADING -> READY or FAILED */
+bool pager_load_next(pager_client *client);            /* what a reader does */
 
 /* pager_readers.c */
-void pager_wake_readers(chord_pager *pager); /* something may be claimable now */
-chord_status pager_readers_start(chord_pager *pager, chord_error *err);
-void pager_readers_stop(chord_pager *pager);
-/* Reads a LOADING slot's tile; the mutex is held on entry and on return, not meanwhile. False: failure holds the
- * sentence. */
-bool pager_load(chord_pager *pager, pager_slot *slot, chord_error *failure);
+/* With the mutex held. False: there is no thread to serve the client, which did not join. */
+bool pager_readers_join(chord_readers *readers, pager_client *client);
+void pager_readers_leave(chord_readers *readers, pager_client *client); /* waits for those inside */
+
+/* pager_slots_way.c: what the banked way shares. */
+chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_error *err);
+void pager_slots_close(chord_pager *pager);
+chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
+chord_status pager_slots_pass_end(chord_pager *pager, chord_error *err);
+chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out, chord_error *err);
+void pager_slots_keep(chord_pager *pager, uint32_t tile, bool packed);
+void pager_slots_release(chord_pager *pager, uint32_t tile);
+/* Tiles before this place are not wanted any more, and need not be read. */
+void pager_slots_pass_over(chord_pager *pager, uint32_t place);
 
 /* pager_mapped.c */
-chord_status pager_mapped_open(chord_pager *pager, chord_error *err);
-void pager_mapped_close(chord_pager *pager);
 void pager_mapped_view(const chord_pager *pager, uint32_t tile, chord_view *out);
-uint8_t *pager_mapped_own(chord_pager *pager, uint32_t tile); /* NULL: there is none left */
-void pager_mapped_packed(chord_pager *pager, uint32_t tile);
-chord_status pager_mapped_pass_end(chord_pager *pager, chord_error *err);
 
 #endif

@@ -14,15 +14,13 @@ static chord_status map_shards(chord_pager *pager, chord_error *err)
     return CHORD_OK;
 }
 
-chord_status pager_mapped_open(chord_pager *pager, chord_error *err)
+static chord_status mapped_open(chord_pager *pager, const uint8_t *pins, chord_error *err)
 {
+    (void)pins; /* all tiles are */
     const chord_pager_config *config = &pager->config;
     chord_error reason;
-    void *p;
-    CHORD_TRY(chord_alloc(config->heap, config->shards * sizeof *pager->maps, "the pager's lists", &p, err));
-    pager->maps = p;
-    CHORD_TRY(chord_alloc(config->heap, config->tile_count * sizeof(pager_mapped_tile), "the pager's lists", &p, err));
-    pager->mapped_tiles = p;
+    CHORD_TRY(pager_get(pager, config->shards * sizeof *pager->maps, &pager->maps, err));
+    CHORD_TRY(pager_get(pager, config->tile_count * sizeof(pager_mapped_tile), &pager->mapped_tiles, err));
     CHORD_TRY(map_shards(pager, err != NULL ? err : &reason));
     uint64_t own_bytes = 0;
     for (uint32_t i = 0; i < config->tile_count; i++) own_bytes += chord_align_up(config->tiles[i].bytes, 64);
@@ -31,16 +29,24 @@ chord_status pager_mapped_open(chord_pager *pager, chord_error *err)
     return chord_region_open(config->heap, own_bytes, "memory for packed weights", false, false, &pager->region, err);
 }
 
-void pager_mapped_close(chord_pager *pager)
+static void mapped_close(chord_pager *pager)
 {
-    if (pager->maps == NULL) return;
-    for (uint32_t i = 0; i < pager->config.shards; i++)
+    for (uint32_t i = 0; pager->maps != NULL && i < pager->config.shards; i++)
         if (pager->maps[i] != NULL) chord_store_unmap(pager->config.stores[i], pager->maps[i]);
+    chord_region_close(pager->config.heap, &pager->region);
     chord_free(pager->config.heap, pager->maps);
     chord_free(pager->config.heap, pager->mapped_tiles);
 }
 
-uint8_t *pager_mapped_own(chord_pager *pager, uint32_t tile)
+static chord_status mapped_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
+{
+    (void)list, (void)count;
+    if (!pager->map_lost) return CHORD_OK;
+    return chord_fail(err, CHORD_IO, "the model's file could not be mapped again after a failed read");
+}
+
+/* NULL: there is none left. */
+static uint8_t *own_memory(chord_pager *pager, uint32_t tile)
 {
     pager_mapped_tile *record = &pager->mapped_tiles[tile];
     uint64_t bytes = chord_align_up(pager->config.tiles[tile].bytes, 64);
@@ -59,13 +65,28 @@ void pager_mapped_view(const chord_pager *pager, uint32_t tile, chord_view *out)
     *out = (chord_view){.data = packed ? record->own : pager->maps[t->shard] + t->offset, .packed = packed};
 }
 
-void pager_mapped_packed(chord_pager *pager, uint32_t tile)
+static chord_status mapped_pin(chord_pager *pager, uint32_t place, chord_view *out, chord_error *err)
 {
+    (void)err;
+    uint32_t tile = pager->list[place];
+    pager_mapped_view(pager, tile, out);
+    if (!out->packed) out->own = own_memory(pager, tile);
+    if (out->own != NULL) out->home = CHORD_HOME_OWN;
+    pager->stats.hits++;
+    return CHORD_OK;
+}
+
+/* Only what is packed is kept. */
+static void mapped_keep(chord_pager *pager, uint32_t tile, bool packed)
+{
+    CHORD_ASSERT(packed);
     const chord_tile *t = &pager->config.tiles[tile];
     CHORD_ASSERT(pager->mapped_tiles[tile].own != NULL);
     pager->mapped_tiles[tile].packed_in_pass = pager->pass_number;
     chord_store_map_release(pager->config.stores[t->shard], pager->maps[t->shard], t->offset, t->bytes);
 }
+
+static void mapped_release(chord_pager *pager, uint32_t tile) { (void)pager, (void)tile; }
 
 /* The guard left zero pages in the old mapping; a new one asks the file again. */
 static void map_again(chord_pager *pager, uint32_t shard)
@@ -77,7 +98,7 @@ static void map_again(chord_pager *pager, uint32_t shard)
     pager->maps[shard] = base;
 }
 
-chord_status pager_mapped_pass_end(chord_pager *pager, chord_error *err)
+static chord_status mapped_pass_end(chord_pager *pager, chord_error *err)
 {
     chord_status status = CHORD_OK;
     for (uint32_t shard = 0; shard < pager->config.shards; shard++) {
@@ -92,3 +113,13 @@ chord_status pager_mapped_pass_end(chord_pager *pager, chord_error *err)
     }
     return status;
 }
+
+const pager_way pager_way_mapped = {
+    .open = mapped_open,
+    .close = mapped_close,
+    .pass_begin = mapped_pass_begin,
+    .pass_end = mapped_pass_end,
+    .pin = mapped_pin,
+    .keep = mapped_keep,
+    .release = mapped_release,
+};

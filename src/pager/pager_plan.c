@@ -1,7 +1,5 @@
-/* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is. */
+/* pager_plan.c - what a number of bytes buys: which tiles stay, how long the ring is; and the memory for it. */
 #include "pager/pager_inner.h"
-
-#define READERS_DEFAULT 4u
 
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
 {
@@ -58,7 +56,7 @@ static uint64_t spread_pins(const chord_pager_config *config, const sums *all, u
 /* Four reads in flight beside what an operation holds, when that is a small part of the memory. */
 static uint32_t ring_slots(const chord_pager_config *config, uint64_t slot_bytes)
 {
-    uint32_t least = config->hold_max + 2, most = least + READERS_DEFAULT;
+    uint32_t least = config->hold_max + 2, most = least + CHORD_READERS_DEFAULT;
     uint64_t eighth = config->memory_bytes / 8 / slot_bytes;
     return eighth <= least ? least : eighth >= most ? most : (uint32_t)eighth;
 }
@@ -155,6 +153,8 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
     else if (config->policy == CHORD_POLICY_PLAN) lay_out_plan(config, &all, pins, out);
     else if (config->policy == CHORD_POLICY_LRU) lay_out_lru(config, &all, out);
     else lay_out_none(config, &all, out);
+    out->home_slots = out->banked ? 0 : out->plan.pinned_tiles;
+    out->slots_bytes = out->plan.ring_bytes + (out->banked ? 0 : out->plan.pinned_bytes) - out->windows_bytes;
     return CHORD_OK;
 }
 
@@ -165,3 +165,19 @@ chord_status chord_pager_plan_make(const chord_pager_config *config, chord_pager
     *out = layout.plan;
     return status;
 }
+
+/* ---- where slots lie unless somebody else gives the memory -------------------------------------- */
+
+static chord_status open_memory(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err)
+{
+    (void)ud;
+    return chord_region_open(heap, bytes, "memory for weights", true, true, out, err);
+}
+
+static void close_memory(void *ud, chord_heap *heap, chord_region *region)
+{
+    (void)ud;
+    chord_region_close(heap, region);
+}
+
+const chord_slot_place pager_memory = {.open = open_memory, .close = close_memory};

@@ -1,102 +1,95 @@
-/* pager_readers.c - threads that read what comes next. */
+/* pager_readers.c - threads that read for whoever has reads to make, each its next one in turn. */
 #include "pager/pager_inner.h"
 
-#define READERS_DEFAULT 4u
 #define READERS_MAX 64u
 
-static void begin_read(chord_pager *pager)
+chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err)
 {
-    if (pager->in_flight++ == 0) pager->in_flight_since_ns = chord_clock_ns();
+    void *p;
+    *out = NULL;
+    uint32_t wanted = threads < READERS_MAX ? threads : READERS_MAX;
+    CHORD_TRY(chord_alloc(heap, sizeof(chord_readers) + wanted * sizeof(chord_thread *), "the readers", &p, err));
+    chord_readers *readers = p;
+    readers->heap = heap;
+    readers->wanted = wanted;
+    chord_mutex_init(&readers->mutex);
+    chord_cond_init(&readers->work);
+    chord_cond_init(&readers->served);
+    *out = readers;
+    return CHORD_OK;
 }
 
-static void end_read(chord_pager *pager)
+void chord_readers_close(chord_readers *readers)
 {
-    if (--pager->in_flight == 0) pager->stats.read_ns += chord_clock_ns() - pager->in_flight_since_ns;
+    if (readers == NULL) return;
+    CHORD_ASSERT(readers->clients == NULL);
+    chord_mutex_lock(&readers->mutex);
+    readers->closing = true;
+    chord_cond_wake_all(&readers->work);
+    chord_mutex_unlock(&readers->mutex);
+    for (uint32_t i = 0; i < readers->count; i++) chord_thread_join(readers->heap, readers->threads[i]);
+    chord_cond_free(&readers->served);
+    chord_cond_free(&readers->work);
+    chord_mutex_free(&readers->mutex);
+    chord_free(readers->heap, readers);
 }
 
-#ifdef CHORD_HARDTEST
-static void dawdle(void)
+/* One read for the first client that has one, beginning behind the one that was served last. */
+static bool serve(chord_readers *readers)
 {
-    uint64_t end_ns = chord_clock_ns() + 100000;
-    while (chord_clock_ns() < end_ns) {}
-}
-#else
-static void dawdle(void) {}
-#endif
-
-bool pager_load(chord_pager *pager, pager_slot *slot, chord_error *failure)
-{
-    const chord_tile *tile = &pager->config.tiles[slot->tile];
-    begin_read(pager);
-    chord_mutex_unlock(&pager->mutex);
-    uint8_t *data = NULL;
-    dawdle();
-    chord_status status = chord_store_fetch(pager->config.stores[tile->shard], tile->offset, tile->bytes, slot->memory,
-                                            (size_t)slot->bytes, &data, failure);
-    chord_mutex_lock(&pager->mutex);
-    end_read(pager);
-    if (status == CHORD_OK) pager_slot_loaded(pager, slot, data);
-    else pager_slot_failed(pager, slot, failure);
-    return status == CHORD_OK;
+    pager_client *first = readers->turn != NULL ? readers->turn : readers->clients, *client = first;
+    if (client == NULL) return false;
+    do {
+        pager_client *next = client->next != NULL ? client->next : readers->clients;
+        readers->turn = next; /* before the mutex is let go of: the client may leave meanwhile */
+        client->readers_inside++;
+        bool has_read = client->read_next(client);
+        if (--client->readers_inside == 0) chord_cond_wake_all(&readers->served);
+        if (has_read) return true;
+        client = next;
+    } while (client != first);
+    return false;
 }
 
 static void reader_main(void *ud)
 {
-    pager_reader *self = ud;
-    chord_pager *pager = self->pager;
-    chord_mutex_lock(&pager->mutex);
-    while (!pager->closing) {
-        /* A reader that holds a failure waits until it was taken: so there are never more failures than readers. */
-        pager_slot *slot = self->parked ? NULL : pager_claim_next(pager);
-        if (slot == NULL) {
-            chord_cond_wait(&pager->work, &pager->mutex);
-            continue;
-        }
-        self->parked = true; /* before the failure can be seen and taken */
-        if (pager_load(pager, slot, &self->failure)) self->parked = false;
-    }
-    chord_mutex_unlock(&pager->mutex);
+    chord_readers *readers = ud;
+    chord_mutex_lock(&readers->mutex);
+    while (!readers->closing)
+        if (!serve(readers)) chord_cond_wait(&readers->work, &readers->mutex);
+    chord_mutex_unlock(&readers->mutex);
 }
 
-chord_status pager_readers_start(chord_pager *pager, chord_error *err)
+/* Fewer where the system refuses more; they are tried for again with the next client. */
+static void start_threads(chord_readers *readers)
 {
-    uint32_t wanted = pager->config.readers == 0 ? READERS_DEFAULT : pager->config.readers;
-    if (pager->config.no_prefetch || pager->config.policy == CHORD_POLICY_NONE || pager->config.tile_count == 0)
-        return CHORD_OK;
-    if (wanted > READERS_MAX) wanted = READERS_MAX;
-    void *p;
-    CHORD_TRY(chord_alloc(pager->config.heap, wanted * sizeof(pager_reader), "the readers", &p, err));
-    pager->readers = p;
-    for (uint32_t i = 0; i < wanted; i++) {
-        pager_reader *reader = &pager->readers[i];
-        reader->pager = pager;
+    while (readers->count < readers->wanted) {
         char name[16];
-        chord_format(name, sizeof name, "chord-read-%u", i + 1);
-        chord_status status = chord_thread_start(pager->config.heap, name, reader_main, reader, &reader->thread, NULL);
-        if (status != CHORD_OK) return CHORD_OK; /* fewer readers, and without any pin reads by itself */
-        chord_mutex_lock(&pager->mutex);
-        pager->reader_count++;
-        chord_mutex_unlock(&pager->mutex);
+        chord_format(name, sizeof name, "chord-read-%u", readers->count + 1);
+        chord_thread **thread = &readers->threads[readers->count];
+        if (chord_thread_start(readers->heap, name, reader_main, readers, thread, NULL) != CHORD_OK) return;
+        readers->count++;
     }
-    return CHORD_OK;
 }
 
-/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
- * is woken for nothing. */
-void pager_wake_readers(chord_pager *pager)
+bool pager_readers_join(chord_readers *readers, pager_client *client)
 {
-    if (pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->work);
+    start_threads(readers);
+    if (readers->count == 0) return false;
+    client->next = readers->clients;
+    readers->clients = client;
+    return true;
 }
 
-void pager_readers_stop(chord_pager *pager)
+void pager_readers_leave(chord_readers *readers, pager_client *client)
 {
-    chord_mutex_lock(&pager->mutex);
-    pager->closing = true;
-    chord_cond_wake_all(&pager->work);
-    uint32_t count = pager->reader_count;
-    chord_mutex_unlock(&pager->mutex);
-    for (uint32_t i = 0; i < count; i++) chord_thread_join(pager->config.heap, pager->readers[i].thread);
-    chord_free(pager->config.heap, pager->readers);
-    pager->readers = NULL;
-    pager->reader_count = 0;
+    chord_mutex_lock(&readers->mutex);
+    for (pager_client **at = &readers->clients; *at != NULL; at = &(*at)->next) {
+        if (*at != client) continue;
+        *at = client->next;
+        if (readers->turn == client) readers->turn = client->next;
+        break;
+    }
+    while (client->readers_inside > 0) chord_cond_wait(&readers->served, &readers->mutex);
+    chord_mutex_unlock(&readers->mutex);
 }

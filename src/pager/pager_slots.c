@@ -5,7 +5,19 @@
 pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile)
 {
     uint32_t index = pager->slot_of_tile[tile];
-    return index == PAGER_NONE ? NULL : &pager->slots[index];
+    return index < pager->slot_count ? &pager->slots[index] : NULL;
+}
+
+bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile)
+{
+    return pager->slot_of_tile[tile] == PAGER_ELSEWHERE;
+}
+
+/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
+ * is woken for nothing. */
+void pager_wake_readers(chord_pager *pager)
+{
+    if (pager->served && pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->config.readers->work);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */
@@ -27,6 +39,21 @@ void pager_slot_unexpect(chord_pager *pager, pager_slot *slot)
     slot->next_pass = false;
 }
 
+/* ---- failures --------------------------------------------------------------------------------- */
+
+static pager_failure *free_failure(chord_pager *pager)
+{
+    for (uint32_t i = 0; i < pager->failure_count; i++)
+        if (!pager->failures[i].taken) return &pager->failures[i];
+    return NULL;
+}
+
+static void give_failure(pager_slot *slot)
+{
+    slot->failure->taken = false;
+    slot->failure = NULL;
+}
+
 /* ---- arrows ----------------------------------------------------------------------------------- */
 
 /* any -> EMPTY. A home slot stays its tile's. */
@@ -44,13 +71,14 @@ static void empty_slot(chord_pager *pager, pager_slot *slot)
     slot->state = SLOT_EMPTY;
     slot->data = NULL;
     slot->fresh = slot->doomed = slot->packed = false;
-    slot->failure = NULL;
     pager_wake_readers(pager);
 }
 
 /* EMPTY -> LOADING */
-static void claim_slot(chord_pager *pager, pager_slot *slot, uint32_t tile, bool next_pass)
+static void claim_slot(chord_pager *pager, pager_slot *slot, uint32_t tile, bool next_pass, pager_failure *failure)
 {
+    failure->taken = true;
+    slot->failure = failure;
     slot->tile = tile;
     slot->state = SLOT_LOADING;
     slot->fresh = true;
@@ -63,6 +91,7 @@ void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data)
 {
     slot->data = data;
     slot->state = SLOT_READY;
+    give_failure(slot);
     pager->stats.bytes_read += pager->config.tiles[slot->tile].bytes;
     if (slot->doomed) {
         pager->stats.prefetched_wasted++;
@@ -72,20 +101,18 @@ void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data)
 }
 
 /* LOADING -> FAILED, or EMPTY when nobody wants it any more */
-void pager_slot_failed(chord_pager *pager, pager_slot *slot, chord_error *failure)
+void pager_slot_failed(chord_pager *pager, pager_slot *slot)
 {
     slot->state = SLOT_FAILED;
-    slot->failure = failure;
     if (slot->doomed || !slot->expected) pager_slot_take_failure(pager, slot, NULL);
     chord_cond_wake_all(&pager->ready);
 }
 
-/* FAILED -> EMPTY; the reader that met the failure goes on. */
+/* FAILED -> EMPTY */
 void pager_slot_take_failure(chord_pager *pager, pager_slot *slot, chord_error *err)
 {
-    if (err != NULL) *err = *slot->failure;
-    for (uint32_t i = 0; i < pager->reader_count; i++)
-        if (slot->failure == &pager->readers[i].failure) pager->readers[i].parked = false;
+    if (err != NULL) *err = slot->failure->error;
+    give_failure(slot);
     empty_slot(pager, slot);
 }
 
@@ -161,10 +188,12 @@ static claim_step look_at_slot(chord_pager *pager, pager_slot *slot, bool next_p
 
 pager_slot *pager_claim_next(chord_pager *pager)
 {
+    pager_failure *failure = free_failure(pager);
+    if (failure == NULL) return NULL;
     while (pager->claim_at < 2 * pager->list_count) {
         bool next_pass = pager->claim_at >= pager->list_count;
         uint32_t tile = pager->list[pager->claim_at - (next_pass ? pager->list_count : 0)];
-        if (pager_banked_has(pager, tile)) {
+        if (pager_is_elsewhere(pager, tile)) {
             pager->claim_at++;
             continue;
         }
@@ -175,7 +204,7 @@ pager_slot *pager_claim_next(chord_pager *pager)
             if (pager->expected_count >= pager->ahead_max) return NULL;
             if (slot == NULL) slot = free_ring_slot(pager);
             if (slot == NULL) return NULL;
-            claim_slot(pager, slot, tile, next_pass);
+            claim_slot(pager, slot, tile, next_pass, failure);
         }
         pager->claim_at++;
         if (step == CLAIM_TAKE) return slot;

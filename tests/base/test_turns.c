@@ -25,12 +25,17 @@ static void wait_for_turn(void *ud)
     waiter *w = ud;
     chord_turn mine;
     chord_error own = {0};
-    w->status = chord_turns_take(w->turns, &mine, &w->given_up, &own);
-    if (w->status != CHORD_OK) return;
+    w->status = chord_turns_enter(w->turns, &mine, &own);
+    if (w->status == CHORD_OK) w->status = chord_turns_take(w->turns, &mine, &w->given_up, &own);
+    if (w->status != CHORD_OK) {
+        chord_turns_leave(w->turns, &mine);
+        return;
+    }
     if (atomic_fetch_add(w->inside, 1) != 0) atomic_fetch_add(w->wrong, 1);
     w->place = atomic_fetch_add(w->arrived, 1) + 1;
     atomic_fetch_sub(w->inside, 1);
     chord_turns_give(w->turns, &mine);
+    chord_turns_leave(w->turns, &mine);
 }
 
 /* How many stand in the line, the one whose turn it is included. */
@@ -50,8 +55,10 @@ static void check_order(uint32_t gives_up)
     atomic_int inside = 0, arrived = 0, wrong = 0;
     waiter all[WAITERS] = {0};
     chord_turns_init(&turns);
+    CHECK_OK(chord_turns_enter(&turns, &mine, &err));
+    CHECK(chord_turns_enter(&turns, &again, &err) == CHORD_INVALID);
     CHECK_OK(chord_turns_take(&turns, &mine, NULL, &err));
-    CHECK(chord_turns_take(&turns, &again, NULL, &err) == CHORD_INVALID);
+    CHECK(chord_turns_enter(&turns, &again, &err) == CHORD_INVALID);
     for (uint32_t i = 0; i < WAITERS; i++) {
         all[i].turns = &turns;
         all[i].inside = &inside;
@@ -68,6 +75,8 @@ static void check_order(uint32_t gives_up)
         CHECK(all[gives_up].status == CHORD_CANCELLED && in_line(&turns) == WAITERS);
     }
     chord_turns_give(&turns, &mine);
+    CHECK(chord_turns_enter(&turns, &again, &err) == CHORD_INVALID); /* inside, though it is another's turn */
+    chord_turns_leave(&turns, &mine);
     int place = 0;
     for (uint32_t i = 0; i < WAITERS; i++) {
         if (i == gives_up) continue;
@@ -84,9 +93,13 @@ static void check_raised_before(void)
     chord_turn mine;
     atomic_bool raised = true;
     chord_turns_init(&turns);
+    CHECK_OK(chord_turns_enter(&turns, &mine, &err));
     CHECK(chord_turns_take(&turns, &mine, &raised, &err) == CHORD_CANCELLED);
-    CHECK_OK(chord_turns_take(&turns, &mine, NULL, &err)); /* it left the line */
-    chord_turns_give(&turns, &mine);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(chord_turns_take(&turns, &mine, NULL, &err)); /* it left the line */
+        chord_turns_give(&turns, &mine);
+    }
+    chord_turns_leave(&turns, &mine);
     chord_turns_free(&turns);
 }
 

@@ -159,6 +159,7 @@ def numbers(program):
     for name, given in (("less", ["4294967296"]), ("less", ["-2147483649"]), ("less", ["1.5"]), ("less", ["x"]), ("less", []), ("less", ["1", "2"]), ("half", ["x"]),
                         ("half", ["1e50"]), ("wide", ["18446744073709551616"]), ("third", ["1", "2.5"]), ("less", [""])):
         expect(run("wasm", "run", program, "--invoke", name, "--", *given), 2, name)
+    expect(run("wasm", "run", program, "--env", "A=b", "--invoke", "less", "--", "8"), 0, "7", "imports nothing of WASI")
     check(run("wasm", "run", "--reactor", program, "less", "8").stdout == "7\n", "--reactor")
     expect(run("wasm", "run", program, "--invoke", "_initialize"), 1, "is called once")
     leaving = build("leaving", 'extern void proc_exit(int) __attribute__((import_module("wasi_snapshot_preview1"), import_name("proc_exit")));\n'

@@ -325,7 +325,8 @@ static void check_bank_users(bool wide)
     memcpy(chord_guest_bytes(g, 4096, sizeof job), &job, sizeof job);
     CHECK_ASK(g, 0, "bank_open", bytes);
     int64_t thread = ASK(g, "thread_start", 9 | 1000000 << 8), refused = 0, closed = 0;
-    for (int i = 0; i < 2000 || ((refused == 0 || closed == 0) && i < 100000); i++) {
+    uint64_t end_ns = chord_clock_ns() + 120000000000; /* on a busy machine the thread may be long in coming */
+    for (int i = 0; i < 2000 || ((refused == 0 || closed == 0) && chord_clock_ns() < end_ns); i++) {
         int64_t code = i % 16 == 0 ? ASK(g, "bank_show", 0, 64 * page) : 0; /* INVALID: in use */
         CHECK(code == CHORD_HOST_OK || code == CHORD_HOST_INVALID);
         code = ASK(g, "bank_read", 0, 0, 128 * page, page);

@@ -12,8 +12,11 @@
 #define SHARDS 3u
 #define TILES_MAX 64u
 
+#define READERS_MOST 9u
+
 typedef struct fixture {
-    chord_heap *heap;
+    chord_heap *heap, *readers_heap;
+    chord_readers *readers[READERS_MOST + 1]; /* by number of threads; they start when they are needed */
     chord_store *stores[SHARDS];
     uint8_t *bytes[SHARDS];
     uint64_t shard_bytes[SHARDS];
@@ -38,6 +41,8 @@ static inline void fixture_open(fixture *f, uint32_t tile_count, uint32_t least,
     chord_error err;
     *f = (fixture){.tile_count = tile_count};
     CHECK_OK(chord_heap_open(256 << 20, &f->heap, &err));
+    CHECK_OK(chord_heap_open(1 << 20, &f->readers_heap, &err));
+    for (uint32_t i = 0; i <= READERS_MOST; i++) CHECK_OK(chord_readers_open(f->readers_heap, i, &f->readers[i], &err));
     for (uint32_t i = 0; i < tile_count; i++) {
         uint32_t shard = i * SHARDS / tile_count;
         f->shard_bytes[shard] += random_below(3000);
@@ -77,13 +82,16 @@ static inline void fixture_close(fixture *f)
         chord_store_close(f->stores[s]);
         free(f->bytes[s]);
     }
-    CHECK(chord_heap_used_bytes(f->heap) == 0);
+    for (uint32_t i = 0; i <= READERS_MOST; i++) chord_readers_close(f->readers[i]);
+    CHECK(chord_heap_used_bytes(f->heap) == 0 && chord_heap_used_bytes(f->readers_heap) == 0);
     chord_heap_close(f->heap);
+    chord_heap_close(f->readers_heap);
 }
 
 static inline chord_pager_config fixture_config(const fixture *f, chord_policy policy, uint64_t memory_bytes)
 {
     return (chord_pager_config){.heap = f->heap,
+                                .readers = f->readers[CHORD_READERS_DEFAULT],
                                 .stores = f->stores,
                                 .shards = SHARDS,
                                 .tiles = f->tiles,
@@ -119,21 +127,21 @@ static inline void run_pass(const fixture *f, chord_pager *pager, const uint32_t
  * have run yet, and on a busy machine no time is long enough to tell. */
 static inline void settle(chord_pager *pager)
 {
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     for (;;) {
-        pager_slot *slot = pager->reader_count > 0 ? pager_claim_next(pager) : NULL;
-        if (slot != NULL) CHECK(pager_load(pager, slot, &pager->own_failure));
-        else if (pager->in_flight > 0) chord_cond_wait(&pager->ready, &pager->mutex);
+        pager_slot *slot = pager->served ? pager_claim_next(pager) : NULL;
+        if (slot != NULL) pager_load(pager, slot);
+        else if (pager->in_flight > 0) chord_cond_wait(&pager->ready, pager->mutex);
         else break;
     }
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
 }
 
 /* Where a tile lies that is resident now, pinned by plan or mapped; NULL: it is not. */
 static inline const uint8_t *fixture_peek(chord_pager *pager, uint32_t tile, bool *packed)
 {
     chord_view view = {0};
-    chord_mutex_lock(&pager->mutex);
+    chord_mutex_lock(pager->mutex);
     if (pager->config.mapped) {
         pager_mapped_view(pager, tile, &view);
     } else {
@@ -141,7 +149,7 @@ static inline const uint8_t *fixture_peek(chord_pager *pager, uint32_t tile, boo
         if (slot != NULL && slot->home && (slot->state == SLOT_READY || slot->state == SLOT_PINNED))
             view = (chord_view){.data = slot->data, .packed = slot->packed};
     }
-    chord_mutex_unlock(&pager->mutex);
+    chord_mutex_unlock(pager->mutex);
     *packed = view.packed;
     return view.data;
 }

@@ -49,7 +49,7 @@ static void check_policies(const fixture *f)
             chord_pager_config config = fixture_config(f, CHORD_POLICY_PLAN, memory);
             config.no_prefetch = way == 1;
             config.prefetch_tiles = way == 2 ? 1 : way == 3 ? 3 : 0;
-            config.readers = way == 4 ? 1 : way == 5 ? 9 : 0;
+            config.readers = f->readers[way == 4 ? 1 : way == 5 ? 9 : CHORD_READERS_DEFAULT];
             outcome plan = run(f, config);
             CHECK(plan.stats.hits == plan.plan.pinned_tiles && plan.stats.evictions == 0);
             CHECK_SAY(plan.stats.bytes_read == plan.plan.streamed_bytes_per_pass,
@@ -141,7 +141,7 @@ static void check_changes(const fixture *f)
         chord_policy policy = (chord_policy)(turn % 3);
         uint64_t memory = 4 * f->largest_slot + random_below((uint32_t)f->slot_bytes);
         chord_pager_config config = fixture_config(f, policy, memory);
-        config.readers = 1 + random_below(5);
+        config.readers = f->readers[1 + random_below(5)];
         config.prefetch_tiles = random_below(2) * random_below(6);
         config.pack = true;
         chord_pager *pager;
@@ -171,7 +171,8 @@ static void check_changes(const fixture *f)
                     break;
                 }
                 CHECK_SAY(status == CHORD_OK, "%s", err.text);
-                CHECK(tile_is_right(f, list[i], view.data) && view.own == (view.own != NULL ? view.data : NULL));
+                CHECK(tile_is_right(f, list[i], view.data) &&
+                      (view.home == CHORD_HOME_NONE || (view.home == CHORD_HOME_IN_PLACE && view.own == view.data)));
                 held[held_count++] = list[i];
                 if (held_count == 2 || random_below(2) == 0)
                     while (held_count > 0) chord_pager_release(pager, held[--held_count]);
@@ -230,8 +231,8 @@ static void check_packing(const fixture *f)
                 CHECK(pass > 0 && view.data[0] == (uint8_t)~f->bytes[f->tiles[i].shard][f->tiles[i].offset]);
                 CHECK(fixture_peek(pager, i, &packed) == view.data && packed);
             } else {
-                CHECK(tile_is_right(f, i, view.data) && (view.own == NULL || pass == 0));
-                if (view.own != NULL) {
+                CHECK(tile_is_right(f, i, view.data) && (view.home == CHORD_HOME_NONE || pass == 0));
+                if (view.home != CHORD_HOME_NONE) {
                     view.own[0] = (uint8_t)~view.own[0];
                     chord_pager_keep(pager, i, true);
                     packed_count++;

@@ -33,11 +33,11 @@ static void keep_tile(const fixture *f, chord_pager *pager, uint32_t tile, const
 {
     bool invert = tile % 3 != 0;
     uint32_t bytes = f->tiles[tile].bytes;
-    CHECK(view->data != NULL && view->wanted == (use != CHORD_BANK_USE_COPIES) &&
-          (view->own != NULL) == (use == CHORD_BANK_USE_WINDOWS));
-    if (!invert && !view->wanted) return;
+    CHECK(view->data != NULL && view->any_form == (use != CHORD_BANK_USE_COPIES) &&
+          view->home == (use == CHORD_BANK_USE_WINDOWS ? CHORD_HOME_OWN : CHORD_HOME_BANK));
+    if (!invert && !view->any_form) return;
     for (uint32_t b = 0; invert && b < bytes; b++) copy[b] ^= 0xff;
-    if (view->own != NULL) memcpy(view->own, copy, bytes);
+    if (view->home == CHORD_HOME_OWN) memcpy(view->own, copy, bytes);
     else chord_bank_write(view->bank, view->bank_at, copy, bytes);
     chord_pager_keep(pager, tile, invert);
 }
@@ -54,8 +54,7 @@ static void run_keeping_pass(const fixture *f, chord_pager *pager, const uint32_
         for (uint32_t k = 0; k < held; k++) {
             read_tile(&f->tiles[list[i + k]], &view[k], copy);
             CHECK_SAY(tile_is_right(f, list[i + k], copy), "tile %u", list[i + k]);
-            if (view[k].own != NULL || (view[k].bank != NULL && view[k].data != NULL))
-                keep_tile(f, pager, list[i + k], &view[k], copy);
+            if (view[k].home != CHORD_HOME_NONE) keep_tile(f, pager, list[i + k], &view[k], copy);
         }
         for (uint32_t k = 0; k < held; k++) chord_pager_release(pager, list[i + k]);
     }
@@ -131,7 +130,7 @@ static void check_failures(fixture *f)
                 break;
             }
             CHECK_SAY(tile_is_right(f, i, view.data), "tile %u", i);
-            if (view.own != NULL && !view.packed) {
+            if (view.home != CHORD_HOME_NONE) {
                 memcpy(view.own, view.data, f->tiles[i].bytes);
                 chord_pager_keep(pager, i, false);
             }

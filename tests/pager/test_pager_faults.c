@@ -28,7 +28,7 @@ static void check_each_read(chord_policy policy, uint32_t readers, bool no_prefe
         chord_pager_config config = fixture_config(&f, policy, f.slot_bytes * 2 / 3);
         chord_pager *pager;
         fixture_make_faulty(&f, n, readers == 1 || no_prefetch ? 2 : 6, 0);
-        config.readers = readers;
+        config.readers = f.readers[readers];
         config.no_prefetch = no_prefetch;
         CHECK_OK(chord_pager_open(&config, &pager, &err));
         for (int pass = 0; pass < 3; pass++) {
@@ -68,7 +68,7 @@ static void check_retry_in_pass(uint32_t readers)
     fixture_make_faulty(&f, 3, 7, 0);
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, f.slot_bytes / 2);
     chord_pager *pager;
-    config.readers = readers;
+    config.readers = f.readers[readers];
     config.prefetch_tiles = readers;
     CHECK_OK(chord_pager_open(&config, &pager, &err));
     CHECK_OK(chord_pager_pass_begin(pager, f.all, f.tile_count, &err));
@@ -110,7 +110,7 @@ static void check_cancel(void)
     chord_pager *pager;
     chord_view view;
     chord_thread *thread;
-    config.readers = 2;
+    config.readers = f.readers[2];
     CHECK_OK(chord_pager_open(&config, &pager, &err));
     CHECK_OK(chord_pager_pass_begin(pager, f.all, f.tile_count, &err));
     canceller ud = {.pager = pager, .after_ns = 20000000};
@@ -158,7 +158,7 @@ static void check_counters(void)
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, 6 * f.largest_slot);
     chord_pager *pager;
     chord_pager_stats stats;
-    config.readers = 1;
+    config.readers = f.readers[1];
     CHECK_OK(chord_pager_open(&config, &pager, &err));
     run_pass(&f, pager, f.all, f.tile_count);
     chord_pager_stats_get(pager, &stats);
@@ -182,9 +182,11 @@ static void check_counters(void)
 }
 
 #ifdef CHORD_FAULTS
+/* One thread reads, so that a failed step is one that is waited for. */
 static chord_status open_and_pass(const fixture *f, chord_pager_config config)
 {
     chord_pager *pager;
+    CHORD_TRY(chord_readers_open(f->readers_heap, 1, &config.readers, &err));
     chord_status status = chord_pager_open(&config, &pager, &err);
     for (int pass = 0; status == CHORD_OK && pass < 2; pass++) {
         pass_until_failure(f, pager, &status);
@@ -192,6 +194,7 @@ static chord_status open_and_pass(const fixture *f, chord_pager_config config)
         if (status == CHORD_OK) status = ended;
     }
     chord_pager_close(pager);
+    chord_readers_close(config.readers);
     return status;
 }
 
@@ -202,7 +205,6 @@ static void check_every_step(void)
     chord_pager_config config = fixture_config(&f, CHORD_POLICY_PLAN, f.slot_bytes * 2 / 3);
     uint64_t live = chord_fault_live_blocks();
     uint32_t survived = 0;
-    config.readers = 1; /* so that a failed step is one that is waited for */
     for (uint64_t n = 1; n < 30; n++) {
         chord_fault_arm(n);
         chord_status status = open_and_pass(&f, config);

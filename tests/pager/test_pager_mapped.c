@@ -43,11 +43,13 @@ static uint32_t packing_pass(const fixture *f, chord_pager *pager, bool expect_r
         chord_view view;
         CHECK_OK(chord_pager_pin(pager, i, &view, &err));
         if (expect_right) CHECK(view.packed ? is_packed(f, i, view.data) : tile_is_right(f, i, view.data));
-        if (view.own != NULL && !view.packed) {
+        CHECK(!view.packed || view.home == CHORD_HOME_NONE);
+        if (view.home != CHORD_HOME_NONE) {
+            CHECK(view.home == CHORD_HOME_OWN && view.own != view.data);
             for (uint32_t k = 0; k < f->tiles[i].bytes; k++) view.own[k] = (uint8_t)~view.data[k];
             chord_pager_keep(pager, i, true);
         }
-        packed += view.own != NULL;
+        packed += view.packed || view.home != CHORD_HOME_NONE;
         chord_pager_release(pager, i);
     }
     return chord_pager_pass_end(pager, &err) == CHORD_OK ? packed : UINT32_MAX;

@@ -4,6 +4,7 @@
 
 #include "check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +17,20 @@ static chord_heap *heap;
 static chord_error err;
 static uint8_t *truth;
 static char folder[64], path[128];
+
+/* Reads of the library come by here: `interruptions` of them are interrupted before one reads. */
+static _Atomic uint32_t interruptions;
+ssize_t pread(int fd, void *to, size_t len, off_t at)
+{
+    uint32_t left = interruptions;
+    if (left != 0) {
+        interruptions = left - 1;
+        errno = EINTR;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, to, len, at);
+}
+ssize_t pread64(int fd, void *to, size_t len, off_t at) { return pread(fd, to, len, at); }
 
 static uint32_t random_state = 12345;
 static uint32_t random_word(void)
@@ -265,6 +280,23 @@ static void check_faulty(void)
     chord_region_close(heap, &slot);
 }
 
+/* A read goes on when it was interrupted, but not for ever. */
+static void check_interrupted(void)
+{
+    uint8_t bytes[4096];
+    chord_store *store;
+    CHECK_OK(chord_store_open_file(heap, path, &store, &err));
+    interruptions = 100;
+    CHECK_OK(chord_store_read(store, 4242, bytes, sizeof bytes, &err));
+    CHECK(interruptions == 0 && memcmp(bytes, truth + 4242, sizeof bytes) == 0);
+    interruptions = UINT32_MAX;
+    CHECK(chord_store_read(store, 4242, bytes, sizeof bytes, &err) == CHORD_IO);
+    CHECK_SAY(strstr(err.text, "4096 bytes at 4242") != NULL, "%s", err.text);
+    CHECK(interruptions > UINT32_MAX - 100000);
+    interruptions = 0;
+    chord_store_close(store);
+}
+
 int main(void)
 {
     CHECK_OK(chord_heap_open(64 << 20, &heap, &err));
@@ -275,6 +307,7 @@ int main(void)
     check_shrunk();
     check_other_kinds();
     check_faulty();
+    check_interrupted();
     CHECK(chord_heap_used_bytes(heap) == 0);
     chord_heap_close(heap);
     char command[128];

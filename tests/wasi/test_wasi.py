@@ -20,8 +20,9 @@ smollm2 = find_models("smollm2").get("smollm2")
 def hosts():
     """name: the command that takes --dir FOLDER ... MODULE ARG ..., and the module as it takes it."""
     found = {}
-    if shutil.which("node"):
-        found["node"] = (["node", "--no-warnings", HERE / "host_node.mjs"], module)
+    node = subprocess.run([HERE.parent.parent / "scripts/get-node", pathlib.Path(module).parent, "20.18.0"], capture_output=True, text=True)
+    if node.returncode == 0:
+        found["node"] = ([node.stdout.strip(), "--no-warnings", HERE / "host_node.mjs"], module)
     if subprocess.run([sys.executable, "-c", "import wasmtime"], capture_output=True).returncode == 0:
         compiled = folder / "chord.cwasm"
         subprocess.run([sys.executable, HERE / "host_wasmtime.py", "--compile", module, compiled], check=True)

@@ -96,17 +96,13 @@ class Model:
 
     def in_wasi(self, module):
         for budget in WASI.get(self.name, ()):
-            program = ["node", "--no-warnings", HERE.parent / "wasi/host_node.mjs", "--dir", self.path.parent, module]
+            program = [*get_node("20.18.0"), "--no-warnings", HERE.parent / "wasi/host_node.mjs", "--dir", self.path.parent, module]
             self.run("WASI in Node", budget, [*program, "run"], [*program, "plan"], 1)
 
 
-def node_command():
-    """A Node that computes relaxed products rightly (host.mjs), or None."""
-    newer = subprocess.run([HERE.parent.parent / "scripts/get-node", folder], capture_output=True, text=True)
-    if newer.returncode == 0:
-        return [newer.stdout.strip()]
-    print(f"{newer.stderr.strip()}: the Node that is here has to do")
-    return ["node", "--experimental-wasm-relaxed-simd", "--no-liftoff"] if shutil.which("node") else None
+def get_node(version):
+    found = subprocess.run([HERE.parent.parent / "scripts/get-node", folder, version], capture_output=True, text=True)
+    return [found.stdout.strip()] if found.returncode == 0 else skip(found.stderr.strip())
 
 
 def skip_without(*tools):
@@ -119,9 +115,7 @@ skip_without("ninja", os.environ.get("WASM_CC", "clang-22"), os.environ.get("WAS
 if hosts in ("guests", "banks") and not os.path.exists(chord_wasm):
     skip(f"there is no {chord_wasm}: it is built where scripts/get-wasmtime has been")
 model = Model(wanted, find_models(wanted).get(wanted) or skip("the test needs this model"))
-node, wasi = node_command() if hosts == "node" else None, folder / "chord.wasm"
-if hosts == "node" and node is None or hosts == "wasi" and not shutil.which("node"):
-    skip("node is not installed")
+wasi = folder / "chord.wasm"
 if hosts == "wasi" and not wasi.exists():
     skip(f"{wasi.name} was not built (scripts/build-wasi)")
 subprocess.run([HERE.parent.parent / "scripts/build-wasm", folder], check=True)
@@ -131,7 +125,7 @@ if hosts == "guests":
 elif hosts == "banks":
     model.in_banks()
 elif hosts == "node":
-    model.in_node(node)
+    model.in_node(get_node("24.19.0"))
 else:
     model.in_wasi(wasi)
 done()

@@ -1,0 +1,73 @@
+/* batch.c - which tokens of the waiting calls make up the next pass. */
+#include "model/model_inner.h"
+
+/* The next tokens of a call: as many as there is room for, but no more wanted rows than the logits buffer holds. */
+static void next_tokens(chord_call *call, uint32_t rows_left, uint32_t logit_rows_left)
+{
+    const chord_forward_args *args = call->args;
+    uint32_t left = args->count - call->done, count = left < rows_left ? left : rows_left, end = call->done + count;
+    uint32_t wanted = end > args->first_wanted ? end - args->first_wanted : 0;
+    if (wanted > count) wanted = count;
+    if (args->output == CHORD_OUTPUT_LOGITS && wanted > logit_rows_left) {
+        count -= wanted - logit_rows_left;
+        wanted = logit_rows_left;
+    }
+    call->count = count;
+    call->wanted = wanted;
+}
+
+uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted)
+{
+    return wanted != 0 ? net->print.tile_count : net->print.tiles_without_output;
+}
+
+/* Tiles that the rest of a call visits when it is alone. */
+uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call)
+{
+    uint64_t tiles = 0;
+    for (chord_call rest = *call; rest.done < rest.args->count; rest.done += rest.count) {
+        next_tokens(&rest, net->chunk_tokens, net->logit_rows);
+        tiles += chord_batch_tiles(net, rest.wanted);
+    }
+    return tiles;
+}
+
+static bool can_join(const chord_call *call, const chord_call *first)
+{
+    if (call->state != CALL_WAITS || atomic_load(&call->sequence->cancelled)) return false;
+    if (call == first) return true;
+    return !first->alone && !call->alone && call->args->output == first->args->output;
+}
+
+static void add(chord_pass *p, chord_call *call)
+{
+    p->segments[p->segment_count++] = (chord_segment){
+        .call = call, .first = call->sequence->length, .row = p->rows, .count = call->count};
+    for (uint32_t i = call->count - call->wanted; i < call->count; i++) p->wanted[p->wanted_count++] = p->rows + i;
+    p->rows += call->count;
+    call->state = CALL_RUNS;
+    call->rows = NULL;
+    call->dropped = false;
+}
+
+chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *p)
+{
+    uint32_t others = 0, logit_rows = net->logit_rows;
+    *p = (chord_pass){.print = &net->print,
+                      .net = net,
+                      .segments = net->scratch.segments,
+                      .wanted = net->scratch.wanted,
+                      .inputs_of = CHORD_OPERANDS};
+    for (chord_call *call = net->calls; call != NULL; call = call->next) others += can_join(call, first);
+    for (chord_call *call = net->calls; call != NULL && p->rows < net->chunk_tokens; call = call->next) {
+        if (!can_join(call, first)) continue;
+        /* an even share of what those before have left */
+        uint32_t share = (net->chunk_tokens - p->rows) / others, logit_share = logit_rows / others;
+        others--;
+        next_tokens(call, share != 0 ? share : 1, logit_share);
+        if (call->count == 0) continue;
+        if (call->args->output == CHORD_OUTPUT_LOGITS) logit_rows -= call->wanted;
+        add(p, call);
+    }
+    return first->args->output;
+}

@@ -1,0 +1,197 @@
+/* ops.c - the words in which a forward pass is written. Each takes named operands, which hold a row for each row of the pass
+ * that still matters. Run without a network (record.c) they only note what they use: which weights in which
+ * order, and how wide each operand gets. */
+#include "model/model_inner.h"
+
+static float *at(const chord_pass *p, chord_operand operand) { return p->net->scratch.operands[operand]; }
+static uint64_t values(const chord_pass *p, chord_operand operand) { return (uint64_t)p->rows * p->width[operand]; }
+
+/* The operand is written anew. False: this is a recording, there is nothing to compute. */
+static bool write_to(chord_pass *p, chord_operand to, uint64_t width)
+{
+    p->width[to] = (uint32_t)width;
+    if (p->inputs_of == to) p->inputs_of = CHORD_OPERANDS;
+    if (p->net != NULL) return true;
+    p->print->width_max[to] = (uint32_t)chord_max_u64(p->print->width_max[to], width);
+    return false;
+}
+
+/* What a linear word reads: quantised once, however many weights read it. */
+static chord_inputs *inputs_from(chord_pass *p, chord_operand from)
+{
+    if (p->inputs_of != from) chord_inputs_set(p->net, &p->inputs, at(p, from), p->width[from], p->rows);
+    p->inputs_of = from;
+    return &p->inputs;
+}
+
+/* The first recording counts, the second one has a list. */
+static void note_weight(chord_blueprint *p, chord_weight *w)
+{
+    if (p->order != NULL) p->order[p->order_count] = w;
+    p->order_count++;
+}
+
+/* ---- norms and products ----------------------------------------------------------------------- */
+
+void chord_op_norm(chord_pass *p, chord_operand to, chord_operand from, const float *weight)
+{
+    uint32_t n = p->width[from];
+    if (!write_to(p, to, n)) return;
+    chord_rmsnorm(&p->net->compute, at(p, to), at(p, from), weight, p->rows, n, p->print->h.norm_eps);
+}
+
+void chord_op_norm_heads(chord_pass *p, chord_operand x, const float *weight, uint32_t heads)
+{
+    const chord_hparams *h = &p->print->h;
+    if (weight == NULL || !write_to(p, x, p->width[x])) return;
+    chord_rmsnorm(&p->net->compute, at(p, x), at(p, x), weight, p->rows * heads, h->head_dim, h->norm_eps);
+}
+
+void chord_op_add(chord_pass *p, chord_operand x, chord_operand y)
+{
+    if (!write_to(p, x, p->width[x])) return;
+    chord_add(&p->net->compute, at(p, x), at(p, y), values(p, x));
+}
+
+chord_status chord_op_linear(chord_pass *p, chord_operand to, chord_weight *w, chord_operand from, chord_error *err)
+{
+    if (p->net == NULL) note_weight(p->print, w);
+    if (!write_to(p, to, w->tensor->rows)) return CHORD_OK;
+    return chord_linear(p->net, at(p, to), w, inputs_from(p, from), err);
+}
+
+chord_status chord_op_glu(chord_pass *p, chord_operand to, chord_weight *gate, chord_weight *up, chord_operand from,
+                          chord_error *err)
+{
+    if (p->net == NULL) {
+        note_weight(p->print, gate);
+        note_weight(p->print, up);
+        gate->pair = up;
+    }
+    if (!write_to(p, to, gate->tensor->rows)) return CHORD_OK;
+    return chord_linear_glu(p->net, at(p, to), gate, p->print->arch->glu, inputs_from(p, from), err);
+}
+
+chord_status chord_op_fold(chord_pass *p, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
+                           chord_error *err)
+{
+    return chord_linear_fold(p->net, w, inputs_from(p, from), fold, ud, err);
+}
+
+/* ---- attention -------------------------------------------------------------------------------- */
+
+void chord_op_rope(chord_pass *p, chord_operand x, uint32_t heads, uint32_t layer)
+{
+    const chord_hparams *h = &p->print->h;
+    if (!write_to(p, x, p->width[x])) return;
+    const chord_scratch *s = &p->net->scratch;
+    chord_rope(&p->net->compute, at(p, x), p->print->layers[layer].window != 0 ? s->rope_window : s->rope, p->rows,
+               heads, h->head_dim, h->rope_dims, h->rope_neox);
+}
+
+void chord_op_remember(chord_pass *p, uint32_t layer)
+{
+    if (p->net == NULL) return;
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        chord_kv_write(&p->net->compute, &s->call->sequence->kv[layer], s->first, s->count,
+                       at(p, CHORD_K) + (uint64_t)s->row * p->width[CHORD_K],
+                       at(p, CHORD_V) + (uint64_t)s->row * p->width[CHORD_V]);
+    }
+}
+
+void chord_op_attend(chord_pass *p, chord_operand q, uint32_t layer)
+{
+    const chord_hparams *h = &p->print->h;
+    if (!write_to(p, q, p->width[q])) return;
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        float *x = at(p, q) + (uint64_t)s->row * p->width[q];
+        chord_attention_args args = {.first = s->first,
+                                     .tokens = s->count,
+                                     .heads = h->heads,
+                                     .window = p->print->layers[layer].window,
+                                     .scale = h->attention_scale};
+        chord_attention(&p->net->compute, x, x, &s->call->sequence->kv[layer], &args, p->net->scratch.attention);
+    }
+}
+
+/* ---- rows that still matter ------------------------------------------------------------------- */
+
+static void gather(float *x, uint64_t width, const uint32_t *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (rows[i] != i) memcpy(x + i * width, x + rows[i] * width, (size_t)width * sizeof *x);
+}
+
+/* The segments that `count` rows, ascending, leave of those there are: each a run of neighbouring positions. */
+static void narrow_segments(chord_pass *p, const uint32_t *rows, uint32_t count)
+{
+    chord_segment *to = p->net->scratch.runs;
+    uint32_t runs = 0, from = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        while (rows[i] >= p->segments[from].row + p->segments[from].count) from++;
+        const chord_segment *s = &p->segments[from];
+        bool goes_on = i > 0 && rows[i] == rows[i - 1] + 1 && rows[i] != s->row;
+        if (goes_on) to[runs - 1].count++;
+        else to[runs++] = (chord_segment){.call = s->call, .first = s->first + rows[i] - s->row, .row = i, .count = 1};
+    }
+    memcpy(p->segments, to, runs * sizeof *to);
+    p->segment_count = runs;
+}
+
+/* From here on only these rows, ascending. */
+static void keep_rows(chord_pass *p, const uint32_t *rows, uint32_t count)
+{
+    const chord_hparams *h = &p->print->h;
+    const chord_scratch *s = &p->net->scratch;
+    if (count == p->rows) return;
+    gather(at(p, CHORD_X), p->width[CHORD_X], rows, count);
+    gather(at(p, CHORD_NORM), p->width[CHORD_NORM], rows, count);
+    gather(s->rope, h->rope_dims, rows, count);
+    if (h->window != 0) gather(s->rope_window, h->rope_dims, rows, count);
+    narrow_segments(p, rows, count);
+    p->rows = count;
+    p->inputs_of = CHORD_OPERANDS;
+}
+
+bool chord_op_narrow(chord_pass *p)
+{
+    if (p->net == NULL) {
+        p->print->order_before_output = p->print->order_count;
+        return true;
+    }
+    keep_rows(p, p->wanted, p->wanted_count);
+    for (uint32_t i = 0; i < p->wanted_count; i++) p->wanted[i] = i;
+    return p->rows != 0;
+}
+
+static void mark_dropped(chord_pass *p)
+{
+    for (uint32_t i = 0; i < p->segment_count; i++)
+        if (atomic_load(&p->segments[i].call->sequence->cancelled)) p->segments[i].call->dropped = true;
+}
+
+/* Rows of calls that were cancelled meanwhile go, when there are others. */
+chord_status chord_op_drop(chord_pass *p, chord_error *err)
+{
+    if (p->net == NULL || p->segment_count < 2) return CHORD_OK;
+    uint32_t *rows = p->net->scratch.kept, count = 0, wanted = 0, looked = 0;
+    mark_dropped(p);
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        for (uint32_t r = s->row; r < s->row + s->count; r++) {
+            bool is_wanted = looked < p->wanted_count && p->wanted[looked] == r;
+            looked += is_wanted;
+            if (s->call->dropped) continue;
+            if (is_wanted) p->wanted[wanted++] = count;
+            rows[count++] = r;
+        }
+    }
+    if (count == p->rows) return CHORD_OK;
+    if (count == 0) return chord_fail(err, CHORD_CANCELLED, "cancelled");
+    p->wanted_count = wanted;
+    keep_rows(p, rows, count);
+    chord_calls_drop(p->net);
+    return CHORD_OK;
+}

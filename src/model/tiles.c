@@ -1,0 +1,85 @@
+/* tiles.c - the weights of a pass cut into tiles, in the order in which the pass uses them. How large depends on the
+ * budget. */
+#include "model/model_inner.h"
+
+#define TILE_BYTES_MAX (8 * CHORD_MIB)
+#define TILE_BYTES_READ (2 * CHORD_MIB) /* larger ones are read no faster */
+#define TILE_BYTES_MIN (64 * 1024ull)
+#define TILES_MAX (1u << 24)
+
+/* Large tiles read well, small ones leave more of a small budget to pins: a sixty-fourth of the budget, within limits.
+ * Where the ring is next to nothing of the budget, larger ones still: threads meet at the end of each. */
+static uint64_t tile_bytes_for(uint64_t budget_bytes)
+{
+    uint64_t bytes = chord_min_u64(budget_bytes / 64, chord_max_u64(TILE_BYTES_READ, budget_bytes / 512));
+    return chord_min_u64(chord_max_u64(bytes, TILE_BYTES_MIN), TILE_BYTES_MAX);
+}
+
+/* Whole panels, and an even share of panels for up to four workers where the tile is large enough. */
+static uint32_t rows_for(uint64_t row_bytes, uint64_t tile_bytes, uint64_t rows)
+{
+    uint64_t fit = chord_max_u64(tile_bytes / row_bytes, 1);
+    uint64_t unit = fit >= 4 * CHORD_PANEL_ROWS ? 4 * CHORD_PANEL_ROWS : CHORD_PANEL_ROWS;
+    return (uint32_t)chord_min_u64(chord_max_u64(fit / unit * unit, unit), rows);
+}
+
+static chord_tile tile_of(const chord_weight *w, uint32_t i)
+{
+    const chord_tensor *t = w->tensor;
+    uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, t->rows - first);
+    return (chord_tile){
+        .shard = t->shard, .offset = t->offset + first * t->row_bytes, .bytes = (uint32_t)(rows * t->row_bytes)};
+}
+
+static void set_tiles(chord_weight *w, uint32_t rows, uint64_t first, uint32_t step)
+{
+    w->tile_rows = rows;
+    w->tile_count = (uint32_t)chord_ceil_div(w->tensor->rows, rows);
+    w->tile_first = (uint32_t)first;
+    w->tile_step = step;
+}
+
+/* The weight's tiles, and those of its pair between them, from number *count on. */
+static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, chord_error *err)
+{
+    uint64_t row_bytes = w->tensor->row_bytes;
+    if (w->pair != NULL) row_bytes = chord_max_u64(row_bytes, w->pair->tensor->row_bytes);
+    if (row_bytes * CHORD_PANEL_ROWS > UINT32_MAX)
+        return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name,
+                          row_bytes);
+    uint32_t rows = rows_for(row_bytes, tile_bytes, w->tensor->rows), step = w->pair != NULL ? 2 : 1;
+    set_tiles(w, rows, *count, step);
+    if (w->pair != NULL) set_tiles(w->pair, rows, *count + 1, step);
+    *count += (uint64_t)w->tile_count * step;
+    if (*count > TILES_MAX)
+        return chord_fail(err, CHORD_UNSUPPORTED, "the model has more than %u tiles of weights", TILES_MAX);
+    return CHORD_OK;
+}
+
+static chord_status list_tiles(chord_blueprint *p, chord_error *err)
+{
+    chord_arena_free(&p->tile_arena);
+    p->tiles = chord_arena_get(&p->tile_arena, p->tile_count * sizeof *p->tiles);
+    if (p->tiles == NULL) return chord_arena_fail(&p->tile_arena, err);
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        const chord_weight *w = p->order[i];
+        for (uint32_t t = 0; t < w->tile_count; t++) p->tiles[w->tile_first + t * w->tile_step] = tile_of(w, t);
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chord_error *err)
+{
+    uint64_t tile_bytes = tile_bytes_for(budget_bytes), count = 0;
+    p->tile_rows_max = 0;
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        chord_weight *w = p->order[i];
+        if (i == p->order_before_output) p->tiles_without_output = (uint32_t)count;
+        if (i > 0 && p->order[i - 1]->pair == w) continue; /* its tiles stand between the other's */
+        CHORD_TRY(cut(w, tile_bytes, &count, err));
+        if (w->pair != NULL || w == &p->output)
+            p->tile_rows_max = w->tile_rows > p->tile_rows_max ? w->tile_rows : p->tile_rows_max;
+    }
+    p->tile_count = (uint32_t)count;
+    return list_tiles(p, err);
+}

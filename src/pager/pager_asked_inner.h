@@ -1,0 +1,56 @@
+/* pager_asked_inner.h - the slots for tiles that are asked for (pager_asked_slots.c) and what is done with them
+ * (pager_asked.c).
+ *
+ *            claim               read              pin               last release
+ *   EMPTY ----------> LOADING ----------> READY ----------> users > 0 ----------> READY
+ *                        \--> EMPTY (failed: pin reads by itself, or says why it cannot)
+ *
+ * Invariants: a slot that is LOADING or has users is never taken; what readers brought and nobody has used yet is taken
+ * by a pin that finds no other, never by a reader while it may still be wanted. */
+#ifndef CHORD_PAGER_ASKED_INNER_H
+#define CHORD_PAGER_ASKED_INNER_H
+
+#include "pager/pager_inner.h"
+
+typedef enum asked_state { ASKED_EMPTY, ASKED_LOADING, ASKED_READY } asked_state;
+
+typedef struct asked_slot {
+    chord_region memory; /* base NULL: none yet */
+    uint64_t bytes, used_tick;
+    const uint8_t *data;
+    uint32_t tile, users; /* tile: of a ring slot, PAGER_NONE: none */
+    asked_state state;
+    bool home;    /* of one tile for good */
+    bool fresh;   /* read, and not pinned since */
+    bool asked;   /* for, and not pinned since */
+    bool awaited; /* LOADING, and a pin waits for it */
+} asked_slot;
+
+struct chord_asked {
+    chord_asked_config config;
+    chord_slot_place place;
+    chord_mutex *mutex; /* of the readers: guards everything below */
+    chord_cond changed; /* a slot's state, or what readers stand back for */
+    pager_client client;
+    bool served, closing; /* by readers: from the first time that there is something to read ahead */
+    asked_slot *slots;    /* home slots in order of their tiles, then the ring */
+    uint32_t slot_count, ring_first;
+    uint32_t *slot_of_tile; /* PAGER_NONE: in none */
+    bool *ahead_failed;     /* by tile: not to be read ahead before somebody asks for it again */
+    uint32_t *wanted;       /* asked for, and not claimed yet; the oldest first */
+    uint32_t wanted_count;
+    uint32_t last;    /* the tile that was pinned last, PAGER_NONE: none */
+    uint32_t demands; /* reads that somebody waits for */
+    uint64_t tick;
+    chord_asked_stats stats;
+};
+
+/* pager_asked_slots.c, with the mutex held */
+asked_slot *asked_slot_of(chord_asked *a, uint32_t tile); /* NULL: in none */
+void asked_wake_readers(chord_asked *a);
+void asked_empty(chord_asked *a, asked_slot *slot);                /* any -> EMPTY; a home slot stays its tile's */
+void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile); /* EMPTY or READY -> LOADING */
+/* A slot for this tile, which is in none or in an empty one of its own; NULL: none is free. */
+asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead);
+
+#endif

@@ -1,0 +1,80 @@
+/* pager_asked_slots.c - slots for tiles that are asked for, and which of them makes room. */
+#include "pager/pager_asked_inner.h"
+
+asked_slot *asked_slot_of(chord_asked *a, uint32_t tile)
+{
+    return a->slot_of_tile[tile] == PAGER_NONE ? NULL : &a->slots[a->slot_of_tile[tile]];
+}
+
+void asked_wake_readers(chord_asked *a)
+{
+    if (a->served) chord_cond_wake_all(&a->config.readers->work);
+}
+
+void asked_empty(chord_asked *a, asked_slot *slot)
+{
+    if (!slot->home && slot->tile != PAGER_NONE) {
+        a->slot_of_tile[slot->tile] = PAGER_NONE;
+        slot->tile = PAGER_NONE;
+    }
+#ifdef CHORD_HARDTEST
+    if (slot->memory.base != NULL) memset(slot->memory.base, 0xA5, (size_t)slot->memory.bytes);
+#endif
+    slot->state = ASKED_EMPTY;
+    slot->fresh = slot->asked = slot->awaited = false;
+}
+
+static void forget_wanted(chord_asked *a, uint32_t tile)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < a->wanted_count; i++)
+        if (a->wanted[i] != tile) a->wanted[kept++] = a->wanted[i];
+    a->wanted_count = kept;
+}
+
+void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile)
+{
+    forget_wanted(a, tile);
+    if (slot->state == ASKED_READY) {
+        a->stats.evictions++;
+        asked_empty(a, slot);
+    }
+    slot->tile = tile;
+    slot->state = ASKED_LOADING;
+    a->slot_of_tile[tile] = (uint32_t)(slot - a->slots);
+}
+
+/* Steps from the tile that was pinned last to this one, around the circle. */
+static uint32_t steps_ahead(const chord_asked *a, uint32_t tile)
+{
+    uint32_t count = a->config.source.count;
+    return a->last == PAGER_NONE ? 0 : (tile + count - a->last) % count;
+}
+
+static bool still_wanted(const chord_asked *a, const asked_slot *slot)
+{
+    uint32_t steps = steps_ahead(a, slot->tile);
+    return slot->asked || (slot->fresh && steps > 0 && steps <= a->config.ahead);
+}
+
+/* The policy: what is worth least goes first. What was used longest ago, then what is still to be used, the last first. */
+static uint64_t keep_worth(const chord_asked *a, const asked_slot *slot)
+{
+    return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : slot->used_tick;
+}
+
+asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
+{
+    asked_slot *best = asked_slot_of(a, tile);
+    if (best != NULL) return best->state == ASKED_EMPTY ? best : NULL;
+    uint64_t best_worth = UINT64_MAX;
+    for (uint32_t i = a->ring_first; i < a->slot_count; i++) {
+        asked_slot *slot = &a->slots[i];
+        if (slot->state == ASKED_EMPTY) return slot;
+        if (slot->state == ASKED_LOADING || slot->users > 0 || (ahead && still_wanted(a, slot))) continue;
+        uint64_t worth = keep_worth(a, slot);
+        if (worth < best_worth) best = slot;
+        best_worth = chord_min_u64(worth, best_worth);
+    }
+    return best;
+}

@@ -91,7 +91,7 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
     {"--threads", "-t", CLI_U32, CLI_FIELD(threads), "N",                                                          \
      "compute threads (default: the cores within the CPU quota)", 1, 256},                                         \
     {"--cpu", NULL, CLI_TEXT, CLI_FIELD(cpu), "NAME",                                                              \
-     "no faster kernels than ref, avx2 or avx512; the results are the same", 0, 0},                                \
+     "no faster kernels than ref, avx2 or avx512 (Arm: ref, neon or neon-dot); the results are the same", 0, 0},    \
     {"--verbose", "-v", CLI_FLAG, CLI_FIELD(verbose), NULL, "also say what is merely informative", 0, 0}
 
 #define CLI_OPTIONS_MODEL(context_help)                                                     \

@@ -77,8 +77,8 @@ typedef enum chord_log_level { CHORD_LOG_INFO, CHORD_LOG_WARN } chord_log_level;
 typedef struct chord_runtime_options {
     uint64_t budget_bytes; /* everything this process may use; 0: what the machine or container really has to give */
     uint32_t threads;      /* compute threads; 0: cores within the CPU quota */
-    /* use no faster kernels than these: "ref", "avx2", "avx512"; in WebAssembly "ref", "simd128", "relaxed-simd", "rows"
-     * (the host's). NULL: the best there are */
+    /* use no faster kernels than these: "ref", "avx2", "avx512"; on Arm "ref", "neon", "neon-dot"; in WebAssembly "ref",
+     * "simd128", "relaxed-simd", "rows" (the host's). NULL: the best there are */
     const char *cpu;
     void (*log)(void *ud, chord_log_level level, const char *line);
     void *log_ud;

@@ -350,6 +350,8 @@ void chord_float_leave(uint32_t saved);
 #define CHORD_CPU_WASM_RELAXED 8u
 #define CHORD_CPU_HOST_ROWS 16u /* the host of a wasm guest multiplies with its own kernels */
 #define CHORD_CPU_BANK_ROWS 32u /* also weights that lie in banks */
+#define CHORD_CPU_NEON 64u
+#define CHORD_CPU_NEON_DOT 128u /* the dot product of Armv8.4 */
 uint32_t chord_cpu_features(void);
 /* Cores within the affinity mask and the cgroup's CPU quota, at least 1. */
 uint32_t chord_cpu_cores(void);

@@ -1,5 +1,5 @@
-/* cpu.c - what this CPU and system allow, asked without libc; the floating-point mode. */
-#include "base/base.h"
+/* cpu.c - what this CPU and system allow; the floating-point mode. */
+#include "base/system_inner.h"
 #if defined(CHORD_FREESTANDING)
 #include "chord_host_v1.h"
 #endif
@@ -61,7 +61,11 @@ void chord_float_leave(uint32_t saved)
 
 #elif defined(__aarch64__)
 
-uint32_t chord_cpu_features(void) { return CHORD_CPU_ANY; }
+uint32_t chord_cpu_features(void)
+{
+    const uint64_t dot = 1u << 20; /* HWCAP_ASIMDDP; NEON itself is in all of them */
+    return CHORD_CPU_NEON | ((chord_cpu_hwcap() & dot) != 0 ? CHORD_CPU_NEON_DOT : 0);
+}
 
 /* FPCR: rounding mode (bits 22-23), flush to zero (24), FZ16 (19). */
 uint32_t chord_float_enter(void)

@@ -42,6 +42,11 @@ static inline void chord_system_relax(void)
 #endif
 }
 
+#if defined(__aarch64__)
+/* What the system says of the CPU: HWCAP_* bits. */
+uint64_t chord_cpu_hwcap(void);
+#endif
+
 #if defined(__linux__)
 /* chord_memory_available_bytes and the CPU quota, with every file taken from below root ("" for the real ones). */
 uint64_t chord_linux_memory_available(const char *root);

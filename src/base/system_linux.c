@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -381,3 +382,7 @@ uint32_t chord_cpu_cores(void)
     uint32_t quota = chord_linux_cpu_quota("");
     return cores < quota ? cores : quota;
 }
+
+#if defined(__aarch64__)
+uint64_t chord_cpu_hwcap(void) { return getauxval(AT_HWCAP); }
+#endif

@@ -9,6 +9,8 @@
 #define NAME_MAP(X)                                                                                            \
     X("avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512, CHORD_CPU_AVX2 | CHORD_CPU_AVX512)                          \
     X("avx2", CHORD_CPU_AVX2, CHORD_CPU_AVX2)                                                                  \
+    X("neon-dot", CHORD_CPU_NEON | CHORD_CPU_NEON_DOT, CHORD_CPU_NEON | CHORD_CPU_NEON_DOT)                    \
+    X("neon", CHORD_CPU_NEON, CHORD_CPU_NEON)                                                                  \
     X("rows", WASM_BEST | HOSTED, CHORD_CPU_HOST_ROWS)                                                         \
     X("relaxed-simd", WASM_BEST, CHORD_CPU_WASM_RELAXED)                                                       \
     X("simd128", WASM_SIMD, WASM_SIMD)                                                                         \

@@ -15,6 +15,8 @@
 /* Those with kernels, by instruction set: what is not in its list is computed by generic.c there. */
 #define CHORD_PANELS_avx512(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 #define CHORD_PANELS_avx2(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
+#define CHORD_PANELS_neon_dot(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
+#define CHORD_PANELS_neon(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 #define CHORD_PANELS_relaxed(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 #define CHORD_PANELS_simd128(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 

@@ -90,6 +90,8 @@ static void compare(const char *name, const char *path, uint64_t model_bytes)
         {"chunks of 7", all, 2, 7, NULL, 0, 0, false},
         {"avx2", all, 2, 0, "avx2", 0, 0, false},
         {"avx512", all, 2, 0, "avx512", 0, 0, false},
+        {"neon", all, 2, 0, "neon", 0, 0, false},
+        {"neon-dot", all, 2, 0, "neon-dot", 0, 0, false},
         {"ref", all, 2, 0, "ref", 0, 0, false},
     };
     uint64_t first = 0;

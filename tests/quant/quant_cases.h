@@ -156,7 +156,7 @@ static inline void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t
     CHECK(case_of((uint32_t)kernel->type, f));
     const chord_format_ops *format = chord_format_get(f->type);
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
-    uint32_t blocks = n / info->block_elems, row_bytes = blocks * info->block_bytes, most = 33;
+    uint32_t blocks = n / info->block_elems, row_bytes = blocks * info->block_bytes, most = fill == W_RANDOM ? 33 : 9;
     uint8_t *w = make_weights(f, n, 16, fill), *panel = malloc_odd(16ull * row_bytes);
     float *x = make_activations(n, most, xfill), *want = malloc(most * 16 * 4), *acc = aligned(40 * 16 * 4);
     uint8_t *scratch = aligned(CHORD_UNPACKED_BYTES);
@@ -165,7 +165,7 @@ static inline void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t
     prepared all = prepare(kind, x, n, most, most, CHORD_CPU_ANY);
     for (uint32_t t = 0; t < most; t++)
         for (uint32_t r = 0; r < 16; r++) want[16 * t + r] = ref_dot(format, w + r * row_bytes, &all.acts, t);
-    for (uint32_t k = 0; k < CHORD_COUNT(counts); k++) {
+    for (uint32_t k = 0; k < CHORD_COUNT(counts) && counts[k] <= most; k++) {
         uint32_t tokens = counts[k], chunk = CHORD_CHUNK / info->block_elems;
         prepared p = prepare(kind, x, n, tokens, most, chord_cpu_features());
         memset(acc, 0, 40 * 16 * 4);

@@ -85,6 +85,8 @@ int main(void)
     CHECK(chord_cpu_by_name("ref", &mask) && mask == CHORD_CPU_ANY && chord_cpu_by_name(NULL, &mask) && mask == ~0u);
     CHECK(chord_cpu_by_name("avx2", &mask) && mask == CHORD_CPU_AVX2 && !chord_cpu_by_name("mmx", &mask));
     CHECK(strstr(chord_cpu_list(), "avx512, avx2, ") == chord_cpu_list() && strstr(chord_cpu_list(), ", ref") != NULL);
+    CHECK(chord_text_equal(chord_cpu_name(CHORD_CPU_NEON), "neon") &&
+          chord_text_equal(chord_cpu_name(CHORD_CPU_NEON | CHORD_CPU_NEON_DOT), "neon-dot"));
     CHECK(chord_text_equal(chord_cpu_name(CHORD_CPU_AVX2), "avx2") && chord_text_equal(chord_cpu_name(0), "ref"));
     return check_done();
 }

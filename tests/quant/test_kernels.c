@@ -148,15 +148,15 @@ int main(void)
         format_case f;
         for (uint32_t id = 0; id < CHORD_TYPE_ID_MAX; id++) {
             if (!case_of(id, &f)) continue;
-            uint32_t few = f.factors == 0 ? 1000 : block_of(f.type) * 5;
+            uint32_t few = f.factors == 0 ? 1000 : block_of(f.type) * 3;
             if (cpu == CHORD_CPU_ANY) { /* slow, and without vectors that could be of different heights */
                 check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 17, 5);
                 continue;
             }
             check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 50, 33);
-            check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu, 17, 9);
+            check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu, 17, 5);
             check_rows(&f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, cpu, 17, 9);
-            check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu, 50, 16);
+            check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu, 17, 5);
         }
     }
     return check_done();

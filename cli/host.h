@@ -1,4 +1,4 @@
-/* host.h - what differs between the systems the program runs on: host.c, and host_wasi.c in a WebAssembly module. */
+/* host.h - what differs between the systems the program runs on: host_posix.c, and host_wasi.c in a WebAssembly module. */
 #ifndef CLI_HOST_H
 #define CLI_HOST_H
 

@@ -11,6 +11,10 @@ typedef struct line_text {
     bool cut; /* more was typed or pasted than there may be */
 } line_text;
 void line_set(line_text *t, const char *text);
+void line_insert(line_text *t, const char *bytes, size_t n);
+void line_erase(line_text *t, size_t from, size_t to);
+size_t line_word_left(const line_text *t);
+size_t line_word_right(const line_text *t);
 /* The position one character before or after `at`: a code point with the marks that combine with it. */
 size_t line_before(const line_text *t, size_t at);
 size_t line_after(const line_text *t, size_t at);

@@ -1,4 +1,4 @@
-/* stream.h - output that waits for its reader: stream.c, and stream_wasi.c in a WebAssembly module. */
+/* stream.h - output that waits for its reader: stream_posix.c, and stream_wasi.c in a WebAssembly module. */
 #ifndef CLI_STREAM_H
 #define CLI_STREAM_H
 

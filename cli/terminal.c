@@ -58,7 +58,8 @@ static bool is_terminal(FILE *out)
 {
     static signed char known[2]; /* 0: not asked yet */
     signed char *k = &known[out == stderr];
-    if (*k == 0) *k = isatty(out == stderr ? STDERR_FILENO : STDOUT_FILENO) ? 1 : -1; /* stream.c's have no fileno */
+    if (*k == 0)
+        *k = isatty(out == stderr ? STDERR_FILENO : STDOUT_FILENO) ? 1 : -1; /* stream_posix.c's have no fileno */
     return *k > 0;
 }
 

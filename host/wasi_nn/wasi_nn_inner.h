@@ -11,7 +11,7 @@
 #define CHORD_WASI_NN_INNER_H
 
 #include "host_inner.h"
-#include "text/text.h"
+#include "json/json.h"
 
 /* wasi-nn 0.6 up to NOT_FOUND; the rest are WasmEdge's. */
 typedef enum nn_errno {

@@ -4,6 +4,7 @@
 
 #include "model/model.h"
 #include "sample/sample.h"
+#include "template/template.h"
 #include "text/text.h"
 
 #include <stdatomic.h>

@@ -19,6 +19,13 @@ void chord_runtime_drop(chord_runtime *r)
     chord_heap_close(heap);
 }
 
+void chord_files_close(chord_files *f)
+{
+    chord_gguf_close(f->gguf);
+    for (uint32_t i = 0; i < f->count; i++) chord_store_close(f->stores[i]);
+    *f = (chord_files){0};
+}
+
 void chord_model_keep(chord_model *m) { atomic_fetch_add(&m->keepers, 1); }
 
 void chord_model_drop(chord_model *m)
@@ -47,6 +54,14 @@ void chord_model_close(chord_model *m)
 /* ---- inside a session ---------------------------------------------------------------------------------- */
 
 enum { IDLE, INSIDE, CLOSING };
+
+void chord_session_forget(chord_session *s)
+{
+    (void)chord_sequence_cut(s->model->net, s->sequence, 0);
+    chord_generation_end(s);
+    s->count = 0;
+    s->has_logits = false;
+}
 
 static void free_session(chord_session *s)
 {

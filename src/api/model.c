@@ -50,13 +50,6 @@ chord_status chord_files_open(chord_runtime *r, const chord_source *source, chor
     return status;
 }
 
-void chord_files_close(chord_files *f)
-{
-    chord_gguf_close(f->gguf);
-    for (uint32_t i = 0; i < f->count; i++) chord_store_close(f->stores[i]);
-    *f = (chord_files){0};
-}
-
 /* ---- plan and open ---------------------------------------------------------------------------------- */
 
 static const chord_model_options DEFAULTS = {0};

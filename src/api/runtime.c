@@ -39,7 +39,7 @@ static chord_status choose_cpu(const char *name, uint32_t *out, chord_error *err
 {
     uint32_t have = chord_cpu_features(), wanted;
     if (!chord_cpu_by_name(name, &wanted))
-        return chord_fail(err, CHORD_INVALID, "no kernels are named '%s'; there are ref, avx2, avx512", name);
+        return chord_fail(err, CHORD_INVALID, "no kernels are named '%s'; there are %s", name, chord_cpu_list());
     if (name != NULL && (wanted & ~have) != 0)
         return chord_fail(err, CHORD_UNSUPPORTED, "this CPU cannot run the kernels named '%s' (its best are %s)", name,
                           chord_cpu_name(have));

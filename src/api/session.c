@@ -220,14 +220,6 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
     return chord_session_leave(s, score(s, tokens, n, first, logprobs, err));
 }
 
-void chord_session_forget(chord_session *s)
-{
-    (void)chord_sequence_cut(s->model->net, s->sequence, 0);
-    chord_generation_end(s);
-    s->count = 0;
-    s->has_logits = false;
-}
-
 /* ---- counters ---------------------------------------------------------------------------------------- */
 
 void chord_session_stats(const chord_session *s, chord_stats *out)

@@ -94,6 +94,11 @@ size_t chord_f64_to_text(double value, char *out);
 size_t chord_text_to_f64(const char *text, size_t len, double *out);
 /* Whole decimal text -> number; false when empty, not a number, or out of range. */
 bool chord_text_to_u64(const char *text, size_t len, uint64_t *out);
+static inline uint32_t chord_hex_digit(char c) /* 16: it is none */
+{
+    char low = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? (uint32_t)(c - '0') : low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10 : 16;
+}
 
 /* ---- memory that is counted ----------------------------------------------------------------- */
 
@@ -232,6 +237,26 @@ size_t chord_utf8_encode(uint32_t code, char *out);
 /* How many bytes at the start of text are whole, valid or hopeless characters: the rest (at most 3 bytes) is the
  * beginning of one that may still be completed. */
 size_t chord_utf8_whole(const char *text, size_t len);
+
+/* ---- characters ------------------------------------------------------------------------------- */
+
+typedef enum chord_char_class {
+    CHORD_CHAR_OTHER,
+    CHORD_CHAR_LETTER,
+    CHORD_CHAR_NUMBER,
+    CHORD_CHAR_MARK,
+    CHORD_CHAR_PUNCTUATION,
+    CHORD_CHAR_SYMBOL,
+    CHORD_CHAR_SPACE,
+    CHORD_CHAR_NONE /* past the end */
+} chord_char_class;
+chord_char_class chord_char_class_of(uint32_t code);
+uint32_t chord_char_upper(uint32_t code);
+uint32_t chord_char_lower(uint32_t code);
+/* One character in upper or title case, 1 to 3 code points. */
+size_t chord_char_upper_full(uint32_t code, uint32_t out[3]);
+size_t chord_char_title_full(uint32_t code, uint32_t out[3]);
+bool chord_char_is_cased(uint32_t code);
 
 /* ---- threads, clock, system ------------------------------------------------------------------- */
 

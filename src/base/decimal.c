@@ -124,6 +124,18 @@ bool chord_decimal_round(chord_decimal *d, int64_t keep)
     return up;
 }
 
+static size_t write_whole(char *to, int32_t value)
+{
+    char digit[10];
+    size_t count = 0, n = 0;
+    uint32_t rest = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
+    if (value < 0) to[n++] = '-';
+    do digit[count++] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    while (count > 0) to[n++] = digit[--count];
+    return n;
+}
+
 /* The text of 0.DIGITS * 10^point, for reading back. */
 static double value_of(const chord_decimal *d)
 {
@@ -132,7 +144,8 @@ static double value_of(const chord_decimal *d)
     text[n++] = '0';
     text[n++] = '.';
     for (uint32_t i = 0; i < d->digits; i++) text[n++] = (char)('0' + d->digit[i]);
-    n += chord_format(text + n, sizeof text - n, "e%d", d->point);
+    text[n++] = 'e';
+    n += write_whole(text + n, d->point);
     double value = 0;
     chord_text_to_f64(text, n, &value);
     return value;

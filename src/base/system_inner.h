@@ -1,5 +1,5 @@
-/* system_inner.h - what the two faces of base (hosted: system_posix.c and system_linux.c, freestanding:
- * system_wasm.c) give to the rest of this room. */
+/* system_inner.h - what the two faces of base (hosted: *_posix.c and *_linux.c, freestanding:
+ * *_guest.c) give to the rest of this room. */
 #ifndef CHORD_SYSTEM_INNER_H
 #define CHORD_SYSTEM_INNER_H
 

@@ -1,5 +1,5 @@
 /* system_wasi.c - the face of a WASI host (preview 1): one thread, no banks. Small blocks and clocks are libc's
- * (libc_posix.c), pages come from linear memory itself (linear_wasm.c): malloc would put a header before each run of
+ * (system_libc.c), pages come from linear memory itself (linear_wasm.c): malloc would put a header before each run of
  * them, and gives no more than half of the addresses at once. */
 #include "base/system_inner.h"
 

@@ -8,24 +8,6 @@
 #define NAME_BYTES_MAX 255u
 #define METADATA_BYTES_MAX (256 * CHORD_MIB)
 
-static const struct {
-    const char *name;
-    uint32_t bytes; /* 0: not of fixed size */
-} TYPES[CHORD_GGUF_TYPE_COUNT] = {
-    [CHORD_GGUF_U8] = {"u8", 1},       [CHORD_GGUF_I8] = {"i8", 1},     [CHORD_GGUF_U16] = {"u16", 2},
-    [CHORD_GGUF_I16] = {"i16", 2},     [CHORD_GGUF_U32] = {"u32", 4},   [CHORD_GGUF_I32] = {"i32", 4},
-    [CHORD_GGUF_F32] = {"f32", 4},     [CHORD_GGUF_BOOL] = {"bool", 1}, [CHORD_GGUF_STRING] = {"string", 0},
-    [CHORD_GGUF_ARRAY] = {"array", 0}, [CHORD_GGUF_U64] = {"u64", 8},   [CHORD_GGUF_I64] = {"i64", 8},
-    [CHORD_GGUF_F64] = {"f64", 8},
-};
-
-const char *chord_gguf_type_name(chord_gguf_type type)
-{
-    return (uint32_t)type < CHORD_GGUF_TYPE_COUNT ? TYPES[type].name : "unknown";
-}
-
-uint32_t chord_gguf_type_bytes(chord_gguf_type type) { return TYPES[type].bytes; }
-
 static chord_status take_u32(chord_window *w, const char *what, uint32_t *out, chord_error *err)
 {
     const uint8_t *p;
@@ -63,28 +45,6 @@ static chord_status take_name(chord_gguf *g, chord_window *w, const char *what, 
     return CHORD_OK;
 }
 
-void chord_gguf_scalar(chord_gguf_type type, const uint8_t *p, chord_gguf_value *value)
-{
-    switch (type) {
-    case CHORD_GGUF_U8:
-    case CHORD_GGUF_BOOL: value->scalar.u = p[0]; break;
-    case CHORD_GGUF_I8: value->scalar.i = (int8_t)p[0]; break;
-    case CHORD_GGUF_U16: value->scalar.u = chord_load_u16(p); break;
-    case CHORD_GGUF_I16: value->scalar.i = (int16_t)chord_load_u16(p); break;
-    case CHORD_GGUF_U32: value->scalar.u = chord_load_u32(p); break;
-    case CHORD_GGUF_I32: value->scalar.i = (int32_t)chord_load_u32(p); break;
-    case CHORD_GGUF_U64: value->scalar.u = chord_load_u64(p); break;
-    case CHORD_GGUF_I64: value->scalar.i = (int64_t)chord_load_u64(p); break;
-    case CHORD_GGUF_F32: value->scalar.f = (double)chord_load_f32(p); break;
-    case CHORD_GGUF_F64: {
-        uint64_t bits = chord_load_u64(p);
-        memcpy(&value->scalar.f, &bits, sizeof bits);
-        break;
-    }
-    default: break;
-    }
-}
-
 static chord_status take_type(chord_window *w, const char *key, chord_gguf_type *out, chord_error *err)
 {
     uint64_t at = w->position;
@@ -102,7 +62,7 @@ static chord_status take_array(chord_window *w, chord_gguf_value *value, chord_e
     CHORD_TRY(take_type(w, value->key, &value->elem_type, err));
     CHORD_TRY(take_u64(w, value->key, &value->count, err));
     value->offset = w->position;
-    uint32_t bytes = TYPES[value->elem_type].bytes;
+    uint32_t bytes = chord_gguf_type_bytes(value->elem_type);
     uint64_t left = w->store->size_bytes - w->position;
     if (value->elem_type == CHORD_GGUF_ARRAY)
         return chord_fail(err, CHORD_UNSUPPORTED, "%s: metadata '%s' is an array of arrays", w->store->name,
@@ -137,7 +97,7 @@ static chord_status take_value(chord_gguf *g, chord_window *w, chord_gguf_value 
     }
     const uint8_t *p;
     value->offset = w->position;
-    value->length = TYPES[value->type].bytes;
+    value->length = chord_gguf_type_bytes(value->type);
     value->count = 1;
     CHORD_TRY(chord_window_take(w, value->length, value->key, &p, err));
     chord_gguf_scalar(value->type, p, value);

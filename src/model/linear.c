@@ -5,7 +5,7 @@
 void chord_inputs_set(chord_network *net, chord_inputs *in, const float *x, uint32_t n, uint32_t tokens)
 {
     *in = (chord_inputs){.x = x, .n = n, .tokens = tokens};
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         if (net->print.uses[kind])
             chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, net->scratch.acts[kind]);
 }
@@ -150,7 +150,7 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
     uint32_t tile = tile_index(part->weight, i);
     if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
     chord_pager_release(net->pager, tile);
-    chord_queue_tile_done(net);
+    chord_calls_tile_done(net);
 }
 
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err)

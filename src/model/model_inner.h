@@ -72,8 +72,8 @@ typedef enum chord_operand {
 typedef struct chord_inputs {
     const float *x; /* (tokens, n) */
     uint32_t n, tokens;
-    bool ready[3];
-    chord_acts acts[3];
+    bool ready[CHORD_ACT_COUNT];
+    chord_acts acts[CHORD_ACT_COUNT];
 } chord_inputs;
 
 /* A position's distribution while its logits come tile by tile. */
@@ -97,7 +97,7 @@ typedef struct chord_blueprint {
     uint64_t vector_bytes, weight_bytes;
     bool *claimed; /* by number of the tensor: something is bound to it */
     uint32_t columns_max;
-    bool uses[3]; /* kinds of activations */
+    bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
     /* recorded: weights in the order of a pass; those from order_before_output on serve wanted rows alone */
     chord_weight **order;
     uint32_t order_count, order_before_output, width_max[CHORD_OPERANDS];
@@ -128,7 +128,7 @@ typedef struct chord_call {
     uint32_t row_width;
     bool alone;   /* its next pass is for nobody else */
     bool dropped; /* out of the pass that runs */
-    uint64_t tiles_done, tiles_total;
+    uint64_t tiles_done, tiles_total, tiles_told;
     chord_status status;
     chord_error error;
 } chord_call;
@@ -147,7 +147,7 @@ typedef struct chord_scratch {
     chord_score_sum *scores;
     chord_segment *segments, *runs;
     uint32_t *wanted, *kept; /* lists of rows */
-    void *acts[3];
+    void *acts[CHORD_ACT_COUNT];
     void *attention;
     uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
     uint64_t worker_bytes;
@@ -253,9 +253,15 @@ chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass 
 uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted); /* of a pass with so many wanted rows */
 uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call);
 
-/* queue.c: from inside a pass */
-void chord_queue_tile_done(chord_network *net);
-void chord_queue_drop(chord_network *net); /* calls that are marked as dropped are over */
+/* calls.c */
+void chord_call_finish(chord_network *net, chord_call *call, chord_status status);
+void chord_call_cancel(chord_network *net, chord_call *call);
+uint32_t chord_calls_count(const chord_network *net, chord_call_state state);
+void chord_calls_count_pass(chord_network *net); /* for those that RUN */
+void chord_call_report(chord_call *call, uint64_t tiles_done);
+/* From inside a pass, without the mutex. */
+void chord_calls_tile_done(chord_network *net);
+void chord_calls_drop(chord_network *net); /* calls that are marked as dropped are over */
 
 /* forward.c */
 chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
@@ -283,9 +289,10 @@ chord_status chord_walk_blocks(chord_pass *pass, chord_error *err);
 /* output.c */
 chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error *err);
 
-/* ops.c */
-/* Which weights a pass uses in which order, and the widths of its operands: from running its words without a network. */
+/* record.c: which weights a pass uses in which order, and the widths of its operands */
 chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
+
+/* ops.c */
 /* to = from / rms(from) * weight; to may be from */
 void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const float *weight);
 /* The same for each head by itself, in place; weight NULL: nothing is done. */

@@ -1,5 +1,5 @@
 /* ops.c - the words in which a forward pass is written. Each takes named operands, which hold a row for each row of the pass
- * that still matters. Run without a network (chord_blueprint_record) they only note what they use: which weights in which
+ * that still matters. Run without a network (record.c) they only note what they use: which weights in which
  * order, and how wide each operand gets. */
 #include "model/model_inner.h"
 
@@ -24,31 +24,11 @@ static chord_inputs *inputs_from(chord_pass *p, chord_operand from)
     return &p->inputs;
 }
 
-/* ---- recording -------------------------------------------------------------------------------- */
-
 /* The first recording counts, the second one has a list. */
 static void note_weight(chord_blueprint *p, chord_weight *w)
 {
     if (p->order != NULL) p->order[p->order_count] = w;
     p->order_count++;
-}
-
-static chord_status record(chord_blueprint *print, chord_error *err)
-{
-    chord_pass p = {.print = print, .rows = 1, .inputs_of = CHORD_OPERANDS};
-    print->order_count = 0;
-    write_to(&p, CHORD_X, print->h.embedding);
-    CHORD_TRY(chord_walk_blocks(&p, err));
-    chord_op_norm(&p, CHORD_NORM, CHORD_X, NULL);
-    return chord_op_linear(&p, CHORD_LOGITS, &print->output, CHORD_NORM, err);
-}
-
-chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err)
-{
-    CHORD_TRY(record(print, err));
-    print->order = chord_arena_get(&print->arena, print->order_count * sizeof *print->order);
-    if (print->order == NULL) return chord_arena_fail(&print->arena, err);
-    return record(print, err);
 }
 
 /* ---- norms and products ----------------------------------------------------------------------- */
@@ -212,6 +192,6 @@ chord_status chord_op_drop(chord_pass *p, chord_error *err)
     if (count == 0) return chord_fail(err, CHORD_CANCELLED, "cancelled");
     p->wanted_count = wanted;
     keep_rows(p, rows, count);
-    chord_queue_drop(p->net);
+    chord_calls_drop(p->net);
     return CHORD_OK;
 }

@@ -15,84 +15,7 @@
 
 static bool is_off(const chord_call *call) { return atomic_load(&call->sequence->cancelled); }
 
-static void finish(chord_network *net, chord_call *call, chord_status status)
-{
-    call->status = status;
-    call->state = CALL_OVER;
-    chord_cond_wake_all(&net->moved);
-}
-
-static void cancel(chord_network *net, chord_call *call)
-{
-    finish(net, call, chord_fail(&call->error, CHORD_CANCELLED, "cancelled"));
-}
-
-static uint32_t count_in(const chord_network *net, chord_call_state state)
-{
-    uint32_t n = 0;
-    for (const chord_call *call = net->calls; call != NULL; call = call->next) n += call->state == state;
-    return n;
-}
-
-/* ---- counters ------------------------------------------------------------------------------------------ */
-
-_Static_assert(sizeof(chord_pager_stats) % sizeof(uint64_t) == 0, "counters are all of one kind");
-
-/* sum += now - before */
-static void add_counts(chord_pager_stats *sum, const chord_pager_stats *now, const chord_pager_stats *before)
-{
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *a = (const uint64_t *)(const void *)now, *b = (const uint64_t *)(const void *)before;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += a[i] - b[i];
-}
-
-/* What the pager did since the last pass ended is this pass's, and each member's. */
-static void count_pass(chord_network *net)
-{
-    chord_pager_stats now;
-    chord_pager_stats_get(net->pager, &now);
-    for (chord_call *call = net->calls; call != NULL; call = call->next) {
-        if (call->state != CALL_RUNS) continue;
-        add_counts(&call->sequence->counted.pager, &now, &net->counted);
-        call->sequence->counted.passes++;
-        call->sequence->computing = false;
-    }
-    net->counted = now;
-}
-
-void chord_sequence_stats(chord_network *net, const chord_sequence *s, chord_sequence_counts *out)
-{
-    chord_pager_stats now;
-    chord_mutex_lock(&net->mutex);
-    *out = s->counted;
-    chord_pager_stats_get(net->pager, &now);
-    if (s->computing) add_counts(&out->pager, &now, &net->counted);
-    chord_mutex_unlock(&net->mutex);
-}
-
-void chord_sequence_stats_reset(chord_network *net, chord_sequence *s)
-{
-    chord_mutex_lock(&net->mutex);
-    s->counted = (chord_sequence_counts){0};
-    chord_mutex_unlock(&net->mutex);
-}
-
-/* ---- progress -------------------------------------------------------------------------------------------- */
-
-static void report(const chord_call *call, uint64_t tiles_done)
-{
-    const chord_forward_args *args = call->args;
-    if (args->on_progress != NULL && call->tiles_total != 0)
-        args->on_progress(args->progress_ud, tiles_done, call->tiles_total);
-}
-
-void chord_queue_tile_done(chord_network *net)
-{
-    net->tiles_done++;
-    if (net->tiles_done < net->pass_tiles) report(net->leader, net->leader->tiles_done + net->tiles_done);
-}
-
-/* Counted in the tiles of passes alone; in company there may be more, and then the total grows. */
+/* Counted in the tiles of passes alone; in company there may be others, and the total changes. */
 static void set_totals(chord_network *net, const chord_pass *p)
 {
     uint32_t tiles = chord_batch_tiles(net, p->wanted_count);
@@ -110,13 +33,14 @@ static void set_totals(chord_network *net, const chord_pass *p)
 static void await_company(chord_network *net, const chord_call *leader)
 {
     uint64_t until_ns = net->pass_end_ns + net->pass_ns / REUNION_PART, now_ns;
-    while (count_in(net, CALL_WAITS) < net->company && !is_off(leader) && (now_ns = chord_clock_ns()) < until_ns)
+    while (chord_calls_count(net, CALL_WAITS) < net->company && !is_off(leader) &&
+           (now_ns = chord_clock_ns()) < until_ns)
         chord_cond_wait_for(&net->moved, &net->mutex, until_ns - now_ns);
 }
 
 static void settle(chord_network *net, chord_status status, const chord_error *err, uint32_t tiles)
 {
-    bool company = count_in(net, CALL_RUNS) > 1;
+    bool company = chord_calls_count(net, CALL_RUNS) > 1;
     for (chord_call *call = net->calls; call != NULL; call = call->next) {
         if (call->state != CALL_RUNS) continue;
         if (status != CHORD_OK) {
@@ -126,9 +50,9 @@ static void settle(chord_network *net, chord_status status, const chord_error *e
                 continue;
             }
             call->error = *err;
-            finish(net, call, status);
+            chord_call_finish(net, call, status);
         } else if (call->status != CHORD_OK) {
-            finish(net, call, call->status);
+            chord_call_finish(net, call, call->status);
         } else {
             call->sequence->length += call->count;
             call->tiles_done += tiles;
@@ -156,7 +80,7 @@ static void run_pass(chord_network *net, chord_call *leader)
     uint32_t tiles = chord_batch_tiles(net, pass.wanted_count);
     chord_status status = pass.rows != 0 ? chord_pass_run(&pass, kind, &err) : CHORD_OK;
     chord_mutex_lock(&net->mutex);
-    count_pass(net);
+    chord_calls_count_pass(net);
     settle(net, status, &err, tiles);
     net->pass_end_ns = chord_clock_ns();
     net->pass_ns = net->pass_end_ns - start_ns;
@@ -178,19 +102,8 @@ static void lead(chord_network *net, chord_call *call, chord_turn *turn)
     }
     chord_mutex_lock(&net->mutex);
     net->leader = NULL;
-    if (status != CHORD_OK && call->state != CALL_OVER) finish(net, call, status);
+    if (status != CHORD_OK && call->state != CALL_OVER) chord_call_finish(net, call, status);
     chord_cond_wake_all(&net->moved);
-}
-
-void chord_queue_drop(chord_network *net)
-{
-    chord_mutex_lock(&net->mutex);
-    for (chord_call *call = net->calls; call != NULL; call = call->next)
-        if (call->state == CALL_RUNS && call->dropped) {
-            call->sequence->computing = false;
-            cancel(net, call);
-        }
-    chord_mutex_unlock(&net->mutex);
 }
 
 /* ---- one call ---------------------------------------------------------------------------------------------- */
@@ -200,7 +113,7 @@ static void take_rows(chord_call *call)
     const chord_forward_args *args = call->args;
     uint32_t first = call->done + call->count - call->wanted;
     bool stop = false;
-    report(call, call->tiles_done);
+    chord_call_report(call, call->tiles_done);
     for (uint32_t i = 0; i < call->wanted && args->output != CHORD_OUTPUT_SCORES && !stop; i++)
         stop = !args->on_row(args->ud, first + i, call->rows + (uint64_t)i * call->row_width, call->row_width);
     call->done = stop ? args->count : call->done + call->count;
@@ -214,12 +127,12 @@ static void take_part(chord_network *net, chord_call *call, chord_turn *turn)
             chord_mutex_unlock(&net->mutex);
             take_rows(call);
             chord_mutex_lock(&net->mutex);
-            if (call->done == call->args->count) finish(net, call, CHORD_OK);
+            if (call->done == call->args->count) chord_call_finish(net, call, CHORD_OK);
             else call->state = CALL_WAITS;
             chord_cond_wake_all(&net->moved);
         } else if (call->state == CALL_WAITS && is_off(call)) {
-            cancel(net, call);
-        } else if (call->state == CALL_WAITS && net->leader == NULL && count_in(net, CALL_TAKES) == 0) {
+            chord_call_cancel(net, call);
+        } else if (call->state == CALL_WAITS && net->leader == NULL && chord_calls_count(net, CALL_TAKES) == 0) {
             lead(net, call, turn);
         } else {
             chord_cond_wait(&net->moved, &net->mutex);

@@ -32,7 +32,7 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
     s->runs = carve(&c, n * sizeof *s->runs);
     s->wanted = carve(&c, n * sizeof *s->wanted);
     s->kept = carve(&c, n * sizeof *s->kept);
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         s->acts[kind] = p->uses[kind] ? carve(&c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
     s->attention = carve(&c, chord_attention_scratch_bytes(threads, h->head_dim, h->heads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);

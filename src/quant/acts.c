@@ -1,10 +1,9 @@
 /* acts.c - activations prepared once for all weights that read them: quantised as the specification says, their sums,
  * and groups of tokens interleaved for the multiplication of many. */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #define CHORD_ISA any
-#include "quant/acts_body.h"
+#include "quant/acts_body.inc"
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
@@ -12,7 +11,7 @@ chord_acts_layout chord_acts_layout_of(chord_act kind, uint32_t n, uint32_t toke
 {
     chord_acts_layout l = {0};
     if (kind == CHORD_ACT_F32) return l;
-    l.block = kind == CHORD_ACT_Q8_32 ? 32 : CHORD_K;
+    l.block = chord_act_block(kind);
     l.pair_columns = kind == CHORD_ACT_Q8_32 ? 32 : 16;
     uint64_t tokens = chord_align_up(tokens_max, CHORD_GROUP), columns = tokens * n;
     l.d = chord_align_up(columns, 64);

@@ -1,6 +1,5 @@
 /* acts_avx2.c - activations prepared with AVX2. */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #define CHORD_ISA avx2
-#include "quant/acts_body.h"
+#include "quant/acts_body.inc"

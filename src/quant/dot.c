@@ -1,6 +1,5 @@
 /* dot.c - rows times prepared activations: chooses the kernel, walks panels, slices and groups of tokens. */
-#include "quant/blocks.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 #if defined(CHORD_FREESTANDING)
 #include "chord_host_v1.h"
 #endif
@@ -57,23 +56,26 @@ bool chord_rows_packs(chord_type type, uint32_t cpu) { return panel_kernel(type,
 /* Sums of a panel for up to CHORD_TOKENS_AT_ONCE tokens, a packed slice, an unpacked chunk; and the sixteen rows that
  * are being packed in place, which the others never need at the same time. */
 #define SCRATCH_ACC (CHORD_TOKENS_AT_ONCE * 16ull * sizeof(float))
-#define SCRATCH_SLICE (CHORD_CHUNK / 32 * 16ull * sizeof(chord_block_q8_0))
+#define SCRATCH_SLICE (16ull * CHORD_BLOCK_BYTES_MAX(CHORD_CHUNK))
 
 uint64_t chord_rows_scratch_bytes(uint32_t n_max)
 {
-    uint64_t rows = chord_align_up(n_max, 32) / 32 * 16 * sizeof(chord_block_q8_0);
+    uint64_t rows = 16 * CHORD_BLOCK_BYTES_MAX(chord_align_up(n_max, 32));
     return chord_align_up(chord_max_u64(SCRATCH_ACC + SCRATCH_SLICE + CHORD_UNPACKED_BYTES, rows), 64);
 }
 
-/* ---- quantised rows ---------------------------------------------------------------------------- */
+/* ---- rows of blocks ---------------------------------------------------------------------------- */
 
 typedef struct walk {
+    const chord_format_ops *format;
     const chord_panel_kernel *kernel;
     const chord_rows *w;
     const chord_acts *x;
-    const uint8_t *panel; /* first row of the sixteen */
+    const uint8_t *panel; /* first row of the sixteen; NULL: in the bank */
     uint64_t bank_at;     /* the same in the bank */
-    uint32_t rows;        /* of the panel that exist */
+    uint64_t block_bytes, row_bytes;
+    uint32_t blocks; /* of a row */
+    uint32_t rows;   /* of the panel that exist */
     bool packed;
     float *acc;
     uint8_t *slice, *unpacked;
@@ -85,45 +87,68 @@ typedef struct walk {
  * prefetch does no harm. */
 #define PREFETCH 2048
 
-/* Tokens [first, first + tokens) times one panel, into acc. */
-static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
+/* Blocks [first, first + count) of a panel, packed. */
+static void find_slice(const walk *at, uint32_t first, uint32_t count, chord_panel_job *job)
 {
-    const chord_type_info *info = chord_type_get((uint32_t)at->w->type);
-    uint32_t blocks = at->w->n / info->block_elems, chunk = CHORD_CHUNK / info->block_elems;
-    bool few = at->x->tokens <= CHORD_FEW, far = at->w->data == NULL;
-    chord_panel_job job = {.x = at->x, .first_token = first, .tokens = tokens, .acc = at->acc, .scratch = at->unpacked};
-    memset(at->acc, 0, (few ? tokens : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
-    if (few && at->packed && !far) chunk = blocks;
-    for (uint32_t b = 0; b < blocks; b += chunk) {
-        job.first_block = b;
-        job.blocks = (uint32_t)chord_min_u64(chunk, blocks - b);
-        uint64_t skip = (uint64_t)b * 16 * info->block_bytes;
-        if (far) chord_bank_read(at->w->bank, at->bank_at + skip, at->slice, 16ull * job.blocks * info->block_bytes);
-        job.panel = far ? at->slice : at->panel + skip;
-        job.ahead = job.panel + (at->packed ? PREFETCH : 16ull * blocks * info->block_bytes);
-        if (!at->packed) {
-            chord_pack_slice(at->w->type, at->panel, (uint64_t)blocks * info->block_bytes, at->rows, b, job.blocks,
-                             at->slice);
-            job.panel = at->slice;
-        }
-        (few ? at->kernel->few : at->kernel->many)(&job);
+    uint64_t skip = first * 16 * at->block_bytes, part = count * at->block_bytes;
+    job->panel = at->slice;
+    job->ahead = at->slice + PREFETCH;
+    if (at->panel != NULL && at->packed) {
+        job->panel = at->panel + skip;
+        job->ahead = job->panel + PREFETCH;
+    } else if (at->panel != NULL) {
+        chord_pack_slice(at->w->type, at->panel, at->row_bytes, at->rows, first, count, at->slice);
+        job->ahead = at->panel + skip + 16 * at->row_bytes;
+    } else if (at->packed) {
+        chord_bank_read(at->w->bank, at->bank_at + skip, at->slice, 16 * part);
+    } else {
+        for (uint32_t r = 0; r < at->rows; r++)
+            chord_bank_read(at->w->bank, at->bank_at + r * at->row_bytes + first * at->block_bytes,
+                            at->unpacked + r * part, part);
+        chord_pack_slice(at->w->type, at->unpacked, part, at->rows, 0, count, at->slice);
     }
 }
 
-static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, const chord_acts *x, float *out,
-                       uint64_t out_stride, uint8_t *scratch)
+/* Tokens [first, first + tokens) times one panel, into acc. */
+static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
+{
+    uint32_t chunk = CHORD_CHUNK / chord_type_get((uint32_t)at->w->type)->block_elems;
+    bool few = at->x->tokens <= CHORD_FEW;
+    chord_panel_job job = {.format = at->format,
+                           .x = at->x,
+                           .first_token = first,
+                           .tokens = tokens,
+                           .acc = at->acc,
+                           .scratch = at->unpacked};
+    memset(at->acc, 0, (few ? tokens : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
+    if (few && at->packed && at->panel != NULL) chunk = at->blocks;
+    for (uint32_t b = 0; b < at->blocks; b += chunk) {
+        job.first_block = b;
+        job.blocks = (uint32_t)chord_min_u64(chunk, at->blocks - b);
+        find_slice(at, b, job.blocks, &job);
+        if (at->kernel == NULL) chord_generic_panel(&job);
+        else (few ? at->kernel->few : at->kernel->many)(&job);
+    }
+}
+
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_rows *w,
+                      const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
-    uint64_t row_bytes = (uint64_t)(w->n / info->block_elems) * info->block_bytes;
-    walk at = {.kernel = kernel,
+    uint8_t *memory = scratch;
+    walk at = {.format = format,
+               .kernel = kernel,
                .w = w,
                .x = x,
-               .acc = (float *)(void *)scratch,
-               .slice = scratch + SCRATCH_ACC,
-               .unpacked = scratch + SCRATCH_ACC + SCRATCH_SLICE};
+               .block_bytes = info->block_bytes,
+               .blocks = w->n / info->block_elems,
+               .acc = scratch,
+               .slice = memory + SCRATCH_ACC,
+               .unpacked = memory + SCRATCH_ACC + SCRATCH_SLICE};
+    at.row_bytes = at.blocks * at.block_bytes;
     for (uint32_t r = 0; r < w->rows; r += CHORD_PANEL_ROWS) {
-        at.panel = w->data == NULL ? NULL : w->data + r * row_bytes;
-        at.bank_at = w->bank_at + r * row_bytes;
+        at.panel = w->data == NULL ? NULL : w->data + r * at.row_bytes;
+        at.bank_at = w->bank_at + r * at.row_bytes;
         at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);
         at.packed = w->packed && at.rows == CHORD_PANEL_ROWS;
         for (uint32_t first = 0; first < x->tokens; first += CHORD_TOKENS_AT_ONCE) {
@@ -135,33 +160,32 @@ static void dot_panels(const chord_panel_kernel *kernel, const chord_rows *w, co
     }
 }
 
-/* ---- the specification, row by row --------------------------------------------------------------- */
+/* ---- rows of floats ---------------------------------------------------------------------------- */
 
-/* A row as the file has it, from memory or from a bank. */
-static const uint8_t *plain_row(const chord_rows *w, uint32_t r, uint64_t row_bytes, uint8_t *scratch)
+static void dot_float_rows(const chord_format_ops *format, const chord_float_kernel *kernel, const uint8_t *data,
+                           uint32_t n, uint32_t rows, const chord_acts *x, float *out, uint64_t out_stride)
 {
-    if (w->data != NULL) return w->data + r * row_bytes;
-    chord_bank_read(w->bank, w->bank_at + r * row_bytes, scratch, row_bytes);
-    return scratch;
+    uint64_t row_bytes = (uint64_t)n * chord_type_get((uint32_t)format->type)->block_bytes;
+    if (kernel != NULL) {
+        kernel->rows(data, n, rows, x->x, x->tokens, out, out_stride);
+        return;
+    }
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t t = 0; t < x->tokens; t++)
+            out[t * out_stride + r] = chord_ref_dot_float(format, data + r * row_bytes, n, x->x + (uint64_t)t * n);
 }
 
-static void dot_reference(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, uint8_t *scratch)
+static void dot_floats(const chord_format_ops *format, const chord_float_kernel *kernel, const chord_rows *w,
+                       const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
 {
-    const chord_type_info *info = chord_type_get((uint32_t)w->type);
-    uint32_t blocks = w->n / info->block_elems;
-    uint64_t row_bytes = (uint64_t)blocks * info->block_bytes;
+    uint64_t row_bytes = (uint64_t)w->n * chord_type_get((uint32_t)w->type)->block_bytes;
+    if (w->data != NULL) {
+        dot_float_rows(format, kernel, w->data, w->n, w->rows, x, out, out_stride);
+        return;
+    }
     for (uint32_t r = 0; r < w->rows; r++) {
-        const uint8_t *row = plain_row(w, r, row_bytes, scratch);
-        uint32_t lane = r % CHORD_PANEL_ROWS;
-        if (w->packed && r - lane + CHORD_PANEL_ROWS <= w->rows) {
-            chord_unpack_row(w->type, row - lane * row_bytes, blocks, lane, scratch);
-            row = scratch;
-        }
-        for (uint32_t t = 0; t < x->tokens; t++) {
-            float *to = out + t * out_stride + r;
-            if (x->kind == CHORD_ACT_F32) *to = chord_ref_dot_float(w->type, row, w->n, x->x + (uint64_t)t * w->n);
-            else *to = chord_ref_dot(w->type, row, w->n, x->q + (uint64_t)t * w->n, x->d + (uint64_t)t * blocks);
-        }
+        chord_bank_read(w->bank, w->bank_at + r * row_bytes, scratch, row_bytes);
+        dot_float_rows(format, kernel, scratch, w->n, 1, x, out + r, out_stride);
     }
 }
 
@@ -193,68 +217,12 @@ static bool dot_on_host(const chord_rows *w, const chord_acts *x, float *out, ui
 }
 #endif
 
-/* Rows in a bank: packed panels through scratch, what is left one by one. They were packed for `panel`. */
-static void dot_bank(const chord_panel_kernel *panel, const chord_rows *w, const chord_acts *x, float *out,
-                     uint64_t out_stride, void *scratch)
-{
-    const chord_type_info *info = chord_type_get((uint32_t)w->type);
-    chord_rows whole = *w, rest = *w;
-    CHORD_ASSERT(!w->packed || panel != NULL);
-    whole.rows = w->packed ? w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS : 0;
-    rest.rows -= whole.rows;
-    rest.bank_at += (uint64_t)whole.rows * (w->n / info->block_elems) * info->block_bytes;
-    rest.packed = false;
-    dot_panels(panel, &whole, x, out, out_stride, scratch);
-    dot_reference(&rest, x, out + whole.rows, out_stride, scratch);
-}
-
 void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
                     uint32_t cpu)
 {
-    const chord_panel_kernel *panel = panel_kernel(w->type, cpu);
-    const chord_float_kernel *rows = float_kernel(w->type, cpu);
+    const chord_format_ops *format = chord_format_get(w->type);
     uint32_t host = w->data != NULL ? CHORD_CPU_HOST_ROWS : CHORD_CPU_BANK_ROWS;
     if ((cpu & host) != 0 && dot_on_host(w, x, out, out_stride)) return;
-    if (w->data == NULL) dot_bank(panel, w, x, out, out_stride, scratch);
-    else if (panel != NULL) dot_panels(panel, w, x, out, out_stride, scratch);
-    else if (rows != NULL) rows->rows(w->data, w->n, w->rows, x->x, x->tokens, out, out_stride);
-    else dot_reference(w, x, out, out_stride, scratch);
-}
-
-/* ---- names of instruction sets ------------------------------------------------------------------- */
-
-typedef struct isa_name {
-    const char *name;
-    uint32_t mask;  /* what may be used */
-    uint32_t needs; /* what makes it the fastest there is */
-} isa_name;
-
-/* Fastest first. */
-static const isa_name isa_names[] = {
-    {"avx512", CHORD_CPU_AVX2 | CHORD_CPU_AVX512, CHORD_CPU_AVX2 | CHORD_CPU_AVX512},
-    {"avx2", CHORD_CPU_AVX2, CHORD_CPU_AVX2},
-    {"rows", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED | CHORD_CPU_HOST_ROWS | CHORD_CPU_BANK_ROWS,
-     CHORD_CPU_HOST_ROWS},
-    {"relaxed-simd", CHORD_CPU_WASM_SIMD | CHORD_CPU_WASM_RELAXED, CHORD_CPU_WASM_RELAXED},
-    {"simd128", CHORD_CPU_WASM_SIMD, CHORD_CPU_WASM_SIMD},
-    {"ref", CHORD_CPU_ANY, CHORD_CPU_ANY},
-};
-
-bool chord_cpu_by_name(const char *name, uint32_t *mask)
-{
-    *mask = ~0u;
-    if (name == NULL) return true;
-    for (uint32_t i = 0; i < CHORD_COUNT(isa_names); i++)
-        if (chord_text_equal(name, isa_names[i].name)) {
-            *mask = isa_names[i].mask;
-            return true;
-        }
-    return false;
-}
-
-const char *chord_cpu_name(uint32_t cpu)
-{
-    for (uint32_t i = 0; i < CHORD_COUNT(isa_names) - 1; i++)
-        if ((isa_names[i].needs & ~cpu) == 0) return isa_names[i].name;
-    return "ref";
+    if (format->split == NULL) dot_floats(format, float_kernel(w->type, cpu), w, x, out, out_stride, scratch);
+    else chord_blocks_dot(format, panel_kernel(w->type, cpu), w, x, out, out_stride, scratch);
 }

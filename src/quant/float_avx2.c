@@ -1,5 +1,4 @@
 /* float_avx2.c - rows of floats with AVX2 and F16C (whose conversion is exact). */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #include <immintrin.h>
@@ -18,4 +17,4 @@ static inline vf load_bf16(const uint8_t *p)
     return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16);
 }
 
-#include "quant/float_body.h"
+#include "quant/float_body.inc"

@@ -1,5 +1,4 @@
 /* float_avx512.c - rows of floats with AVX-512: the sixteen lanes are one vector. */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #ifndef CHORD_EMULATED
@@ -23,4 +22,4 @@ static inline vf load_bf16(const uint8_t *p)
     return (vf)(__builtin_convertvector(half, vu) << 16);
 }
 
-#include "quant/float_body.h"
+#include "quant/float_body.inc"

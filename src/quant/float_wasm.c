@@ -1,12 +1,11 @@
 /* float_wasm.c - rows of floats with SIMD128. */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #include <wasm_simd128.h>
 
 #define CHORD_ISA simd128
 #define LANES 4
-#define ROW_BODY "quant/float_row_wasm.h"
+#define ROW_BODY "quant/float_row_wasm.inc"
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
@@ -24,4 +23,4 @@ static inline vf load_f16(const uint8_t *p)
 }
 static inline vf load_bf16(const uint8_t *p) { return (vf)((vu)wasm_u32x4_load16x4(p) << 16); }
 
-#include "quant/float_body.h"
+#include "quant/float_body.inc"

@@ -1,4 +1,9 @@
-/* loop_wasm.h - what the kernels for one token tell the compiler of their loops (packed_few_wasm.h says why). */
+/* loop_wasm.h - what the kernels for one token tell the compiler of their loops (packed_few_wasm.inc says why). */
+#ifndef CHORD_QUANT_LOOP_WASM_H
+#define CHORD_QUANT_LOOP_WASM_H
+
+#include <stdint.h>
+
 #define STEP_LOOP _Pragma("clang loop unroll(disable)")
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -9,3 +14,5 @@ static inline __attribute__((always_inline)) const uint8_t *hide(const uint8_t *
     __asm__ volatile("" : "+r"(p));
     return p;
 }
+
+#endif

@@ -8,50 +8,23 @@
  *   high bits, become three whole ones below two bits each of the fourth: taking them apart again is half the work.
  *
  * The vectors are the compiler's (16 bytes), so this is one source for every instruction set. */
-#include "quant/blocks.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
-/* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen
- * rows. */
-typedef struct field {
-    uint8_t unit;  /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
-    uint8_t count; /* how many */
-    uint16_t from; /* byte in the block */
-    uint16_t slot; /* first slot */
-    uint16_t step; /* slots from one to the next */
-} field;
-
-/* X(unit, count, from, slot, step). Q6_K: what one step of the kernel reads stands together, three dwords. */
-/* clang-format off */
-#define FIELDS_Q4_0(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
-#define FIELDS_Q4_1(X) X(2, 2, 0, 0, 2) X(4, 4, 4, 4, 4)
-#define FIELDS_Q5_0(X) X(2, 1, 0, 0, 2) X(5, 1, 2, 2, 4) X(4, 4, 6, 6, 4)
-#define FIELDS_Q5_1(X) X(2, 2, 0, 0, 2) X(5, 1, 4, 4, 4) X(4, 4, 8, 8, 4)
-#define FIELDS_Q8_0(X) X(2, 1, 0, 0, 2) X(4, 8, 2, 2, 4)
-#define FIELDS_Q2_K(X) X(2, 2, 80, 0, 2) X(4, 20, 0, 4, 4)
-#define FIELDS_Q3_K(X) X(2, 1, 108, 0, 2) X(4, 3, 96, 2, 4) X(4, 24, 0, 14, 4)
-#define FIELDS_Q4_K(X) X(2, 2, 0, 0, 2) X(4, 35, 4, 4, 4)
-#define FIELDS_Q5_K(X) X(2, 2, 0, 0, 2) X(4, 43, 4, 4, 4)
-#define FIELDS_Q6_K(X)                                                                                 \
-    X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(6, 8, 0, 18, 12) X(6, 8, 32, 22, 12)                       \
-    X(6, 8, 128, 26, 12) X(6, 8, 64, 114, 12) X(6, 8, 96, 118, 12) X(6, 8, 160, 122, 12)
-/* clang-format on */
-
-/* The fields as a table, ended by a unit of 0. */
-static const field *fields_of(chord_type type)
+/* The fields as a table, ended by a unit of 0; NULL: a format without a packed layout. */
+static const chord_field *fields_of(chord_type type)
 {
 #define FIELD_ROW(...) {__VA_ARGS__},
 #define FIELD_TABLE(format, name, isa, cpu) \
-    static const field fields_##name[] = {FIELDS_##format(FIELD_ROW){0, 0, 0, 0, 0}};
+    static const chord_field fields_##name[] = {CHORD_FIELDS_##format(FIELD_ROW){0, 0, 0, 0, 0}};
 #define FIELD_CASE(format, name, isa, cpu) \
     case CHORD_TYPE_##format: return fields_##name;
-    CHORD_PANEL_FORMATS(FIELD_TABLE, , )
+    CHORD_PANELS(FIELD_TABLE, , )
     switch ((int)type) {
-        CHORD_PANEL_FORMATS(FIELD_CASE, , )
+        CHORD_PANELS(FIELD_CASE, , )
     default: return NULL;
     }
 }
@@ -157,7 +130,7 @@ INLINE void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t 
 }
 
 /* One field of one block, four rows: lanes 4 quad .. 4 quad + 3. */
-INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
+INLINE void pack_field(chord_field f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
 {
     uint64_t from = block + f.from;
     if (f.unit == 2) {
@@ -179,20 +152,29 @@ INLINE void pack_field(field f, const uint8_t *const rows[4], uint64_t block, ui
 }
 
 /* One function for each format, its fields known to the compiler. */
-#define PACK_FIELD(...) pack_field((field){__VA_ARGS__}, lanes + 4 * quad, from, dst, quad);
+#define PACK_FIELD(...) pack_field((chord_field){__VA_ARGS__}, lanes + 4 * quad, from, dst, quad);
+#define BLOCK_BYTES(format) CHORD_TRAITS_##format.block_bytes
 #define PACK_BLOCKS(format, name, isa, cpu)                                                                     \
     static void pack_##name(const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst)                      \
     {                                                                                                           \
-        for (uint32_t b = 0; b < blocks; b++, dst += 16 * sizeof(chord_block_##name))                           \
+        for (uint32_t b = 0; b < blocks; b++, dst += 16 * BLOCK_BYTES(format))                                  \
             for (uint32_t quad = 0; quad < 4; quad++) {                                                         \
-                uint64_t from = b * sizeof(chord_block_##name);                                                 \
+                uint64_t from = b * BLOCK_BYTES(format);                                                        \
                 {                                                                                               \
-                    FIELDS_##format(PACK_FIELD)                                                                 \
+                    CHORD_FIELDS_##format(PACK_FIELD)                                                           \
                 }                                                                                               \
                 if (CHORD_TYPE_##format == CHORD_TYPE_Q6_K) pack_q6_weights(lanes + 4 * quad, from, dst, quad); \
             }                                                                                                   \
     }
-CHORD_PANEL_FORMATS(PACK_BLOCKS, , )
+CHORD_PANELS(PACK_BLOCKS, , )
+
+/* A format without fields: the sixteen blocks of a column follow each other. */
+static void pack_whole(const uint8_t *const lanes[16], uint32_t blocks, uint64_t block_bytes, uint8_t *dst)
+{
+    for (uint64_t b = 0; b < blocks; b++)
+        for (uint32_t r = 0; r < CHORD_PANEL_ROWS; r++, dst += block_bytes)
+            memcpy(dst, lanes[r] + b * block_bytes, block_bytes);
+}
 
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst)
@@ -204,8 +186,8 @@ void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, u
     switch ((int)type) {
 #define PACK_CASE(format, name, isa, cpu) \
     case CHORD_TYPE_##format: pack_##name(lanes, blocks, dst); break;
-        CHORD_PANEL_FORMATS(PACK_CASE, , )
-    default: break;
+        CHORD_PANELS(PACK_CASE, , )
+    default: pack_whole(lanes, blocks, block_bytes, dst);
     }
 }
 
@@ -222,21 +204,29 @@ static void q6_row_from_runs(uint8_t *block)
     }
 }
 
+/* One block of a packed column whose fields are known. */
+static void gather_block(const chord_field *f, const uint8_t *column, uint32_t lane, uint8_t *block)
+{
+    for (; f->unit != 0; f++) {
+        uint32_t size = f->unit == 2 ? 2 : 4;
+        for (uint32_t k = 0; k < f->count; k++) {
+            uint8_t *to = block + f->from + size * k;
+            memcpy(to, column + 16 * (f->slot + f->step * k) + size * lane, size);
+            if (f->unit == 5) {
+                u32x4 v = steps_to_high_bits((u32x4){chord_load_u32(to)});
+                memcpy(to, &v, 4);
+            }
+        }
+    }
+}
+
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row)
 {
     uint64_t block_bytes = chord_type_get(type)->block_bytes;
+    const chord_field *fields = fields_of(type);
     for (uint32_t b = 0; b < blocks; b++, row += block_bytes, panel += CHORD_PANEL_ROWS * block_bytes) {
-        for (const field *f = fields_of(type); f->unit != 0; f++) {
-            uint32_t size = f->unit == 2 ? 2 : 4;
-            for (uint32_t k = 0; k < f->count; k++) {
-                uint8_t *to = row + f->from + size * k;
-                memcpy(to, panel + 16 * (f->slot + f->step * k) + size * lane, size);
-                if (f->unit == 5) {
-                    u32x4 v = steps_to_high_bits((u32x4){chord_load_u32(to)});
-                    memcpy(to, &v, 4);
-                }
-            }
-        }
+        if (fields == NULL) memcpy(row, panel + lane * block_bytes, block_bytes);
+        else gather_block(fields, panel, lane, row);
         if (type == CHORD_TYPE_Q6_K) q6_row_from_runs(row);
     }
 }

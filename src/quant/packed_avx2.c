@@ -7,8 +7,7 @@
  *   5 bits with an offset, 8 steps        16 * 16 * 127 = 32512
  *   5 bits without an offset, 4 steps      8 * 31 * 127 = 31496
  *   6 bits with an offset, 4 steps         8 * 32 * 127 = 32512 */
-#include "quant/blocks.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 
 #include <immintrin.h>
 
@@ -79,4 +78,4 @@ static inline vf load_f16(const uint8_t *p)
 }
 static inline vf to_float(vi v) { return _mm256_cvtepi32_ps((__m256i)v); }
 
-#include "quant/packed_body.h"
+#include "quant/packed_body.inc"

@@ -1,8 +1,7 @@
 /* packed_avx512.c - AVX-512 with VNNI: sixteen rows are one vector and vpdpbusd sums four products a lane in 32 bits.
  *
  * CHORD_EMULATED: a test builds this file with a library that spells the intrinsics in plain C. */
-#include "quant/blocks.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 
 #ifndef CHORD_EMULATED
 #include <immintrin.h>
@@ -52,4 +51,4 @@ static inline vf load_f16(const uint8_t *p)
 }
 static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 
-#include "quant/packed_body.h"
+#include "quant/packed_body.inc"

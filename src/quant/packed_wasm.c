@@ -4,9 +4,8 @@
  * i16x8.relaxed_dot_i8x16_i7x16 sums pairs of products s8 x u7 in 16 bits, exactly, as every engine must when the
  * second operand is 0..127: our weights below 7 bits. What the 16-bit sums may hold is said in packed_avx2.c; the same
  * holds here. */
-#include "quant/blocks.h"
 #include "quant/loop_wasm.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 
 #include <wasm_simd128.h>
 
@@ -19,7 +18,7 @@
 #define TILE 2
 #define BYTE_PLANES 2
 #define SIGNED_BIAS 0
-#define FEW_BODY "quant/packed_few_wasm.h"
+#define FEW_BODY "quant/packed_few_wasm.inc"
 #define SPREAD
 
 typedef int8_t vb __attribute__((vector_size(16)));
@@ -165,4 +164,4 @@ static inline vf load_f16(const uint8_t *p)
 }
 static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 
-#include "quant/packed_body.h"
+#include "quant/packed_body.inc"

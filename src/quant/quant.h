@@ -9,6 +9,7 @@
  *      acc = acc + (d_w * d_x) * (float)isum
  *      acc = acc - (dmin_w * d_x) * (float)msum     (K-quants with minimums)
  *      acc = acc + (m_w * d_x) * (float)asum        (Q4_1, Q5_1; asum = sum of q over the block)
+ *    A format with several float factors in a block counts as one of so many smaller blocks.
  *  - one accumulator per row starting at +0, blocks first to last.
  *  - F32, F16, BF16 rows: x stays f32; 16 strided lanes (lane i sums w[16k+i] * x[16k+i], multiply then add, k
  *    ascending; a tail shorter than 16 fills the first lanes), then lanes are halved: 16 -> 8 (i + (i+8)) -> 4 -> 2
@@ -24,13 +25,19 @@
 
 #define CHORD_PANEL_ROWS 16u
 
-typedef enum chord_act { CHORD_ACT_F32, CHORD_ACT_Q8_32, CHORD_ACT_Q8_256 } chord_act;
+typedef enum chord_act { CHORD_ACT_F32, CHORD_ACT_Q8_32, CHORD_ACT_Q8_256, CHORD_ACT_COUNT } chord_act;
+
+struct chord_split;
 
 /* A format we can compute with; NULL for one we only know by name. */
 typedef struct chord_format {
     chord_type type;
     chord_act act;
     void (*dequantize)(const void *blocks, float *out, uint64_t n); /* n: whole blocks */
+    /* The room's own: quant_inner.h. */
+    void (*split)(const void *block, struct chord_split *out); /* NULL: rows of floats */
+    uint16_t factor, group; /* columns that share a float factor, an integer sub-scale: multiples of 16 */
+    enum { CHORD_MIN_NONE, CHORD_MIN_ADDED, CHORD_MIN_TAKEN } min;
 } chord_format_ops;
 const chord_format_ops *chord_format_get(chord_type type);
 /* "F32, F16, BF16, Q4_0, ..." for error sentences. */
@@ -69,13 +76,15 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
                     uint32_t cpu);
 uint64_t chord_rows_scratch_bytes(uint32_t n_max);
 
-/* True when this format gains from packing with these CPU features. */
+/* True when this format gains from packing with these CPU features. (Packed rows can be computed with any.) */
 bool chord_rows_packs(chord_type type, uint32_t cpu);
 /* Interleave the whole panels of `rows` rows from src to dst (dst == src: in place). */
 void chord_rows_pack(chord_type type, const uint8_t *src, uint8_t *dst, uint32_t n, uint32_t rows, void *scratch);
 
-/* CPU features a kernel name asks for: "ref", "avx2", "avx512", "simd128", ...; NULL: all. false: unknown name. */
+/* CPU features a kernel name asks for; NULL: all. false: unknown name. */
 bool chord_cpu_by_name(const char *name, uint32_t *mask);
 const char *chord_cpu_name(uint32_t cpu);
+/* "ref, avx2, ..." for error sentences. */
+const char *chord_cpu_list(void);
 
 #endif

@@ -3,15 +3,64 @@
 #ifndef CHORD_QUANT_INNER_H
 #define CHORD_QUANT_INNER_H
 
+#include "quant/half.h"
 #include "quant/quant.h"
+
+/* ---- formats ----------------------------------------------------------------------------------- */
+
+#define CHORD_K 256u /* elements of a K-quant's super-block, the largest there is */
+
+/* A block of weights taken apart: element i is
+ *     d[i / factor] * scale[i / group] * q[i],  plus or less  m[i / factor] * min[i / group]. */
+typedef struct chord_split {
+    float d[CHORD_K / 16], m[CHORD_K / 16];
+    int16_t scale[CHORD_K / 16], min[CHORD_K / 16];
+    int8_t q[CHORD_K];
+} chord_split;
+
+/* A row for each format we compute with; the order is that of the error sentence.
+ *   FLOATS(NAME, name)
+ *   BLOCKS(NAME, name, activations, factor, group, minimum)   of chord_format_ops; chord_split_name takes a block apart
+ * A row is enough for every machine (generic.c). A format that is to be fast has a packed layout, too: panels.h. */
+/* clang-format off */
+#define CHORD_FORMATS(FLOATS, BLOCKS)                                                                  \
+    FLOATS(F32, f32) FLOATS(F16, f16) FLOATS(BF16, bf16)                                               \
+    BLOCKS(Q4_0, q4_0, Q8_32, 32, 32, NONE)                                                            \
+    BLOCKS(Q4_1, q4_1, Q8_32, 32, 32, ADDED)                                                           \
+    BLOCKS(Q5_0, q5_0, Q8_32, 32, 32, NONE)                                                            \
+    BLOCKS(Q5_1, q5_1, Q8_32, 32, 32, ADDED)                                                           \
+    BLOCKS(Q8_0, q8_0, Q8_32, 32, 32, NONE)                                                            \
+    BLOCKS(Q2_K, q2_k, Q8_256, 256, 16, TAKEN)                                                         \
+    BLOCKS(Q3_K, q3_k, Q8_256, 256, 16, NONE)                                                          \
+    BLOCKS(Q4_K, q4_k, Q8_256, 256, 32, TAKEN)                                                         \
+    BLOCKS(Q5_K, q5_k, Q8_256, 256, 32, TAKEN)                                                         \
+    BLOCKS(Q6_K, q6_k, Q8_256, 256, 16, NONE)
+/* clang-format on */
+
+#define CHORD_NO_SPLIT(...)
+#define CHORD_SPLIT(NAME, name, ...) void chord_split_##name(const void *block, chord_split *out);
+CHORD_FORMATS(CHORD_NO_SPLIT, CHORD_SPLIT)
+#undef CHORD_NO_SPLIT
+#undef CHORD_SPLIT
+
+void chord_dequantize_blocks(const chord_format_ops *format, const void *blocks, float *out, uint64_t n);
+
+/* Columns that are quantised together. */
+static inline uint32_t chord_act_block(chord_act kind) { return kind == CHORD_ACT_Q8_32 ? 32 : CHORD_K; }
+/* Columns whose products are summed exactly, before a float factor: of the weights or of the activations. */
+static inline uint32_t chord_run(const chord_format_ops *format)
+{
+    uint32_t block = chord_act_block(format->act);
+    return format->factor < block ? format->factor : block;
+}
 
 /* ---- ref.c: the specification ------------------------------------------------------------------ */
 
 /* Quantises one activation block of `block` values; false: it holds a NaN or an infinity (q and d are then zeros). */
 bool chord_ref_quantize(const float *x, uint32_t block, int8_t *q, float *d);
 /* One row in the file's layout times one activation row. q and d for quantised formats, x for float formats. */
-float chord_ref_dot(chord_type type, const uint8_t *row, uint32_t n, const int8_t *q, const float *d);
-float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const float *x);
+float chord_ref_dot(const chord_format_ops *format, const uint8_t *row, uint32_t n, const int8_t *q, const float *d);
+float chord_ref_dot_float(const chord_format_ops *format, const uint8_t *row, uint32_t n, const float *x);
 
 /* ---- acts.c: prepared activations -------------------------------------------------------------- */
 
@@ -54,17 +103,18 @@ void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t
 /* ---- pack.c ------------------------------------------------------------------------------------ */
 
 /* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows`
- * repeat the last row. */
+ * repeat the last row. Of a format without a packed layout the sixteen blocks of a column follow each other. */
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst);
 /* One row of a packed panel back in the file's layout. */
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
 
-/* ---- fast kernels ------------------------------------------------------------------------------ */
+/* ---- kernels on panels ------------------------------------------------------------------------- */
 
 /* `blocks` blocks of a packed panel, from block `first_block` of the activation rows on. acc[t][lane] is added to, t
  * counting from first_token. */
 typedef struct chord_panel_job {
+    const chord_format_ops *format;
     const uint8_t *panel;
     const uint8_t *ahead; /* `few` prefetches as many bytes from here as it reads */
     const chord_acts *x;
@@ -83,6 +133,9 @@ typedef struct chord_panel_kernel {
         const chord_panel_job *job); /* any number; first_token is a multiple of CHORD_GROUP; columns <= CHORD_CHUNK */
 } chord_panel_kernel;
 
+/* What a format without a kernel is computed with, and every format where no kernel may be used. */
+void chord_generic_panel(const chord_panel_job *job);
+
 typedef struct chord_float_kernel {
     chord_type type;
     const char *isa;
@@ -95,19 +148,18 @@ typedef struct chord_float_kernel {
 #define CHORD_CHUNK 2048u
 #define CHORD_TOKENS_AT_ONCE 512u
 #define CHORD_UNPACKED_BYTES (CHORD_CHUNK * 16u * 3u)
+/* No format of blocks takes more for so many columns: Q8_0's. */
+#define CHORD_BLOCK_BYTES_MAX(columns) ((columns) / 32u * 34u)
 
-/* The formats an instruction set has kernels for: X(format, name, isa, cpu). */
-/* clang-format off */
-#define CHORD_PANEL_FORMATS(X, isa, cpu)                                                               \
-    X(Q4_0, q4_0, isa, cpu) X(Q4_1, q4_1, isa, cpu) X(Q5_0, q5_0, isa, cpu) X(Q5_1, q5_1, isa, cpu)    \
-    X(Q8_0, q8_0, isa, cpu) X(Q2_K, q2_k, isa, cpu) X(Q3_K, q3_k, isa, cpu) X(Q4_K, q4_k, isa, cpu)    \
-    X(Q5_K, q5_k, isa, cpu) X(Q6_K, q6_k, isa, cpu)
-/* clang-format on */
 #define CHORD_FLOAT_FORMATS(X, isa, cpu) X(F32, f32, isa, cpu) X(F16, f16, isa, cpu) X(BF16, bf16, isa, cpu)
 
 /* All fast kernels, best first for each format; quant_kernels.inc is the list. */
 extern const chord_panel_kernel chord_panel_kernels[];
 extern const chord_float_kernel chord_float_kernels[];
 extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
+
+/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. */
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_rows *w,
+                      const chord_acts *x, float *out, uint64_t out_stride, void *scratch);
 
 #endif

@@ -1,11 +1,9 @@
 /* ref.c - the specification: scalar, in the file's own layout. Every other spelling is compared with this one, byte by
  * byte.
  *
- * A block of weights is a handful of integers and one or two factors: element i of a row is d * w[i] + m * u[i], where
- * w holds the quant less its offset times its integer sub-scale, and u the integer minimum. So a block's share of the
- * dot product is d * (exact integer sum of w q) + m * (exact integer sum of u q). The unit is compiled without
- * contraction; a test looks for fused multiply-adds in the object. */
-#include "quant/blocks.h"
+ * A block of weights is integers and a few float factors (chord_split). So the share of a run of columns with one factor
+ * is d * (exact integer sum of scale q_w q_x) plus or less m * (exact integer sum of min q_x). The unit is compiled
+ * without contraction; a test looks for fused multiply-adds in the object. */
 #include "quant/quant_inner.h"
 
 bool chord_ref_quantize(const float *x, uint32_t block, int8_t *q, float *d)
@@ -34,177 +32,38 @@ bool chord_ref_quantize(const float *x, uint32_t block, int8_t *q, float *d)
     return true;
 }
 
-/* ---- blocks as integers ------------------------------------------------------------------------ */
-
-typedef struct ref_block {
-    float d, m;
-    enum { NO_MIN, ADD_MIN, SUBTRACT_MIN } min; /* how m enters */
-    int32_t w[CHORD_K], u[CHORD_K];
-} ref_block;
-
-static void split_q4_0(const void *block, ref_block *out)
+float chord_ref_dot(const chord_format_ops *format, const uint8_t *row, uint32_t n, const int8_t *q, const float *d)
 {
-    const chord_block_q4_0 *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    for (uint32_t i = 0; i < 32; i++) out->w[i] = (b->qs[i % 16] >> (i / 16 * 4) & 15) - 8;
-}
-
-static void split_q4_1(const void *block, ref_block *out)
-{
-    const chord_block_q4_1 *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    out->m = chord_f16_to_f32(b->m);
-    out->min = ADD_MIN;
-    for (uint32_t i = 0; i < 32; i++) {
-        out->w[i] = b->qs[i % 16] >> (i / 16 * 4) & 15;
-        out->u[i] = 1;
-    }
-}
-
-static int32_t five_bits(const uint8_t *qs, const uint8_t *qh, uint32_t i)
-{
-    return (qs[i % 16] >> (i / 16 * 4) & 15) | (qh[i / 8] >> (i % 8) & 1) << 4;
-}
-
-static void split_q5_0(const void *block, ref_block *out)
-{
-    const chord_block_q5_0 *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    for (uint32_t i = 0; i < 32; i++) out->w[i] = five_bits(b->qs, b->qh, i) - 16;
-}
-
-static void split_q5_1(const void *block, ref_block *out)
-{
-    const chord_block_q5_1 *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    out->m = chord_f16_to_f32(b->m);
-    out->min = ADD_MIN;
-    for (uint32_t i = 0; i < 32; i++) {
-        out->w[i] = five_bits(b->qs, b->qh, i);
-        out->u[i] = 1;
-    }
-}
-
-static void split_q8_0(const void *block, ref_block *out)
-{
-    const chord_block_q8_0 *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    for (uint32_t i = 0; i < 32; i++) out->w[i] = b->qs[i];
-}
-
-static void split_q2_k(const void *block, ref_block *out)
-{
-    const chord_block_q2_k *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    out->m = chord_f16_to_f32(b->dmin);
-    out->min = SUBTRACT_MIN;
-    for (uint32_t i = 0; i < CHORD_K; i++) {
-        out->w[i] = (b->scales[i / 16] & 15) * (b->qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3);
-        out->u[i] = b->scales[i / 16] >> 4;
-    }
-}
-
-static void split_q3_k(const void *block, ref_block *out)
-{
-    const chord_block_q3_k *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    for (uint32_t i = 0; i < CHORD_K; i++) {
-        int32_t low = b->qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-        int32_t high = b->hmask[i % 32] >> (i / 32) & 1;
-        out->w[i] = chord_scale_q3_k(b->scales, i / 16) * ((low | high << 2) - 4);
-    }
-}
-
-static void split_q4_k(const void *block, ref_block *out)
-{
-    const chord_block_q4_k *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    out->m = chord_f16_to_f32(b->dmin);
-    out->min = SUBTRACT_MIN;
-    for (uint32_t i = 0; i < CHORD_K; i++) {
-        int32_t scale;
-        chord_scale_min(b->scales, i / 32, &scale, &out->u[i]);
-        out->w[i] = scale * (b->qs[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
-    }
-}
-
-static void split_q5_k(const void *block, ref_block *out)
-{
-    const chord_block_q5_k *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    out->m = chord_f16_to_f32(b->dmin);
-    out->min = SUBTRACT_MIN;
-    for (uint32_t i = 0; i < CHORD_K; i++) {
-        int32_t scale, low = b->qs[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15, high = b->qh[i % 32] >> (i / 32) & 1;
-        chord_scale_min(b->scales, i / 32, &scale, &out->u[i]);
-        out->w[i] = scale * (low | high << 4);
-    }
-}
-
-static void split_q6_k(const void *block, ref_block *out)
-{
-    const chord_block_q6_k *b = block;
-    out->d = chord_f16_to_f32(b->d);
-    for (uint32_t i = 0; i < CHORD_K; i++) {
-        int32_t low = b->ql[i / 128 * 64 + i % 64] >> (i / 64 % 2 * 4) & 15;
-        int32_t high = b->qh[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-        out->w[i] = b->scales[i / 16] * ((low | high << 4) - 32);
-    }
-}
-
-static void split_block(chord_type type, const void *block, ref_block *out)
-{
-    out->min = NO_MIN;
-    switch ((int)type) {
-    case CHORD_TYPE_Q4_0: split_q4_0(block, out); break;
-    case CHORD_TYPE_Q4_1: split_q4_1(block, out); break;
-    case CHORD_TYPE_Q5_0: split_q5_0(block, out); break;
-    case CHORD_TYPE_Q5_1: split_q5_1(block, out); break;
-    case CHORD_TYPE_Q8_0: split_q8_0(block, out); break;
-    case CHORD_TYPE_Q2_K: split_q2_k(block, out); break;
-    case CHORD_TYPE_Q3_K: split_q3_k(block, out); break;
-    case CHORD_TYPE_Q4_K: split_q4_k(block, out); break;
-    case CHORD_TYPE_Q5_K: split_q5_k(block, out); break;
-    case CHORD_TYPE_Q6_K: split_q6_k(block, out); break;
-    default: __builtin_trap(); /* our own bug: not a quantised format */
-    }
-}
-
-/* ---- dots -------------------------------------------------------------------------------------- */
-
-float chord_ref_dot(chord_type type, const uint8_t *row, uint32_t n, const int8_t *q, const float *d)
-{
-    const chord_type_info *info = chord_type_get(type);
-    uint32_t size = info->block_elems;
+    const chord_type_info *info = chord_type_get((uint32_t)format->type);
+    uint32_t run = chord_run(format), act_block = chord_act_block(format->act);
+    chord_split s;
     float acc = 0;
-    for (uint32_t b = 0; b < n / size; b++) {
-        ref_block block;
-        split_block(type, row + (uint64_t)b * info->block_bytes, &block);
+    for (uint32_t column = 0; column < n; column += run) {
+        uint32_t first = column % info->block_elems;
+        if (first == 0) format->split(row + (uint64_t)(column / info->block_elems) * info->block_bytes, &s);
         int32_t isum = 0, msum = 0;
-        for (uint32_t i = 0; i < size; i++) {
-            isum += block.w[i] * q[b * size + i];
-            if (block.min != NO_MIN) msum += block.u[i] * q[b * size + i];
+        for (uint32_t i = 0; i < run; i++) {
+            uint32_t group = (first + i) / format->group;
+            isum += s.scale[group] * s.q[first + i] * q[column + i];
+            if (format->min != CHORD_MIN_NONE) msum += s.min[group] * q[column + i];
         }
-        acc = acc + (block.d * d[b]) * (float)isum;
-        if (block.min == ADD_MIN) acc = acc + (block.m * d[b]) * (float)msum;
-        if (block.min == SUBTRACT_MIN) acc = acc - (block.m * d[b]) * (float)msum;
+        float dx = d[column / act_block];
+        acc = acc + (s.d[first / format->factor] * dx) * (float)isum;
+        if (format->min == CHORD_MIN_ADDED) acc = acc + (s.m[first / format->factor] * dx) * (float)msum;
+        if (format->min == CHORD_MIN_TAKEN) acc = acc - (s.m[first / format->factor] * dx) * (float)msum;
     }
     return acc;
 }
 
-static float float_weight(chord_type type, const uint8_t *row, uint32_t i)
+float chord_ref_dot_float(const chord_format_ops *format, const uint8_t *row, uint32_t n, const float *x)
 {
-    switch ((int)type) {
-    case CHORD_TYPE_F16: return chord_f16_to_f32(chord_load_u16(row + 2ull * i));
-    case CHORD_TYPE_BF16: return chord_bf16_to_f32(chord_load_u16(row + 2ull * i));
-    default: return chord_load_f32(row + 4ull * i);
+    uint32_t bytes = chord_type_get((uint32_t)format->type)->block_bytes;
+    float lane[16] = {0}, w[16];
+    for (uint32_t i = 0; i < n; i += 16) {
+        uint32_t count = n - i < 16 ? n - i : 16;
+        format->dequantize(row + (uint64_t)i * bytes, w, count);
+        for (uint32_t k = 0; k < count; k++) lane[k] = lane[k] + w[k] * x[i + k];
     }
-}
-
-float chord_ref_dot_float(chord_type type, const uint8_t *row, uint32_t n, const float *x)
-{
-    float lane[16] = {0};
-    for (uint32_t i = 0; i < n; i++) lane[i % 16] = lane[i % 16] + float_weight(type, row, i) * x[i];
     for (uint32_t half = 8; half != 0; half /= 2)
         for (uint32_t i = 0; i < half; i++) lane[i] = lane[i] + lane[i + half];
     return lane[0];

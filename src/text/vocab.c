@@ -1,4 +1,4 @@
-/* vocab.c - read tokenizer.ggml.* into one block of memory, and find tokens and merges in it. */
+/* vocab.c - read tokenizer.ggml.* into one block of memory. */
 #include "text/vocab_inner.h"
 
 /* ---- what the file has ------------------------------------------------------------------------- */
@@ -9,20 +9,6 @@ typedef struct vocab_source {
     bool spm;
     const chord_pretoken *pretoken;
 } vocab_source;
-
-chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err)
-{
-    const chord_gguf_value *v = chord_gguf_find(gguf, key);
-    out[0] = 0;
-    if (v == NULL) return CHORD_OK;
-    if (v->type != CHORD_GGUF_STRING)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is of type %s, a string was expected", key,
-                          chord_gguf_type_name(v->type));
-    if (v->length >= cap) return CHORD_OK;
-    CHORD_TRY(chord_store_read(chord_gguf_store(gguf, 0), v->offset, out, (size_t)v->length, err));
-    out[v->length] = 0;
-    return CHORD_OK;
-}
 
 /* An array of metadata, of one of two element types; missing: NULL. */
 static chord_status find_array(const chord_gguf *gguf, const char *key, chord_gguf_type type, chord_gguf_type or_type,
@@ -130,31 +116,6 @@ chord_status chord_vocab_estimate_bytes(const chord_gguf *gguf, uint64_t *out, c
     return CHORD_OK;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
-
-/* The text's slot: where it is, or where it would go. */
-static uint32_t *text_slot(const chord_vocab *v, uint64_t hash, const char *text, size_t len)
-{
-    uint32_t at = chord_vocab_slot_of(hash, v->slot_count), tag = (uint32_t)hash & 0xFF;
-    for (;; at = at + 1 == v->slot_count ? 0 : at + 1) {
-        uint32_t slot = v->slots[at], id = (slot & 0xFFFFFF) - 1;
-        if (slot == 0) return &v->slots[at];
-        if (slot >> 24 == tag && chord_vocab_len(v, id) == len && memcmp(v->text + v->start[id], text, len) == 0)
-            return &v->slots[at];
-    }
-}
-
-int32_t chord_vocab_find_summed(const chord_vocab *v, const char *text, size_t len, uint64_t sum)
-{
-    return (int32_t)(*text_slot(v, chord_name_end(sum), text, len) & 0xFFFFFF) - 1;
-}
-
-int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len)
-{
-    if (len == 0 || len > v->token_bytes_max) return -1;
-    return chord_vocab_find_summed(v, text, len, chord_name_sum(v->secret, text, len));
-}
-
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 static chord_status read_token(chord_vocab *v, uint32_t id, const char *text, size_t len, chord_error *err)
@@ -168,7 +129,7 @@ static chord_status read_token(chord_vocab *v, uint32_t id, const char *text, si
     v->start[id + 1] = v->start[id] + (uint32_t)len;
     if (len == 0) return CHORD_OK; /* known by its id alone */
     uint64_t hash = chord_name_end(chord_name_sum(v->secret, text, len));
-    uint32_t *slot = text_slot(v, hash, text, len);
+    uint32_t *slot = chord_vocab_text_slot(v, hash, text, len);
     if (*slot != 0)
         return chord_fail(err, CHORD_CORRUPT, "tokens %u and %u have the same text", (*slot & 0xFFFFFF) - 1, id);
     *slot = (uint32_t)(hash & 0xFF) << 24 | (id + 1);

@@ -171,18 +171,11 @@ chord_status chord_vocab_encode(const chord_vocab *v, const char *text, size_t l
 
 /* ---- back to bytes ------------------------------------------------------------------------------- */
 
-static int32_t hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "<0x41>" is the byte 0x41. */
 static chord_status decode_byte(const char *text, size_t len, chord_buffer *out, chord_error *err)
 {
-    int32_t high = len == 6 ? hex_digit(text[3]) : -1, low = len == 6 ? hex_digit(text[4]) : -1;
-    if (high < 0 || low < 0) return chord_buffer_append(out, text, len, err);
+    uint32_t high = len == 6 ? chord_hex_digit(text[3]) : 16, low = len == 6 ? chord_hex_digit(text[4]) : 16;
+    if (high > 15 || low > 15) return chord_buffer_append(out, text, len, err);
     char byte = (char)(high << 4 | low);
     return chord_buffer_append(out, &byte, 1, err);
 }

@@ -77,18 +77,23 @@ static inline uint32_t chord_vocab_slot_of(uint64_t hash, uint32_t slot_count)
 {
     return (uint32_t)((hash >> 32) * slot_count >> 32);
 }
+/* vocab_find.c. The slot of a text, of a merge: where it is, or where it would go. */
+uint32_t *chord_vocab_text_slot(const chord_vocab *v, uint64_t hash, const char *text, size_t len);
+uint32_t *chord_vocab_merge_slot(const chord_vocab *v, chord_pair pair);
+uint64_t chord_vocab_hash_pair(const chord_vocab *v, chord_pair pair);
 /* -1: no such token. sum: the text's chord_name_sum with the vocabulary's secret. */
 int32_t chord_vocab_find_summed(const chord_vocab *v, const char *text, size_t len, uint64_t sum);
 int32_t chord_vocab_find(const chord_vocab *v, const char *text, size_t len);
 /* Rank of the merge of two symbols; CHORD_NO_PRIORITY: they do not merge. */
 uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right);
 
+/* A string of metadata into a small buffer, terminated; missing or longer: "". */
+chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err);
+
 /* vocab_merges.c: reads tokenizer.ggml.merges, and which symbol each byte is. */
 chord_status chord_vocab_read_merges(chord_vocab *v, chord_gguf_walk *walk, chord_error *err);
 /* Which tokens end generation, which are special by name, and which eat white space: vocab_roles.c. */
 chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, chord_error *err);
-/* A string of metadata into a small buffer, terminated; missing or longer: "". */
-chord_status chord_vocab_short_text(const chord_gguf *gguf, const char *key, char *out, size_t cap, chord_error *err);
 
 /* ---- encoding ---------------------------------------------------------------------------------- */
 
@@ -142,20 +147,7 @@ struct chord_pretoken {
 };
 const chord_pretoken *chord_pretoken_find(const char *name); /* NULL: unknown */
 
-/* ---- Unicode ------------------------------------------------------------------------------------- */
-
-typedef enum chord_char_class {
-    CHORD_CHAR_OTHER,
-    CHORD_CHAR_LETTER,
-    CHORD_CHAR_NUMBER,
-    CHORD_CHAR_MARK,
-    CHORD_CHAR_PUNCTUATION,
-    CHORD_CHAR_SYMBOL,
-    CHORD_CHAR_SPACE,
-    CHORD_CHAR_NONE /* past the end */
-} chord_char_class;
-extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count;
-chord_char_class chord_char_class_of(uint32_t code);
+/* ---- canonical UTF-8 ------------------------------------------------------------------------------ */
 
 /* Decodes as the reference does: surrogates and overlong forms pass; anything else malformed is U+FFFD and one byte.
  * at < end. Returns the bytes used. */

@@ -16,31 +16,6 @@ typedef struct stranger_list {
     uint32_t count, cap, *slots, slot_count;
 } stranger_list;
 
-/* ---- finding ----------------------------------------------------------------------------------- */
-
-static uint64_t hash_pair(const chord_vocab *v, chord_pair pair)
-{
-    return chord_name_end(chord_name_add(chord_name_add(0, pair.left, v->secret), pair.right, v->secret));
-}
-
-static uint32_t *merge_slot(const chord_vocab *v, chord_pair pair)
-{
-    uint64_t hash = hash_pair(v, pair);
-    uint32_t at = chord_vocab_slot_of(hash, v->merge_slot_count), tag = (uint32_t)hash & 0xFF;
-    for (;; at = at + 1 == v->merge_slot_count ? 0 : at + 1) {
-        uint32_t slot = v->merge_slots[at], rank = (slot & 0xFFFFFF) - 1;
-        if (slot == 0) return &v->merge_slots[at];
-        if (slot >> 24 == tag && v->merges[rank].left == pair.left && v->merges[rank].right == pair.right)
-            return &v->merge_slots[at];
-    }
-}
-
-uint32_t chord_vocab_merge_rank(const chord_vocab *v, uint32_t left, uint32_t right)
-{
-    uint32_t slot = *merge_slot(v, (chord_pair){left, right});
-    return slot == 0 ? CHORD_NO_PRIORITY : (slot & 0xFFFFFF) - 1;
-}
-
 /* ---- texts that are no tokens ------------------------------------------------------------------- */
 
 static uint32_t *stranger_slot(const chord_vocab *v, const stranger_list *l, const char *text, size_t len)
@@ -104,9 +79,9 @@ static chord_status read_merge(chord_vocab *v, stranger_list *l, uint32_t rank, 
     CHORD_TRY(symbol_of(v, l, whole + space, second, &pair.right, err));
     CHORD_TRY(symbol_of(v, l, whole, space + second, &v->merged[rank], err));
     v->merges[rank] = pair;
-    uint32_t *slot = merge_slot(v, pair);
+    uint32_t *slot = chord_vocab_merge_slot(v, pair);
     /* Said twice: the first one counts. */
-    if (*slot == 0) *slot = (uint32_t)(hash_pair(v, pair) & 0xFF) << 24 | (rank + 1);
+    if (*slot == 0) *slot = (uint32_t)(chord_vocab_hash_pair(v, pair) & 0xFF) << 24 | (rank + 1);
     return CHORD_OK;
 }
 

@@ -89,6 +89,23 @@ static void check_tensors(uint64_t plain)
     CHECK(hash_of() == plain);
 }
 
+/* ---- formats ------------------------------------------------------------------------------------------ */
+
+/* A matrix said to be in a format that we know by name only. */
+static void check_format(uint32_t type, const char *named)
+{
+    static const char NAME[] = "blk.1.attn_q.weight";
+    chord_error err = {0};
+    uint64_t hash;
+    int32_t highest = -1;
+    tiny_build(&m);
+    uint8_t *at = m.b.bytes;
+    while (memcmp(at, NAME, sizeof NAME - 1) != 0) at++;
+    memcpy(at + sizeof NAME - 1 + 4 + 2 * 8, &type, 4); /* behind the number of dimensions and these */
+    CHECK_SAY(answer(0.0f, &hash, &highest, &err) == CHORD_UNSUPPORTED && strstr(err.text, named) != NULL, "%s: %s",
+              named, err.text);
+}
+
 /* ---- biases ------------------------------------------------------------------------------------------- */
 
 static const char *bias_name;
@@ -255,6 +272,11 @@ int main(void)
 {
     uint64_t plain = plain_hash();
     check_tensors(plain);
+    check_format(20, "has the format IQ4_NL; these are supported: F32, ");
+    check_format(31, "has the format Q4_0_4_4; these");
+    check_format(39, "has the format MXFP4; these");
+    check_format(40, "has the format NVFP4; these");
+    check_format(43, "format number 43, which is not known");
     check_biases(plain);
     check_keys(plain);
     check_rows();

@@ -1,6 +1,6 @@
 /* Arbitrary bytes as a template: it ends, with text or with a sentence, and leaves nothing behind. */
 #include "fuzz.h"
-#include "text/text.h"
+#include "template/template.h"
 
 static chord_heap *heap;
 static chord_arena arena; /* the variables; they live as long as the process */

@@ -1,6 +1,6 @@
 /* Arbitrary bytes as JSON: what is taken can be written and read again, and is then the same. */
 #include "fuzz.h"
-#include "text/text.h"
+#include "json/json.h"
 
 static chord_heap *heap;
 static chord_error err;

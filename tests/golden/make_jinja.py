@@ -4,13 +4,13 @@ as transformers does it.
 
     python3 tests/golden/make_jinja.py      (needs the package jinja2 3.1)
 
-tests/text/test_jinja.c reads the file. The kind of a case is "ok" with text; "syntax", "raised" (raise_exception, with
+tests/template/test_jinja.c reads the file. The kind of a case is "ok" with text; "syntax", "raised" (raise_exception, with
 text), "limit" or "error" for what jinja2 refuses; "unsupported" for what it accepts and we do not."""
 
 import copy, json, pathlib, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "text"))
+sys.path.insert(0, str(HERE.parent / "template"))
 import reference_jinja
 
 NOW = 1721878245  # 2024-07-25 03:30:45 UTC

@@ -3,7 +3,7 @@
 #ifndef AVX512_EMULATED_H
 #define AVX512_EMULATED_H
 
-#include "quant/blocks.h"
+#include "quant/half.h"
 
 #include <simde/x86/avx512.h>
 
@@ -29,5 +29,6 @@ static inline emulated_v16f emulated_cvtph(__m256i halves)
 
 #define CHORD_EMULATED
 #define CHORD_ISA emulated
+#define CHORD_PANELS_emulated CHORD_PANELS_avx512
 
 #endif

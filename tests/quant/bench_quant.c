@@ -6,7 +6,6 @@
  *   gemm  GOP/s (two per weight and token), packed, 512 and 32 tokens
  *   pack  GB/s in place, hot */
 #define _GNU_SOURCE
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #include <stdio.h>

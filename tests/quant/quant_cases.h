@@ -4,8 +4,7 @@
 #define QUANT_CASES_H
 
 #include "check.h"
-#include "quant/blocks.h"
-#include "quant/quant_inner.h"
+#include "quant/panels.h"
 
 #include <stdlib.h>
 
@@ -23,12 +22,41 @@ typedef struct format_case {
     chord_type type;
     uint32_t factors, first;
 } format_case;
-static const format_case format_cases[] = {
-    {CHORD_TYPE_Q4_0, 1, 0}, {CHORD_TYPE_Q4_1, 2, 0},   {CHORD_TYPE_Q5_0, 1, 0},   {CHORD_TYPE_Q5_1, 2, 0},
-    {CHORD_TYPE_Q8_0, 1, 0}, {CHORD_TYPE_Q2_K, 2, 80},  {CHORD_TYPE_Q3_K, 1, 108}, {CHORD_TYPE_Q4_K, 2, 0},
-    {CHORD_TYPE_Q5_K, 2, 0}, {CHORD_TYPE_Q6_K, 1, 208}, {CHORD_TYPE_F32, 0, 0},    {CHORD_TYPE_F16, 0, 0},
-    {CHORD_TYPE_BF16, 0, 0},
-};
+
+/* They are the first field of a packed format. false: we do not compute with this type. */
+static bool case_of(uint32_t type, format_case *out)
+{
+#define FIELD_ROW(...) {__VA_ARGS__},
+#define FACTOR_CASE(NAME, name, isa, cpu)                                         \
+    case CHORD_TYPE_##NAME: {                                                     \
+        static const chord_field fields[] = {CHORD_FIELDS_##NAME(FIELD_ROW)};     \
+        *out = (format_case){CHORD_TYPE_##NAME, fields[0].count, fields[0].from}; \
+        return true;                                                              \
+    }
+    if (chord_format_get((chord_type)type) == NULL) return false;
+    switch (type) {
+        CHORD_PANELS(FACTOR_CASE, , )
+    default: CHECK(chord_type_get(type)->block_elems == 1);
+    }
+    *out = (format_case){(chord_type)type, 0, 0};
+    return true;
+}
+
+/* The masks of all names of instruction sets that this CPU can run, one after the other: *list begins as
+ * chord_cpu_list(). */
+static inline bool next_cpu(const char **list, uint32_t *mask)
+{
+    while (**list != '\0') {
+        char name[16];
+        uint32_t n = 0;
+        while (**list != '\0' && **list != ',') name[n++] = *(*list)++;
+        name[n] = '\0';
+        while (**list == ',' || **list == ' ') (*list)++;
+        CHECK(chord_cpu_by_name(name, mask));
+        if ((*mask & ~chord_cpu_features()) == 0) return true;
+    }
+    return false;
+}
 
 typedef enum weight_fill { W_RANDOM, W_FF, W_00, W_80, W_7F, W_SUBNORMAL, W_HUGE, W_FILLS } weight_fill;
 typedef enum act_fill { X_RANDOM, X_PLUS, X_MINUS, X_SIGNS, X_TINY, X_FILLS } act_fill;
@@ -110,26 +138,33 @@ static prepared prepare(chord_act kind, const float *x, uint32_t n, uint32_t tok
     return p;
 }
 
+/* Token t of all that were prepared times a row, as the specification has it. */
+static inline float ref_dot(const chord_format_ops *format, const uint8_t *row, const chord_acts *x, uint32_t t)
+{
+    uint64_t at = (uint64_t)t * x->n;
+    if (format->split == NULL) return chord_ref_dot_float(format, row, x->n, x->x + at);
+    return chord_ref_dot(format, row, x->n, x->q + at, x->d + at / chord_act_block(x->kind));
+}
+
 static uint32_t block_of(chord_type type) { return chord_type_get((uint32_t)type)->block_elems; }
 
 /* One kernel on one packed panel of 16 rows, called directly, against the specification. */
-static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, weight_fill fill, act_fill xfill)
+static inline void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, weight_fill fill, act_fill xfill)
 {
     static const uint32_t counts[] = {1, 2, 3, 4, 5, 8, 9, 16, 33};
-    const format_case *f = format_cases;
-    while (f->type != kernel->type) f++;
+    format_case of, *f = &of;
+    CHECK(case_of((uint32_t)kernel->type, f));
+    const chord_format_ops *format = chord_format_get(f->type);
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
     uint32_t blocks = n / info->block_elems, row_bytes = blocks * info->block_bytes, most = 33;
     uint8_t *w = make_weights(f, n, 16, fill), *panel = malloc_odd(16ull * row_bytes);
     float *x = make_activations(n, most, xfill), *want = malloc(most * 16 * 4), *acc = aligned(40 * 16 * 4);
     uint8_t *scratch = aligned(CHORD_UNPACKED_BYTES);
-    chord_act kind = chord_format_get(f->type)->act;
+    chord_act kind = format->act;
     chord_pack_slice(f->type, w, row_bytes, 16, 0, blocks, panel);
     prepared all = prepare(kind, x, n, most, most, CHORD_CPU_ANY);
     for (uint32_t t = 0; t < most; t++)
-        for (uint32_t r = 0; r < 16; r++)
-            want[16 * t + r] = chord_ref_dot(f->type, w + r * row_bytes, n, all.acts.q + (uint64_t)t * n,
-                                             all.acts.d + (uint64_t)t * blocks);
+        for (uint32_t r = 0; r < 16; r++) want[16 * t + r] = ref_dot(format, w + r * row_bytes, &all.acts, t);
     for (uint32_t k = 0; k < CHORD_COUNT(counts); k++) {
         uint32_t tokens = counts[k], chunk = CHORD_CHUNK / info->block_elems;
         prepared p = prepare(kind, x, n, tokens, most, chord_cpu_features());
@@ -137,7 +172,8 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
         for (uint32_t b = 0; b < blocks; b += chunk) {
             const uint8_t *slice = panel + (uint64_t)b * 16 * info->block_bytes;
             uint32_t left = blocks - b;
-            chord_panel_job job = {slice, slice, &p.acts, b, left < chunk ? left : chunk, 0, tokens, acc, scratch};
+            chord_panel_job job = {format, slice,  slice, &p.acts, b, left < chunk ? left : chunk,
+                                   0,      tokens, acc,   scratch};
             (tokens <= CHORD_FEW ? kernel->few : kernel->many)(&job);
         }
         CHECK_SAY(memcmp(acc, want, tokens * 16 * 4) == 0, "%s %s n=%u tokens=%u weights %d activations %d", info->name,
@@ -153,7 +189,7 @@ static void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t n, wei
     free(scratch);
 }
 
-static void check_panel_kernel_everywhere(const chord_panel_kernel *kernel)
+static inline void check_panel_kernel_everywhere(const chord_panel_kernel *kernel)
 {
     uint32_t block = block_of(kernel->type);
     for (int fill = 0; fill < W_FILLS; fill++)

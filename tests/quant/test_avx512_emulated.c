@@ -12,7 +12,7 @@
 
 int main(void)
 {
-    static const chord_panel_kernel kernels[] = {CHORD_PANEL_FORMATS(CHORD_PANEL_KERNEL, emulated, CHORD_CPU_AVX512)};
+    static const chord_panel_kernel kernels[] = {CHORD_PANELS_avx512(CHORD_PANEL_KERNEL, emulated, CHORD_CPU_AVX512)};
     for (uint32_t k = 0; k < CHORD_COUNT(kernels); k++) check_panel_kernel_everywhere(&kernels[k]);
     return check_done();
 }

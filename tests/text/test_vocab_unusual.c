@@ -3,7 +3,7 @@
 #include "check.h"
 #include "gguf/gguf_inner.h"
 #include "gguf_builder.h"
-#include "text/jinja_inner.h"
+#include "template/jinja_inner.h"
 #include "text/vocab_inner.h"
 
 static chord_error err;
@@ -237,8 +237,8 @@ static uint32_t run_of_tokens(name_hash *hash)
 /* A JSON object's keys as a template's dictionary. */
 static uint32_t run_of_members(name_hash *hash)
 {
-    chord_jinja vm = {.heap = heap, .err = &err, .steps_max = UINT64_MAX};
-    chord_value value;
+    jinja_vm vm = {.heap = heap, .err = &err, .steps_max = UINT64_MAX};
+    jinja_value value;
     uint64_t number = 0;
     char name[24];
     chord_buffer text;
@@ -251,7 +251,7 @@ static uint32_t run_of_members(name_hash *hash)
     }
     CHECK_OK(chord_buffer_append(&text, "}", 1, &err));
     CHECK_OK(chord_json_parse(&vm.arena, text.data, text.len, &json, &err));
-    CHECK_OK(chord_value_from_json(&vm, json, &value));
+    CHECK_OK(jinja_value_from_json(&vm, json, &value));
     CHECK(value.dict->count == NAMES && value.dict->values[NAMES - 1].integer == NAMES - 1);
     uint32_t run = longest_run(value.dict->slots, value.dict->slot_count);
     chord_buffer_free(&text);

@@ -1,7 +1,6 @@
 /* bench_kernels.c - the kernels inside a module, for a host that times them: the host prepares a format, then runs
  * pieces of work and divides the weight bytes each run reports by the time it took. bench_kernels.mjs and
  * bench_kernels.py print the columns of tests/quant/bench_quant.c. */
-#include "quant/blocks.h"
 #include "quant/quant_inner.h"
 
 #include "compute/kv_inner.h"

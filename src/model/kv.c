@@ -1,5 +1,5 @@
-/* kv.c - sequences: for each layer a table of blocks of 64 positions, which come from the network's pool as the sequence
- * grows, and go back when it is cut or closed. The pool is reserved when the network opens. */
+/* kv.c - sequences: for each layer a table of blocks of 64 positions, which come from the network's pool as the
+ * sequence grows, and go back when it is cut or closed. The pool is reserved when the network opens. */
 #include "model/model_inner.h"
 
 /* Layers with a window keep the window, the largest chunk, and the block that the window's start cuts. */

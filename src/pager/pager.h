@@ -134,9 +134,9 @@ void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
 /* ---- tiles that are asked for ------------------------------------------------------------------------------------
  *
  * Where nobody knows before what a pass will use (experts that a router chooses, blocks of a remote store, layers that
- * a guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner says;
- * the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was used
- * longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
+ * a guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner
+ * says; the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was
+ * used longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
  * that is not; a read ahead that failed is made again by the pin, which then says why. */
 
 /* What is asked for. read runs on any thread, several at once, and fills the slot; ahead: nobody waits for it yet.

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define PREDICT_DEFAULT 128
-#define CONTEXT_DEFAULT 4096
 
 typedef struct run_job {
     const cli_args *args;
@@ -239,7 +238,8 @@ static uint32_t context_bound(const run_job *job)
 {
     const cli_args *a = job->args;
     uint64_t bound = job->prompt_len + 1 + (uint64_t)(a->predict > 0 ? a->predict : 0);
-    bool known = a->raw && a->predict >= 0 && bound < CONTEXT_DEFAULT && (a->context == 0 || bound < a->context);
+    bool known = a->raw && a->predict >= 0 && bound < CHORD_CONTEXT_TOKENS_DEFAULT &&
+                 (a->context == 0 || bound < a->context);
     return known ? (uint32_t)bound : a->context;
 }
 

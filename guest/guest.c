@@ -6,9 +6,8 @@
 #include "base/base.h"
 #include "chord_host_v1.h"
 
-#define EXPORT(result, name, ...) \
-    result name(__VA_ARGS__);     \
-    __attribute__((export_name(#name))) result name(__VA_ARGS__)
+#define EXPORT(result, name, ...) __attribute__((export_name(#name))) result name(__VA_ARGS__);
+CHORD_GUEST_EXPORT_MAP(EXPORT)
 
 #define HANDLES_MAX 32u
 
@@ -73,18 +72,18 @@ static void *take(uintptr_t id, kind wanted)
 
 static chord_heap *inputs; /* what the host writes its questions into */
 
-EXPORT(int32_t, guest_version, void) { return CHORD_HOST_VERSION; }
+int32_t guest_version(void) { return CHORD_HOST_VERSION; }
 
-EXPORT(void *, guest_alloc, size_t bytes)
+void *guest_alloc(size_t bytes)
 {
     void *p = NULL;
     if (inputs == NULL && chord_heap_open(64 * CHORD_MIB, &inputs, &guest.error) != CHORD_OK) return NULL;
     return chord_alloc(inputs, bytes, "what the host asks", &p, &guest.error) == CHORD_OK ? p : NULL;
 }
 
-EXPORT(void, guest_free, void *p) { chord_free(inputs, p); }
+void guest_free(void *p) { chord_free(inputs, p); }
 
-EXPORT(void, guest_error, chord_error *out) { *out = guest.error; }
+void guest_error(chord_error *out) { *out = guest.error; }
 
 /* ---- runtime and model ------------------------------------------------------------------------------- */
 
@@ -94,7 +93,7 @@ static void say(void *ud, chord_log_level level, const char *line)
     chord_host_log((int32_t)level, line, strlen(line));
 }
 
-EXPORT(int32_t, guest_runtime_open, const chord_guest_runtime_options *o, uintptr_t *out)
+int32_t guest_runtime_open(const chord_guest_runtime_options *o, uintptr_t *out)
 {
     chord_runtime *runtime = NULL;
     uintptr_t id = free_handle();
@@ -109,9 +108,9 @@ EXPORT(int32_t, guest_runtime_open, const chord_guest_runtime_options *o, uintpt
     return (int32_t)status;
 }
 
-EXPORT(void, guest_runtime_close, uintptr_t id) { chord_runtime_close(take(id, KIND_RUNTIME)); }
+void guest_runtime_close(uintptr_t id) { chord_runtime_close(take(id, KIND_RUNTIME)); }
 
-EXPORT(int32_t, guest_runtime_threads, uintptr_t id)
+int32_t guest_runtime_threads(uintptr_t id)
 {
     chord_runtime *runtime = object_of(id, KIND_RUNTIME);
     return runtime != NULL ? (int32_t)chord_runtime_threads(runtime) : 0;
@@ -129,23 +128,14 @@ static const chord_source *source(void)
 
 static bool read_options(const chord_guest_model_options *from, chord_model_options *to)
 {
-    *to = (chord_model_options){.context_tokens = from->context_tokens,
-                                .sessions_max = from->sessions_max,
-                                .chunk_tokens = from->chunk_tokens,
-                                .prefetch_tiles = from->prefetch_tiles,
-                                .kv_type = (chord_kv_type)from->kv_type,
-                                .policy = (chord_policy)from->policy,
-                                .mode = (chord_mode)from->mode,
-                                .no_prefetch = from->no_prefetch != 0,
-                                .no_repack = from->no_repack != 0,
-                                .no_vocabulary = from->no_vocabulary != 0,
-                                .no_weights = from->no_weights != 0};
+#define TAKE(name, type) .name = (type)from->name,
+    *to = (chord_model_options){CHORD_GUEST_MODEL_OPTION_MAP(TAKE)};
     if (from->vocabulary_of == 0) return true;
     to->vocabulary_of = object_of((uintptr_t)from->vocabulary_of, KIND_MODEL);
     return to->vocabulary_of != NULL;
 }
 
-EXPORT(int32_t, guest_model_plan, uintptr_t runtime_id, const chord_guest_model_options *o, chord_plan *out)
+int32_t guest_model_plan(uintptr_t runtime_id, const chord_guest_model_options *o, chord_plan *out)
 {
     chord_model_options options;
     chord_runtime *runtime = object_of(runtime_id, KIND_RUNTIME);
@@ -153,7 +143,7 @@ EXPORT(int32_t, guest_model_plan, uintptr_t runtime_id, const chord_guest_model_
     return (int32_t)chord_model_plan(runtime, source(), &options, out, &guest.error);
 }
 
-EXPORT(int32_t, guest_model_open, uintptr_t runtime_id, const chord_guest_model_options *o, uintptr_t *out)
+int32_t guest_model_open(uintptr_t runtime_id, const chord_guest_model_options *o, uintptr_t *out)
 {
     chord_model *model = NULL;
     chord_model_options options;
@@ -166,9 +156,9 @@ EXPORT(int32_t, guest_model_open, uintptr_t runtime_id, const chord_guest_model_
     return (int32_t)status;
 }
 
-EXPORT(void, guest_model_close, uintptr_t id) { chord_model_close(take(id, KIND_MODEL)); }
+void guest_model_close(uintptr_t id) { chord_model_close(take(id, KIND_MODEL)); }
 
-EXPORT(void, guest_model_describe, uintptr_t id, chord_guest_model_info *out)
+void guest_model_describe(uintptr_t id, chord_guest_model_info *out)
 {
     chord_model_info info = {0};
     chord_model *model = object_of(id, KIND_MODEL);
@@ -176,14 +166,8 @@ EXPORT(void, guest_model_describe, uintptr_t id, chord_guest_model_info *out)
     memset(out, 0, sizeof *out);
     out->parameters = info.parameters;
     out->file_bytes = info.file_bytes;
-    out->layers = info.layers;
-    out->embedding = info.embedding;
-    out->heads = info.heads;
-    out->kv_heads = info.kv_heads;
-    out->vocabulary = info.vocabulary;
-    out->trained_context_tokens = info.trained_context_tokens;
-    out->context_tokens = info.context_tokens;
-    out->has_chat_template = info.has_chat_template;
+#define PUT(name, type) out->name = info.name;
+    CHORD_GUEST_MODEL_INFO_MAP(PUT)
     out->plan = info.plan;
     chord_format(out->architecture, sizeof out->architecture, "%s", info.architecture != NULL ? info.architecture : "");
     chord_format(out->name, sizeof out->name, "%s", info.name != NULL ? info.name : "");
@@ -191,16 +175,15 @@ EXPORT(void, guest_model_describe, uintptr_t id, chord_guest_model_info *out)
 
 /* ---- text ---------------------------------------------------------------------------------------------- */
 
-EXPORT(int32_t, guest_tokenize, uintptr_t id, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap,
-       size_t *need)
+int32_t guest_tokenize(uintptr_t id, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap, size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
     return (int32_t)chord_tokenize(model, text, len, (chord_tokenize_mode)mode, out, cap, need, &guest.error);
 }
 
-EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n, int32_t special, char *out, size_t cap,
-       size_t *need)
+int32_t guest_detokenize(uintptr_t id, const int32_t *tokens, size_t n, int32_t special, char *out, size_t cap,
+                         size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
@@ -208,8 +191,8 @@ EXPORT(int32_t, guest_detokenize, uintptr_t id, const int32_t *tokens, size_t n,
 }
 
 /* template_text: NULL, or ended by a zero byte. */
-EXPORT(int32_t, guest_chat_render, uintptr_t id, const char *template_text, const char *messages, size_t len,
-       int32_t open_reply, char *out, size_t cap, size_t *need)
+int32_t guest_chat_render(uintptr_t id, const char *template_text, const char *messages, size_t len, int32_t open_reply,
+                          char *out, size_t cap, size_t *need)
 {
     const chord_model *model = object_of(id, KIND_MODEL);
     if (model == NULL) return CHORD_INVALID;
@@ -227,7 +210,7 @@ static void say_progress(void *ud, const chord_progress *p)
     if (chord_host_cancelled() != 0) chord_session_cancel(ud);
 }
 
-EXPORT(int32_t, guest_session_open, uintptr_t model_id, uintptr_t *out)
+int32_t guest_session_open(uintptr_t model_id, uintptr_t *out)
 {
     chord_session *session = NULL;
     chord_model *model = object_of(model_id, KIND_MODEL);
@@ -241,41 +224,41 @@ EXPORT(int32_t, guest_session_open, uintptr_t model_id, uintptr_t *out)
     return CHORD_OK;
 }
 
-EXPORT(void, guest_session_close, uintptr_t id) { chord_session_close(take(id, KIND_SESSION)); }
+void guest_session_close(uintptr_t id) { chord_session_close(take(id, KIND_SESSION)); }
 
-EXPORT(void, guest_session_reset, uintptr_t id)
+void guest_session_reset(uintptr_t id)
 {
     chord_session *session = object_of(id, KIND_SESSION);
     if (session != NULL) chord_session_reset(session);
 }
 
-EXPORT(int32_t, guest_session_sync, uintptr_t id, const int32_t *tokens, size_t n, size_t *reused)
+int32_t guest_session_sync(uintptr_t id, const int32_t *tokens, size_t n, size_t *reused)
 {
     chord_session *session = object_of(id, KIND_SESSION);
     return session != NULL ? (int32_t)chord_session_sync(session, tokens, n, reused, &guest.error) : CHORD_INVALID;
 }
 
-EXPORT(int32_t, guest_session_score, uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
+int32_t guest_session_score(uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
 {
     chord_session *session = object_of(id, KIND_SESSION);
     return session != NULL ? (int32_t)chord_session_score(session, tokens, n, first, logprobs, &guest.error)
                            : CHORD_INVALID;
 }
 
-EXPORT(void, guest_session_stats, uintptr_t id, chord_stats *out)
+void guest_session_stats(uintptr_t id, chord_stats *out)
 {
     const chord_session *session = object_of(id, KIND_SESSION);
     memset(out, 0, sizeof *out);
     if (session != NULL) chord_session_stats(session, out);
 }
 
-EXPORT(void, guest_session_stats_reset, uintptr_t id)
+void guest_session_stats_reset(uintptr_t id)
 {
     chord_session *session = object_of(id, KIND_SESSION);
     if (session != NULL) chord_session_stats_reset(session);
 }
 
-EXPORT(void, guest_cancel, uintptr_t id)
+void guest_cancel(uintptr_t id)
 {
     chord_session *session = object_of(id, KIND_SESSION);
     if (session != NULL) chord_session_cancel(session);
@@ -302,7 +285,7 @@ static chord_status read_stops(stop_list *list, const char *text, size_t bytes, 
     return CHORD_OK;
 }
 
-EXPORT(int32_t, guest_generate_start, uintptr_t id, const chord_guest_generate_options *o, const char *stops)
+int32_t guest_generate_start(uintptr_t id, const chord_guest_generate_options *o, const char *stops)
 {
     size_t count;
     chord_session *session = object_of(id, KIND_SESSION);
@@ -319,7 +302,7 @@ EXPORT(int32_t, guest_generate_start, uintptr_t id, const chord_guest_generate_o
     return (int32_t)chord_generate_start(session, &options, &guest.error);
 }
 
-EXPORT(int32_t, guest_generate_next, uintptr_t id, chord_guest_piece *out)
+int32_t guest_generate_next(uintptr_t id, chord_guest_piece *out)
 {
     chord_piece piece;
     bool more = false;
@@ -331,7 +314,7 @@ EXPORT(int32_t, guest_generate_next, uintptr_t id, chord_guest_piece *out)
     return (int32_t)status;
 }
 
-EXPORT(void, guest_generate_result, uintptr_t id, chord_generate_result *out)
+void guest_generate_result(uintptr_t id, chord_generate_result *out)
 {
     const chord_session *session = object_of(id, KIND_SESSION);
     memset(out, 0, sizeof *out);

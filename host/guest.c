@@ -1,4 +1,4 @@
-/* guest.c - instances: opened, called, cancelled, closed. */
+/* guest.c - guests: opened, called, cancelled, closed. */
 #define _GNU_SOURCE
 #include "guest_inner.h"
 
@@ -7,143 +7,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define LIMIT_NS_NEVER 0
-#define MEASURE_NS 10000000
-
-chord_heap *host_guest_heap(chord_guest *guest) { return guest->heap; }
-const host_model *host_guest_model(chord_guest *guest) { return &guest->model; }
-const chord_guest_options *host_guest_options(chord_guest *guest) { return &guest->options; }
-memory64 *host_guest_memory64(chord_guest *guest) { return guest->memory64; }
-wasi_nn *host_guest_nn(chord_guest *guest) { return guest->nn; }
-
-/* ---- memory --------------------------------------------------------------------------------------------------- */
-
-void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes)
-{
-    *base = NULL;
-    *bytes = 0;
-    if (instance->guest->shared != NULL) {
-        *base = instance->guest->shared_base;
-        *bytes = wasmtime_sharedmemory_data_size(instance->guest->shared);
-    } else if (instance->has_own_memory) {
-        *base = wasmtime_memory_data(instance->context, &instance->own_memory);
-        *bytes = wasmtime_memory_data_size(instance->context, &instance->own_memory);
-    }
-}
-
-uint64_t guest_linear_bytes(const chord_guest *guest)
-{
-    uint8_t *base;
-    uint64_t bytes = 0;
-    if (guest->shared != NULL) return wasmtime_sharedmemory_data_size(guest->shared); /* from any thread */
-    if (guest->main != NULL) guest_memory_of(guest->main, &base, &bytes);
-    return bytes;
-}
-
-/* The system is asked at most a hundred times a second: a program may make thousands of short calls, and what
- * takes memory takes time. */
-void guest_measure(chord_guest *guest)
-{
-    uint64_t now_ns = chord_clock_ns(), last_ns = atomic_load(&guest->measured_ns);
-    if (now_ns - last_ns < MEASURE_NS || !atomic_compare_exchange_strong(&guest->measured_ns, &last_ns, now_ns)) return;
-    uint64_t now = chord_process_bytes(), peak = atomic_load(&guest->peak_bytes);
-    while (now > peak && !atomic_compare_exchange_weak(&guest->peak_bytes, &peak, now)) {}
-}
-
-/* ---- the end of a guest ------------------------------------------------------------------------------------------ */
-
-void guest_kill(chord_guest *guest, const char *why)
-{
-    pthread_mutex_lock(&guest->lock);
-    if (!atomic_load(&guest->dying)) {
-        chord_format(guest->death, sizeof guest->death, "%s", why);
-        atomic_store_explicit(&guest->dying, true, memory_order_release);
-    }
-    pthread_mutex_unlock(&guest->lock);
-}
-
-/* Only an interruptible guest is ended for more than its death: others were promised to end by themselves. */
-const char *guest_must_end(chord_guest *guest)
-{
-    if (atomic_load_explicit(&guest->dying, memory_order_acquire)) return guest->death;
-    if (!guest->host->options.interruptible) return NULL;
-    uint64_t end_ns = atomic_load_explicit(&guest->call_end_ns, memory_order_relaxed);
-    if (end_ns != LIMIT_NS_NEVER && chord_clock_ns() > end_ns) atomic_store(&guest->over_time, true);
-    if (atomic_load(&guest->over_time)) return "the call took longer than its time limit";
-    return atomic_load(&guest->cancelled) ? "the guest was cancelled" : NULL;
-}
-
-/* Called in the guest's loops when the epoch has moved. */
-static wasmtime_error_t *on_epoch(const wasmtime_context_t *context, void *ud, uint64_t *delta,
-                                  wasmtime_update_deadline_kind_t *kind)
-{
-    guest_instance *instance = ud;
-    chord_guest *guest = instance->guest;
-    (void)context;
-    guest_check_budget(guest);
-    const char *why = guest_must_end(guest);
-    if (why != NULL) return wasmtime_error_new(why);
-    *delta = 1;
-    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
-    return NULL;
-}
-
-/* ---- instances --------------------------------------------------------------------------------------------------- */
-
-static chord_status instantiate(guest_instance *instance, chord_error *err)
-{
-    chord_guest *guest = instance->guest;
-    wasm_trap_t *trap = NULL;
-    wasmtime_extern_t item;
-    if (guest->far_module != NULL) {
-        CHORD_TRY(guest_far_instantiate(instance, err));
-        instance->has_instance = true;
-        return CHORD_OK;
-    }
-    wasmtime_error_t *error = wasmtime_instance_pre_instantiate(guest->pre, instance->context, &instance->instance,
-                                                                &trap);
-    if (error != NULL || trap != NULL) return host_fail_wasmtime(err, error, trap, guest->options.module);
-    instance->has_instance = true;
-    if (guest->shared == NULL &&
-        wasmtime_instance_export_get(instance->context, &instance->instance, "memory", 6, &item)) {
-        instance->has_own_memory = item.kind == WASMTIME_EXTERN_MEMORY;
-        if (instance->has_own_memory) instance->own_memory = item.of.memory;
-        else wasmtime_extern_delete(&item);
-    }
-    return CHORD_OK;
-}
-
-chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err)
-{
-    *out = NULL;
-    guest_instance *instance = calloc(1, sizeof *instance);
-    if (instance == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for an instance");
-    instance->guest = guest;
-    instance->store = wasmtime_store_new(guest->host->engine, instance, NULL);
-    instance->context = wasmtime_store_context(instance->store);
-    guest_limit_store(guest, instance->store);
-    if (guest->host->options.interruptible) {
-        wasmtime_store_epoch_deadline_callback(instance->store, on_epoch, instance, NULL);
-        wasmtime_context_set_epoch_deadline(instance->context, 1);
-    }
-    chord_status status = guest->wants_wasi ? guest_world_open(instance, err) : CHORD_OK;
-    if (status == CHORD_OK) status = instantiate(instance, err);
-    if (status != CHORD_OK) {
-        guest_instance_close(instance);
-        return status;
-    }
-    *out = instance;
-    return CHORD_OK;
-}
-
-void guest_instance_close(guest_instance *instance)
-{
-    if (instance == NULL) return;
-    wasmtime_store_delete(instance->store);
-    chord_free(instance->guest->heap, instance->rows_scratch);
-    free(instance);
-}
 
 /* ---- the model --------------------------------------------------------------------------------------------------- */
 
@@ -182,28 +45,6 @@ static void close_model(chord_guest *guest)
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
-
-/* Guests whose weights live in the host: what their own memory may take is set aside first. */
-static chord_status open_services(chord_guest *guest, chord_error *err)
-{
-    const chord_guest_options *o = &guest->options;
-    if (!guest->wants_memory64 && !guest->wants_nn) return guest_charge_linear(guest, err);
-    uint64_t share = chord_min_u64(chord_heap_ceiling_bytes(guest->heap) / 4, 256 * CHORD_MIB);
-    if (o->linear_bytes_max == 0) guest->linear_bytes_max = chord_min_u64(guest->linear_bytes_max, share);
-    CHORD_TRY(guest_charge_linear(guest, err));
-    if (guest->wants_memory64) {
-        if (guest->model.count == 0)
-            return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", o->module);
-        CHORD_TRY(memory64_open(guest->heap, &guest->model, &o->memory64, &guest->memory64, err));
-    }
-    if (!guest->wants_nn) return CHORD_OK;
-    chord_runtime_options options = {
-        .budget_bytes = guest->budget_bytes - chord_heap_used_bytes(guest->heap) - HOST_LIBRARY_BYTES,
-        .threads = o->threads,
-    };
-    CHORD_TRY(chord_runtime_open(&options, &guest->runtime, err));
-    return wasi_nn_open(guest->heap, guest->runtime, o->preloads, o->preload_count, &guest->nn, err);
-}
 
 static void start_clock(chord_guest *guest)
 {
@@ -255,7 +96,7 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
     CHORD_TRY(guest_settle_budget(guest, err));
     CHORD_TRY(open_model(guest, err));
     CHORD_TRY(guest_link(guest, err));
-    CHORD_TRY(open_services(guest, err));
+    CHORD_TRY(guest_services_open(guest, err));
     CHORD_TRY(guest_watch_start(guest, err));
     CHORD_TRY(open_main(guest, err));
     if (guest->shared != NULL) madvise(guest->shared_base, guest->linear_bytes_max, MADV_HUGEPAGE);
@@ -293,14 +134,8 @@ void chord_guest_close(chord_guest *guest)
     guest_kill(guest, "the guest is being closed");
     guest_threads_stop(guest);
     guest_watch_stop(guest);
-    if (guest->heap != NULL) {
-        v1_windows_close(guest);
-        v1_banks_close(guest);
-    }
+    guest_services_close(guest);
     guest_instance_close(guest->main);
-    memory64_close(guest->memory64);
-    wasi_nn_close(guest->nn);
-    chord_runtime_close(guest->runtime);
     if (guest->heap != NULL) chord_heap_discharge(guest->heap, guest->linear_charged_bytes);
     close_model(guest);
     if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
@@ -316,16 +151,6 @@ void chord_guest_close(chord_guest *guest)
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
-
-bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out)
-{
-    wasmtime_extern_t item;
-    if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item)) return false;
-    bool found = item.kind == WASMTIME_EXTERN_FUNC;
-    if (found) *out = item.of.func;
-    else wasmtime_extern_delete(&item);
-    return found;
-}
 
 bool chord_guest_is_wide(const chord_guest *guest) { return guest->wide; }
 
@@ -397,7 +222,7 @@ static chord_status call_export(chord_guest *guest, const char *name, const uint
         return explain(guest, error, trap, name, err);
     atomic_store(&guest->cancelled, false);
     if (result != NULL) *result = guest_take_result(&signature, raw);
-    return v1_windows_check(guest, err);
+    return guest_services_check(guest, err);
 }
 
 chord_status chord_guest_call(chord_guest *guest, const char *name, const uint64_t *args, size_t count,
@@ -421,7 +246,7 @@ void *chord_guest_bytes(chord_guest *guest, uint64_t at, uint64_t bytes)
 void chord_guest_cancel(chord_guest *guest)
 {
     atomic_store(&guest->cancelled, true);
-    if (guest->nn != NULL) wasi_nn_cancel(guest->nn);
+    guest_services_cancel(guest);
     if (guest->host->options.interruptible) wasmtime_engine_increment_epoch(guest->host->engine);
 }
 
@@ -443,5 +268,5 @@ void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out)
         .reads = atomic_load(&g->reads),
         .rows_calls = atomic_load(&g->rows_calls),
     };
-    if (guest->memory64 != NULL) memory64_stats(guest->memory64, &out->memory64);
+    guest_services_stats(guest, out);
 }

@@ -1,8 +1,8 @@
-/* guest_inner.h - a guest from inside: what guest.c, guest_threads.c, guest_link.c and v1_*.c share. */
+/* guest_inner.h - a guest from inside: what guest*.c and v1/ share. */
 #ifndef CHORD_GUEST_INNER_H
 #define CHORD_GUEST_INNER_H
 
-#include "host_inner.h"
+#include "host_service.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +13,7 @@
 #define GUEST_FILE_WINDOWS_MAX 256u
 #define GUEST_BANKS_MAX 4096u
 #define GUEST_FAR_MEMORIES 3u
+#define LIMIT_NS_NEVER 0 /* of call_end_ns */
 
 #define MODULE_TABLES_MAX 16u
 #define MODULE_ELEMENTS_MAX 1000000u /* of a table */
@@ -98,16 +99,22 @@ typedef struct guest_window {
 /* An import as it was bound for this module. */
 typedef struct guest_import {
     const host_import *import;
-    bool wide; /* pointers are i64 */
+    uint32_t service; /* its place in guest_services.c's table */
+    bool wide;        /* pointers are i64 */
 } guest_import;
+
+#define HOST_SERVICES_MAX 4u
+typedef struct guest_service {
+    bool wanted; /* the module imports one of its functions */
+    void *state; /* NULL: not opened */
+} guest_service;
 
 struct chord_guest {
     chord_host *host;
     chord_guest_options options;
     chord_heap *heap;
     uint64_t budget_bytes;
-    uint32_t cpu;           /* asked once: in a virtual machine the question costs microseconds */
-    chord_runtime *runtime; /* of wasi-nn, opened when first wanted */
+    uint32_t cpu; /* asked once: in a virtual machine the question costs microseconds */
     host_model model;
 
     wasmtime_module_t *module;
@@ -128,7 +135,8 @@ struct chord_guest {
     _Atomic uint64_t budget_looked_ns;
     uint32_t own_memories; /* that an instance makes for itself */
     bool wide;             /* 64-bit addresses */
-    bool wants_wasi, wants_memory64, wants_nn;
+    bool wants_wasi;
+    guest_service services[HOST_SERVICES_MAX];
     guest_import *imports;
     guest_instance *main;
 
@@ -138,8 +146,6 @@ struct chord_guest {
     uint32_t bank_count;
     guest_window windows[GUEST_FILE_WINDOWS_MAX];
     bool lost_pages; /* the running call may have seen zeros in place of a file */
-    memory64 *memory64;
-    wasi_nn *nn;
 
     _Atomic bool calling, cancelled, dying, over_time;
     _Atomic bool exited; /* by proc_exit */
@@ -168,6 +174,9 @@ void cache_folder_choose(chord_host *host);
 void cache_folder_trim(const char *folder, const char *newest);
 /* module_types.c: does the export take or give what is no number? Of all exports: name NULL. */
 bool host_export_is_odd(const char *path, const char *name);
+
+/* engine.c */
+chord_status host_choose_reservation(chord_host *host, chord_error *err);
 wasm_engine_t *host_make_engine(const chord_host *host);
 
 /* compile.c: machine code of a module, made in a process of its own that has only so much room and time. *code is freed
@@ -188,8 +197,6 @@ uint64_t host_instance_bytes(const module_shape *shape, uint64_t elements_max);
 /* module_scan.c: CHORD_UNSUPPORTED for a module that could sleep where nothing ends it. It changes the one
  * wait that lld writes. */
 chord_status host_scan_module(uint8_t *wasm, size_t len, const char *path, chord_error *err);
-/* error and trap are taken over; one of them is NULL. */
-chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what);
 
 /* guest_link.c */
 chord_status guest_link(chord_guest *guest, chord_error *err);
@@ -225,20 +232,43 @@ void guest_set_output(chord_guest *guest, wasi_config_t *wasi);
 chord_status guest_watch_start(chord_guest *guest, chord_error *err);
 void guest_watch_stop(chord_guest *guest);
 
-/* guest.c */
+/* guest_instance.c */
 bool guest_find_function(guest_instance *instance, const char *name, wasmtime_func_t *out);
 chord_status guest_instance_open(chord_guest *guest, guest_instance **out, chord_error *err);
 void guest_instance_close(guest_instance *instance);
+static inline guest_instance *guest_instance_of(const wasmtime_context_t *context)
+{
+    return wasmtime_context_get_data(context);
+}
+
+/* guest_services.c: the table, and each of its rows for one guest. */
+const host_import *guest_services_find(chord_guest *guest, const wasm_name_t *module, const wasm_name_t *name,
+                                       uint32_t *service); /* NULL: there is none; else it is wanted from now on */
+chord_status guest_services_open(chord_guest *guest, chord_error *err);
+void guest_services_close(chord_guest *guest);
+void guest_services_cancel(chord_guest *guest);
+chord_status guest_services_check(chord_guest *guest, chord_error *err);
+void guest_services_stats(const chord_guest *guest, chord_guest_stats *out);
+
+/* guest_stop.c */
 void guest_kill(chord_guest *guest, const char *why); /* every thread of it ends at its next import */
 /* Why the calling thread of the guest cannot go on (dead, over its time, cancelled); NULL: it can. */
 const char *guest_must_end(chord_guest *guest);
+
+/* host_call.c */
 uint64_t guest_linear_bytes(const chord_guest *guest);
 void guest_measure(chord_guest *guest);
 /* Where the instance's memory lies now. */
 void guest_memory_of(guest_instance *instance, uint8_t **base, uint64_t *bytes);
-static inline guest_instance *guest_instance_of(const wasmtime_context_t *context)
+/* A failing import: the sentence for error_text, and the code. */
+int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
+/* error and trap are taken over; one of them is NULL. */
+chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what);
+/* A sentence that came from a guest, for a terminal: control characters become spaces. */
+void host_make_plain(char *text);
+static inline bool host_named(const wasm_name_t *name, const char *text)
 {
-    return wasmtime_context_get_data(context);
+    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
 }
 
 /* guest_far.c */
@@ -254,8 +284,6 @@ void guest_threads_stop(chord_guest *guest); /* dying is set */
 #define V1_DECLARE(name, takes, gives) int64_t v1_##name(host_call *call, const uint64_t *a);
 CHORD_HOST_IMPORT_MAP(V1_DECLARE)
 #undef V1_DECLARE
-extern const host_import v1_imports[];
-extern const uint32_t v1_import_count;
 void v1_windows_close(chord_guest *guest);
 bool v1_banks_offered(const chord_guest *guest);
 /* Bytes of a bank that is in no window, held until v1_bank_leave; NULL: the call has its sentence. */
@@ -263,15 +291,5 @@ uint8_t *v1_bank_use(host_call *call, uint64_t id, uint64_t at, uint64_t len, gu
 void v1_bank_leave(host_call *call, guest_bank *bank);
 void v1_banks_close(chord_guest *guest);
 chord_status v1_windows_check(chord_guest *guest, chord_error *err); /* CHORD_IO: a mapped file lost pages */
-
-/* A failing import: the sentence for error_text, and the code. */
-int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...) CHORD_LIKE_PRINTF(3, 4);
-/* A sentence that came from a guest, for a terminal: control characters become spaces. */
-void host_make_plain(char *text);
-guest_instance *host_instance_of(const host_call *call);
-static inline bool host_named(const wasm_name_t *name, const char *text)
-{
-    return name->size == strlen(text) && memcmp(name->data, text, name->size) == 0;
-}
 
 #endif

@@ -6,29 +6,6 @@
 
 /* ---- calls ------------------------------------------------------------------------------------------------ */
 
-guest_instance *host_instance_of(const host_call *call)
-{
-    return (guest_instance *)(void *)((char *)call->err - offsetof(guest_instance, err));
-}
-
-int64_t host_fail(host_call *call, chord_host_code code, const char *format, ...)
-{
-    char text[300];
-    va_list args;
-    va_start(args, format);
-    chord_vformat(text, sizeof text, format, args);
-    va_end(args);
-    (void)chord_fail(call->err, code == CHORD_HOST_IO ? CHORD_IO : CHORD_INVALID, "%s", text);
-    return code;
-}
-
-void host_make_plain(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
-        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) c[0] = c[1] = ' ';
-        else if (*c < ' ' || *c == 127) *c = ' ';
-}
-
 static wasm_trap_t *trap_of(const char *sentence) { return wasmtime_trap_new(sentence, strlen(sentence)); }
 
 /* Death is looked at here: every guest passes here sooner or later. */
@@ -56,7 +33,12 @@ static wasm_trap_t *run_import(void *env, wasmtime_caller_t *caller, wasmtime_va
         bool wide = import->takes[i] == 'l' || (import->takes[i] == 'p' && bound->wide);
         args[i] = wide ? (uint64_t)raw[i].i64 : (uint32_t)raw[i].i32;
     }
-    host_call call = {.guest = instance->guest, .err = &instance->err, .trap = instance->trap};
+    host_call call = {.guest = instance->guest,
+                      .instance = instance,
+                      .state = instance->guest->services[bound->service].state,
+                      .options = &instance->guest->options,
+                      .err = &instance->err,
+                      .trap = instance->trap};
     guest_memory_of(instance, &call.memory, &call.memory_bytes);
     int64_t result = import->run(&call, args);
     if (instance->trap[0] != '\0') return trap_of(instance->trap);
@@ -87,29 +69,6 @@ static wasm_functype_t *type_of(const host_import *import, bool wide)
     return wasm_functype_new(&takes, &gives);
 }
 
-static const host_import *find_in(const host_import *table, uint32_t count, const wasm_name_t *name)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (host_named(name, table[i].name)) return &table[i];
-    return NULL;
-}
-
-static const host_import *find_import(chord_guest *guest, const wasm_name_t *module, const wasm_name_t *name)
-{
-    if (host_named(module, "chord_host_v1")) return find_in(v1_imports, v1_import_count, name);
-    if (host_named(module, "env")) {
-        const host_import *found = find_in(memory64_imports, memory64_import_count, name);
-        guest->wants_memory64 = guest->wants_memory64 || found != NULL;
-        return found;
-    }
-    if (host_named(module, "wasi_ephemeral_nn")) {
-        const host_import *found = find_in(wasi_nn_imports, wasi_nn_import_count, name);
-        guest->wants_nn = guest->wants_nn || found != NULL;
-        return found;
-    }
-    return NULL;
-}
-
 /* ---- the module's imports -------------------------------------------------------------------------------------- */
 
 /* Names are the module's to choose: what would move a terminal's cursor leaves. */
@@ -132,9 +91,10 @@ static chord_status define_function(chord_guest *guest, const wasm_importtype_t 
         guest->wants_wasi = true;
         return CHORD_OK;
     }
-    const host_import *import = find_import(guest, module, name);
+    uint32_t service;
+    const host_import *import = guest_services_find(guest, module, name, &service);
     if (import == NULL) return fail_import(guest, type, "which this host does not offer", err);
-    *slot = (guest_import){.import = import, .wide = guest->wide};
+    *slot = (guest_import){.import = import, .service = service, .wide = guest->wide};
     wasm_functype_t *functype = type_of(import, guest->wide);
     wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(guest->linker, module->data, module->size,
                                                                     name->data, name->size, functype, run_import, slot,

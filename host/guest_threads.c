@@ -119,7 +119,7 @@ int64_t v1_thread_start(host_call *call, const uint64_t *a)
     if (guest->shared == NULL) return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads need a shared memory, imported");
     if (guest->host->options.gc) /* each would have a heap of its own */
         return host_fail(call, CHORD_HOST_UNSUPPORTED, "threads are not offered beside garbage collection");
-    if (!host_instance_of(call)->has_instance) /* each instance runs the start function on its parent's stack */
+    if (!call->instance->has_instance) /* each instance runs the start function on its parent's stack */
         return host_fail(call, CHORD_HOST_INVALID, "the module's start function cannot start threads");
     pthread_mutex_lock(&guest->lock);
     for (; id < (int32_t)GUEST_THREADS_MAX && guest->threads[id].state != THREAD_NONE; id++) {}
@@ -199,7 +199,7 @@ static int sleep_at(chord_guest *guest, uint32_t *at, uint32_t expected, int64_t
 /* Gives a thread a word to sleep on until it changes; the guest's end ends the sleep, and the thread. */
 int64_t v1_wait(host_call *call, const uint64_t *a)
 {
-    guest_instance *instance = host_instance_of(call);
+    guest_instance *instance = call->instance;
     uint32_t *at = host_bytes(call, a[0], 4);
     if (at == NULL || a[0] % 4 != 0)
         return host_fail(call, CHORD_HOST_RANGE, "a word to wait at, at %" PRIu64 ", is not in memory", a[0]);

@@ -16,7 +16,7 @@ static bool overdue(chord_guest *guest, char *sentence, size_t cap)
     uint64_t end_ns = atomic_load(&guest->call_end_ns), now_ns = chord_clock_ns();
     if (end_ns == 0 || now_ns <= end_ns) return false;
     atomic_store(&guest->over_time, true);
-    if (guest->nn != NULL) wasi_nn_cancel(guest->nn);
+    guest_services_cancel(guest);
     chord_format(sentence, cap,
                  "%s took longer than the %.3f s it was given, and does not come back from a call of the system",
                  guest->options.module, (double)guest->options.call_ns_max / 1e9);

@@ -1,4 +1,4 @@
-/* host.c - the engine, and modules compiled once: Wasmtime's own ahead-of-time format in a folder of the user's. */
+/* host.c - modules compiled once: Wasmtime's own ahead-of-time format in a folder of the user's. */
 #define _GNU_SOURCE
 #include "guest_inner.h"
 
@@ -21,90 +21,7 @@
 _Static_assert(WASMTIME_VERSION_MAJOR == 50,
                "the C API changes with every version: headers and library are those of 50.0.1");
 
-/* In one line. Of a trap Wasmtime tells where before it tells why, and a deep recursion's list of frames is long: what
- * stands behind the last "Caused by:" is kept. */
-static void keep_cause(const char *text, size_t len, char *out, size_t cap)
-{
-    static const char TRAP[] = "error while executing", MARK[] = "Caused by:";
-    size_t at = 0, n = 0;
-    bool trap = len >= sizeof TRAP && memcmp(text, TRAP, sizeof TRAP - 1) == 0;
-    for (size_t i = 0; trap && i + sizeof MARK <= len; i++)
-        if (memcmp(text + i, MARK, sizeof MARK - 1) == 0) at = i + sizeof MARK - 1;
-    for (; at < len && text[at] != '\0' && n < cap - 1; at++) {
-        bool space = text[at] == ' ' || text[at] == '\n';
-        if (!space) out[n++] = text[at];
-        else if (n > 0 && out[n - 1] != ' ') out[n++] = ' ';
-    }
-    out[n] = '\0';
-}
-
-chord_status host_fail_wasmtime(chord_error *err, wasmtime_error_t *error, wasm_trap_t *trap, const char *what)
-{
-    wasm_byte_vec_t text = {0};
-    if (error != NULL) wasmtime_error_message(error, &text);
-    else wasm_trap_message(trap, &text);
-    char sentence[256];
-    keep_cause(text.data, text.size, sentence, sizeof sentence);
-    host_make_plain(sentence);
-    wasm_byte_vec_delete(&text);
-    if (error != NULL) wasmtime_error_delete(error);
-    if (trap != NULL) wasm_trap_delete(trap);
-    return chord_fail(err, CHORD_CORRUPT, "%s: %s", what, sentence);
-}
-
-/* ---- what the system offers ----------------------------------------------------------------------------- */
-
-/* A sandbox may forbid it; then a module's data is copied into each instance. */
-static bool memfd_offered(void)
-{
-    int fd = memfd_create("chord", MFD_CLOEXEC);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
-/* Addresses for each memory. A shared one cannot move, so it grows no further than this; one of 32 bits needs 4 GiB, or
- * every access would be checked. */
-static chord_status choose_reservation(chord_host *host, chord_error *err)
-{
-    static const uint64_t WHOLE = 16384 * CHORD_MIB, LEAST = 4096 * CHORD_MIB, SPARE = 1024 * CHORD_MIB;
-    struct rlimit limit;
-    host->reservation_bytes = WHOLE;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= WHOLE + 4 * SPARE)
-        return CHORD_OK;
-    host->reservation_bytes = LEAST;
-    if (limit.rlim_cur >= LEAST + SPARE) return CHORD_OK;
-    return chord_fail(err, CHORD_UNSUPPORTED,
-                      "the process may use %.1f GiB of addresses (ulimit -v), a guest needs %.1f GiB",
-                      (double)limit.rlim_cur / 1024 / (double)CHORD_MIB,
-                      (double)(LEAST + SPARE) / 1024 / (double)CHORD_MIB);
-}
-
 /* ---- the engine ---------------------------------------------------------------------------------------- */
-
-wasm_engine_t *host_make_engine(const chord_host *host)
-{
-    const chord_host_options *o = &host->options;
-    wasm_config_t *config = wasm_config_new();
-    if (config == NULL) return NULL;
-    wasmtime_config_wasm_threads_set(config, true);
-    wasmtime_config_shared_memory_set(config, true);
-    wasmtime_config_wasm_relaxed_simd_set(config, true);
-    wasmtime_config_wasm_memory64_set(config, true);
-    wasmtime_config_wasm_multi_memory_set(config, true);
-    /* their heap grows beside linear memory, for each thread */
-    wasmtime_config_wasm_gc_set(config, o->gc);
-    wasmtime_config_wasm_function_references_set(config, o->gc);
-    wasmtime_config_wasm_exceptions_set(config, o->gc);
-    /* code is made in a child, one function after another (compile.c) */
-    wasmtime_config_parallel_compilation_set(config, false);
-    if (!memfd_offered()) wasmtime_config_memory_init_cow_set(config, false);
-    wasmtime_config_memory_reservation_set(config, host->reservation_bytes);
-    wasmtime_config_epoch_interruption_set(config, o->interruptible);
-    /* Bounds are checked all the same; only the hardening against speculation goes. Memories of 32 bits have guard
-     * pages and no checks at all. */
-    if (!o->hardened64) wasmtime_config_cranelift_flag_set(config, "enable_heap_access_spectre_mitigation", "false");
-    return wasm_engine_new_with_config(config);
-}
 
 static void *tick(void *ud)
 {
@@ -125,7 +42,7 @@ chord_status chord_host_open(const chord_host_options *options, chord_host **out
     if (host == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for the host");
     host->options = options != NULL ? *options : DEFAULTS;
     cache_folder_choose(host);
-    chord_status status = choose_reservation(host, err);
+    chord_status status = host_choose_reservation(host, err);
     if (status == CHORD_OK && (host->engine = host_make_engine(host)) == NULL)
         status = chord_fail(err, CHORD_UNSUPPORTED, "Wasmtime has no compiler for this machine");
     if (status != CHORD_OK) {

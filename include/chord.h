@@ -120,8 +120,10 @@ typedef enum chord_policy { CHORD_POLICY_PLAN, CHORD_POLICY_LRU, CHORD_POLICY_NO
 /* auto: mapped when everything fits with max(64 MiB, 3 %) to spare and the guard is installed, else paged. */
 typedef enum chord_mode { CHORD_MODE_AUTO, CHORD_MODE_MAPPED, CHORD_MODE_PAGED } chord_mode;
 
+#define CHORD_CONTEXT_TOKENS_DEFAULT 4096u /* unless the model was trained for less */
+
 typedef struct chord_model_options {
-    uint32_t context_tokens; /* 0: min(trained, 4096); all KV memory is reserved when the model opens */
+    uint32_t context_tokens; /* 0: min(trained, the default); all KV memory is reserved when the model opens */
     uint32_t sessions_max;   /* 0: 1 */
     uint32_t chunk_tokens;   /* most prompt tokens in one pass; 0: as the budget allows (changes no result) */
     uint32_t prefetch_tiles; /* most tiles read ahead, 0: as many as the ring holds */

@@ -182,34 +182,40 @@ CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
 /* ---- what a guest of this library exports ------------------------------------------------------------------------ */
 
 /* chord.h function by function, with handles (pointers of the guest) in place of pointers, and results written to
- * `out`, memory of the guest. X(name, parameters, result). A result 'i' of a call that can fail is a chord_status;
- * guest_error tells the sentence. */
-#define CHORD_GUEST_EXPORT_MAP(X)          \
-    X(guest_version, "", 'i')              \
-    X(guest_alloc, "p", 'p')               \
-    X(guest_free, "p", '-')                \
-    X(guest_error, "p", '-')               \
-    X(guest_runtime_open, "pp", 'i')       \
-    X(guest_runtime_close, "p", '-')       \
-    X(guest_runtime_threads, "p", 'i')     \
-    X(guest_model_plan, "ppp", 'i')        \
-    X(guest_model_open, "ppp", 'i')        \
-    X(guest_model_close, "p", '-')         \
-    X(guest_model_describe, "pp", '-')     \
-    X(guest_tokenize, "pppippp", 'i')      \
-    X(guest_detokenize, "pppippp", 'i')    \
-    X(guest_chat_render, "ppppippp", 'i')  \
-    X(guest_session_open, "pp", 'i')       \
-    X(guest_session_close, "p", '-')       \
-    X(guest_session_reset, "p", '-')       \
-    X(guest_session_sync, "pppp", 'i')     \
-    X(guest_session_score, "ppppp", 'i')   \
-    X(guest_session_stats, "pp", '-')      \
-    X(guest_session_stats_reset, "p", '-') \
-    X(guest_generate_start, "ppp", 'i')    \
-    X(guest_generate_next, "pp", 'i')      \
-    X(guest_generate_result, "pp", '-')    \
-    X(guest_cancel, "p", '-')
+ * memory of the guest. A result int32_t of a call that can fail is a chord_status; guest_error tells the sentence.
+ * X(result, name, parameters): pointers, size_t and uintptr_t are as wide as the guest's addresses. A guest declares its
+ * exports by this list, a host calls them by its names, and scripts/make-constants makes their signatures of it. */
+#define CHORD_GUEST_EXPORT_MAP(X)                                                                                     \
+    X(int32_t, guest_version, void)                                                                                   \
+    X(void *, guest_alloc, size_t bytes)                                                                              \
+    X(void, guest_free, void *block)                                                                                  \
+    X(void, guest_error, chord_error *out)                                                                            \
+    X(int32_t, guest_runtime_open, const chord_guest_runtime_options *options, uintptr_t *out)                        \
+    X(void, guest_runtime_close, uintptr_t runtime)                                                                   \
+    X(int32_t, guest_runtime_threads, uintptr_t runtime)                                                              \
+    X(int32_t, guest_model_plan, uintptr_t runtime, const chord_guest_model_options *options, chord_plan *out)        \
+    X(int32_t, guest_model_open, uintptr_t runtime, const chord_guest_model_options *options, uintptr_t *out)         \
+    X(void, guest_model_close, uintptr_t model)                                                                       \
+    X(void, guest_model_describe, uintptr_t model, chord_guest_model_info *out)                                       \
+    X(int32_t, guest_tokenize, uintptr_t model, const char *text, size_t len, int32_t mode, int32_t *out, size_t cap, \
+      size_t *need)                                                                                                   \
+    X(int32_t, guest_detokenize, uintptr_t model, const int32_t *tokens, size_t n, int32_t special, char *out,        \
+      size_t cap, size_t *need)                                                                                       \
+    X(int32_t, guest_chat_render, uintptr_t model, const char *template_text, const char *messages, size_t len,       \
+      int32_t open_reply, char *out, size_t cap, size_t *need)                                                        \
+    X(int32_t, guest_session_open, uintptr_t model, uintptr_t *out)                                                   \
+    X(void, guest_session_close, uintptr_t session)                                                                   \
+    X(void, guest_session_reset, uintptr_t session)                                                                   \
+    X(int32_t, guest_session_sync, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
+    X(int32_t, guest_session_score, uintptr_t session, const int32_t *tokens, size_t n, size_t first,                 \
+      double *logprobs)                                                                                               \
+    X(void, guest_session_stats, uintptr_t session, chord_stats *out)                                                 \
+    X(void, guest_session_stats_reset, uintptr_t session)                                                             \
+    X(int32_t, guest_generate_start, uintptr_t session, const chord_guest_generate_options *options,                  \
+      const char *stops)                                                                                              \
+    X(int32_t, guest_generate_next, uintptr_t session, chord_guest_piece *out)                                        \
+    X(void, guest_generate_result, uintptr_t session, chord_generate_result *out)                                     \
+    X(void, guest_cancel, uintptr_t session)
 
 typedef struct chord_guest_runtime_options {
     uint64_t budget_bytes; /* 0: what the host's memory_limit and bank_limit allow */
@@ -217,17 +223,38 @@ typedef struct chord_guest_runtime_options {
     char cpu[20];          /* "" or the name of the fastest kernels to use: "rows", "relaxed-simd", "simd128", "ref" */
 } chord_guest_runtime_options;
 
+/* X(name, its type in chord_model_options): enums as their numbers, truths as 0 or 1. */
+#define CHORD_GUEST_MODEL_OPTION_MAP(X) \
+    X(context_tokens, uint32_t)         \
+    X(sessions_max, uint32_t)           \
+    X(chunk_tokens, uint32_t)           \
+    X(prefetch_tiles, uint32_t)         \
+    X(kv_type, chord_kv_type)           \
+    X(policy, chord_policy)             \
+    X(mode, chord_mode)                 \
+    X(no_prefetch, bool)                \
+    X(no_repack, bool)                  \
+    X(no_vocabulary, bool)              \
+    X(no_weights, bool)
+#define CHORD_GUEST_U32(name, type) uint32_t name;
 typedef struct chord_guest_model_options {
     uint64_t vocabulary_of; /* handle of a model, 0: none */
-    uint32_t context_tokens, sessions_max, chunk_tokens, prefetch_tiles;
-    uint32_t kv_type, policy, mode;                             /* chord.h's enums */
-    uint32_t no_prefetch, no_repack, no_vocabulary, no_weights; /* 0 or 1 */
+    CHORD_GUEST_MODEL_OPTION_MAP(CHORD_GUEST_U32)
     uint32_t reserved;
 } chord_guest_model_options;
 
+#define CHORD_GUEST_MODEL_INFO_MAP(X)   \
+    X(layers, uint32_t)                 \
+    X(embedding, uint32_t)              \
+    X(heads, uint32_t)                  \
+    X(kv_heads, uint32_t)               \
+    X(vocabulary, uint32_t)             \
+    X(trained_context_tokens, uint32_t) \
+    X(context_tokens, uint32_t)         \
+    X(has_chat_template, bool)
 typedef struct chord_guest_model_info {
     uint64_t parameters, file_bytes;
-    uint32_t layers, embedding, heads, kv_heads, vocabulary, trained_context_tokens, context_tokens, has_chat_template;
+    CHORD_GUEST_MODEL_INFO_MAP(CHORD_GUEST_U32)
     char architecture[64], name[128];
     chord_plan plan;
 } chord_guest_model_info;
@@ -237,6 +264,8 @@ typedef struct chord_guest_generate_options {
     uint32_t max_tokens, ignore_end, want_logprobs;
     uint32_t stops_bytes; /* stop strings, each ended by a zero byte, one after the other */
 } chord_guest_generate_options;
+
+#undef CHORD_GUEST_U32
 
 /* guest_generate_next: more 0 says that the last piece was given before; text is valid until the next call. */
 typedef struct chord_guest_piece {

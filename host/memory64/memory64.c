@@ -86,7 +86,7 @@ void memory64_stats(memory64 *m, chord_memory64_stats *out)
 /* NULL: off; the sentence says so. */
 static memory64 *enabled(host_call *call)
 {
-    memory64 *m = host_guest_memory64(call->guest);
+    memory64 *m = call->state;
     if (m != NULL && m->enabled) return m;
     chord_fail(call->err, CHORD_UNSUPPORTED,
                "memory64 is off: it is for models above %" PRIu64 " bytes, or where it is switched on",
@@ -158,7 +158,7 @@ static int64_t read_bytes(host_call *call, const uint64_t *args)
 static int64_t is_enabled(host_call *call, const uint64_t *args)
 {
     (void)args;
-    const memory64 *m = host_guest_memory64(call->guest);
+    const memory64 *m = call->state;
     return m != NULL && m->enabled;
 }
 
@@ -167,7 +167,7 @@ static int64_t reads_served(host_call *call, const uint64_t *args)
 {
     (void)args;
     chord_memory64_stats stats;
-    memory64_stats(host_guest_memory64(call->guest), &stats);
+    memory64_stats(call->state, &stats);
     return (int64_t)stats.reads;
 }
 
@@ -242,7 +242,7 @@ static int64_t stat(host_call *call, const uint64_t *args)
     return (int64_t)counters[args[0]];
 }
 
-const host_import memory64_imports[] = {
+static const host_import IMPORTS[] = {
     {"memory64_load_layer", "iii", 'i', load_layer},
     {"memory64_read", "lii", 'i', read_bytes},
     {"memory64_is_enabled", "", 'i', is_enabled},
@@ -254,4 +254,26 @@ const host_import memory64_imports[] = {
     {"memory64_clear", "", 'i', clear},
     {"memory64_stat", "i", 'l', stat},
 };
-const uint32_t memory64_import_count = CHORD_COUNT(memory64_imports);
+
+/* ---- the service ------------------------------------------------------------------------------------------------ */
+
+static chord_status open_service(const host_given *given, void **state, chord_error *err)
+{
+    memory64 *m;
+    if (given->model->count == 0)
+        return chord_fail(err, CHORD_INVALID, "%s reads a model, and none was given", given->options->module);
+    CHORD_TRY(memory64_open(given->heap, given->model, &given->options->memory64, &m, err));
+    *state = m;
+    return CHORD_OK;
+}
+
+static void close_service(void *state) { memory64_close(state); }
+static void stats_of_service(void *state, chord_guest_stats *out) { memory64_stats(state, &out->memory64); }
+
+const host_service memory64_service = {.module = "env",
+                                       .imports = IMPORTS,
+                                       .import_count = CHORD_COUNT(IMPORTS),
+                                       .holds_weights = true,
+                                       .open = open_service,
+                                       .close = close_service,
+                                       .stats = stats_of_service};

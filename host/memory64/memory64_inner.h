@@ -4,7 +4,7 @@
 #ifndef CHORD_MEMORY64_INNER_H
 #define CHORD_MEMORY64_INNER_H
 
-#include "host_inner.h"
+#include "host_service.h"
 
 #include "pager/pager.h"
 
@@ -92,7 +92,7 @@ typedef struct m64_view {
     bool lost; /* a page could not be had: read from now on */
 } m64_view;
 
-struct memory64 {
+typedef struct memory64 {
     chord_heap *heap;
     bool enabled;
     chord_store **parts;
@@ -112,7 +112,13 @@ struct memory64 {
 
     chord_mutex mutex;          /* guards the views' lost, and: */
     chord_memory64_stats stats; /* without what the cache counts itself */
-};
+} memory64;
+
+/* memory64.c */
+chord_status memory64_open(chord_heap *heap, const host_model *model, const chord_memory64_options *options,
+                           memory64 **out, chord_error *err);
+void memory64_close(memory64 *m);
+void memory64_stats(memory64 *m, chord_memory64_stats *out);
 
 /* memory64_regions.c: where the guard is installed, and the stores can be mapped. Only memory for the lists can be
  * missing: then it fails. */

@@ -22,6 +22,10 @@ chord_host_options proxy_host_options;
 const char *proxy_cpu;
 void (*proxy_on_close)(const chord_guest *guest);
 
+/* The exports by their names: one that is in no list does not compile. */
+#define NAME(result, name, ...) static const char name[] __attribute__((unused)) = #name;
+CHORD_GUEST_EXPORT_MAP(NAME)
+
 typedef struct proxy_runtime {
     chord_guest *guest;
     uint64_t handle, budget_bytes, guest_budget_bytes;
@@ -58,7 +62,7 @@ static chord_status borrow(proxy_runtime *r, const void *from, size_t bytes, loa
     *out = (loan){.r = r};
     if (bytes > CALL_BYTES_MAX)
         return chord_fail(err, CHORD_INVALID, "%zu bytes are too many for one call of a guest", bytes);
-    CHORD_TRY(chord_guest_call(r->guest, "guest_alloc", args, 1, &out->at, err));
+    CHORD_TRY(chord_guest_call(r->guest, guest_alloc, args, 1, &out->at, err));
     void *to = out->at != 0 ? chord_guest_bytes(r->guest, out->at, bytes) : NULL;
     if (to == NULL) {
         out->at = 0;
@@ -70,7 +74,7 @@ static chord_status borrow(proxy_runtime *r, const void *from, size_t bytes, loa
 
 static void give_back(loan *l)
 {
-    if (l->at != 0) (void)chord_guest_call(l->r->guest, "guest_free", &l->at, 1, NULL, NULL);
+    if (l->at != 0) (void)chord_guest_call(l->r->guest, guest_free, &l->at, 1, NULL, NULL);
     l->at = 0;
 }
 
@@ -88,7 +92,7 @@ static chord_status guest_failure(proxy_runtime *r, uint64_t status, chord_error
     loan l;
     if (borrow(r, NULL, sizeof sentence, &l, NULL) == CHORD_OK) {
         uint64_t args[] = {l.at};
-        if (chord_guest_call(r->guest, "guest_error", args, 1, NULL, NULL) == CHORD_OK)
+        if (chord_guest_call(r->guest, guest_error, args, 1, NULL, NULL) == CHORD_OK)
             (void)fetch(&l, &sentence, sizeof sentence);
         give_back(&l);
     }
@@ -206,10 +210,10 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
     options.on_progress = pass_progress;
     options.ud = r;
     CHORD_TRY(chord_guest_open(proxy_host, &options, &r->guest, err));
-    if (!chord_guest_has(r->guest, "guest_version"))
+    if (!chord_guest_has(r->guest, guest_version))
         return chord_fail(err, CHORD_UNSUPPORTED,
                           "%s is not a module of this library: it does not export guest_version", options.module);
-    CHORD_TRY(chord_guest_call(r->guest, "guest_version", NULL, 0, &version, err));
+    CHORD_TRY(chord_guest_call(r->guest, guest_version, NULL, 0, &version, err));
     if (version != CHORD_HOST_VERSION)
         return chord_fail(err, CHORD_UNSUPPORTED, "%s speaks version %u of chord_host, this host version %d",
                           options.module, (unsigned)version, CHORD_HOST_VERSION);
@@ -221,7 +225,7 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
     r->guest_budget_bytes = stats.budget_bytes;
     loan l;
     CHORD_TRY(borrow(r, &wanted, sizeof wanted, &l, err));
-    chord_status status = ask_for_number(r, "guest_runtime_open", &l.at, 1, &r->handle, err);
+    chord_status status = ask_for_number(r, guest_runtime_open, &l.at, 1, &r->handle, err);
     give_back(&l);
     return status;
 }
@@ -230,24 +234,14 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
 
 static proxy_model *model_of(const chord_model *model) { return (proxy_model *)(void *)model; }
 
+#define PUT(name, type) .name = (uint32_t)o->name,
 static chord_guest_model_options options_of(const chord_model_options *o)
 {
     static const chord_model_options DEFAULTS = {0};
     if (o == NULL) o = &DEFAULTS;
-    return (chord_guest_model_options){
-        .vocabulary_of = o->vocabulary_of != NULL ? model_of(o->vocabulary_of)->handle : 0,
-        .context_tokens = o->context_tokens,
-        .sessions_max = o->sessions_max,
-        .chunk_tokens = o->chunk_tokens,
-        .prefetch_tiles = o->prefetch_tiles,
-        .kv_type = o->kv_type,
-        .policy = o->policy,
-        .mode = o->mode,
-        .no_prefetch = o->no_prefetch,
-        .no_repack = o->no_repack,
-        .no_vocabulary = o->no_vocabulary,
-        .no_weights = o->no_weights,
-    };
+    return (chord_guest_model_options){.vocabulary_of = o->vocabulary_of != NULL ? model_of(o->vocabulary_of)->handle
+                                                                                 : 0,
+                                       CHORD_GUEST_MODEL_OPTION_MAP(PUT)};
 }
 
 /* A bool of somebody else's is any byte. */
@@ -286,7 +280,7 @@ chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source
 {
     proxy_runtime *r = runtime_of(runtime);
     CHORD_TRY(open_guest(r, source->uri, err));
-    CHORD_TRY(with_options(r, "guest_model_plan", options, out, sizeof *out, err));
+    CHORD_TRY(with_options(r, guest_model_plan, options, out, sizeof *out, err));
     add_host_share(r, out);
     return CHORD_OK;
 }
@@ -300,10 +294,10 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
     proxy_model *m = calloc(1, sizeof *m);
     if (m == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a model");
     m->runtime = r;
-    chord_status status = with_options(r, "guest_model_open", options, &m->handle,
-                                       chord_guest_is_wide(r->guest) ? 8 : 4, err);
+    chord_status status = with_options(r, guest_model_open, options, &m->handle, chord_guest_is_wide(r->guest) ? 8 : 4,
+                                       err);
     if (status == CHORD_OK) {
-        status = ask_for(r, "guest_model_describe", &m->handle, 1, false, &m->info, sizeof m->info, err);
+        status = ask_for(r, guest_model_describe, &m->handle, 1, false, &m->info, sizeof m->info, err);
         add_host_share(r, &m->info.plan);
         if (status == CHORD_OK && m->info.vocabulary == 0)
             status = chord_fail(err, CHORD_CORRUPT, "the guest tells of a model without a vocabulary");
@@ -321,28 +315,20 @@ void chord_model_close(chord_model *model)
 {
     proxy_model *m = model_of(model);
     if (m == NULL) return;
-    (void)chord_guest_call(m->runtime->guest, "guest_model_close", &m->handle, 1, NULL, NULL);
+    (void)chord_guest_call(m->runtime->guest, guest_model_close, &m->handle, 1, NULL, NULL);
     free(m);
 }
 
+#define TAKE(name, type) .name = (type)i->name,
 void chord_model_describe(const chord_model *model, chord_model_info *out)
 {
     const chord_guest_model_info *i = &model_of(model)->info;
-    *out = (chord_model_info){
-        .architecture = i->architecture,
-        .name = i->name,
-        .layers = i->layers,
-        .embedding = i->embedding,
-        .heads = i->heads,
-        .kv_heads = i->kv_heads,
-        .vocabulary = i->vocabulary,
-        .trained_context_tokens = i->trained_context_tokens,
-        .context_tokens = i->context_tokens,
-        .parameters = i->parameters,
-        .file_bytes = i->file_bytes,
-        .has_chat_template = i->has_chat_template != 0,
-        .plan = i->plan,
-    };
+    *out = (chord_model_info){.architecture = i->architecture,
+                              .name = i->name,
+                              .parameters = i->parameters,
+                              .file_bytes = i->file_bytes,
+                              .plan = i->plan,
+                              CHORD_GUEST_MODEL_INFO_MAP(TAKE)};
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -379,7 +365,7 @@ chord_status chord_tokenize(const chord_model *model, const char *text, size_t l
     loan l;
     CHORD_TRY(borrow(m->runtime, text, len, &l, err));
     uint64_t args[] = {m->handle, l.at, len, mode};
-    chord_status status = ask_for_items(m->runtime, "guest_tokenize", args, 4, sizeof *out, out, cap, need, err);
+    chord_status status = ask_for_items(m->runtime, guest_tokenize, args, 4, sizeof *out, out, cap, need, err);
     give_back(&l);
     return status;
 }
@@ -391,7 +377,7 @@ chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, s
     loan l;
     CHORD_TRY(borrow(m->runtime, tokens, n * sizeof *tokens, &l, err));
     uint64_t args[] = {m->handle, l.at, n, special};
-    chord_status status = ask_for_items(m->runtime, "guest_detokenize", args, 4, 1, out, cap, need, err);
+    chord_status status = ask_for_items(m->runtime, guest_detokenize, args, 4, 1, out, cap, need, err);
     give_back(&l);
     return status;
 }
@@ -406,7 +392,7 @@ chord_status chord_chat_render(const chord_model *model, const char *template_te
                               ? borrow(m->runtime, template_text, strlen(template_text) + 1, &text, err)
                               : CHORD_OK;
     uint64_t args[] = {m->handle, text.at, messages.at, len, open_reply};
-    if (status == CHORD_OK) status = ask_for_items(m->runtime, "guest_chat_render", args, 5, 1, out, cap, need, err);
+    if (status == CHORD_OK) status = ask_for_items(m->runtime, guest_chat_render, args, 5, 1, out, cap, need, err);
     give_back(&text);
     give_back(&messages);
     return status;
@@ -423,8 +409,7 @@ chord_status chord_session_open(chord_model *model, chord_session **out, chord_e
     proxy_session *s = calloc(1, sizeof *s);
     if (s == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a session");
     s->model = model_of(model);
-    chord_status status = ask_for_number(runtime_behind(s), "guest_session_open", &s->model->handle, 1, &s->handle,
-                                         err);
+    chord_status status = ask_for_number(runtime_behind(s), guest_session_open, &s->model->handle, 1, &s->handle, err);
     if (status != CHORD_OK) {
         free(s);
         return status;
@@ -438,7 +423,7 @@ void chord_session_close(chord_session *session)
 {
     proxy_session *s = session_of(session);
     if (s == NULL) return;
-    (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_close", &s->handle, 1, NULL, NULL);
+    (void)chord_guest_call(runtime_behind(s)->guest, guest_session_close, &s->handle, 1, NULL, NULL);
     if (runtime_behind(s)->running == s) runtime_behind(s)->running = NULL;
     free(s);
 }
@@ -446,7 +431,7 @@ void chord_session_close(chord_session *session)
 void chord_session_reset(chord_session *session)
 {
     proxy_session *s = session_of(session);
-    (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_reset", &s->handle, 1, NULL, NULL);
+    (void)chord_guest_call(runtime_behind(s)->guest, guest_session_reset, &s->handle, 1, NULL, NULL);
 }
 
 chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
@@ -457,7 +442,7 @@ chord_status chord_session_sync(chord_session *session, const int32_t *tokens, s
     loan l;
     CHORD_TRY(borrow(runtime_behind(s), tokens, n * sizeof *tokens, &l, err));
     uint64_t args[] = {s->handle, l.at, n};
-    chord_status status = ask_for_number(runtime_behind(s), "guest_session_sync", args, 3, &kept, err);
+    chord_status status = ask_for_number(runtime_behind(s), guest_session_sync, args, 3, &kept, err);
     give_back(&l);
     if (reused != NULL) *reused = (size_t)kept;
     return status;
@@ -470,8 +455,8 @@ chord_status chord_session_score(chord_session *session, const int32_t *tokens, 
     loan l;
     CHORD_TRY(borrow(runtime_behind(s), tokens, n * sizeof *tokens, &l, err));
     uint64_t args[] = {s->handle, l.at, n, first};
-    chord_status status = ask_for(runtime_behind(s), "guest_session_score", args, 4, true, logprobs,
-                                  n * sizeof *logprobs, err);
+    chord_status status = ask_for(runtime_behind(s), guest_session_score, args, 4, true, logprobs, n * sizeof *logprobs,
+                                  err);
     give_back(&l);
     return status;
 }
@@ -499,7 +484,7 @@ static chord_status start(proxy_session *s, const chord_generate_options *o, cho
     CHORD_TRY(borrow(runtime_behind(s), &options, sizeof options, &a, err));
     chord_status status = borrow(runtime_behind(s), stops, bytes, &b, err);
     uint64_t args[] = {s->handle, a.at, b.at};
-    if (status == CHORD_OK) status = ask(runtime_behind(s), "guest_generate_start", args, 3, err);
+    if (status == CHORD_OK) status = ask(runtime_behind(s), guest_generate_start, args, 3, err);
     give_back(&b);
     give_back(&a);
     return status;
@@ -508,7 +493,7 @@ static chord_status start(proxy_session *s, const chord_generate_options *o, cho
 static chord_status next(proxy_session *s, const loan *l, chord_guest_piece *raw, chord_piece *out, chord_error *err)
 {
     uint64_t args[] = {s->handle, l->at};
-    CHORD_TRY(ask(runtime_behind(s), "guest_generate_next", args, 2, err));
+    CHORD_TRY(ask(runtime_behind(s), guest_generate_next, args, 2, err));
     if (!fetch(l, raw, sizeof *raw)) return chord_fail(err, CHORD_CORRUPT, "the guest's memory is gone");
     *out = (chord_piece){.token = raw->token, .logprob = raw->logprob, .len = (size_t)raw->len};
     out->text = raw->len > PIECE_BYTES_MAX ? NULL
@@ -539,7 +524,7 @@ chord_status chord_session_generate(chord_session *session, const chord_generate
     }
     give_back(&l);
     chord_generate_result result = {0};
-    (void)ask_for(runtime_behind(s), "guest_generate_result", &s->handle, 1, false, &result, sizeof result, NULL);
+    (void)ask_for(runtime_behind(s), guest_generate_result, &s->handle, 1, false, &result, sizeof result, NULL);
     if (stopped) result.stop_reason = CHORD_STOP_CALLER;
     if (out != NULL) *out = result;
     return status;
@@ -559,7 +544,7 @@ void chord_session_stats(const chord_session *session, chord_stats *out)
     proxy_runtime *r = runtime_behind(s);
     chord_guest_stats stats;
     *out = (chord_stats){0};
-    (void)ask_for(r, "guest_session_stats", &s->handle, 1, false, out, sizeof *out, NULL);
+    (void)ask_for(r, guest_session_stats, &s->handle, 1, false, out, sizeof *out, NULL);
     make_bool(&out->mapped);
     chord_guest_stats_get(r->guest, &stats);
     out->budget_bytes = r->budget_bytes;
@@ -569,5 +554,5 @@ void chord_session_stats(const chord_session *session, chord_stats *out)
 void chord_session_stats_reset(chord_session *session)
 {
     const proxy_session *s = session_of(session);
-    (void)chord_guest_call(runtime_behind(s)->guest, "guest_session_stats_reset", &s->handle, 1, NULL, NULL);
+    (void)chord_guest_call(runtime_behind(s)->guest, guest_session_stats_reset, &s->handle, 1, NULL, NULL);
 }

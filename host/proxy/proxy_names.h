@@ -1,5 +1,6 @@
-/* proxy_names.h - put before every file of cli/ when it is compiled for `chord wasm` (proxy.h): chord.h's functions by
- * the proxy's names. No include may stand here, since the files behind it choose their system's features first. */
+/* proxy_names.h - made by scripts/make-constants from host/proxy; do not edit. Put before every file of cli/ when it is
+ * compiled for `chord wasm` (proxy.h): chord.h's functions by the proxy's names. No include may stand here, since the
+ * files behind it choose their system's features first. */
 #define chord_runtime_open proxy_runtime_open
 #define chord_runtime_close proxy_runtime_close
 #define chord_runtime_threads proxy_runtime_threads

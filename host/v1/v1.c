@@ -87,5 +87,27 @@ int64_t v1_memory_limit(host_call *call, const uint64_t *a)
 }
 
 #define ROW(name, takes, gives) {#name, takes, gives, v1_##name},
-const host_import v1_imports[] = {CHORD_HOST_IMPORT_MAP(ROW)};
-const uint32_t v1_import_count = CHORD_COUNT(v1_imports);
+static const host_import IMPORTS[] = {CHORD_HOST_IMPORT_MAP(ROW)};
+
+/* Windows and banks are the guest's own: the threads of one share them. */
+static chord_status open_v1(const host_given *given, void **state, chord_error *err)
+{
+    (void)err;
+    *state = given->guest;
+    return CHORD_OK;
+}
+
+static void close_v1(void *guest)
+{
+    v1_windows_close(guest);
+    v1_banks_close(guest);
+}
+
+static chord_status check_v1(void *guest, chord_error *err) { return v1_windows_check(guest, err); }
+
+const host_service v1_service = {.module = "chord_host_v1",
+                                 .imports = IMPORTS,
+                                 .import_count = CHORD_COUNT(IMPORTS),
+                                 .open = open_v1,
+                                 .close = close_v1,
+                                 .check = check_v1};

@@ -63,7 +63,7 @@ static bool find_all(host_call *call, const chord_host_rows *job, const chord_ty
 /* The calling thread's own memory for kernels, made once. */
 static void *scratch_of(host_call *call, uint32_t columns)
 {
-    guest_instance *instance = host_instance_of(call);
+    guest_instance *instance = call->instance;
     uint64_t need = chord_rows_scratch_bytes(columns);
     if (need <= instance->rows_scratch_bytes) return instance->rows_scratch;
     chord_heap *heap = call->guest->heap;

@@ -28,79 +28,6 @@ enum {
     TENSOR_U8 = 3
 };
 
-/* ---- sentences ------------------------------------------------------------------------------------------------- */
-
-static void say_line(const nn_call *call, chord_log_level level, const char *line)
-{
-    const chord_guest_options *o = host_guest_options(call->host->guest);
-    if (o != NULL && o->on_log != NULL) o->on_log(o->ud, level, line);
-}
-
-void nn_say(const nn_call *call, chord_log_level level, const char *format, ...)
-{
-    char line[640];
-    size_t n = chord_format(line, sizeof line, "wasi-nn %s: ", call->import);
-    va_list args;
-    va_start(args, format);
-    chord_vformat(line + n, sizeof line - n, format, args);
-    va_end(args);
-    say_line(call, level, line);
-}
-
-void nn_log(const nn_call *call, const nn_options *options, const char *format, ...)
-{
-    char text[480];
-    va_list args;
-    va_start(args, format);
-    chord_vformat(text, sizeof text, format, args);
-    va_end(args);
-    nn_say(call, options->log || options->debug_log ? CHORD_LOG_WARN : CHORD_LOG_INFO, "%s", text);
-}
-
-nn_errno nn_fail(const nn_call *call, nn_errno code, const char *format, ...)
-{
-    char line[sizeof call->nn->sentence];
-    size_t n = chord_format(line, sizeof line, "wasi-nn %s: ", call->import);
-    va_list args;
-    va_start(args, format);
-    chord_vformat(line + n, sizeof line - n, format, args);
-    va_end(args);
-    (void)chord_fail(call->host->err, code == NN_CONTEXT_FULL ? CHORD_FULL : CHORD_INVALID, "%s", line);
-    if (call->nn != NULL) {
-        chord_mutex_lock(&call->nn->mutex);
-        memcpy(call->nn->sentence, line, sizeof line);
-        chord_mutex_unlock(&call->nn->mutex);
-    }
-    say_line(call, code == NN_CONTEXT_FULL ? CHORD_LOG_INFO : CHORD_LOG_WARN, line);
-    return code;
-}
-
-nn_errno nn_fail_status(const nn_call *call, const chord_error *err)
-{
-    static const nn_errno CODES[CHORD_STATUS_COUNT] = {
-        [CHORD_OK] = NN_RUNTIME_ERROR,         [CHORD_CANCELLED] = NN_RUNTIME_ERROR,
-        [CHORD_INVALID] = NN_INVALID_ARGUMENT, [CHORD_NO_MEMORY] = NN_TOO_LARGE,
-        [CHORD_BUDGET] = NN_TOO_LARGE,         [CHORD_IO] = NN_RUNTIME_ERROR,
-        [CHORD_CORRUPT] = NN_INVALID_ENCODING, [CHORD_UNSUPPORTED] = NN_UNSUPPORTED_OPERATION,
-        [CHORD_FULL] = NN_CONTEXT_FULL,        [CHORD_SHORT] = NN_RUNTIME_ERROR,
-    };
-    nn_errno code = err->status < CHORD_STATUS_COUNT ? CODES[err->status] : NN_RUNTIME_ERROR;
-    return nn_fail(call, code, "%s", err->text);
-}
-
-bool nn_first_time(const nn_call *call, const char *text, size_t len)
-{
-    wasi_nn *nn = call->nn;
-    uint64_t hash = chord_hash_of(text, len);
-    bool first = true;
-    chord_mutex_lock(&nn->mutex);
-    for (uint32_t i = 0; i < nn->told_count; i++) first = first && nn->told[i] != hash;
-    if (first && nn->told_count < NN_TOLD_MAX) nn->told[nn->told_count++] = hash;
-    else first = false;
-    chord_mutex_unlock(&nn->mutex);
-    return first;
-}
-
 /* ---- the guest's memory ---------------------------------------------------------------------------------------- */
 
 static nn_errno outside(const nn_call *call, const char *what, uint32_t at, uint64_t len)
@@ -393,7 +320,7 @@ static nn_errno get_error(const nn_call *call, const uint64_t *args)
 static int64_t run(host_call *host, const char *import, nn_errno (*body)(const nn_call *, const uint64_t *),
                    const uint64_t *args)
 {
-    nn_call call = {host, host_guest_nn(host->guest), import};
+    nn_call call = {host, host->state, import};
     if (call.nn == NULL) return nn_fail(&call, NN_RUNTIME_ERROR, "this guest was given no models");
     return body(&call, args);
 }
@@ -402,8 +329,7 @@ static int64_t run(host_call *host, const char *import, nn_errno (*body)(const n
     static int64_t run_##name(host_call *call, const uint64_t *args) { return run(call, #name, name, args); }
 NN_IMPORT_MAP(NN_RUN)
 #define NN_ENTRY(name, takes) {#name, takes, 'i', run_##name},
-const host_import wasi_nn_imports[] = {NN_IMPORT_MAP(NN_ENTRY)};
-const uint32_t wasi_nn_import_count = CHORD_COUNT(wasi_nn_imports);
+static const host_import IMPORTS[] = {NN_IMPORT_MAP(NN_ENTRY)};
 
 /* ---- open, close, cancel ----------------------------------------------------------------------------------------- */
 
@@ -463,7 +389,9 @@ void wasi_nn_close(wasi_nn *nn)
     chord_free(nn->heap, nn->preloads);
     chord_mutex_free(&nn->opening);
     chord_mutex_free(&nn->mutex);
+    chord_runtime *own = nn->owns_runtime ? nn->runtime : NULL;
     chord_free(nn->heap, nn);
+    chord_runtime_close(own);
 }
 
 void wasi_nn_cancel(wasi_nn *nn)
@@ -477,3 +405,36 @@ void wasi_nn_cancel(wasi_nn *nn)
     }
     chord_mutex_unlock(&nn->mutex);
 }
+
+/* ---- the service ------------------------------------------------------------------------------------------------ */
+
+static chord_status open_service(const host_given *given, void **state, chord_error *err)
+{
+    const chord_guest_options *o = given->options;
+    chord_runtime_options options = {
+        .budget_bytes = given->budget_bytes - chord_heap_used_bytes(given->heap),
+        .threads = o->threads,
+    };
+    chord_runtime *runtime;
+    wasi_nn *nn;
+    CHORD_TRY(chord_runtime_open(&options, &runtime, err));
+    chord_status status = wasi_nn_open(given->heap, runtime, o->preloads, o->preload_count, &nn, err);
+    if (status != CHORD_OK) {
+        chord_runtime_close(runtime);
+        return status;
+    }
+    nn->owns_runtime = true;
+    *state = nn;
+    return CHORD_OK;
+}
+
+static void close_service(void *state) { wasi_nn_close(state); }
+static void cancel_service(void *state) { wasi_nn_cancel(state); }
+
+const host_service wasi_nn_service = {.module = "wasi_ephemeral_nn",
+                                      .imports = IMPORTS,
+                                      .import_count = CHORD_COUNT(IMPORTS),
+                                      .holds_weights = true,
+                                      .open = open_service,
+                                      .close = close_service,
+                                      .cancel = cancel_service};

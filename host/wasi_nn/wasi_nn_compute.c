@@ -200,7 +200,7 @@ static nn_errno reason(const nn_call *call, const nn_context *c)
 /* stream-stdout. False: enough. */
 static bool print_piece(const nn_call *call, const nn_context *c)
 {
-    const chord_guest_options *host = host_guest_options(call->host->guest);
+    const chord_guest_options *host = call->host->options;
     size_t len = c->output.len - c->single_at;
     if (!c->options.stream || host == NULL || host->on_emit == NULL || len == 0) return true;
     return host->on_emit(host->ud, c->output.data + c->single_at, len);

@@ -1,6 +1,7 @@
 /* wasi_nn_inner.h - the module wasi_ephemeral_nn from inside.
  *
  *   wasi_nn.c         the imports: guest memory in, an errno out   wasi_nn_options.c   metadata JSON
+ *   wasi_nn_call.c    what a call says
  *   wasi_nn_model.c   graphs and execution contexts                wasi_nn_keys.c      keys that are not done
  *   wasi_nn_open.c    the models and sessions behind them          wasi_nn_compute.c   prompts, texts, streams
  *
@@ -10,7 +11,7 @@
 #ifndef CHORD_WASI_NN_INNER_H
 #define CHORD_WASI_NN_INNER_H
 
-#include "host_inner.h"
+#include "host_service.h"
 #include "json/json.h"
 
 /* wasi-nn 0.6 up to NOT_FOUND; the rest are WasmEdge's. */
@@ -108,9 +109,11 @@ struct nn_context {
     const char *stop_list[NN_STOPS_MAX];
 };
 
+typedef struct wasi_nn wasi_nn;
 struct wasi_nn {
     chord_heap *heap;
     chord_runtime *runtime;
+    bool owns_runtime;
     chord_nn_preload *preloads;
     size_t preload_count;
     chord_mutex opening, mutex;
@@ -123,6 +126,12 @@ struct wasi_nn {
     uint32_t told_count;
     char sentence[512];
 };
+
+/* Models open in `runtime` (it outlives the nn) when a guest first loads them by name. */
+chord_status wasi_nn_open(chord_heap *heap, chord_runtime *runtime, const chord_nn_preload *preloads, size_t count,
+                          wasi_nn **out, chord_error *err);
+void wasi_nn_close(wasi_nn *nn);
+void wasi_nn_cancel(wasi_nn *nn); /* from any thread: the running compute ends */
 
 /* One call of an import. */
 typedef struct nn_call {

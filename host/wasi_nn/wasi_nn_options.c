@@ -129,7 +129,7 @@ static nn_errno read_kv_type(const nn_call *call, const char *name, const chord_
 /* The text is printed by who opened the guest. */
 static nn_errno read_stream(const nn_call *call, const chord_json *value, nn_options *o)
 {
-    const chord_guest_options *host = host_guest_options(call->host->guest);
+    const chord_guest_options *host = call->host->options;
     if (value->kind != CHORD_JSON_BOOL) return wrong(call, "stream-stdout", "true or false");
     if (value->boolean && (host == NULL || host->on_emit == NULL))
         return nn_fail(call, NN_UNSUPPORTED_OPERATION,

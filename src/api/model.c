@@ -83,7 +83,7 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
     uint64_t vocab = 0;
     if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
     uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
-    uint64_t context = o->context_tokens != 0 ? o->context_tokens : 4096;
+    uint64_t context = o->context_tokens != 0 ? o->context_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
     *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
            sessions * chord_session_bytes((uint32_t)context, (uint32_t)vocabulary_rows(f->gguf));
     return CHORD_OK;

@@ -71,15 +71,8 @@ static chord_status take_array(chord_window *w, chord_gguf_value *value, chord_e
         return chord_fail(err, CHORD_CORRUPT,
                           "%s: metadata '%s' claims %" PRIu64 " elements, %" PRIu64 " bytes are left", w->store->name,
                           value->key, value->count, left);
-    if (bytes != 0) {
-        CHORD_TRY(chord_window_skip(w, value->count * bytes, value->key, err));
-    } else {
-        for (uint64_t i = 0; i < value->count; i++) {
-            uint64_t len;
-            CHORD_TRY(take_u64(w, value->key, &len, err));
-            CHORD_TRY(chord_window_skip(w, len, value->key, err));
-        }
-    }
+    if (bytes != 0) CHORD_TRY(chord_window_skip(w, value->count * bytes, value->key, err));
+    else CHORD_TRY(chord_window_skip_texts(w, value->count, value->key, err));
     value->length = w->position - value->offset;
     return CHORD_OK;
 }

@@ -110,6 +110,8 @@ chord_status chord_window_take(chord_window *window, uint64_t n, const char *wha
                                chord_error *err);
 /* Go past n bytes without reading them. */
 chord_status chord_window_skip(chord_window *window, uint64_t n, const char *what, chord_error *err);
+/* Go past count strings, each behind its length. */
+chord_status chord_window_skip_texts(chord_window *window, uint64_t count, const char *what, chord_error *err);
 
 /* Walk an array front to back: text points into the window and lives until the next call. */
 typedef struct chord_gguf_walk {

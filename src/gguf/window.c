@@ -65,3 +65,29 @@ chord_status chord_window_skip(chord_window *w, uint64_t n, const char *what, ch
     w->position += n;
     return CHORD_OK;
 }
+
+/* Strings whose lengths lie in the buffer, without a call for each: a vocabulary has some hundred thousand. Stops before
+ * one that does not, or that the file has not all of. */
+static uint64_t skip_at_hand(chord_window *w, uint64_t count)
+{
+    uint64_t left = count, file_bytes = w->store->size_bytes, at = w->position;
+    while (left > 0 && at >= w->start && at - w->start + 8 <= w->len) {
+        uint64_t len = chord_load_u64(w->bytes + (at - w->start));
+        if (len > file_bytes - at - 8) break;
+        at += 8 + len;
+        left--;
+    }
+    w->position = at;
+    return count - left;
+}
+
+chord_status chord_window_skip_texts(chord_window *w, uint64_t count, const char *what, chord_error *err)
+{
+    for (count -= skip_at_hand(w, count); count > 0; count -= skip_at_hand(w, count)) {
+        const uint8_t *p;
+        CHORD_TRY(chord_window_take(w, 8, what, &p, err));
+        CHORD_TRY(chord_window_skip(w, chord_load_u64(p), what, err));
+        count--;
+    }
+    return CHORD_OK;
+}

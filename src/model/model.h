@@ -12,8 +12,6 @@
 #include "gguf/gguf.h"
 #include "pager/pager.h"
 
-#define CHORD_CONTEXT_TOKENS_DEFAULT 4096u /* unless the model was trained for less */
-
 typedef struct chord_network chord_network;   /* weights, pager, scratch, sequences */
 typedef struct chord_sequence chord_sequence; /* one KV cache and how much of it is filled */
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""make_tiny.py OUT.gguf: a llama of five layers with random weights in every format, 120 kB (needs the PyPI package gguf).
+"""make_tiny.py OUT.gguf [ARCHITECTURE]: a llama of five layers with random weights in every format, 120 kB (needs the PyPI package gguf); or a
+qwen3 of two layers, with norms on the heads.
 
-tests/golden/tiny.gguf was made with it. The model says nothing sensible: it is there to compare hosts bit by bit."""
+tests/golden/tiny.gguf and tiny_qwen3.gguf were made with it. The models say nothing sensible: one is there to compare hosts bit by bit, the other to
+be compared with the reference runtime."""
 import sys
 
 import gguf
@@ -53,7 +55,11 @@ def vocabulary(out):
     return len(tokens)
 
 
-out = gguf.GGUFWriter(sys.argv[1], "llama")
+architecture = sys.argv[2] if len(sys.argv) > 2 else "llama"
+if architecture == "qwen3":
+    FORMATS = [(T.Q8_0, T.F32, T.Q4_K), (T.Q4_0, T.Q8_0, T.Q6_K)]
+    LAYERS = len(FORMATS)
+out = gguf.GGUFWriter(sys.argv[1], architecture)
 out.add_name("tiny")
 out.add_context_length(CONTEXT)
 out.add_embedding_length(EMBEDDING)
@@ -74,6 +80,9 @@ for layer, (small, value, wide) in enumerate(FORMATS):
     out.add_tensor(part + "attn_norm.weight", (1 + 0.1 * random.standard_normal(EMBEDDING)).astype(np.float32))
     matrix(out, part + "attn_q.weight", HEADS * HEAD_DIM, EMBEDDING, small)
     matrix(out, part + "attn_k.weight", KV_HEADS * HEAD_DIM, EMBEDDING, small)
+    if architecture == "qwen3":
+        for name in ("attn_q_norm", "attn_k_norm"):
+            out.add_tensor(f"{part}{name}.weight", (2 + random.standard_normal(HEAD_DIM)).astype(np.float32))
     matrix(out, part + "attn_v.weight", KV_HEADS * HEAD_DIM, EMBEDDING, value)
     matrix(out, part + "attn_output.weight", EMBEDDING, HEADS * HEAD_DIM, small)
     out.add_tensor(part + "ffn_norm.weight", (1 + 0.1 * random.standard_normal(EMBEDDING)).astype(np.float32))

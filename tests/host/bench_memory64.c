@@ -26,7 +26,6 @@
 struct chord_guest {
     memory64 *m;
 };
-memory64 *host_guest_memory64(chord_guest *guest) { return guest->m; }
 
 static const char *path;
 static host_model model;
@@ -42,8 +41,9 @@ static void leave(const char *what)
 static double load_ms(chord_guest *guest, uint32_t layer)
 {
     uint64_t args[3] = {layer, 64, UINT32_MAX}, start = chord_clock_ns();
-    host_call call = {.guest = guest, .memory = guest_memory, .memory_bytes = GUEST_BYTES, .err = &err};
-    if (memory64_imports[0].run(&call, args) <= 0) leave("load_layer");
+    host_call call = {
+        .guest = guest, .state = guest->m, .memory = guest_memory, .memory_bytes = GUEST_BYTES, .err = &err};
+    if (memory64_service.imports[0].run(&call, args) <= 0) leave("load_layer");
     return (double)(chord_clock_ns() - start) / 1e6;
 }
 
@@ -58,12 +58,13 @@ static void measure_reach(void)
         memory64_open(heap, &model, &options, &guest.m, &err) != CHORD_OK)
         leave("reached");
     const m64_index *index = &guest.m->index;
-    host_call call = {.guest = &guest, .memory = guest_memory, .memory_bytes = GUEST_BYTES, .err = &err};
+    host_call call = {
+        .guest = &guest, .state = guest.m, .memory = guest_memory, .memory_bytes = GUEST_BYTES, .err = &err};
     for (uint32_t i = 0; i < 2 * index->layer_count; i++) { /* the first turn brings the file into the page cache */
         const m64_layer *layer = &index->layers[i % index->layer_count];
         uint64_t args[3] = {index->tensors[layer->first_tensor].offset, 64, 65536}, start = chord_clock_ns();
         if (layer->bytes < 65536) continue;
-        if (memory64_imports[1].run(&call, args) != 65536) leave("memory64_read");
+        if (memory64_service.imports[1].run(&call, args) != 65536) leave("memory64_read");
         double us = (double)(chord_clock_ns() - start) / 1e3;
         if (i < index->layer_count) continue;
         best_us = fmin(best_us, us);

@@ -4,7 +4,7 @@
 #define CHORD_HOST_FIXTURE_H
 
 #include "chord_host.h"
-#include "host_inner.h"
+#include "host_service.h"
 
 #include "check.h"
 #include "tiny_model.h"
@@ -133,9 +133,10 @@ static inline size_t list_imports(bool env, bool nn, import_row *out)
 #define ROW(symbol, parameters, result) out[n++] = (import_row){"chord_host_v1", {#symbol, parameters, result, NULL}};
     CHORD_HOST_IMPORT_MAP(ROW)
 #undef ROW
-    for (uint32_t i = 0; env && i < memory64_import_count; i++) out[n++] = (import_row){"env", memory64_imports[i]};
-    for (uint32_t i = 0; nn && i < wasi_nn_import_count; i++)
-        out[n++] = (import_row){"wasi_ephemeral_nn", wasi_nn_imports[i]};
+    for (uint32_t i = 0; env && i < memory64_service.import_count; i++)
+        out[n++] = (import_row){"env", memory64_service.imports[i]};
+    for (uint32_t i = 0; nn && i < wasi_nn_service.import_count; i++)
+        out[n++] = (import_row){"wasi_ephemeral_nn", wasi_nn_service.imports[i]};
     return n;
 }
 #define IMPORTS_MAX 96

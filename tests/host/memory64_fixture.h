@@ -28,7 +28,6 @@ typedef struct test_model {
 struct chord_guest {
     memory64 *m;
 };
-memory64 *host_guest_memory64(chord_guest *guest) { return guest->m; }
 
 static chord_error err;
 
@@ -204,11 +203,17 @@ static inline int64_t call(test_guest *g, chord_error *error, const char *name, 
 {
     uint64_t args[3] = {a, b, c};
     char trap[CHORD_TRAP_BYTES] = "";
-    host_call made = {.guest = &g->guest, .memory = g->memory, .memory_bytes = g->bytes, .err = error, .trap = trap};
-    for (uint32_t i = 0; i < memory64_import_count; i++) {
-        if (!chord_text_equal(memory64_imports[i].name, name)) continue;
-        int64_t result = memory64_imports[i].run(&made, args);
-        return trap[0] != '\0' || (memory64_imports[i].gives == 'i' && result != (int32_t)result) ? NO_ANSWER : result;
+    host_call made = {.guest = &g->guest,
+                      .state = g->guest.m,
+                      .memory = g->memory,
+                      .memory_bytes = g->bytes,
+                      .err = error,
+                      .trap = trap};
+    for (uint32_t i = 0; i < memory64_service.import_count; i++) {
+        if (!chord_text_equal(memory64_service.imports[i].name, name)) continue;
+        int64_t result = memory64_service.imports[i].run(&made, args);
+        return trap[0] != '\0' || (memory64_service.imports[i].gives == 'i' && result != (int32_t)result) ? NO_ANSWER
+                                                                                                          : result;
     }
     return NO_ANSWER;
 }

@@ -28,6 +28,24 @@ static const nonsense KINDS[] = {
     {"traps in alloc", "unreachable", "(i32.const 0)", 0},
 };
 
+/* What a C type is to the module: p as wide as addresses, i, - nothing. */
+static char letter_of(const char *type)
+{
+    bool pointer = strchr(type, '*') != NULL || strstr(type, "size_t") != NULL || strstr(type, "uintptr_t") != NULL;
+    return pointer ? 'p' : strncmp(type, "void", 4) == 0 ? '-' : 'i';
+}
+
+static const char *letters_of(const char *parameters, char out[16])
+{
+    char copy[256], *rest = copy;
+    size_t n = 0;
+    snprintf(copy, sizeof copy, "%s", parameters);
+    for (char *one; (one = strsep(&rest, ",")) != NULL;)
+        if (letter_of(one) != '-') out[n++] = letter_of(one);
+    out[n] = '\0';
+    return out;
+}
+
 static const char *put_fake(const nonsense *k, int version)
 {
     text t = {0};
@@ -36,20 +54,20 @@ static const char *put_fake(const nonsense *k, int version)
         "(func $start (memory.fill (i32.const 0) (i32.const %u) (i32.const 16777216))) (start $start)",
         k->fill);
     static const struct {
-        const char *name, *takes;
-        char gives;
+        const char *result, *name, *parameters;
     } ALL[] = {
-#define EXPORT(symbol, parameters, result) {#symbol, parameters, result},
+#define EXPORT(result, name, ...) {#result, #name, #__VA_ARGS__},
         CHORD_GUEST_EXPORT_MAP(EXPORT)
 #undef EXPORT
     };
     for (size_t i = 0; i < CHORD_COUNT(ALL); i++) {
-        const host_import as = {ALL[i].name, ALL[i].takes, ALL[i].gives, NULL};
+        char letters[16], gives = letter_of(ALL[i].result);
+        const host_import as = {ALL[i].name, letters_of(ALL[i].parameters, letters), gives, NULL};
         say(&t, "(func (export \"%s\") ", ALL[i].name);
         say_type(&t, &as, false);
         if (strcmp(ALL[i].name, "guest_version") == 0) say(&t, "(i32.const %d))", version);
         else if (strcmp(ALL[i].name, "guest_alloc") == 0) say(&t, "%s)", k->alloc);
-        else say(&t, "%s)", ALL[i].gives != '-' ? k->answer : "");
+        else say(&t, "%s)", gives != '-' ? k->answer : "");
     }
     say(&t, ")");
     const char *path = put_wat("fake.wasm", t.bytes);

@@ -275,7 +275,7 @@ static void check_random(uint32_t distance)
         &g, &m, (chord_memory64_options){.enabled = CHORD_ON, .cache_layers = 0, .prefetch = distance}, 2 << 20);
     uint64_t model_bytes = m.parts[0].len + m.parts[1].len + m.parts[2].len, served = 0;
     for (int i = 0; i < 2000; i++) {
-        const host_import *import = &memory64_imports[random_u64() % memory64_import_count];
+        const host_import *import = &memory64_service.imports[random_u64() % memory64_service.import_count];
         uint64_t args[3] = {0};
         for (size_t k = 0; import->takes[k] != '\0'; k++) {
             static const uint64_t near32[] = {5, 4096, 400000, GUEST_BYTES};

@@ -151,10 +151,11 @@ static void check_signatures(void)
         {"memory64_prefetch", "i", 'i'},     {"memory64_preload", "", 'i'},     {"memory64_clear", "", 'i'},
         {"memory64_stat", "i", 'l'},
     };
-    CHECK(memory64_import_count == CHORD_COUNT(WANT));
+    CHECK(memory64_service.import_count == CHORD_COUNT(WANT));
     for (size_t i = 0; i < CHORD_COUNT(WANT); i++)
-        CHECK(strcmp(memory64_imports[i].name, WANT[i].name) == 0 &&
-              strcmp(memory64_imports[i].takes, WANT[i].takes) == 0 && memory64_imports[i].gives == WANT[i].gives);
+        CHECK(strcmp(memory64_service.imports[i].name, WANT[i].name) == 0 &&
+              strcmp(memory64_service.imports[i].takes, WANT[i].takes) == 0 &&
+              memory64_service.imports[i].gives == WANT[i].gives);
 }
 
 static void check_disabled(test_guest *g)

@@ -1,7 +1,7 @@
 /* The imports of wasi_ephemeral_nn over a plain buffer: texts equal chord_session_generate's, contexts do not touch
  * each other, every errno comes when it should, and no argument hurts. The guest's memory ends where the allocation
  * ends, so that a sanitizer sees a byte beyond it. */
-#include "host_inner.h"
+#include "wasi_nn/wasi_nn_inner.h"
 
 #include "check.h"
 #include "models.h"
@@ -38,8 +38,6 @@ struct chord_guest {
     char printed[16384];
     size_t printed_len, prints, prints_max; /* prints_max 0: no limit */
 };
-wasi_nn *host_guest_nn(chord_guest *guest) { return guest->nn; }
-const chord_guest_options *host_guest_options(chord_guest *guest) { return &guest->options; }
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static void on_log(void *ud, chord_log_level level, const char *line)
@@ -68,12 +66,16 @@ static const char *model_file;
 
 static int call_n(chord_guest *g, const char *name, const uint32_t *values, size_t n)
 {
-    host_call call = {
-        .guest = g, .memory = g->memory, .memory_bytes = g->memory != NULL ? MEMORY_BYTES : 0, .err = &call_err};
+    host_call call = {.guest = g,
+                      .state = g->nn,
+                      .options = &g->options,
+                      .memory = g->memory,
+                      .memory_bytes = g->memory != NULL ? MEMORY_BYTES : 0,
+                      .err = &call_err};
     uint64_t args[8] = {0};
     for (size_t i = 0; i < n; i++) args[i] = values[i];
-    for (uint32_t i = 0; i < wasi_nn_import_count; i++)
-        if (strcmp(wasi_nn_imports[i].name, name) == 0) return (int)wasi_nn_imports[i].run(&call, args);
+    for (uint32_t i = 0; i < wasi_nn_service.import_count; i++)
+        if (strcmp(wasi_nn_service.imports[i].name, name) == 0) return (int)wasi_nn_service.imports[i].run(&call, args);
     CHECK_SAY(false, "no import %s", name);
     return -1;
 }
@@ -679,12 +681,12 @@ static void try_mixtures(chord_guest *g, const host_import *import)
 
 static void test_hostile(void)
 {
-    for (uint32_t i = 0; i < wasi_nn_import_count; i++) {
+    for (uint32_t i = 0; i < wasi_nn_service.import_count; i++) {
         chord_guest g;
         open_default(&g);
         /* other numbers for the handles */
         for (int aged = i % 3; aged > 0; aged--) CHECK(CALL(&g, "unload", load(&g, NULL)) == OK);
-        try_mixtures(&g, &wasi_nn_imports[i]);
+        try_mixtures(&g, &wasi_nn_service.imports[i]);
         close_guest(&g);
     }
 }

@@ -428,6 +428,38 @@ static void check_failed_read(void)
     close_network();
 }
 
+#ifdef CHORD_FAULTS
+/* Every allocation and read in turn fails once while three calls share passes: each call is right or says why not, and
+ * all go on afterwards. */
+static void check_faults(void)
+{
+    open_network(8);
+    job *alone = make_jobs(3), *together = make_jobs(3);
+    uint64_t walked = 0, failed = 0;
+    for (uint32_t i = 0; i < 3; i++) alone[i].count = together[i].count = 10 + i;
+    run_alone(alone, 3);
+    for (bool fired = true; fired; walked++) {
+        forget();
+        chord_fault_arm(walked + 1);
+        run_together(together, 3);
+        fired = chord_fault_fired();
+        chord_fault_arm(0);
+        for (uint32_t i = 0; i < 3; i++) {
+            if (together[i].status == CHORD_OK) check_same(&together[i], &alone[i]);
+            else CHECK(fired && together[i].err.text[0] != '\0' && ++failed > 0);
+        }
+    }
+    forget();
+    run_together(together, 3);
+    for (uint32_t i = 0; i < 3; i++) check_same(&together[i], &alone[i]);
+    printf("%llu faults in shared passes, %llu calls failed\n", (unsigned long long)walked, (unsigned long long)failed);
+    CHECK(walked > 20 && failed > 0);
+    free(alone);
+    free(together);
+    close_network();
+}
+#endif
+
 /* The embedding of one token is no number: who uses it hears of it, the others of the same pass do not. */
 static void check_one_at_fault(void)
 {
@@ -496,6 +528,9 @@ int main(void)
     for (uint32_t who = 0; who < 3; who++) check_cancel(who);
     check_all_cancelled();
     check_failed_read();
+#ifdef CHORD_FAULTS
+    check_faults();
+#endif
     check_one_at_fault();
     check_nested();
     chord_readers_close(readers);

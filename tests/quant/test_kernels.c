@@ -25,12 +25,12 @@ static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, ch
     return rows;
 }
 
-/* chord_rows_dot in all ways: in the file's layout and packed, in memory and in a bank, for all heights
- * and numbers of tokens. */
-static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_fill xfill, uint32_t cpu)
+/* chord_rows_dot in all ways: in the file's layout and packed, in memory and in a bank, for all heights and numbers of
+ * tokens up to these. */
+static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_fill xfill, uint32_t cpu,
+                       uint32_t rows_max, uint32_t tokens_max)
 {
     static const uint32_t heights[] = {1, 15, 16, 17, 50}, counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33};
-    const uint32_t rows_max = 50, tokens_max = 33;
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
     uint64_t row_bytes = (uint64_t)n / info->block_elems * info->block_bytes;
     uint8_t *w = make_weights(f, n, rows_max, fill), *packed = malloc_odd(row_bytes * rows_max);
@@ -49,9 +49,9 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
     for (uint32_t t = 0; t < tokens_max; t++)
         for (uint32_t r = 0; r < rows_max; r++)
             want[t * rows_max + r] = ref_dot(format, w + r * row_bytes, &all.acts, t);
-    for (uint32_t c = 0; c < CHORD_COUNT(counts); c++) {
+    for (uint32_t c = 0; c < CHORD_COUNT(counts) && counts[c] <= tokens_max; c++) {
         prepared p = prepare(kind, x, n, counts[c], tokens_max, cpu);
-        for (uint32_t r = 0; r < CHORD_COUNT(heights); r++)
+        for (uint32_t r = 0; r < CHORD_COUNT(heights) && heights[r] <= rows_max; r++)
             for (rows_way way = AS_FILED; way < ROWS_WAYS; way++) {
                 uint32_t rows = heights[r];
                 if (way_packs(way) && format->split == NULL) continue; /* rows of floats have no panels */
@@ -148,10 +148,15 @@ int main(void)
         format_case f;
         for (uint32_t id = 0; id < CHORD_TYPE_ID_MAX; id++) {
             if (!case_of(id, &f)) continue;
-            check_rows(&f, f.factors == 0 ? 1000 : block_of(f.type) * 5, W_RANDOM, X_RANDOM, cpu);
-            check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu);
-            check_rows(&f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, cpu);
-            if (cpu != CHORD_CPU_ANY) check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu);
+            uint32_t few = f.factors == 0 ? 1000 : block_of(f.type) * 5;
+            if (cpu == CHORD_CPU_ANY) { /* slow, and without vectors that could be of different heights */
+                check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 17, 5);
+                continue;
+            }
+            check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 50, 33);
+            check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu, 17, 9);
+            check_rows(&f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, cpu, 17, 9);
+            check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu, 50, 16);
         }
     }
     return check_done();

@@ -1,10 +1,10 @@
-/* memory64_cache.c - layers in memory: which of them, and how they are read. Who reads them and when is the pager's part
- * (chord_asked).
+/* memory64_cache.c - layers in memory: which of them, and how they are read. Who reads them and when is the pager's
+ * part (chord_asked).
  *
  * Guests ask for layers in a circle, where least-recently-used never hits below a full cycle. So a fixed set is pinned,
  * spread evenly over the circle, and the other layers pass through a ring of one slot, or two when layers are read
- * ahead: while one is copied to the guest the next arrives. A slot's memory is taken when it is first used; a layer that
- * gets none is read straight into the guest. */
+ * ahead: while one is copied to the guest the next arrives. A slot's memory is taken when it is first used; a layer
+ * that gets none is read straight into the guest. */
 #include "memory64_inner.h"
 
 #define PIECE_BYTES (8 * CHORD_MIB)

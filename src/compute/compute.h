@@ -55,8 +55,8 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
                 uint32_t head_dim, uint32_t dims, bool neox);
 
 /* ---- attention and its cache ----------------------------------------------------------------
- * Positions lie in blocks of 64 counted from absolute position 0; a cache holds `blocks` of them as a ring (block b
- * lies at b % blocks), so a sliding window needs no more than window + chunk. Inside a block K lies transposed (lane =
+ * Positions lie in blocks of 64 counted from absolute position 0; a cache has a table of `blocks` of them, used
+ * round (block b lies at table[b % blocks]), so a sliding window needs no more than window + chunk. Inside a block K lies transposed (lane =
  * position for scores) and V as it comes (lane = dim for the weighted sum), both in panels of 16 lanes (kv_inner.h).
  * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim works; multiples of 16 waste
  * nothing. Values are rounded to the cache's type when written:
@@ -76,9 +76,11 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
 typedef struct chord_kv {
     chord_kv_type type;
     uint32_t kv_heads, head_dim, blocks;
-    uint8_t *memory; /* chord_kv_bytes(), 64-byte aligned, zeroed */
+    /* Each chord_kv_block_bytes(), 64-byte aligned, zeroed before it was ever used; whoever writes to a block or reads
+     * from it has put it there before. */
+    uint8_t **table;
 } chord_kv;
-uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks);
+uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim);
 /* k, v: (tokens, kv_heads, head_dim) for positions first... */
 void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k,
                     const float *v);

@@ -1,12 +1,12 @@
-/* kv_cache.c - writing keys and values into the ring of blocks. */
+/* kv_cache.c - writing keys and values into the blocks of a cache. */
 #include "compute/kv_inner.h"
 #include "compute/vector_ops.h"
 
 #define LANES 16u /* of a panel */
 
-uint64_t chord_kv_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t blocks)
+uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim)
 {
-    return chord_kv_layout_of(type, head_dim).bytes * kv_heads * blocks;
+    return chord_kv_layout_of(type, head_dim).bytes * kv_heads;
 }
 
 /* Index of a value in the panels of a block. */

@@ -1,7 +1,7 @@
 /* kv_inner.h - where a cached value lies.
  *
- * Memory is (kv head, slot of the ring, block). A block holds 64 positions of one kv head in panels of 16 lanes, read
- * front to back by the kernels:
+ * A block of the table holds 64 positions of all kv heads, one head after the other; of each head in panels of 16 lanes,
+ * read front to back by the kernels:
  *   K values   (4 panels, head_dim, 16 positions)
  *   V values   (panels of 16 dims, 64 positions, 16 dims); dims past head_dim are zero
  *   q8_0 only  K scales (groups, 64 positions), V scales (64 positions, groups), f16; a group is 32 dims, the last one
@@ -18,7 +18,7 @@ static inline uint32_t chord_kv_groups(uint32_t head_dim) { return (head_dim + C
 static inline uint32_t chord_kv_value_bytes(chord_kv_type type) { return type == CHORD_KV_Q8_0 ? 1 : 2; }
 
 typedef struct chord_kv_layout {
-    uint64_t v, k_scales, v_scales, bytes; /* offsets in a block, its length */
+    uint64_t v, k_scales, v_scales, bytes; /* offsets in a head's part of a block, its length */
 } chord_kv_layout;
 
 static inline chord_kv_layout chord_kv_layout_of(chord_kv_type type, uint32_t head_dim)
@@ -32,10 +32,10 @@ static inline chord_kv_layout chord_kv_layout_of(chord_kv_type type, uint32_t he
     return l;
 }
 
+/* The head's part of the block. */
 static inline uint8_t *chord_kv_block(const chord_kv *kv, uint32_t head, uint64_t block)
 {
-    uint64_t bytes = chord_kv_layout_of(kv->type, kv->head_dim).bytes;
-    return kv->memory + (head * (uint64_t)kv->blocks + block % kv->blocks) * bytes;
+    return kv->table[block % kv->blocks] + head * chord_kv_layout_of(kv->type, kv->head_dim).bytes;
 }
 
 #endif

@@ -12,12 +12,11 @@ static chord_status begin_pass(chord_network *net, uint32_t tiles, chord_error *
     return CHORD_OK;
 }
 
-static void note_heights(const chord_pass *p)
+static void reach(const chord_pass *p)
 {
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
-        chord_sequence *sequence = s->call->sequence;
-        if (s->first + s->count > sequence->length_high) sequence->length_high = s->first + s->count;
+        chord_sequence_reach(p->net, s->call->sequence, s->first, s->first + s->count);
     }
 }
 
@@ -34,7 +33,7 @@ chord_status chord_pass_run(chord_pass *p, chord_output kind, chord_error *err)
     uint32_t saved = chord_float_enter();
     chord_status status = begin_pass(net, chord_batch_tiles(net, p->wanted_count), err);
     if (status == CHORD_OK) {
-        note_heights(p);
+        reach(p);
         status = walk(p, kind, err);
         net->pass_open = false;
         chord_status ended = chord_pager_pass_end(net->pager, status == CHORD_OK ? err : NULL);

@@ -1,4 +1,5 @@
-/* kv.c - sequences: one KV cache per layer, rings of blocks of 64 positions. */
+/* kv.c - sequences: for each layer a table of blocks of 64 positions, which come from the network's pool as the
+ * sequence grows, and go back when it is cut or closed. The pool is reserved when the network opens. */
 #include "model/model_inner.h"
 
 /* Layers with a window keep the window, the largest chunk, and the block that the window's start cuts. */
@@ -9,20 +10,85 @@ static uint32_t blocks_for(const chord_layer *layer, uint32_t context_tokens, ui
     return (uint32_t)chord_ceil_div(tokens, CHORD_KV_BLOCK);
 }
 
-static uint64_t layer_bytes(const chord_blueprint *p, uint32_t layer, chord_kv_type type, uint32_t context,
-                            uint32_t chunk)
+static uint32_t sequence_blocks(const chord_blueprint *p, uint32_t context, uint32_t chunk)
 {
-    uint32_t blocks = blocks_for(&p->layers[layer], context, chunk);
-    return chord_align_up(chord_kv_bytes(type, p->h.kv_heads, p->h.head_dim, blocks), 64);
+    uint32_t blocks = 0;
+    for (uint32_t l = 0; l < p->h.layers; l++) blocks += blocks_for(&p->layers[l], context, chunk);
+    return blocks;
 }
+
+static uint64_t table_bytes(uint32_t blocks) { return chord_align_up(blocks * sizeof(uint8_t *), 64); }
 
 uint64_t chord_kv_plan_bytes(const chord_blueprint *p, chord_kv_type type, uint32_t context, uint32_t chunk)
 {
-    uint64_t bytes = 0;
-    for (uint32_t l = 0; l < p->h.layers; l++) bytes += layer_bytes(p, l, type, context, chunk);
-    return bytes;
+    uint32_t blocks = sequence_blocks(p, context, chunk);
+    return blocks * chord_kv_block_bytes(type, p->h.kv_heads, p->h.head_dim) + table_bytes(blocks);
 }
 
+/* ---- the pool: blocks that are no sequence's, with the mutex held ---------------------------------- */
+
+/* At the start of a free block. */
+typedef struct chord_kv_free {
+    struct chord_kv_free *next;
+} chord_kv_free;
+
+static void give_block(chord_network *net, uint8_t **entry)
+{
+    chord_kv_free *block = (void *)*entry;
+    if (block == NULL) return;
+    block->next = net->kv_free;
+    net->kv_free = block;
+    *entry = NULL;
+}
+
+/* There are as many as all sequences together can need. */
+static void take_block(chord_network *net, uint8_t **entry)
+{
+    chord_kv_free *block = net->kv_free;
+    if (*entry != NULL) return;
+    CHORD_ASSERT(block != NULL);
+    net->kv_free = block->next;
+    *block = (chord_kv_free){0};
+    *entry = (void *)block;
+}
+
+/* Blocks from the one of position `length` on; those of a window all or none. */
+static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
+{
+    uint32_t first = (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK);
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        chord_kv *kv = &s->kv[l];
+        if (length != 0 && net->print.layers[l].window != 0) continue;
+        for (uint32_t i = first; i < kv->blocks; i++) give_block(net, &kv->table[i]);
+    }
+}
+
+void chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first, uint32_t length)
+{
+    chord_mutex_lock(&net->mutex);
+    for (uint32_t l = 0; l < net->print.h.layers; l++)
+        for (uint32_t i = first / CHORD_KV_BLOCK; i <= (length - 1) / CHORD_KV_BLOCK; i++)
+            take_block(net, &s->kv[l].table[i % s->kv[l].blocks]);
+    if (length > s->length_high) s->length_high = length;
+    chord_mutex_unlock(&net->mutex);
+}
+
+/* ---- opening --------------------------------------------------------------------------------------- */
+
+static void set_layers(const chord_network *net, chord_kv_type type, uint8_t **table, chord_kv *kv)
+{
+    const chord_blueprint *p = &net->print;
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        kv[l] = (chord_kv){.type = type,
+                           .kv_heads = p->h.kv_heads,
+                           .head_dim = p->h.head_dim,
+                           .blocks = blocks_for(&p->layers[l], net->context_tokens, net->chunk_tokens),
+                           .table = table};
+        table += kv[l].blocks;
+    }
+}
+
+/* The region: the tables of all sequences, then the blocks, all free. */
 chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err)
 {
     const chord_blueprint *p = &net->print;
@@ -30,23 +96,22 @@ chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_t
     net->sequences = chord_arena_get(&net->print.arena, count * sizeof *net->sequences);
     if (net->sequences == NULL) return chord_arena_fail(&p->arena, err);
     CHORD_TRY(chord_region_open(net->heap, bytes * count, "the KV cache", true, false, &net->kv_region, err));
+    uint32_t blocks = sequence_blocks(p, net->context_tokens, net->chunk_tokens);
     uint8_t *memory = net->kv_region.base;
-    for (uint32_t s = 0; s < count; s++) {
-        chord_kv *kv = chord_arena_get(&net->print.arena, p->h.layers * sizeof *kv);
-        if (kv == NULL) return chord_arena_fail(&p->arena, err);
-        for (uint32_t l = 0; l < p->h.layers; l++) {
-            kv[l] = (chord_kv){.type = type,
-                               .kv_heads = p->h.kv_heads,
-                               .head_dim = p->h.head_dim,
-                               .memory = memory,
-                               .blocks = blocks_for(&p->layers[l], net->context_tokens, net->chunk_tokens)};
-            memory += layer_bytes(p, l, type, net->context_tokens, net->chunk_tokens);
-        }
-        net->sequences[s].kv = kv;
+    for (uint32_t s = 0; s < count; s++, memory += table_bytes(blocks)) {
+        net->sequences[s].kv = chord_arena_get(&net->print.arena, p->h.layers * sizeof(chord_kv));
+        if (net->sequences[s].kv == NULL) return chord_arena_fail(&p->arena, err);
+        set_layers(net, type, (uint8_t **)(void *)memory, net->sequences[s].kv);
+    }
+    for (uint64_t i = (uint64_t)blocks * count; i-- > 0;) { /* the first is taken first */
+        uint8_t *block = memory + i * chord_kv_block_bytes(type, p->h.kv_heads, p->h.head_dim);
+        give_block(net, &block);
     }
     net->sequence_count = count;
     return CHORD_OK;
 }
+
+/* ---- sequences ------------------------------------------------------------------------------------- */
 
 chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord_error *err)
 {
@@ -73,13 +138,14 @@ void chord_sequence_close(chord_network *net, chord_sequence *sequence)
 {
     if (sequence == NULL) return;
     chord_mutex_lock(&net->mutex);
+    give_blocks(net, sequence, 0);
     sequence->taken = false;
     chord_mutex_unlock(&net->mutex);
 }
 
 uint32_t chord_sequence_length(const chord_sequence *sequence) { return sequence->length; }
 
-/* True when every position that a query at `length` may look at still lies in the ring. */
+/* True when every position that a query at `length` may look at still lies in the blocks of its window. */
 static bool still_there(const chord_network *net, const chord_sequence *s, uint32_t length)
 {
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
@@ -95,5 +161,8 @@ uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t leng
 {
     if (length < s->length) s->length = still_there(net, s, length) ? length : 0;
     if (s->length == 0) s->length_high = 0;
+    chord_mutex_lock(&net->mutex);
+    give_blocks(net, s, s->length);
+    chord_mutex_unlock(&net->mutex);
     return s->length;
 }

@@ -107,8 +107,8 @@ typedef struct chord_blueprint {
 } chord_blueprint;
 
 struct chord_sequence {
-    chord_kv *kv;                 /* by layer */
-    uint32_t length, length_high; /* length_high: how far the ring was ever written since length was 0 */
+    chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
+    uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
     bool taken, computing;        /* computing: a pass that is not counted yet */
     chord_sequence_counts counted;
     atomic_bool cancelled;
@@ -178,6 +178,7 @@ struct chord_network {
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
+    struct chord_kv_free *kv_free; /* blocks that are no sequence's (kv.c) */
     chord_sequence *sequences;
     uint32_t sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
@@ -185,8 +186,8 @@ struct chord_network {
     uint32_t pass_tiles, tiles_done; /* of the open pass */
     uint8_t *embedding_cache;        /* rows as in the file */
     int32_t *embedding_tags;
-    /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken, and
-     * the calls. All else belongs to whoever has the pool's turn. */
+    /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken,
+     * which blocks are free, and the calls. All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
     chord_cond moved; /* a call came, went, or changed its state */
     chord_call *calls, *leader;
@@ -243,6 +244,8 @@ uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_token
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, chord_kv_type type, uint32_t context_tokens,
                              uint32_t chunk_tokens);
 chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err);
+/* Before a pass writes positions up to length: there are blocks for them. */
+void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
 
 /* batch.c: from the waiting calls those that go with `first` (it included, unless it was cancelled); they RUN. The mutex
  * is held. */

@@ -39,8 +39,8 @@ typedef struct chord_readers chord_readers;
 chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err);
 void chord_readers_close(chord_readers *readers); /* after its pagers */
 
-/* Where the memory for slots comes from. A region is zeroed, in memory, aligned to 4096, charged to the heap, and written
- * and read by any thread until it is closed. */
+/* Where the memory for slots comes from. A region is zeroed, in memory, aligned to 4096, charged to the heap, and
+ * written and read by any thread until it is closed. */
 typedef struct chord_slot_place {
     chord_status (*open)(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err);
     void (*close)(void *ud, chord_heap *heap, chord_region *region);
@@ -133,14 +133,14 @@ void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
 
 /* ---- tiles that are asked for ------------------------------------------------------------------------------------
  *
- * Where nobody knows before what a pass will use (experts that a router chooses, blocks of a remote store, layers that a
- * guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner says;
- * the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was used
- * longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
+ * Where nobody knows before what a pass will use (experts that a router chooses, blocks of a remote store, layers that
+ * a guest loads) there is no list to claim from. Some tiles are pinned, by how often they are used or as the owner
+ * says; the others come into a ring of slots when they are asked for, several at once, and leave it by use: what was
+ * used longest ago goes first. Any thread asks, pins and releases. A pin waits for a tile that is on its way and reads one
  * that is not; a read ahead that failed is made again by the pin, which then says why. */
 
-/* What is asked for. read runs on any thread, several at once, and fills the slot; ahead: nobody waits for it yet. *data
- * gets the tile's first byte in the slot. */
+/* What is asked for. read runs on any thread, several at once, and fills the slot; ahead: nobody waits for it yet.
+ * *data gets the tile's first byte in the slot. */
 typedef struct chord_asked_source {
     uint32_t count;                                  /* tiles */
     uint64_t (*bytes)(void *ud, uint32_t tile);      /* as they are counted */
@@ -178,8 +178,8 @@ void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
 /* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
  * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
 int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
-/* called_off: NULL, or whoever pins is called off by it (CHORD_CANCELLED). CHORD_BUDGET, CHORD_NO_MEMORY: no slot is free
- * for the tile, or there is no memory for it. */
+/* called_off: NULL, or whoever pins is called off by it (CHORD_CANCELLED). CHORD_BUDGET, CHORD_NO_MEMORY: no slot is
+ * free for the tile, or there is no memory for it. */
 chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_bool *called_off, const uint8_t **data,
                              chord_error *err);
 void chord_asked_release(chord_asked *asked, uint32_t tile);

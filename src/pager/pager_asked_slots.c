@@ -57,7 +57,8 @@ static bool still_wanted(const chord_asked *a, const asked_slot *slot)
     return slot->asked || (slot->fresh && steps > 0 && steps <= a->config.ahead);
 }
 
-/* The policy: what is worth least goes first. What was used longest ago, then what is still to be used, the last first. */
+/* The policy: what is worth least goes first. What was used longest ago, then what is still to be used, the last
+ * first. */
 static uint64_t keep_worth(const chord_asked *a, const asked_slot *slot)
 {
     return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : slot->used_tick;

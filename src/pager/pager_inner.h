@@ -1,6 +1,6 @@
 /* pager_inner.h - the pager's parts, each above those before it: the plan (pager_plan.c), slots and claims
- * (pager_slots.c), the pass (pager_pass.c), reads (pager_load.c), the threads for them (pager_readers.c), the three ways of pager_way.h, the door
- * (pager.c). */
+ * (pager_slots.c), the pass (pager_pass.c), reads (pager_load.c), the threads for them (pager_readers.c), the three
+ * ways of pager_way.h, the door (pager.c). Beside them, over the same readers: pager_asked_inner.h. */
 #ifndef CHORD_PAGER_INNER_H
 #define CHORD_PAGER_INNER_H
 
@@ -12,8 +12,8 @@
 
 typedef enum slot_state { SLOT_EMPTY, SLOT_LOADING, SLOT_READY, SLOT_PINNED, SLOT_FAILED } slot_state;
 
-/* The sentence of a read that failed, until it is taken. A read begins with one at hand, so there are never more failures
- * than reads at once. */
+/* The sentence of a read that failed, until it is taken. A read begins with one at hand, so there are never more
+ * failures than reads at once. */
 typedef struct pager_failure {
     chord_error error;
     bool taken;

@@ -1,7 +1,7 @@
 /* pager_way.h - how tiles come to memory and stay there: one table for each way, chosen when the pager opens.
  *
- * pager.c keeps the pass (pager_pass.c: its list, where it stands, what it holds) and asks the way for the rest. All but
- * open and close are called with the mutex held; pin lets go of it while it waits. */
+ * pager.c keeps the pass (pager_pass.c: its list, where it stands, what it holds) and asks the way for the rest. All
+ * but open and close are called with the mutex held; pin lets go of it while it waits. */
 #ifndef CHORD_PAGER_WAY_H
 #define CHORD_PAGER_WAY_H
 

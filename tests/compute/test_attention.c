@@ -149,6 +149,30 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
 
 /* ---- the library, in chunks ---- */
 
+/* In no order. */
+static void open_blocks(chord_kv *kv)
+{
+    uint64_t bytes = chord_kv_block_bytes(kv->type, kv->kv_heads, kv->head_dim);
+    CHECK(bytes % 64 == 0);
+    kv->table = malloc(kv->blocks * sizeof *kv->table);
+    for (uint32_t i = 0; i < kv->blocks; i++) {
+        kv->table[i] = aligned_alloc(64, bytes);
+        memset(kv->table[i], 0, bytes);
+    }
+    for (uint32_t i = 0; i < kv->blocks; i++) {
+        uint32_t other = i * 7 % kv->blocks;
+        uint8_t *block = kv->table[i];
+        kv->table[i] = kv->table[other];
+        kv->table[other] = block;
+    }
+}
+
+static void close_blocks(chord_kv *kv)
+{
+    for (uint32_t i = 0; i < kv->blocks; i++) free(kv->table[i]);
+    free(kv->table);
+}
+
 static void run_chunked(const shape *s, const inputs *in, const chord_compute *c, uint32_t threads,
                         const uint32_t *chunks, bool small_ring, float *out)
 {
@@ -158,10 +182,8 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
     uint64_t kept = small_ring ? (uint64_t)s->window + largest : s->tokens;
     chord_kv kv = {
         .type = s->type, .kv_heads = s->kv_heads, .head_dim = s->dim, .blocks = (uint32_t)(kept + 62) / 64 + 1};
-    uint64_t bytes = chord_kv_bytes(s->type, s->kv_heads, s->dim, kv.blocks);
+    open_blocks(&kv);
     uint64_t scratch_bytes = chord_attention_scratch_bytes(threads, s->dim, s->heads);
-    kv.memory = aligned_alloc(64, chord_align_up(bytes, 64));
-    memset(kv.memory, 0, bytes);
     void *scratch = aligned_alloc(64, chord_align_up(scratch_bytes, 64));
     memset(scratch, 0xff, scratch_bytes); /* NaNs: nothing may be read before it is written */
     uint64_t q_row = (uint64_t)s->heads * s->dim, kv_row = (uint64_t)s->kv_heads * s->dim;
@@ -178,7 +200,7 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
         chord_attention(c, out + done * q_row, out + done * q_row, &kv, &args, scratch);
         done += count;
     }
-    free(kv.memory), free(scratch);
+    close_blocks(&kv), free(scratch);
 }
 
 static void test_shape(const shape *s, uint64_t seed)
@@ -256,8 +278,7 @@ static void bench(void)
                            .kv_heads = cases[k].kv_heads,
                            .head_dim = cases[k].dim,
                            .blocks = length / 64 + 1};
-            kv.memory = aligned_alloc(64,
-                                      chord_align_up(chord_kv_bytes(kv.type, kv.kv_heads, kv.head_dim, kv.blocks), 64));
+            open_blocks(&kv);
             uint64_t kv_count = (uint64_t)length * kv.kv_heads * kv.head_dim;
             uint64_t count = (uint64_t)cases[k].tokens * cases[k].heads * kv.head_dim;
             float *kx = random_floats(&r, kv_count, 1), *q = random_floats(&r, count, 1), *out = malloc(4 * count);
@@ -280,7 +301,7 @@ static void bench(void)
                            spellings[s].name, threads, type ? "q8_0" : "f16 ", cases[k].heads, kv.kv_heads, kv.head_dim,
                            cases[k].past, cases[k].tokens, ns * 1e-3, pairs * 2 * kv.head_dim / ns, write_ns);
                 }
-            free(kv.memory), free(kx), free(q), free(out), free(scratch);
+            close_blocks(&kv), free(kx), free(q), free(out), free(scratch);
         }
 }
 

@@ -112,6 +112,28 @@ static void check_shrinking(const fixture *f)
     chord_pager_close(pager);
 }
 
+/* A pass that is left without an end: what it packed of a file that had shrunk is not kept either. */
+static void check_unended(const fixture *f)
+{
+    chord_pager_config config = fixture_config(f, CHORD_POLICY_PLAN, f->tile_bytes + 100000);
+    chord_pager *pager;
+    config.mapped = true;
+    config.pack = true;
+    CHECK_OK(chord_pager_open(&config, &pager, &err));
+    CHECK(truncate(paths[1], 0) == 0);
+    CHECK_OK(chord_pager_pass_begin(pager, f->all, f->tile_count, &err));
+    for (uint32_t i = 0; i < f->tile_count; i++) {
+        chord_view view;
+        CHECK_OK(chord_pager_pin(pager, i, &view, &err));
+        for (uint32_t k = 0; k < f->tiles[i].bytes; k++) view.own[k] = (uint8_t)~view.data[k];
+        chord_pager_keep(pager, i, true);
+        chord_pager_release(pager, i);
+    }
+    write_shard(f, 1);
+    CHECK(packing_pass(f, pager, true) == f->tile_count);
+    chord_pager_close(pager);
+}
+
 int main(void)
 {
     fixture f;
@@ -126,6 +148,7 @@ int main(void)
     open_files(&f);
     check_passes(&f);
     check_shrinking(&f);
+    check_unended(&f);
     fixture_close(&f);
     for (uint32_t s = 0; s < SHARDS; s++) unlink(paths[s]);
     return check_done();

@@ -205,15 +205,16 @@ static void rotary(work *b)
     }
 }
 
-/* 200 positions in chunks, through a ring that wraps around when there is a window. */
+/* 200 positions in chunks, through blocks that are used round when there is a window. */
 static void attend(work *b, chord_kv_type type, uint32_t dim, uint32_t window, float softcap)
 {
     enum { TOKENS = 200, HEADS = 6, KV_HEADS = 2, CHUNK = 23 };
     float *q = take_floats(b, (uint64_t)TOKENS * HEADS * dim, 3),
           *k = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 3);
     float *v = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 1);
-    chord_kv kv = {.type = type, .kv_heads = KV_HEADS, .head_dim = dim, .blocks = window ? 3 : 4};
-    kv.memory = take(b, chord_kv_bytes(type, KV_HEADS, dim, kv.blocks));
+    uint8_t *table[4];
+    chord_kv kv = {.type = type, .kv_heads = KV_HEADS, .head_dim = dim, .blocks = window ? 3 : 4, .table = table};
+    for (uint32_t i = 0; i < kv.blocks; i++) table[i] = take(b, chord_kv_block_bytes(type, KV_HEADS, dim));
     void *scratch = take(b, chord_attention_scratch_bytes(1, dim, HEADS));
     if (b->refused) return;
     for (uint32_t done = 0; done < TOKENS; done += CHUNK) {

@@ -1,0 +1,146 @@
+/* Blocks of the KV cache: sequences take them as they grow and give them back; whatever came and went before, the
+ * logits are those of a sequence that is alone. */
+#include "model/model_inner.h"
+
+#include "check.h"
+#include "tiny_model.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SESSIONS 3u
+#define CONTEXT 200u
+
+static chord_error err;
+
+typedef struct setup {
+    chord_heap *heap;
+    chord_store *store;
+    chord_gguf *gguf;
+    chord_pool *pool;
+    chord_readers *readers;
+    chord_network *net;
+} setup;
+
+static void open_network(setup *s, const tiny_model *m, uint32_t sessions)
+{
+    const chord_model_options options = {.context_tokens = CONTEXT, .sessions_max = sessions, .chunk_tokens = 48};
+    CHECK_OK(chord_heap_open(64 << 20, &s->heap, &err));
+    CHECK_OK(chord_store_open_memory(s->heap, m->b.bytes, m->b.len, "tiny", &s->store, &err));
+    CHECK_OK(chord_gguf_open(s->heap, s->store, &s->gguf, &err));
+    CHECK_OK(chord_pool_open(s->heap, 2, &s->pool, &err));
+    CHECK_OK(chord_readers_open(s->heap, 1, &s->readers, &err));
+    const chord_network_config config = {.heap = s->heap,
+                                         .gguf = s->gguf,
+                                         .pool = s->pool,
+                                         .readers = s->readers,
+                                         .options = &options,
+                                         .budget_bytes = 32 << 20};
+    CHECK_OK(chord_network_open(&config, &s->net, &err));
+}
+
+static void close_network(setup *s)
+{
+    chord_network_close(s->net);
+    chord_readers_close(s->readers);
+    chord_pool_close(s->pool);
+    chord_gguf_close(s->gguf);
+    chord_store_close(s->store);
+    CHECK(chord_heap_used_bytes(s->heap) == 0);
+    chord_heap_close(s->heap);
+}
+
+/* The list's link is the first word of a free block. */
+static uint32_t free_blocks(const chord_network *net)
+{
+    uint32_t n = 0;
+    for (void *at = net->kv_free; at != NULL; n++) memcpy(&at, at, sizeof at);
+    return n;
+}
+
+static uint32_t blocks_of(const chord_network *net, uint32_t length)
+{
+    return net->print.h.layers * ((length + 63) / 64);
+}
+
+static bool take_hash(void *ud, size_t i, const float *row, size_t width)
+{
+    (void)i;
+    *(uint64_t *)ud = chord_hash_of(row, width * sizeof *row);
+    return true;
+}
+
+static int32_t token_at(uint32_t text, uint32_t position) { return (int32_t)(3 + (position * 7 + text * 31) % 200); }
+
+/* Goes on with a text; gives the hash of the last position's logits. */
+static uint64_t grow(chord_network *net, chord_sequence *s, uint32_t text, uint32_t count)
+{
+    int32_t tokens[CONTEXT];
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < count; i++) tokens[i] = token_at(text, chord_sequence_length(s) + i);
+    chord_forward_args args = {
+        .tokens = tokens, .count = count, .first_wanted = count - 1, .on_row = take_hash, .ud = &hash};
+    CHECK_OK(chord_network_forward(net, s, &args, &err));
+    return hash;
+}
+
+/* hashes[text][n]: of a text of n positions, alone. */
+static void hash_alone(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT + 1])
+{
+    for (uint32_t text = 0; text < SESSIONS; text++) {
+        setup s;
+        chord_sequence *sequence;
+        open_network(&s, m, 1);
+        CHECK_OK(chord_sequence_open(s.net, &sequence, &err));
+        for (uint32_t n = 1; n <= CONTEXT; n++) hashes[text][n] = grow(s.net, sequence, text, 1);
+        chord_sequence_close(s.net, sequence);
+        close_network(&s);
+    }
+}
+
+static void check_company(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT + 1])
+{
+    setup s;
+    chord_sequence *sequences[SESSIONS];
+    uint32_t seed = 5;
+    open_network(&s, m, SESSIONS);
+    uint32_t all = free_blocks(s.net), used_most = 0;
+    CHECK(all == SESSIONS * blocks_of(s.net, CONTEXT));
+    for (uint32_t i = 0; i < SESSIONS; i++) CHECK_OK(chord_sequence_open(s.net, &sequences[i], &err));
+    CHECK(free_blocks(s.net) == all);
+    uint64_t heap_used = chord_heap_used_bytes(s.heap);
+    for (uint32_t turn = 0; turn < 300; turn++) {
+        seed = seed * 1664525u + 1013904223u;
+        uint32_t i = seed / 65536 % SESSIONS, dice = seed / 256 % 100, used = 0;
+        chord_sequence *sequence = sequences[i];
+        uint32_t length = chord_sequence_length(sequence), count = 1 + dice % 61;
+        if (dice < 12) {
+            chord_sequence_close(s.net, sequence);
+            CHECK_OK(chord_sequence_open(s.net, &sequences[i], &err));
+        } else if (dice < 35 || length + count > CONTEXT) {
+            CHECK(chord_sequence_cut(s.net, sequence, length * dice / 100) == length * dice / 100);
+        } else {
+            CHECK(grow(s.net, sequence, i, count) == hashes[i][length + count]);
+        }
+        for (uint32_t k = 0; k < SESSIONS; k++) used += blocks_of(s.net, chord_sequence_length(sequences[k]));
+        CHECK_SAY(free_blocks(s.net) == all - used, "turn %u: %u of %u are free, %u in use", turn, free_blocks(s.net),
+                  all, used);
+        used_most = used > used_most ? used : used_most;
+    }
+    CHECK(used_most > all / 2 && chord_heap_used_bytes(s.heap) == heap_used);
+    for (uint32_t i = 0; i < SESSIONS; i++) chord_sequence_close(s.net, sequences[i]);
+    CHECK(free_blocks(s.net) == all);
+    close_network(&s);
+}
+
+int main(void)
+{
+    static uint64_t hashes[SESSIONS][CONTEXT + 1];
+    static tiny_model m;
+    alarm(CHECK_FOREVER_S);
+    tiny_build(&m);
+    hash_alone(&m, hashes);
+    check_company(&m, hashes);
+    free(m.b.bytes);
+    return check_done();
+}

@@ -1,6 +1,10 @@
 /* scratch.c - the buffers of one pass, sized once for the largest chunk. */
 #include "model/model_inner.h"
 
+/* A plan is the same on machines of all widths of pointers. */
+#define SEGMENT_BYTES 24u
+_Static_assert(sizeof(chord_segment) <= SEGMENT_BYTES, "a segment fits");
+
 /* Hands out pieces of a block; with base 0 it only counts. */
 typedef struct carver {
     uintptr_t base;
@@ -28,8 +32,8 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
     s->rope = carve_f32(&c, n * h->rope_dims);
     s->rope_window = carve_f32(&c, h->window != 0 ? n * h->rope_dims : 0);
     s->scores = carve(&c, n * sizeof *s->scores);
-    s->segments = carve(&c, n * sizeof *s->segments);
-    s->runs = carve(&c, n * sizeof *s->runs);
+    s->segments = carve(&c, n * SEGMENT_BYTES);
+    s->runs = carve(&c, n * SEGMENT_BYTES);
     s->wanted = carve(&c, n * sizeof *s->wanted);
     s->kept = carve(&c, n * sizeof *s->kept);
     for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)

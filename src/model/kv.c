@@ -17,7 +17,8 @@ static uint32_t sequence_blocks(const chord_blueprint *p, uint32_t context, uint
     return blocks;
 }
 
-static uint64_t table_bytes(uint32_t blocks) { return chord_align_up(blocks * sizeof(uint8_t *), 64); }
+/* The same on machines of all widths of pointers: so is the plan. */
+static uint64_t table_bytes(uint32_t blocks) { return chord_align_up(blocks * 8ull, 64); }
 
 uint64_t chord_kv_plan_bytes(const chord_blueprint *p, chord_kv_type type, uint32_t context, uint32_t chunk)
 {

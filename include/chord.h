@@ -4,8 +4,9 @@
  *    prints or exits.
  *  - NULL options, or a zeroed field, means the default (sampling: greedy). *_close(NULL) does nothing.
  *  - A runtime, its models and files may be used by any threads at once. A session is inside one call at a time; only
- *    chord_session_cancel() and chord_session_stats() may be called beside it. Calls that compute take turns, one for each
- *    runtime, in order of arrival.
+ *    chord_session_cancel() and chord_session_stats() may be called beside it. Sessions of one model that are
+ *    used on several threads share each pass over its weights, with the results they have alone; while a callback takes
+ *    its logits the others wait. Models of a runtime take turns.
  *  - From a callback, calls that compute, or that use the session it came from, return CHORD_INVALID (again but for cancel
  *    and stats); closing or resetting that session there takes effect when the running call returns.
  *  - Children may outlive their parents: a runtime lives until its models and files are closed too, a model until its
@@ -298,7 +299,8 @@ typedef struct chord_progress {
     uint64_t bytes_read;  /* from files, of the model since it was opened */
     uint64_t stall_ns;    /* in which compute waited for them, likewise */
 } chord_progress;
-/* Called from the session's thread between tiles, at most every 100 ms. */
+/* Called from the session's thread between tiles (between passes, where another session's thread computes for both), at
+ * most every 100 ms. */
 void chord_session_on_progress(chord_session *session, void (*on_progress)(void *ud, const chord_progress *), void *ud);
 
 typedef struct chord_stats {           /* the promise (budget) beside the truth (peak), the bytes, the waiting */

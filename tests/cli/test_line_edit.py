@@ -122,7 +122,7 @@ terminal.type("\r")
 terminal.wait_for(">\r\n")
 terminal.wait_for("> ")
 terminal.type(D)
-terminal.end()
+check(terminal.end()[0] == 0, "Ctrl-D ends it")
 
 
 # History: up and down, the line being typed is kept; from one run to the next
@@ -141,7 +141,7 @@ gives(first, "back\\\\slash", "back\\\\slash")
 gives(first, "new" + UP + UP + DOWN + DOWN + "er", "newer")
 gives(first, UP + UP + UP, "two\\nlines")
 first.type(D)
-first.end()
+check(first.end()[0] == 0, "Ctrl-D ends it")
 check(os.stat(history).st_mode & 0o777 == 0o600, "the history is nobody else's")
 second = Terminal([echo, history])
 second.wait_for("> ")
@@ -155,7 +155,7 @@ check(second.wait_for("<>") is not None, "Ctrl-C in a later line gives up the ea
 second.wait_for("> ")
 gives(second, "whole", "whole")
 second.type(D)
-second.end()
+check(second.end()[0] == 0, "Ctrl-D ends it")
 
 # Without a terminal: plain lines
 piped = subprocess.run([echo], input="one\ntwo\\\nthree\n\nlast", capture_output=True, text=True, env=environment)
@@ -188,7 +188,7 @@ short.type("y" * 30 + U + "short\r")
 check(short.wait_for("<short>") is not None, "an emptied line can be typed again")
 short.wait_for("> ")
 short.type(D)
-short.end()
+check(short.end()[0] == 0, "Ctrl-D ends it")
 
 # A history of any bytes is bounded and never in the way; a full disk is named, once
 for content in [b"\0\xff\\\n" * 5000, b"z" * 3000000 + b"\nlast typed\n", b"q\n" * 3000000 + b"last typed", b"\\"]:
@@ -213,6 +213,7 @@ check("No space left" in shown, f"a history that cannot be written: {shown!r}")
 editor.type("two\r")
 shown = editor.wait_for("<two>") or ""
 check("No space left" not in shown, f"is told once: {shown!r}")
+editor.wait_for("> ")  # what is typed between two lines is not the editor's
 editor.type(D)
-editor.end()
+check(editor.end()[0] == 0, "Ctrl-D ends it")
 done()

@@ -53,7 +53,7 @@ struct chord_model {
     const char *template_text; /* NULL though the file has one: it cannot be used */
     size_t template_len;
     bool has_template;
-    uint32_t context_tokens, chunk_tokens;
+    uint32_t context_tokens;
     uint32_t vocabulary;      /* rows of the output matrix */
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */

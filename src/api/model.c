@@ -172,7 +172,6 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
     CHORD_TRY(chord_network_open(&config, &m->net, err)); /* reads start here, the vocabulary is built meanwhile */
     chord_network_describe(m->net, &info);
     m->context_tokens = info.context_tokens;
-    m->chunk_tokens = info.plan.chunk_tokens;
     m->vocabulary = m->drawable = info.vocabulary;
     return CHORD_OK;
 }

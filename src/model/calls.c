@@ -54,16 +54,6 @@ void chord_calls_tile_done(chord_network *net)
 
 /* ---- counters ------------------------------------------------------------------------------------------ */
 
-_Static_assert(sizeof(chord_pager_stats) % sizeof(uint64_t) == 0, "counters are all of one kind");
-
-/* sum += now - before */
-static void add_counts(chord_pager_stats *sum, const chord_pager_stats *now, const chord_pager_stats *before)
-{
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *a = (const uint64_t *)(const void *)now, *b = (const uint64_t *)(const void *)before;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += a[i] - b[i];
-}
-
 /* What the pager did since the last pass ended is this pass's, and each member's. */
 void chord_calls_count_pass(chord_network *net)
 {
@@ -71,7 +61,7 @@ void chord_calls_count_pass(chord_network *net)
     chord_pager_stats_get(net->pager, &now);
     for (chord_call *call = net->calls; call != NULL; call = call->next) {
         if (call->state != CALL_RUNS) continue;
-        add_counts(&call->sequence->counted.pager, &now, &net->counted);
+        chord_pager_stats_add(&call->sequence->counted.pager, &now, &net->counted);
         call->sequence->counted.passes++;
         call->sequence->computing = false;
     }
@@ -84,7 +74,7 @@ void chord_sequence_stats(chord_network *net, const chord_sequence *s, chord_seq
     chord_mutex_lock(&net->mutex);
     *out = s->counted;
     chord_pager_stats_get(net->pager, &now);
-    if (s->computing) add_counts(&out->pager, &now, &net->counted);
+    if (s->computing) chord_pager_stats_add(&out->pager, &now, &net->counted);
     chord_mutex_unlock(&net->mutex);
 }
 

@@ -56,6 +56,7 @@ static void settle(chord_network *net, chord_status status, const chord_error *e
         } else {
             call->sequence->length += call->count;
             call->tiles_done += tiles;
+            call->alone = false;
             call->state = CALL_TAKES;
         }
     }
@@ -69,16 +70,20 @@ static void run_pass(chord_network *net, chord_call *leader)
     chord_error err = {0};
     chord_mutex_lock(&net->mutex);
     chord_output kind = chord_batch_form(net, leader, &pass);
+    if (pass.rows == 0) { /* the leader was cancelled meanwhile, and was alone */
+        chord_mutex_unlock(&net->mutex);
+        return;
+    }
     net->company = pass.segment_count;
     net->tiles_done = 0;
-    atomic_store(&net->called_off, pass.rows == 0);
+    atomic_store(&net->called_off, false);
     for (chord_call *call = net->calls; call != NULL; call = call->next)
         call->sequence->computing = call->state == CALL_RUNS;
     set_totals(net, &pass);
     chord_mutex_unlock(&net->mutex);
     uint64_t start_ns = chord_clock_ns();
     uint32_t tiles = chord_batch_tiles(net, pass.wanted_count);
-    chord_status status = pass.rows != 0 ? chord_pass_run(&pass, kind, &err) : CHORD_OK;
+    chord_status status = chord_pass_run(&pass, kind, &err);
     chord_mutex_lock(&net->mutex);
     chord_calls_count_pass(net);
     settle(net, status, &err, tiles);

@@ -153,12 +153,13 @@ void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out)
     chord_mutex_unlock(pager->mutex);
 }
 
-void chord_pager_stats_reset(chord_pager *pager)
+_Static_assert(sizeof(chord_pager_stats) % sizeof(uint64_t) == 0, "counters are all of one kind");
+
+void chord_pager_stats_add(chord_pager_stats *sum, const chord_pager_stats *now, const chord_pager_stats *before)
 {
-    chord_mutex_lock(pager->mutex);
-    pager->stats = (chord_pager_stats){0};
-    if (pager->in_flight > 0) pager->in_flight_since_ns = chord_clock_ns();
-    chord_mutex_unlock(pager->mutex);
+    uint64_t *to = (uint64_t *)(void *)sum;
+    const uint64_t *a = (const uint64_t *)(const void *)now, *b = (const uint64_t *)(const void *)before;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += a[i] - b[i];
 }
 
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
@@ -167,15 +168,6 @@ void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
     chord_pager_stats_get(before, &stats);
     chord_mutex_lock(pager->mutex);
     pager->called_off = before->called_off;
-    chord_pager_stats *own = &pager->stats;
-    own->hits += stats.hits;
-    own->misses += stats.misses;
-    own->evictions += stats.evictions;
-    own->prefetched_used += stats.prefetched_used;
-    own->prefetched_late += stats.prefetched_late;
-    own->prefetched_wasted += stats.prefetched_wasted;
-    own->bytes_read += stats.bytes_read;
-    own->read_ns += stats.read_ns;
-    own->stall_ns += stats.stall_ns;
+    chord_pager_stats_add(&pager->stats, &stats, &(chord_pager_stats){0});
     chord_mutex_unlock(pager->mutex);
 }

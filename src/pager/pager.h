@@ -127,7 +127,8 @@ typedef struct chord_pager_stats {
     uint64_t bytes_read, read_ns, stall_ns; /* read_ns: some read was in flight; stall_ns: pin waited */
 } chord_pager_stats;
 void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
-void chord_pager_stats_reset(chord_pager *pager);
+/* sum += now - before */
+void chord_pager_stats_add(chord_pager_stats *sum, const chord_pager_stats *now, const chord_pager_stats *before);
 /* This pager takes the place of another one: the same flag is heeded, the counters go on where those ended. */
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before);
 

@@ -31,17 +31,7 @@ static inline part part_step(part p, vb w, vb a)
     return (part)_mm512_dpbusd_epi32((__m512i)p, (__m512i)w, (__m512i)a);
 }
 static inline void part_steps(part p[1], const vb w[1], vb a) { p[0] = part_step(p[0], w[0], a); }
-static inline vi part_total(part p) { return p; }
-static inline vi part_scaled(part p, vb scale) { return p * (vi)scale; }
-
-static inline vb scale_unsigned(vb dwords, uint32_t i) { return (vb)((vu)dwords >> 8 * i & 255u); }
-static inline vb scale_signed(vb dwords, uint32_t i) { return (vb)((vi)((vu)dwords << (24 - 8 * i)) >> 24); }
-static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((vi)scale_unsigned(dwords, i) - 32); }
-static inline vb byte_pair(vb dwords, uint32_t i)
-{
-    vu two = (vu)dwords >> 16 * i;
-    return (vb)((two & 255u) | (two & 0xff00u) << 8);
-}
+#include "quant/packed_dwords.inc"
 
 static inline vi signed_step(vi acc, vb w, vb a) { return part_step(acc, (vb)((vu)w ^ 0x80808080u), a); }
 

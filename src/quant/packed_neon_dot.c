@@ -18,16 +18,6 @@ static inline void part_steps(part p[4], const vb w[4], vb a)
 {
     for (uint32_t h = 0; h < 4; h++) p[h] = signed_step(p[h], w[h], a);
 }
-static inline vi part_total(part p) { return p; }
-static inline vi part_scaled(part p, vb scale) { return p * (vi)scale; }
-
-static inline vb scale_unsigned(vb dwords, uint32_t i) { return (vb)((vu)dwords >> 8 * i & 255u); }
-static inline vb scale_signed(vb dwords, uint32_t i) { return (vb)((vi)((vu)dwords << (24 - 8 * i)) >> 24); }
-static inline vb scale_biased(vb dwords, uint32_t i) { return (vb)((vi)scale_unsigned(dwords, i) - 32); }
-static inline vb byte_pair(vb dwords, uint32_t i)
-{
-    vu two = (vu)dwords >> 16 * i;
-    return (vb)((two & 255u) | (two & 0xff00u) << 8);
-}
+#include "quant/packed_dwords.inc"
 
 #include "quant/packed_body.inc"

@@ -80,6 +80,7 @@ typedef struct chord_forward_args {
     chord_score *scores;
     void (*on_progress)(void *ud, uint64_t done, uint64_t total); /* tiles of this call; between tiles, or passes */
     void *progress_ud;
+    bool one_pass; /* over after the first pass it had a part in, though tokens may be left */
 } chord_forward_args;
 /* Evaluate tokens after the sequence's end, in passes that are shared with the calls of other threads for sequences of
  * the same network; no result depends on the company. CHORD_FULL when they do not fit; nothing is evaluated then. On any
@@ -88,6 +89,17 @@ typedef struct chord_forward_args {
  * running call of this pool: CHORD_INVALID. */
 chord_status chord_network_forward(chord_network *net, chord_sequence *sequence, const chord_forward_args *args,
                                    chord_error *err);
+
+typedef struct chord_forward_call {
+    chord_sequence *sequence;
+    const chord_forward_args *args;
+    uint32_t done; /* tokens that were evaluated */
+    chord_status status;
+    chord_error error;
+} chord_forward_call;
+/* Calls for several sequences from one thread: they meet in the same passes, callbacks come call by call, in order. Each
+ * has its own status; what is returned is about all of them (a callback's thread). */
+chord_status chord_network_forward_all(chord_network *net, chord_forward_call *calls, uint32_t count, chord_error *err);
 /* From any thread: the running forward, or else the next, of this sequence returns CHORD_CANCELLED. */
 void chord_sequence_cancel(chord_network *net, chord_sequence *sequence);
 

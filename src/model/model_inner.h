@@ -106,19 +106,12 @@ typedef struct chord_blueprint {
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
 } chord_blueprint;
 
-struct chord_sequence {
-    chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
-    uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
-    bool taken, computing;        /* computing: a pass that is not counted yet */
-    chord_sequence_counts counted;
-    atomic_bool cancelled;
-};
-
 typedef enum chord_call_state { CALL_WAITS, CALL_RUNS, CALL_TAKES, CALL_OVER } chord_call_state;
 
 /* A call of chord_network_forward on its way through one pass or many (queue.c). */
 typedef struct chord_call {
-    struct chord_call *next; /* in order of arrival */
+    struct chord_call *next; /* in order of arrival; those of one thread are neighbours */
+    chord_turn *turn;        /* of the thread that it came from */
     chord_sequence *sequence;
     const chord_forward_args *args;
     chord_call_state state;
@@ -127,11 +120,21 @@ typedef struct chord_call {
     const float *rows;      /* CALL_TAKES: (wanted, row_width) */
     uint32_t row_width;
     bool alone;   /* its next pass is for nobody else */
+    bool stopped; /* no further pass is for it */
     bool dropped; /* out of the pass that runs */
     uint64_t tiles_done, tiles_total, tiles_told;
     chord_status status;
     chord_error error;
 } chord_call;
+
+struct chord_sequence {
+    chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
+    uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
+    bool taken, computing;        /* computing: a pass that is not counted yet */
+    chord_sequence_counts counted;
+    atomic_bool cancelled;
+    chord_call call;
+};
 
 /* Neighbouring positions of one sequence: rows [row, row + count) of a pass. */
 typedef struct chord_segment {
@@ -191,7 +194,7 @@ struct chord_network {
     chord_mutex mutex;
     chord_cond moved; /* a call came, went, or changed its state */
     chord_call *calls, *leader;
-    uint32_t company;              /* calls in the last pass */
+    uint32_t company;              /* threads with calls in the last pass */
     uint64_t pass_ns, pass_end_ns; /* of the last pass */
     chord_pager_stats counted;     /* when it ended */
     atomic_bool called_off;        /* all whom the pass is for were cancelled */
@@ -257,7 +260,8 @@ uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call
 void chord_call_finish(chord_network *net, chord_call *call, chord_status status);
 void chord_call_cancel(chord_network *net, chord_call *call);
 uint32_t chord_calls_count(const chord_network *net, chord_call_state state);
-void chord_calls_count_pass(chord_network *net); /* for those that RUN */
+uint32_t chord_calls_threads(const chord_network *net, chord_call_state state); /* that have calls in this state */
+void chord_calls_count_pass(chord_network *net);                                /* for those that RUN */
 void chord_call_report(chord_call *call, uint64_t tiles_done);
 /* From inside a pass, without the mutex. */
 void chord_calls_tile_done(chord_network *net);

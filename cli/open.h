@@ -9,7 +9,7 @@ typedef struct cli_open {
     chord_source source;
     chord_model_options options;
     chord_runtime *runtime;
-    chord_model *text; /* tokenizer and template, no weights; NULL unless opened */
+    chord_model *text;  /* tokenizer and template, no weights; NULL unless opened */
     chord_model *draft; /* guesses ahead for model; NULL: none does */
     chord_model *model;
     chord_session *session;

@@ -102,6 +102,7 @@ typedef struct chord_drafts {
     chord_sequence *sequence; /* of the draft model; NULL: none */
     bool gave_up;             /* it failed: it is not asked any more */
     uint32_t known;           /* its first positions are those of the session's tokens */
+    chord_pager_stats asked;  /* what the draft model's passes for branches cost; guarded by session->counting */
     chord_error error;        /* of drawing */
 } chord_drafts;
 
@@ -155,15 +156,16 @@ chord_status chord_session_forward(chord_session *session, chord_forward_call *c
 /* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
 chord_status chord_session_catch_up(chord_session *session, chord_phase phase, chord_error *err);
 
-/* generate.c: the token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
+/* draw.c: the token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
 chord_status chord_session_draw(chord_session *session, const float *logits, uint32_t ahead, chord_error *err);
 
 /* draft_model.c */
 chord_status chord_draft_model_check(const chord_model *model, const chord_model *draft, chord_error *err);
 
-/* drafts.c */
 chord_status chord_drafts_open(chord_session *session, chord_error *err);
 void chord_drafts_close(chord_session *session);
+
+/* drafts.c */
 /* One pass that draws the next token, and those behind it that were guessed. */
 chord_status chord_drafts_pass(chord_session *session, chord_error *err);
 

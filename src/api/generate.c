@@ -86,7 +86,7 @@ static void give(chord_session *s, size_t n, chord_piece *out)
     s->generation.given_bytes = n;
 }
 
-static void drop_given(chord_session *s)
+void chord_generation_drop_given(chord_session *s)
 {
     chord_buffer *p = &s->pending;
     size_t n = s->generation.given_bytes;
@@ -113,7 +113,7 @@ static void give_ready(chord_session *s, chord_piece *out)
 
 /* What was held back is given out at the end, unless a stop string ended the text; a character that was never
  * completed becomes U+FFFD. */
-static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
+chord_status chord_generation_flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
 {
     chord_buffer *p = &s->pending;
     take_specials_out(s, p->len);
@@ -126,7 +126,6 @@ static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_
         CHORD_TRY(chord_buffer_append(p, "\xEF\xBF\xBD", 3, err));
         CHORD_TRY(chord_buffer_append(&s->pending_kinds, "\0\0\0", 3, err));
     }
-    *out = (chord_piece){.token = -1};
     give(s, p->len, out);
     return CHORD_OK;
 }
@@ -142,12 +141,16 @@ static chord_status draw(chord_session *s, int32_t *token, chord_error *err)
     return CHORD_OK;
 }
 
-static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
+chord_phase chord_generation_phase(const chord_session *s)
+{
+    return s->generation.result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE;
+}
+
+chord_status chord_generation_draw(chord_session *s, chord_piece *out, chord_error *err)
 {
     chord_generation *g = &s->generation;
     const chord_vocab *vocab = s->model->vocab;
     *out = (chord_piece){0};
-    CHORD_TRY(chord_session_catch_up(s, g->result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE, err));
     CHORD_TRY(draw(s, &out->token, err));
     s->tokens[s->count++] = out->token;
     s->has_logits = false;
@@ -199,13 +202,15 @@ static chord_status next(chord_session *s, chord_piece *out, bool *more, chord_e
 {
     *out = (chord_piece){.text = ""};
     *more = false;
-    drop_given(s);
+    chord_generation_drop_given(s);
     chord_status status = CHORD_OK;
     if (s->generation.running) {
-        status = step(s, out, err);
+        status = chord_session_catch_up(s, chord_generation_phase(s), err);
+        if (status == CHORD_OK) status = chord_generation_draw(s, out, err);
         *more = status == CHORD_OK;
     } else {
-        status = flush(s, out, more, err);
+        status = chord_generation_flush(s, out, more, err);
+        if (*more) out->token = -1;
     }
     if (status != CHORD_OK) chord_generation_end(s);
     return status;

@@ -139,6 +139,12 @@ typedef struct chord_model_options {
     chord_mode mode;
     /* an open model of the same file whose tokenizer this one uses */
     const chord_model *vocabulary_of;
+    /* at most so much of what the runtime's budget has left, 0: all; the other models of the runtime get the rest */
+    uint64_t share_bytes;
+    /* an open model of the same runtime and vocabulary, opened with `drafts`: it guesses ahead for this one's sessions
+     * (chord_generate_options.draft_tokens); small and alike is best */
+    const chord_model *draft;
+    bool drafts; /* is to be the draft of another model */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */

@@ -103,6 +103,8 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                   .budget_bytes = r->budget_bytes,
                                   .may_map = true,
                                   .prefer_banks = r->prefer_banks};
+    uint64_t spent = r->overhead_bytes + chord_heap_used_bytes(r->heap);
+    if (o->share_bytes != 0) out->budget_bytes = chord_min_u64(out->budget_bytes, spent + o->share_bytes);
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }

@@ -25,8 +25,10 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    bool may_map;      /* the guard is installed */
-    bool prefer_banks; /* where there are some, also for little */
+    uint32_t branches;   /* sequences that others branch into */
+    uint32_t logit_rows; /* of one pass, at least; fewer than sessions: as many as these */
+    bool may_map;        /* the guard is installed */
+    bool prefer_banks;   /* where there are some, also for little */
 } chord_network_config;
 
 /* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its
@@ -50,6 +52,13 @@ uint32_t chord_sequence_length(const chord_sequence *sequence);
 /* Forget positions from `length` on. A sliding-window layer may already have let go of what earlier positions need:
  * then everything is forgotten. Returns the new length. */
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
+/* The first `length` positions of another one become this one's past, nothing is evaluated: they share memory until one of
+ * them writes. Returns the new length, which is 0 where a window let go of what is needed. Nobody computes with either. */
+uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
+/* Another way to go on from there, for at most CHORD_BRANCH_TOKENS, from a pool of config->branches; closed like any
+ * other, and before `from` is cut below `length`. NULL: there is none, or a window let go. */
+#define CHORD_BRANCH_TOKENS 64u
+chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 
 /* What the passes in which a sequence took part have cost: a pass for several counts for each of them. */
 typedef struct chord_sequence_counts {

@@ -130,6 +130,7 @@ typedef struct chord_call {
 struct chord_sequence {
     chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
     uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
+    uint32_t room;                /* no more positions than these */
     bool taken, computing;        /* computing: a pass that is not counted yet */
     chord_sequence_counts counted;
     atomic_bool cancelled;
@@ -182,8 +183,11 @@ struct chord_network {
     chord_scratch scratch;
     chord_region kv_region;
     struct chord_kv_free *kv_free; /* blocks that are no sequence's (kv.c) */
-    chord_sequence *sequences;
-    uint32_t sequence_count, context_tokens, chunk_tokens, logit_rows;
+    uint8_t *kv_blocks;
+    uint64_t kv_block_bytes;
+    uint16_t *kv_owners;       /* by block */
+    chord_sequence *sequences; /* those of sessions, then branches */
+    uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
@@ -220,9 +224,15 @@ chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gg
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
 
+/* What the cache of keys and values is to hold. */
+typedef struct chord_kv_needs {
+    chord_kv_type type;
+    uint32_t sessions, branches, context_tokens, chunk_tokens;
+} chord_kv_needs;
+
 /* plan.c */
 uint32_t chord_plan_context(const chord_network_config *config, const chord_blueprint *print);
-uint32_t chord_plan_sessions(const chord_network_config *config);
+chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t context_tokens, uint32_t chunk_tokens);
 uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *print);
 chord_status chord_plan_check_context(const chord_network_config *config, const chord_blueprint *print,
                                       chord_error *err);
@@ -244,9 +254,8 @@ uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_token
                               uint32_t threads, chord_scratch *out);
 
 /* kv.c */
-uint64_t chord_kv_plan_bytes(const chord_blueprint *print, chord_kv_type type, uint32_t context_tokens,
-                             uint32_t chunk_tokens);
-chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err);
+uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
+chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
 /* Before a pass writes positions up to length: there are blocks for them. */
 void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
 

@@ -188,9 +188,9 @@ static void leave(chord_network *net, chord_call *call)
 static chord_status check_args(const chord_network *net, const chord_sequence *s, const chord_forward_args *args,
                                chord_error *err)
 {
-    if (args->count > net->context_tokens - s->length)
+    if (args->count > s->room - s->length)
         return chord_fail(err, CHORD_FULL, "%u tokens after %u do not fit in the context of %u", args->count, s->length,
-                          net->context_tokens);
+                          s->room);
     for (uint32_t i = 0; i < args->count; i++)
         if (args->tokens[i] < 0 || (uint32_t)args->tokens[i] >= net->print.h.vocabulary)
             return chord_fail(err, CHORD_INVALID, "token %u is %d, the vocabulary has %u entries", i, args->tokens[i],

@@ -178,21 +178,18 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
     return chord_session_leave(s, status);
 }
 
-static chord_status copy(chord_session *to, chord_session *from, chord_error *err)
+static void copy(chord_session *to, const chord_session *from)
 {
     uint32_t length = chord_sequence_length(from->sequence);
+    uint32_t kept = chord_sequence_copy(to->model->net, to->sequence, from->sequence, length);
     chord_generation_end(to);
-    to->count = 0;
-    to->has_logits = false;
-    CHORD_TRY(chord_sequence_fork(to->model->net, to->sequence, from->sequence, length, err));
     memcpy(to->tokens, from->tokens, from->count * sizeof *to->tokens);
     to->count = from->count;
-    to->has_logits = from->has_logits;
-    if (from->has_logits) memcpy(to->logits, from->logits, to->model->vocabulary * sizeof *to->logits);
+    to->has_logits = from->has_logits && kept == length;
+    if (to->has_logits) memcpy(to->logits, from->logits, to->model->vocabulary * sizeof *to->logits);
     chord_mutex_lock(&to->counting);
-    to->counted.reused_tokens += length;
+    to->counted.reused_tokens += kept;
     chord_mutex_unlock(&to->counting);
-    return CHORD_OK;
 }
 
 chord_status chord_session_copy(chord_session *to, chord_session *from, chord_error *err)
@@ -204,7 +201,10 @@ chord_status chord_session_copy(chord_session *to, chord_session *from, chord_er
         return chord_fail(err, CHORD_INVALID, "a past can be copied between sessions of one model only");
     CHORD_TRY(chord_session_enter(to, err));
     chord_status status = chord_session_enter(from, err);
-    if (status == CHORD_OK) status = chord_session_leave(from, copy(to, from, err));
+    if (status == CHORD_OK) {
+        copy(to, from);
+        (void)chord_session_leave(from, CHORD_OK);
+    }
     return chord_session_leave(to, status);
 }
 

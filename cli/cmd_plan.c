@@ -76,7 +76,7 @@ static void print_row(const char *name, uint64_t bytes, const char *remark)
     cli_print("  %-22s%12s   %s\n", name, cli_size_text(bytes, size), remark);
 }
 
-static void print_memory(const chord_plan *plan)
+static void print_memory(const chord_plan *plan, uint32_t sessions)
 {
     char remark[160];
     char size[32];
@@ -86,7 +86,8 @@ static void print_memory(const chord_plan *plan)
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);
     if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
-    snprintf(remark, sizeof remark, "%u tokens", plan->context_tokens);
+    int said = sessions > 1 ? snprintf(remark, sizeof remark, "%u sessions, each of ", sessions) : 0;
+    snprintf(remark + said, sizeof remark - (size_t)said, "%u tokens", plan->context_tokens);
     print_row("KV cache", plan->kv_bytes, remark);
     snprintf(remark, sizeof remark, "prompts in chunks of %u tokens", plan->chunk_tokens);
     print_row("scratch", plan->scratch_bytes, remark);
@@ -98,7 +99,7 @@ static void print_table(const cli_args *args, const chord_plan *plan, const pred
     char size[32], other[32];
     cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
               cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
-    print_memory(plan);
+    print_memory(plan, args->parallel);
     if (plan->mapped) cli_print("\nNothing streams: everything fits.\n");
     else if (plan->fits)
         cli_print("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
@@ -137,7 +138,7 @@ static int show(const cli_args *args, cli_open *o)
     if (plan.fits) return code;
     if (o->options.mode == CHORD_MODE_MAPPED && plan.budget_bytes_min <= plan.budget_bytes)
         return cli_fail("a budget of %.2f MiB cannot map the whole model", (double)plan.budget_bytes / CLI_MIB);
-    return cli_refuse(&plan);
+    return cli_refuse(&plan, cli_sessions(&o->options));
 }
 
 static int run(const cli_args *args)
@@ -153,6 +154,7 @@ static int run(const cli_args *args)
 static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("the context to plan for, in tokens (default: what the model was trained for, at most 4096)"),
+    CLI_OPTION_PARALLEL("plan for N answers at once, each with a context of its own (default 1)"),
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
 };

@@ -19,7 +19,7 @@ typedef struct cli_args {
     uint32_t stop_count;
     uint64_t memory_bytes, seed;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k;
+    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k, parallel;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
@@ -80,6 +80,8 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
 
 #define CLI_OPTION_MODEL \
     {"--model", "-m", CLI_TEXT, CLI_FIELD(model), "MODEL", "the model, instead of as the first word", 0, 0}
+#define CLI_PARALLEL_MAX 64
+#define CLI_OPTION_PARALLEL(help) {"--parallel", "-np", CLI_U32, CLI_FIELD(parallel), "N", help, 1, CLI_PARALLEL_MAX}
 #define CLI_OPTION_JSON \
     {"--json", NULL, CLI_FLAG, CLI_FIELD(json), NULL, "print one JSON object and nothing else", 0, 0}
 

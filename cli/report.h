@@ -14,6 +14,7 @@ typedef struct cli_report {
     chord_stats stats;
     chord_plan plan;
     cli_span prefill, decode;
+    uint64_t decode_tokens; /* made by the passes of decode: one each, or one for each answer */
     cli_rates rates;
     bool sampled; /* tokens were drawn, with this seed */
     uint64_t seed;

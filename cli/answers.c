@@ -9,6 +9,7 @@ void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t pre
 {
     a->text.len = a->ids.len = 0;
     a->ids.follows = false;
+    a->made = 0;
     a->result = (chord_generate_result){.stop_reason = context_is_full ? CHORD_STOP_CONTEXT : CHORD_STOP_LENGTH};
     a->seed = options.sampling.seed;
     a->status = CHORD_OK;
@@ -21,6 +22,7 @@ void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t pre
 static void take(cli_answer *a, const chord_step *step)
 {
     if (step->has_piece) {
+        a->made++;
         json_i64(&a->ids, NULL, step->piece.token);
         json_append(&a->text, step->piece.text, step->piece.len);
     }

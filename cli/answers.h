@@ -7,6 +7,7 @@
 typedef struct cli_answer {
     chord_session *session;
     json_out text, ids; /* made so far; ids: what stands between the brackets of a list */
+    uint64_t made;      /* tokens */
     chord_generate_result result;
     uint64_t seed;
     bool runs;

@@ -8,6 +8,8 @@
 size_t cli_terminal_columns(void);
 /* `chord wasm ...`: becomes the program chord-wasm that lies beside this one; comes back only when that fails. */
 int cli_become_wasm(char **argv);
+/* Nobody else who asks may write it until it is closed; false: somebody does. Systems without locks: true. */
+bool cli_lock_file(int fd);
 /* Whether there is a home folder, where histories and rates are kept. */
 extern const bool cli_host_has_home;
 /* For help: lines on what is different here. "": nothing. */

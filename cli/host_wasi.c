@@ -16,6 +16,12 @@ const char *const cli_host_reads = "; one thread: it waits for each read";
 
 size_t cli_terminal_columns(void) { return 80; }
 
+bool cli_lock_file(int fd)
+{
+    (void)fd;
+    return true;
+}
+
 int cli_become_wasm(char **argv)
 {
     (void)argv;

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CLI_WORDS_MAX 2 /* the most that words_max of a command says */
+#define CLI_WORDS_MAX 3 /* the most that words_max of a command says */
 #define CLI_STOPS_MAX 16
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */
@@ -59,9 +59,11 @@ typedef struct cli_command {
     int (*run)(const cli_args *args);
 } cli_command;
 
-extern const cli_command cli_run, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template, cli_perplexity,
-    cli_bench;
+extern const cli_command cli_run, cli_batch, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template,
+    cli_perplexity, cli_bench;
 
+/* By its name or an alias; NULL: the command has none such. */
+const cli_option *cli_find_option(const cli_command *command, const char *name);
 /* CLI_OK, or CLI_USAGE after saying what is wrong. *help: --help was asked for. */
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help);
 /* How many words of a line this one begins: 0, it is no option of the command; 1, a flag or a value behind =; 2. */

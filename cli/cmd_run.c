@@ -35,6 +35,8 @@ static int check_usage(const cli_args *a)
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
+    if (a->parallel > 1 && a->draft != NULL)
+        return cli_usage(&cli_run, "--draft guesses ahead for one answer, --parallel makes several: give one of them");
     return CLI_OK;
 }
 
@@ -173,6 +175,7 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
                                       .sampling = cli_sampling(a),
                                       .stops = a->stops,
                                       .stop_count = a->stop_count,
+                                      .draft_tokens = a->draft_tokens,
                                       .ignore_end = a->ignore_end};
     return chord_session_generate(s, &options, take_piece, job, result, err);
 }
@@ -261,7 +264,11 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args) { args->predict = PREDICT_DEFAULT; }
+static void defaults(cli_args *args)
+{
+    args->predict = PREDICT_DEFAULT;
+    args->draft_tokens = CLI_DRAFT_TOKENS_DEFAULT;
+}
 
 static const cli_option OPTIONS[] = {
     {"--prompt", "-p", CLI_TEXT, CLI_FIELD(prompt), "TEXT", "the prompt", 0, 0},
@@ -284,6 +291,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTION_PARALLEL(
         "N answers at once, with seeds counted up from --seed: they share the prompt and each pass over the "
         "weights, and each is what its seed gives alone (default 1)"),
+    CLI_OPTIONS_DRAFT,
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,

@@ -9,11 +9,14 @@ typedef struct cli_open {
     chord_source source;
     chord_model_options options;
     chord_runtime *runtime;
-    chord_model *text; /* tokenizer and template, no weights; NULL unless opened */
+    chord_model *text;  /* tokenizer and template, no weights; NULL unless opened */
+    chord_model *draft; /* guesses ahead for model; NULL: none does */
     chord_model *model;
     chord_session *session;
     chord_session **sessions; /* all of options.sessions_max, of which that is the first */
     uint64_t memory_bytes;    /* as --memory says */
+    const char *draft_uri;    /* as --draft says */
+    uint64_t draft_bytes;     /* as --draft-memory says */
     cli_live live;
 } cli_open;
 
@@ -27,6 +30,8 @@ int cli_refuse(const chord_plan *plan, uint32_t sessions);
 uint32_t cli_sessions(const chord_model_options *options);
 /* Model and sessions for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
+/* draft.c: the draft model for such a context, which the model's options then name. */
+int cli_open_draft(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);
 
 chord_sampling cli_sampling(const cli_args *args);

@@ -8,13 +8,13 @@
 /* Passes over the weights that belong together: a prompt, an answer, a test. */
 typedef struct cli_span {
     uint64_t ns, stall_ns, bytes_read, passes;
+    uint64_t tokens; /* of an answer */
 } cli_span;
 
 typedef struct cli_report {
     chord_stats stats;
     chord_plan plan;
     cli_span prefill, decode;
-    uint64_t decode_tokens; /* made by the passes of decode: one each, or one for each answer */
     cli_rates rates;
     bool sampled; /* tokens were drawn, with this seed */
     uint64_t seed;

@@ -142,7 +142,7 @@ static void make_report(many *m, cli_report *report)
     add_decode(&total, &part, longest == 0 ? &m->after_prompt : &START);
     cli_rates_load(m->args->model, chord_runtime_threads(m->open->runtime), &rates);
     cli_report_make(&m->after_prompt, &total, &m->info.plan, &rates, report);
-    report->decode_tokens = total.output_tokens - first_tokens;
+    report->decode.tokens = total.output_tokens - first_tokens;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------- */

@@ -261,6 +261,8 @@ typedef struct chord_generate_options {
     /* stop strings, in which special tokens may be written out; the match itself is not given to on_piece */
     const char *const *stops;
     size_t stop_count;
+    uint32_t
+        draft_tokens;   /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result */
     bool ignore_end;    /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
@@ -294,7 +296,7 @@ typedef struct chord_step {
 /* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
  * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in
  * chunks beside those who make tokens, and none is kept waiting; each text and hash is what the session has alone. The
- * last piece has with it what chord_generate_next() would give as a piece of its own. What is returned is about all of
+ * last piece has with it what chord_generate_next() would give as a piece of its own. Nothing is guessed ahead. What is returned is about all of
  * them, and then no step was made: CHORD_INVALID (models differ, a session is inside a call or listed twice),
  * CHORD_NO_MEMORY. */
 chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *err);
@@ -345,7 +347,8 @@ typedef struct chord_stats {           /* the promise (budget) beside the truth 
     uint64_t read_ns, stall_ns; /* some read was in flight; compute stood still for one */
     /* of the session: evaluated of what was given, kept from before, made; passes: walks over all weights */
     uint64_t prompt_tokens, reused_tokens, output_tokens, prefill_ns, decode_ns, passes;
-    bool mapped; /* as in chord_plan */
+    uint64_t drafted_tokens, accepted_tokens; /* guessed ahead and checked; those that were right */
+    bool mapped;                              /* as in chord_plan */
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);

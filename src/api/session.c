@@ -20,7 +20,7 @@ static chord_status open_parts(chord_session *s, chord_error *err)
     CHORD_TRY(chord_alloc(heap, m->vocabulary * sizeof(float), "the session's logits", &memory, err));
     s->logits = memory;
     CHORD_TRY(chord_alloc(heap, chord_sample_scratch_bytes(m->vocabulary), "the sampler", &s->sample_scratch, err));
-    return CHORD_OK;
+    return chord_drafts_open(s, err);
 }
 
 chord_status chord_session_open(chord_model *m, chord_session **out, chord_error *err)
@@ -49,7 +49,9 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
 
 void chord_session_cancel(chord_session *s)
 {
-    if (s != NULL) chord_sequence_cancel(s->model->net, s->sequence);
+    if (s == NULL) return;
+    chord_sequence_cancel(s->model->net, s->sequence);
+    if (s->drafts.sequence != NULL) chord_sequence_cancel(s->model->draft->net, s->drafts.sequence);
 }
 
 void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, const chord_progress *), void *ud)
@@ -59,7 +61,7 @@ void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, c
     s->progress_ud = ud;
 }
 
-static void report_progress(void *ud, uint64_t done, uint64_t total)
+void chord_session_report(void *ud, uint64_t done, uint64_t total)
 {
     chord_session *s = ud;
     uint64_t now = chord_clock_ns();
@@ -78,7 +80,7 @@ static void report_progress(void *ud, uint64_t done, uint64_t total)
 static void set_phase(chord_session *s, chord_forward_args *args, chord_phase phase)
 {
     s->phase = phase;
-    args->on_progress = s->on_progress != NULL ? report_progress : NULL;
+    args->on_progress = s->on_progress != NULL ? chord_session_report : NULL;
     args->progress_ud = s;
 }
 
@@ -92,14 +94,24 @@ bool chord_session_count_ns(chord_session *s, uint64_t spent_ns)
     return measure;
 }
 
-/* Run one forward call, timed and measured. */
-static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
+chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, uint32_t count, chord_phase phase,
+                                   chord_error *err)
 {
-    set_phase(s, args, phase);
+    s->phase = phase;
     uint64_t start = chord_clock_ns();
-    chord_status status = chord_network_forward(s->model->net, s->sequence, args, err);
+    chord_status status = chord_network_forward_all(s->model->net, calls, count, err);
     if (chord_session_count_ns(s, chord_clock_ns() - start)) chord_runtime_measure(s->model->runtime);
     return status;
+}
+
+/* One call, for the session's own sequence. */
+static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
+{
+    chord_forward_call call = {.sequence = s->sequence, .args = args};
+    set_phase(s, args, phase);
+    CHORD_TRY(chord_session_forward(s, &call, 1, phase, err));
+    if (call.status != CHORD_OK && err != NULL) *err = call.error;
+    return call.status;
 }
 
 static bool keep_row(void *ud, size_t position, const float *logits, size_t vocabulary)
@@ -118,7 +130,8 @@ chord_status chord_session_left(chord_session *s, chord_phase phase, chord_forwa
     if (s->has_logits && done == s->count) return CHORD_OK;
     s->has_logits = false;
     if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
-    if (done == s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
+    /* positions of drawn tokens that nobody asked for, or the last one's once more for its logits */
+    if (done >= s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
     *args = (chord_forward_args){.tokens = s->tokens + done,
                                  .count = s->count - done,
                                  .first_wanted = s->count - done - 1,
@@ -143,6 +156,7 @@ static chord_status feed(chord_session *s, const int32_t *tokens, size_t n, size
                           s->model->context_tokens);
     uint32_t kept = chord_sequence_length(s->sequence), same = 0;
     while (same < kept && same < n && s->tokens[same] == tokens[same]) same++;
+    if (same < s->drafts.known) s->drafts.known = same;
     bool all = same == n && s->count == n && s->has_logits;
     chord_generation_end(s);
     if (!all) {
@@ -180,7 +194,9 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
 
 static void copy(chord_session *to, const chord_session *from)
 {
-    uint32_t length = chord_sequence_length(from->sequence);
+    uint32_t length = (uint32_t)chord_min_u64(chord_sequence_length(from->sequence), from->count), same = 0;
+    while (same < to->drafts.known && same < from->count && to->tokens[same] == from->tokens[same]) same++;
+    to->drafts.known = same;
     uint32_t kept = chord_sequence_copy(to->model->net, to->sequence, from->sequence, length);
     chord_generation_end(to);
     memcpy(to->tokens, from->tokens, from->count * sizeof *to->tokens);

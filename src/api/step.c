@@ -39,7 +39,8 @@ static void prepare(chord_step *step, chord_forward_call *call, chord_forward_ar
     chord_session *s = step->session;
     *step = (chord_step){.session = s, .piece = {.text = ""}};
     chord_generation_drop_given(s);
-    if (s->generation.running) step->status = chord_session_left(s, chord_generation_phase(s), args, &step->error);
+    if (s->generation.running && chord_generation_needs_pass(s))
+        step->status = chord_session_left(s, chord_generation_phase(s), args, &step->error);
     args->one_pass = true;
     *call = (chord_forward_call){.sequence = s->sequence, .args = args};
 }
@@ -48,10 +49,11 @@ static void prepare(chord_step *step, chord_forward_call *call, chord_forward_ar
 static chord_status make_piece(chord_step *step)
 {
     chord_session *s = step->session;
-    bool more;
+    bool more, draw = chord_generation_needs_pass(s);
     step->over = !s->generation.running;
-    if (step->over || !s->has_logits) return CHORD_OK; /* before its end, tokens are left for another pass */
-    CHORD_TRY(chord_generation_draw(s, &step->piece, &step->error));
+    if (step->over || (draw && !s->has_logits)) return CHORD_OK; /* tokens of its prompt are left for another pass */
+    if (draw) CHORD_TRY(chord_session_draw(s, s->logits, 0, &step->error));
+    CHORD_TRY(chord_generation_take(s, &step->piece, &step->error));
     step->has_piece = true;
     step->over = !s->generation.running;
     return step->over ? chord_generation_flush(s, &step->piece, &more, &step->error) : CHORD_OK;

@@ -43,6 +43,7 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
  * architecture or the tensor's format. */
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err);
 void chord_network_close(chord_network *net);
+uint32_t chord_network_rows_max(const chord_network *net);                    /* whose logits one pass can give */
 void chord_network_describe(const chord_network *net, chord_model_info *out); /* has_chat_template is left alone */
 
 /* Sequences come from a pool of options->sessions_max; CHORD_FULL when all are taken. */

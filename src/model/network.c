@@ -164,6 +164,11 @@ void chord_network_close(chord_network *net)
     chord_free(net->heap, net);
 }
 
+uint32_t chord_network_rows_max(const chord_network *net)
+{
+    return net->logit_rows < net->chunk_tokens ? net->logit_rows : net->chunk_tokens;
+}
+
 void chord_network_describe(const chord_network *net, chord_model_info *out)
 {
     const chord_hparams *h = &net->print.h;

@@ -19,14 +19,15 @@ void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t pre
     a->runs = a->status == CHORD_OK;
 }
 
-static void take(cli_answer *a, const chord_step *step)
+static void take_piece(cli_answer *a, const chord_piece *piece)
 {
-    if (step->has_piece) {
-        a->made++;
-        json_i64(&a->ids, NULL, step->piece.token);
-        json_append(&a->text, step->piece.text, step->piece.len);
-    }
-    if (!step->over) return;
+    a->made++;
+    json_i64(&a->ids, NULL, piece->token);
+    json_append(&a->text, piece->text, piece->len);
+}
+
+static void take_end(cli_answer *a, const chord_step *step)
+{
     a->runs = false;
     a->status = step->status;
     a->error = step->error;
@@ -44,7 +45,10 @@ chord_status cli_answers_step(cli_answer *answers, uint32_t count, chord_error *
         of[running++] = &answers[i];
     }
     chord_status status = chord_sessions_step(steps, running, err);
-    for (uint32_t i = 0; i < running && status == CHORD_OK; i++) take(of[i], &steps[i]);
+    for (uint32_t i = 0; i < running && status == CHORD_OK; i++)
+        if (steps[i].has_piece) take_piece(of[i], &steps[i].piece);
+    for (uint32_t i = 0; i < running && status == CHORD_OK; i++) /* asking for a result may end what pieces point to */
+        if (steps[i].over) take_end(of[i], &steps[i]);
     return status;
 }
 

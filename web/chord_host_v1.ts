@@ -152,6 +152,9 @@ export const EXPORTS = {
   guest_session_close: { parameters: "p", result: "-" },
   guest_session_reset: { parameters: "p", result: "-" },
   guest_session_sync: { parameters: "pppp", result: "i" },
+  guest_session_feed: { parameters: "pppp", result: "i" },
+  guest_session_copy: { parameters: "pp", result: "i" },
+  guest_sessions_step: { parameters: "pp", result: "i" },
   guest_session_score: { parameters: "ppppp", result: "i" },
   guest_session_stats: { parameters: "pp", result: "-" },
   guest_session_stats_reset: { parameters: "p", result: "-" },
@@ -364,4 +367,15 @@ export const chord_guest_piece = {
   },
 } as const;
 
-export const STRUCTS = { chord_error, chord_sampling, chord_plan, chord_stats, chord_generate_result, chord_host_tensor, chord_host_rows, chord_host_progress, chord_guest_runtime_options, chord_guest_model_options, chord_guest_model_info, chord_guest_generate_options, chord_guest_piece } as const;
+export const chord_guest_step = {
+  bytes: 432,
+  fields: {
+    session: { offset: 0, type: "u64", count: 1 },
+    piece: { offset: 8, type: "chord_guest_piece", count: 1 },
+    over: { offset: 40, type: "u32", count: 1 },
+    status: { offset: 44, type: "u32", count: 1 },
+    error: { offset: 48, type: "chord_error", count: 1 },
+  },
+} as const;
+
+export const STRUCTS = { chord_error, chord_sampling, chord_plan, chord_stats, chord_generate_result, chord_host_tensor, chord_host_rows, chord_host_progress, chord_guest_runtime_options, chord_guest_model_options, chord_guest_model_info, chord_guest_generate_options, chord_guest_piece, chord_guest_step } as const;

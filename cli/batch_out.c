@@ -154,7 +154,7 @@ static bool copy_standing(batch_out *o, int from, int to)
 static int rewrite(batch_out *o)
 {
     char place[PATH_MAX], beside[PATH_MAX + 8];
-    if (realpath(o->path, place) == NULL) return fail(o, "cannot be found"); /* a link stays one */
+    if (!cli_real_path(o->path, place)) return fail(o, "cannot be found"); /* a link stays one */
     snprintf(beside, sizeof beside, "%s.new", place);
     int from = open(place, O_RDONLY | O_CLOEXEC), to = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     bool done = from >= 0 && to >= 0 && cli_lock_file(to) && copy_standing(o, from, to) && rename(beside, place) == 0;

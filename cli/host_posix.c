@@ -29,6 +29,8 @@ size_t cli_terminal_columns(void)
 
 bool cli_lock_file(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
+bool cli_real_path(const char *path, char *out) { return realpath(path, out) != NULL; }
+
 /* The loader would say it in its own words, when it is too late for ours. */
 static bool has_wasmtime(const char *folder, size_t len)
 {

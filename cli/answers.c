@@ -10,7 +10,8 @@ void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t pre
     a->text.len = a->ids.len = 0;
     a->ids.follows = false;
     a->made = 0;
-    a->result = (chord_generate_result){.stop_reason = context_is_full ? CHORD_STOP_CONTEXT : CHORD_STOP_LENGTH};
+    bool full = context_is_full && predict != 0;
+    a->result = (chord_generate_result){.stop_reason = full ? CHORD_STOP_CONTEXT : CHORD_STOP_LENGTH};
     a->seed = options.sampling.seed;
     a->status = CHORD_OK;
     if (predict == 0 || context_is_full) return;

@@ -222,7 +222,9 @@ static chord_status make_ids(const reading *r)
 static chord_status read_tree(reading *r, chord_arena *arena)
 {
     chord_json *root;
-    CHORD_TRY(chord_json_parse(arena, r->line->text, r->line->len, &root, r->err));
+    bool marked = r->line->number == 1 && strncmp(r->line->text, "\xEF\xBB\xBF", 3) == 0; /* an editor's, for a file */
+    size_t skip = marked ? 3 : 0;
+    CHORD_TRY(chord_json_parse(arena, r->line->text + skip, r->line->len - skip, &root, r->err));
     r->root = root;
     if (root->kind == CHORD_JSON_OBJECT) CHORD_TRY(take_id(r));
     CHORD_TRY(check_keys(r));

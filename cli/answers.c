@@ -53,6 +53,16 @@ chord_status cli_answers_step(cli_answer *answers, uint32_t count, chord_error *
     return status;
 }
 
+void cli_answers_cancel(cli_answer *answers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!answers[i].runs) continue;
+        answers[i].runs = false;
+        answers[i].status = CHORD_CANCELLED;
+        chord_generate_result_get(answers[i].session, &answers[i].result);
+    }
+}
+
 uint32_t cli_answers_running(const cli_answer *answers, uint32_t count)
 {
     uint32_t running = 0;

@@ -20,6 +20,8 @@ typedef struct cli_answer {
 void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t predict, bool context_is_full);
 /* One step for all that run. Not CHORD_OK: no step was made. */
 chord_status cli_answers_step(cli_answer *answers, uint32_t count, chord_error *err);
+/* Those that run end as they are: a Ctrl-C that came between two steps is for nobody's call. */
+void cli_answers_cancel(cli_answer *answers, uint32_t count);
 uint32_t cli_answers_running(const cli_answer *answers, uint32_t count);
 /* "length", "end", ..., or "cancelled". */
 const char *cli_answer_reason(const cli_answer *a);

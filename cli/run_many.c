@@ -102,6 +102,7 @@ static chord_status make(many *m, chord_error *err)
         m->open->live.label = m->label;
         m->open->live.tokens += left;
         status = cli_answers_step(m->answers, m->count, err);
+        if (cli_interrupted()) cli_answers_cancel(m->answers, m->count);
         if (!print_ready(m, false)) break; /* nobody reads any more */
     }
     return status;

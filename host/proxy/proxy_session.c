@@ -1,6 +1,7 @@
 /* proxy_session.c - sessions of a guest. */
 #include "proxy_names.h"
 
+#include "interrupt.h"
 #include "proxy_inner.h"
 
 #include <stdlib.h>
@@ -171,6 +172,8 @@ chord_status chord_session_generate(chord_session *session, const chord_generate
         if (status != CHORD_OK || raw.more == 0) break;
         if (left-- == 0) status = chord_fail(err, CHORD_CORRUPT, "the guest makes more text than it was asked for");
         else if (on_piece != NULL) stopped = !on_piece(ud, &piece);
+        if (status == CHORD_OK && cli_interrupted()) /* between two calls */
+            status = chord_fail(err, CHORD_CANCELLED, "cancelled");
     }
     proxy_give_back(&l);
     chord_generate_result result;

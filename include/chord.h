@@ -339,8 +339,9 @@ void chord_session_on_progress(chord_session *session, void (*on_progress)(void 
 typedef struct chord_stats {           /* the promise (budget) beside the truth (peak), the bytes, the waiting */
     uint64_t budget_bytes, peak_bytes; /* of the runtime; the most that the process has had in memory */
     uint64_t resident_bytes, window_bytes, kv_bytes, scratch_bytes; /* as in chord_plan */
-    /* of the passes the session had a part in (shared ones count for each), since it was opened or the counters were
-     * reset: bytes from files; tiles that lay in memory when they were needed, that did not, and that made room */
+    /* of the passes the session had a part in (shared ones count for each), the draft model's included, since it was
+     * opened or the counters were reset: bytes from files; tiles that lay in memory when they were needed, that did
+     * not, and that made room */
     uint64_t bytes_read, hits, misses, evictions;
     /* tiles read ahead: in time, still under way when needed, never needed */
     uint64_t prefetched_used, prefetched_late, prefetched_wasted;

@@ -102,6 +102,7 @@ typedef struct chord_drafts {
     chord_sequence *sequence; /* of the draft model; NULL: none */
     bool gave_up;             /* it failed: it is not asked any more */
     uint32_t known;           /* its first positions are those of the session's tokens */
+    chord_pager_stats asked;  /* what the draft model's passes for branches cost; guarded by session->counting */
     chord_error error;        /* of drawing */
 } chord_drafts;
 
@@ -167,19 +168,21 @@ void chord_generation_drop_given(chord_session *session);
 chord_phase chord_generation_phase(const chord_session *session);
 /* No token is drawn that was not given out. */
 bool chord_generation_needs_pass(chord_session *session);
-/* The token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
-chord_status chord_session_draw(chord_session *session, const float *logits, uint32_t ahead, chord_error *err);
 /* The next drawn token is known from now on. */
 chord_status chord_generation_take(chord_session *session, chord_piece *out, chord_error *err);
 /* What is left at the end goes out behind what `out` gives already; *more false: nothing was. */
 chord_status chord_generation_flush(chord_session *session, chord_piece *out, bool *more, chord_error *err);
 
+/* draw.c: the token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
+chord_status chord_session_draw(chord_session *session, const float *logits, uint32_t ahead, chord_error *err);
+
 /* draft_model.c */
 chord_status chord_draft_model_check(const chord_model *model, const chord_model *draft, chord_error *err);
 
-/* drafts.c */
 chord_status chord_drafts_open(chord_session *session, chord_error *err);
 void chord_drafts_close(chord_session *session);
+
+/* drafts.c */
 /* One pass that draws the next token, and those behind it that were guessed. */
 chord_status chord_drafts_pass(chord_session *session, chord_error *err);
 

@@ -1,4 +1,5 @@
-/* draft_model.c - may one model guess for another? Their tokens must be the same texts. */
+/* draft_model.c - a model that guesses for another: may it, for their tokens must be the same texts; and its part in a
+ * session. */
 #include "api/api_inner.h"
 
 #define KEY "tokenizer.ggml.tokens"
@@ -46,4 +47,15 @@ chord_status chord_draft_model_check(const chord_model *m, const chord_model *dr
         return chord_fail(err, CHORD_INVALID, "the draft model was opened %s",
                           draft->net == NULL ? "without its weights" : "without the option drafts");
     return compare_tokens(m->files.gguf, draft->files.gguf, err);
+}
+
+chord_status chord_drafts_open(chord_session *s, chord_error *err)
+{
+    chord_draft_gate_init(&s->drafts.gate);
+    return s->model->draft != NULL ? chord_sequence_open(s->model->draft->net, &s->drafts.sequence, err) : CHORD_OK;
+}
+
+void chord_drafts_close(chord_session *s)
+{
+    if (s->drafts.sequence != NULL) chord_sequence_close(s->model->draft->net, s->drafts.sequence);
 }

@@ -2,6 +2,8 @@
  * keeps what is right. */
 #include "api/api_inner.h"
 
+#define LEAF_LIKELY 0.04f /* less is not worth a row of the draft model */
+
 /* A node of the tree that the draft model goes on from. */
 typedef struct leaf {
     chord_session *session;
@@ -17,17 +19,6 @@ typedef struct check {
     chord_forward_args args;
     int32_t tokens[1 + CHORD_DRAFT_NODES]; /* the last that is known, and the path */
 } check;
-
-chord_status chord_drafts_open(chord_session *s, chord_error *err)
-{
-    chord_draft_gate_init(&s->drafts.gate);
-    return s->model->draft != NULL ? chord_sequence_open(s->model->draft->net, &s->drafts.sequence, err) : CHORD_OK;
-}
-
-void chord_drafts_close(chord_session *s)
-{
-    if (s->drafts.sequence != NULL) chord_sequence_close(s->model->draft->net, s->drafts.sequence);
-}
 
 /* How many guesses one pass can check here. */
 static uint32_t nodes_max(const chord_session *s)
@@ -75,6 +66,17 @@ static bool guess(void *ud, size_t position, const float *logits, size_t vocabul
     return true;
 }
 
+/* A branch was in one pass, with the others. */
+static void count_branch(chord_session *s, const chord_sequence *sequence)
+{
+    static const chord_pager_stats NONE = {0};
+    chord_sequence_counts counts;
+    chord_sequence_stats(s->model->draft->net, sequence, &counts);
+    chord_mutex_lock(&s->counting);
+    chord_pager_stats_add(&s->drafts.asked, &counts.pager, &NONE);
+    chord_mutex_unlock(&s->counting);
+}
+
 /* One pass of the draft model: behind each leaf there are its guesses afterwards. */
 static bool ask(chord_session *s, leaf *leaves, uint32_t count)
 {
@@ -97,6 +99,7 @@ static bool ask(chord_session *s, leaf *leaves, uint32_t count)
     uint64_t start_ns = chord_clock_ns();
     chord_status status = chord_network_forward_all(net, calls, count, &err);
     if (rows <= 2 * CHORD_DRAFT_WIDTH) chord_draft_note_guess_pass(&s->drafts.gate, chord_clock_ns() - start_ns);
+    if (leaves[0].node != CHORD_DRAFT_ROOT) count_branch(s, leaves[0].sequence);
     for (uint32_t i = 0; i < count && status == CHORD_OK; i++) {
         status = calls[i].status;
         if (status != CHORD_OK) err = calls[i].error;
@@ -113,7 +116,7 @@ static uint32_t next_leaves(const chord_session *s, const leaf *leaves, uint32_t
     for (uint32_t i = 0; i < tree->count; i++) {
         bool behind = false;
         for (uint32_t l = 0; l < count; l++) behind = behind || tree->nodes[i].parent == leaves[l].node;
-        if (!behind) continue;
+        if (!behind || tree->nodes[i].likely < LEAF_LIKELY) continue;
         uint32_t at = found < CHORD_DRAFT_WIDTH ? found++ : CHORD_DRAFT_WIDTH;
         for (; at > 0 && tree->nodes[nodes[at - 1]].likely < tree->nodes[i].likely; at--)
             if (at < CHORD_DRAFT_WIDTH) nodes[at] = nodes[at - 1];
@@ -181,8 +184,7 @@ static void propose(chord_session *s)
     double spent_ns = 0;
     d->tree.count = 0;
     if (most > 0) chord_draft_lookup(&d->tree, &d->gate, s->tokens, s->count, most);
-    if (most > 0 && d->sequence != NULL && !d->gave_up &&
-        s->count + CHORD_BRANCH_TOKENS < s->model->draft->context_tokens)
+    if (most > 0 && d->sequence != NULL && !d->gave_up && s->count <= s->model->draft->context_tokens)
         spent_ns = ask_while_it_pays(s, most);
     chord_draft_prune(&d->tree, &d->gate, most, spent_ns);
 }

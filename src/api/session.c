@@ -298,6 +298,7 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
 
 void chord_session_stats(const chord_session *s, chord_stats *out)
 {
+    static const chord_pager_stats NONE = {0};
     *out = (chord_stats){0};
     if (s == NULL) return;
     chord_runtime *r = s->model->runtime;
@@ -309,7 +310,13 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
     chord_mutex *counting = &((chord_session *)s)->counting;
     chord_mutex_lock(counting);
     *out = s->counted;
+    chord_pager_stats_add(&counts.pager, &s->drafts.asked, &NONE);
     chord_mutex_unlock(counting);
+    if (s->drafts.sequence != NULL) {
+        chord_sequence_counts asked;
+        chord_sequence_stats(s->model->draft->net, s->drafts.sequence, &asked);
+        chord_pager_stats_add(&counts.pager, &asked.pager, &NONE);
+    }
     out->budget_bytes = r->budget_bytes;
     out->peak_bytes = atomic_load(&r->peak_bytes);
     out->resident_bytes = info.plan.resident_bytes;
@@ -334,6 +341,8 @@ void chord_session_stats_reset(chord_session *s)
     if (s == NULL) return;
     chord_mutex_lock(&s->counting);
     s->counted = (chord_stats){0};
+    s->drafts.asked = (chord_pager_stats){0};
     chord_mutex_unlock(&s->counting);
     chord_sequence_stats_reset(s->model->net, s->sequence);
+    if (s->drafts.sequence != NULL) chord_sequence_stats_reset(s->model->draft->net, s->drafts.sequence);
 }

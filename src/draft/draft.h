@@ -34,6 +34,7 @@ typedef struct chord_draft_gate {
     double pass_ns[CHORD_DRAFT_ROW_CLASSES]; /* of a pass with so many rows, lately; 0: none yet */
     double compute_ns;                       /* of that of one row: in which it did not wait for bytes */
     double draft_ns;                         /* of a pass of the other model */
+    bool fixed;                              /* times are as they were set: what passes take is not noted */
 } chord_draft_gate;
 
 void chord_draft_gate_init(chord_draft_gate *gate);
@@ -59,7 +60,7 @@ typedef struct chord_draft_tree {
 } chord_draft_tree;
 
 /* The node for this token behind parent, which may be there already: then the likelier guess counts. strength as the
- * source says. CHORD_DRAFT_ROOT: there is no room. */
+ * source says. CHORD_DRAFT_ROOT: there is no room, or it is too unlikely. */
 uint32_t chord_draft_add(chord_draft_tree *tree, const chord_draft_gate *gate, uint32_t parent, int32_t token,
                          chord_draft_source source, uint32_t strength);
 /* CHORD_DRAFT_ROOT: none. parent may be CHORD_DRAFT_ROOT. */

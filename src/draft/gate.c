@@ -42,13 +42,16 @@ static void average(double *into, double ns) { *into = *into > 0 ? *into + NEWES
 
 void chord_draft_note_pass(chord_draft_gate *g, uint32_t rows, uint64_t ns, uint64_t stall_ns)
 {
-    average(&g->pass_ns[class_of(rows)], (double)ns);
-    if (rows != 1) return;
+    if (!g->fixed) average(&g->pass_ns[class_of(rows)], (double)ns);
+    if (g->fixed || rows != 1) return;
     average(&g->compute_ns, (double)(ns > stall_ns ? ns - stall_ns : 1));
     forget(g);
 }
 
-void chord_draft_note_guess_pass(chord_draft_gate *g, uint64_t ns) { average(&g->draft_ns, (double)ns); }
+void chord_draft_note_guess_pass(chord_draft_gate *g, uint64_t ns)
+{
+    if (!g->fixed) average(&g->draft_ns, (double)ns);
+}
 
 double chord_draft_pass_ns(const chord_draft_gate *g, uint32_t rows)
 {

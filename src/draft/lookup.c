@@ -36,10 +36,11 @@ void chord_draft_lookup(chord_draft_tree *tree, const chord_draft_gate *gate, co
     place places[PLACES_MAX];
     uint32_t found = count > 1 ? find_places(tokens, count, places) : 0;
     for (uint32_t p = 0; p < found; p++) {
-        uint32_t node = CHORD_DRAFT_ROOT;
-        for (uint32_t i = 0; i < length_max && places[p].end + i < count; i++) {
-            node = chord_draft_add(tree, gate, node, tokens[places[p].end + i], CHORD_DRAFT_LOOKUP, places[p].same + i);
-            if (node == CHORD_DRAFT_ROOT) return;
+        uint32_t node = CHORD_DRAFT_ROOT, period = count - places[p].end;
+        for (uint32_t i = 0; i < length_max; i++) { /* past the text's end it goes round */
+            node = chord_draft_add(tree, gate, node, tokens[places[p].end + i % period], CHORD_DRAFT_LOOKUP,
+                                   places[p].same + i);
+            if (node == CHORD_DRAFT_ROOT) break;
         }
     }
 }

@@ -1,6 +1,8 @@
 /* tree.c - guesses as a tree: what is worth a row of the pass, and the paths that are checked. */
 #include "draft/draft.h"
 
+#define LIKELY_MIN 0.01f /* no row is worth less */
+
 /* Strengths grow slowly at first: the lengths 1, 2, 3, 4 and from 5, 7, 10, 16; percents from 0, 4, 10, 20, 35, 55, 75, 92. */
 static uint32_t level_of(chord_draft_source source, uint32_t strength)
 {
@@ -30,7 +32,7 @@ uint32_t chord_draft_add(chord_draft_tree *tree, const chord_draft_gate *gate, u
                              .level = level,
                              .likely = gate->right[source][level] * (before != NULL ? before->likely : 1)};
     if (at == CHORD_DRAFT_ROOT) {
-        if (tree->count == CHORD_DRAFT_NODES) return CHORD_DRAFT_ROOT;
+        if (tree->count == CHORD_DRAFT_NODES || node.likely < LIKELY_MIN) return CHORD_DRAFT_ROOT;
         at = tree->count++;
     } else if (tree->nodes[at].likely >= node.likely) {
         return at;

@@ -195,7 +195,8 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
 
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length)
 {
-    chord_sequence *s = take_sequence(net, net->session_count, net->sequence_count);
+    chord_sequence *s = NULL;
+    if (length < net->context_tokens) s = take_sequence(net, net->session_count, net->sequence_count);
     if (s == NULL) return NULL;
     s->room = (uint32_t)chord_min_u64(length + CHORD_BRANCH_TOKENS, net->context_tokens);
     if (chord_sequence_copy(net, s, from, length) == length) return s;

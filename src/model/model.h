@@ -57,7 +57,8 @@ uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32
  * them writes. Returns the new length, which is 0 where a window let go of what is needed. Nobody computes with either. */
 uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
 /* Another way to go on from there, for at most CHORD_BRANCH_TOKENS, from a pool of config->branches; closed like any
- * other, and before `from` is cut below `length`. NULL: there is none, or a window let go. */
+ * other, and before `from` is cut below `length`. NULL: there is none, the
+ * context ends here, or a window let go. */
 #define CHORD_BRANCH_TOKENS 64u
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 

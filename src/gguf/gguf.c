@@ -2,6 +2,8 @@
  * against the file's size before it is used. */
 #include "gguf/gguf_inner.h"
 
+#include "quant/quant.h"
+
 #define VALUES_MAX 65536u
 #define TENSORS_MAX 262144u
 #define KEY_BYTES_MAX 65535u
@@ -118,18 +120,36 @@ static chord_status check_dims(const chord_window *w, chord_tensor *t, chord_err
     return CHORD_OK;
 }
 
+/* Of a packed tensor the plain format. One that has no panels stays what no format is. */
+static chord_status take_format(const chord_gguf *g, chord_window *w, chord_tensor *t, chord_error *err)
+{
+    uint32_t type, plain, version;
+    CHORD_TRY(take_u32(w, t->name, &type, err));
+    plain = type & ~CHORD_TYPE_PACKED;
+    t->packed = type != plain && chord_rows_have_panels((chord_type)plain);
+    t->type = (chord_type)(t->packed ? plain : type);
+    if (!t->packed) return CHORD_OK;
+    CHORD_TRY(chord_gguf_get_u32(g, CHORD_GGUF_PACK_VERSION, 0, &version, err));
+    if (version != CHORD_PACK_VERSION)
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%s: tensor '%s' is packed in layout %u, this program reads layout %u: pack the original "
+                          "again with `chord pack`",
+                          w->store->name, t->name, version, CHORD_PACK_VERSION);
+    return CHORD_OK;
+}
+
 static chord_status take_tensor(chord_gguf *g, chord_window *w, chord_tensor *t, chord_error *err)
 {
     CHORD_TRY(take_name(g, w, "a tensor name", NAME_BYTES_MAX, &t->name, err));
-    CHORD_TRY(take_u32(w, t->name, &t->dims_count, err));
-    if (t->dims_count == 0 || t->dims_count > CHORD_GGUF_DIMS_MAX)
+    uint32_t dims;
+    CHORD_TRY(take_u32(w, t->name, &dims, err));
+    if (dims == 0 || dims > CHORD_GGUF_DIMS_MAX)
         return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has %u dimensions, 1 to %u are allowed", w->store->name,
-                          t->name, t->dims_count, CHORD_GGUF_DIMS_MAX);
+                          t->name, dims, CHORD_GGUF_DIMS_MAX);
+    t->dims_count = (uint16_t)dims;
     for (uint32_t i = 0; i < CHORD_GGUF_DIMS_MAX; i++) t->dims[i] = 1;
     for (uint32_t i = 0; i < t->dims_count; i++) CHORD_TRY(take_u64(w, t->name, &t->dims[i], err));
-    uint32_t type;
-    CHORD_TRY(take_u32(w, t->name, &type, err));
-    t->type = (chord_type)type;
+    CHORD_TRY(take_format(g, w, t, err));
     CHORD_TRY(take_u64(w, t->name, &t->offset, err));
     return check_dims(w, t, err);
 }
@@ -255,7 +275,10 @@ static chord_status parse(chord_gguf *g, chord_window *w, uint32_t shard, chord_
     for (uint64_t i = 0; i < tensor_count; i++) CHORD_TRY(take_tensor(g, w, &tensors[i], err));
     CHORD_TRY(place_tensors(g, w, tensors, tensor_count, shard, err));
     CHORD_TRY(check_overlaps(g, w->store, tensors, tensor_count, err));
-    g->shards[shard] = (chord_gguf_shard){.store = w->store, .tensors = tensors, .tensor_count = tensor_count};
+    g->shards[shard] = (chord_gguf_shard){.store = w->store,
+                                          .tensors = tensors,
+                                          .tensor_count = tensor_count,
+                                          .header_bytes = chord_align_up(w->position, g->alignment)};
     g->shard_count = shard + 1;
     g->tensor_count += tensor_count;
     for (uint64_t i = 0; i < tensor_count; i++) g->data_bytes += tensors[i].bytes;

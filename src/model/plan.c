@@ -84,7 +84,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .no_prefetch = o->no_prefetch,
         .policy = o->policy,
         .mapped = mapped,
-        .pack = !o->no_repack,
+        .pack = !o->no_repack && !p->packed,
         .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),
     };

@@ -14,12 +14,12 @@ typedef struct cli_args {
     const char *words[CLI_WORDS_MAX]; /* after the options: MODEL and what follows it */
     uint32_t word_count;
     const char *model;
-    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu;
+    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *peer, *peer_model;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k;
+    uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,

@@ -232,14 +232,14 @@ static chord_status write_part(packing *p, chord_error *err)
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
 
-/* A sixteenth of the budget at most, but sixteen rows of what is packed or unpacked. */
-static chord_status open_chunks(packing *p, uint64_t budget_bytes, chord_error *err)
+/* Two of a quarter of what the budget has left, but sixteen rows of what is packed or unpacked. */
+static chord_status open_chunks(packing *p, chord_error *err)
 {
-    uint64_t panel = 0;
+    uint64_t panel = 0, left = chord_heap_ceiling_bytes(p->heap) - chord_heap_used_bytes(p->heap);
     for (uint64_t i = 0; i < p->count; i++)
         if (p->tensors[i].packed != p->tensors[i].from->packed)
             panel = chord_max_u64(panel, CHORD_PANEL_ROWS * p->tensors[i].from->row_bytes);
-    uint64_t chunk = chord_max_u64(chord_min_u64(budget_bytes / 16, CHUNK_BYTES_MAX), CHUNK_BYTES_LEAST);
+    uint64_t chunk = chord_max_u64(chord_min_u64(left / 4, CHUNK_BYTES_MAX), CHUNK_BYTES_LEAST);
     p->chunk_bytes = chord_max_u64(chunk, panel);
     void *memory;
     CHORD_TRY(chord_alloc(p->heap, 2 * p->chunk_bytes + panel, "the rows that are packed", &memory, err));
@@ -249,7 +249,7 @@ static chord_status open_chunks(packing *p, uint64_t budget_bytes, chord_error *
     return CHORD_OK;
 }
 
-static chord_status write_all(packing *p, uint64_t budget_bytes, chord_error *err)
+static chord_status write_all(packing *p, chord_error *err)
 {
     void *memory;
     p->count = chord_gguf_tensor_count(p->files.gguf);
@@ -259,7 +259,7 @@ static chord_status write_all(packing *p, uint64_t budget_bytes, chord_error *er
     CHORD_TRY(place_tensors(p, err));
     CHORD_TRY(chord_alloc(p->heap, (p->count + p->parts) * sizeof *p->hashes, "the hashes", &memory, err));
     p->hashes = memory;
-    CHORD_TRY(open_chunks(p, budget_bytes, err));
+    CHORD_TRY(open_chunks(p, err));
     uint64_t hashes_at = 0;
     for (p->part = 0; p->part < p->parts; p->part++) {
         CHORD_TRY(write_part(p, err));
@@ -284,7 +284,7 @@ chord_status chord_pack(chord_runtime *r, const chord_source *source, const chor
     p->options = options != NULL ? options : &DEFAULTS;
     p->target = target;
     chord_status status = chord_files_open(r, source, &p->files, err);
-    if (status == CHORD_OK) status = write_all(p, r->budget_bytes, err);
+    if (status == CHORD_OK) status = write_all(p, err);
     chord_free(r->heap, p->read);
     chord_free(r->heap, p->hashes);
     chord_free(r->heap, p->tensors);

@@ -184,8 +184,9 @@ def test_answers():
         a, b = (run_json("plan", path, "--ctx", 128, *more) for path in (source, packed))
         for key in ("mapped", "tiles", "read_bytes_per_pass", "model_bytes"):
             check(a[key] == b[key], f"plan {more}: {key} is {b[key]}, of the source {a[key]}")
-    stats = run_json("run", packed, *WORDS)["stats"]
-    check(stats["mapped"] and stats["peak_bytes"] < 40 << 20, f"a mapped packed file is held twice: {stats['peak_bytes']} bytes")
+    repacked, as_it_is = (run_json("run", path, *WORDS)["stats"] for path in (source, packed))
+    check(as_it_is["mapped"] and as_it_is["peak_bytes"] + (60 << 20) < repacked["peak_bytes"],
+          f"a mapped packed file is held twice: {as_it_is['peak_bytes']} bytes, its source {repacked['peak_bytes']}")
     test_peer(source, packed, plain)
     guests = pathlib.Path(chord).parent / "wasm"
     for guest in ("chord-guest-wasm32.wasm", "chord-guest-wasm32-simd128.wasm"):

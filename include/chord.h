@@ -163,6 +163,7 @@ typedef struct chord_plan {
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
     bool mapped; /* the file is mapped; nothing streams */
     bool fits;   /* false: the call that opens would be refused; budget_bytes_min says what works */
+    bool packed; /* by chord_pack: computed where they lie; mapped weights stay the file's pages */
 } chord_plan;
 
 chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,

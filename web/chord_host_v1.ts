@@ -207,6 +207,7 @@ export const chord_plan = {
     ring_slots: { offset: 100, type: "u32", count: 1 },
     mapped: { offset: 104, type: "bool", count: 1 },
     fits: { offset: 105, type: "bool", count: 1 },
+    packed: { offset: 106, type: "bool", count: 1 },
   },
 } as const;
 

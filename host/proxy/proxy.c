@@ -256,6 +256,7 @@ static void make_bool(bool *b)
 static void add_host_share(const proxy_runtime *r, chord_plan *plan)
 {
     make_bool(&plan->mapped);
+    make_bool(&plan->packed);
     make_bool(&plan->fits);
     uint64_t share = r->budget_bytes - r->guest_budget_bytes;
     if (plan->budget_bytes_min != 0) plan->budget_bytes_min += share;

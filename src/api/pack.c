@@ -22,15 +22,15 @@ typedef struct packing {
     packed_tensor *tensors; /* in the order of the file */
     uint64_t count, packed_count;
     uint32_t parts, part;
-    uint64_t *hashes; /* of tensors, then of the parts' headers */
-    uint64_t hashes_at;
+    uint64_t *hashes;               /* of tensors, then of the parts' headers */
+    uint64_t hashes_at;             /* in the first part */
     uint8_t *read, *made, *scratch; /* chunks */
     uint64_t chunk_bytes;
     uint64_t done_bytes, total_bytes;
     chord_gguf_writer writer;
 } packing;
 
-/* ---- what goes where -------------------------------------------------------------------------------- */
+/* ---- headers -------------------------------------------------------------------------------------------- */
 
 static bool is_left_out(const char *key)
 {
@@ -39,65 +39,6 @@ static bool is_left_out(const char *key)
         if (strlen(key) >= strlen(OURS[i]) && memcmp(key, OURS[i], strlen(OURS[i])) == 0) return true;
     return false;
 }
-
-static chord_status list_tensors(packing *p, chord_error *err)
-{
-    const chord_gguf *g = p->files.gguf;
-    void *numbers;
-    CHORD_TRY(chord_alloc(p->heap, p->count * sizeof(uint32_t), "the order of tensors", &numbers, err));
-    chord_file_order order = {.numbers = numbers};
-    chord_status status = chord_network_order(p->heap, g, &order, err);
-    for (uint32_t i = 0; i < p->count && status == CHORD_OK; i++) {
-        const chord_tensor *t = chord_gguf_tensor_at(g, order.numbers[i]);
-        bool weight = i >= order.weights && i < order.rest;
-        bool packed = weight && chord_rows_have_panels(t->type) && t->rows >= CHORD_PANEL_ROWS && !p->options->plain;
-        p->tensors[i] = (packed_tensor){.from = t, .packed = packed};
-        p->packed_count += packed;
-        p->total_bytes += t->bytes;
-    }
-    chord_free(p->heap, numbers);
-    return status;
-}
-
-static void put_header(packing *p, chord_gguf_writer *w);
-
-/* The first part's, but for the records of its tensors; with so many parts as there may be. */
-static uint64_t metadata_bytes(packing *p)
-{
-    chord_gguf_writer *w = &p->writer;
-    uint32_t parts = p->parts;
-    *w = (chord_gguf_writer){.status = CHORD_OK};
-    p->parts = CHORD_GGUF_SHARDS_MAX;
-    put_header(p, w);
-    p->parts = parts;
-    return w->position;
-}
-
-static uint64_t record_bytes(const chord_tensor *t) { return 8 + strlen(t->name) + 4 + 8ull * t->dims_count + 4 + 8; }
-
-static chord_status place_tensors(packing *p, chord_error *err)
-{
-    uint64_t most = p->options->part_bytes != 0 ? p->options->part_bytes : UINT64_MAX;
-    uint64_t header = metadata_bytes(p) + ALIGNMENT, data = 0;
-    for (uint64_t i = 0; i < p->count; i++) {
-        packed_tensor *t = &p->tensors[i];
-        uint64_t bytes = chord_align_up(t->from->bytes, ALIGNMENT), record = record_bytes(t->from);
-        if (data > 0 && header + record + data + bytes > most) {
-            if (++p->part == CHORD_GGUF_SHARDS_MAX)
-                return chord_fail(err, CHORD_INVALID, "parts of %" PRIu64 " bytes would be more than %u", most,
-                                  CHORD_GGUF_SHARDS_MAX);
-            header = 2 * ALIGNMENT, data = 0;
-        }
-        t->part = p->part;
-        t->offset = data;
-        data += bytes;
-        header += record;
-    }
-    p->parts = p->part + 1;
-    return CHORD_OK;
-}
-
-/* ---- headers -------------------------------------------------------------------------------------------- */
 
 static uint64_t put_carried(packing *p, chord_gguf_writer *w)
 {
@@ -158,6 +99,63 @@ static void put_directory(packing *p, chord_gguf_writer *w)
         if (p->tensors[i].part == p->part)
             chord_gguf_put_tensor(w, p->tensors[i].from, type_of(&p->tensors[i]), p->tensors[i].offset);
     chord_gguf_put_zeros(w, chord_align_up(w->position, ALIGNMENT) - w->position);
+}
+
+/* ---- what goes where -------------------------------------------------------------------------------- */
+
+static chord_status list_tensors(packing *p, chord_error *err)
+{
+    const chord_gguf *g = p->files.gguf;
+    void *numbers;
+    CHORD_TRY(chord_alloc(p->heap, p->count * sizeof(uint32_t), "the order of tensors", &numbers, err));
+    chord_file_order order = {.numbers = numbers};
+    chord_status status = chord_network_order(p->heap, g, &order, err);
+    for (uint32_t i = 0; i < p->count && status == CHORD_OK; i++) {
+        const chord_tensor *t = chord_gguf_tensor_at(g, order.numbers[i]);
+        bool weight = i >= order.weights && i < order.rest;
+        bool packed = weight && chord_rows_have_panels(t->type) && t->rows >= CHORD_PANEL_ROWS && !p->options->plain;
+        p->tensors[i] = (packed_tensor){.from = t, .packed = packed};
+        p->packed_count += packed;
+        p->total_bytes += t->bytes;
+    }
+    chord_free(p->heap, numbers);
+    return status;
+}
+
+/* The first part's, but for the records of its tensors; with so many parts as there may be. */
+static uint64_t metadata_bytes(packing *p)
+{
+    chord_gguf_writer *w = &p->writer;
+    uint32_t parts = p->parts;
+    *w = (chord_gguf_writer){.status = CHORD_OK};
+    p->parts = CHORD_GGUF_SHARDS_MAX;
+    put_header(p, w);
+    p->parts = parts;
+    return w->position;
+}
+
+static uint64_t record_bytes(const chord_tensor *t) { return 8 + strlen(t->name) + 4 + 8ull * t->dims_count + 4 + 8; }
+
+static chord_status place_tensors(packing *p, chord_error *err)
+{
+    uint64_t most = p->options->part_bytes != 0 ? p->options->part_bytes : UINT64_MAX;
+    uint64_t header = metadata_bytes(p) + ALIGNMENT, data = 0;
+    for (uint64_t i = 0; i < p->count; i++) {
+        packed_tensor *t = &p->tensors[i];
+        uint64_t bytes = chord_align_up(t->from->bytes, ALIGNMENT), record = record_bytes(t->from);
+        if (data > 0 && header + record + data + bytes > most) {
+            if (++p->part == CHORD_GGUF_SHARDS_MAX)
+                return chord_fail(err, CHORD_INVALID, "parts of %" PRIu64 " bytes would be more than %u", most,
+                                  CHORD_GGUF_SHARDS_MAX);
+            header = 2 * ALIGNMENT, data = 0;
+        }
+        t->part = p->part;
+        t->offset = data;
+        data += bytes;
+        header += record;
+    }
+    p->parts = p->part + 1;
+    return CHORD_OK;
 }
 
 /* ---- tensors -------------------------------------------------------------------------------------------- */
@@ -260,13 +258,9 @@ static chord_status write_all(packing *p, chord_error *err)
     CHORD_TRY(chord_alloc(p->heap, (p->count + p->parts) * sizeof *p->hashes, "the hashes", &memory, err));
     p->hashes = memory;
     CHORD_TRY(open_chunks(p, err));
-    uint64_t hashes_at = 0;
-    for (p->part = 0; p->part < p->parts; p->part++) {
-        CHORD_TRY(write_part(p, err));
-        if (p->part == 0) hashes_at = p->hashes_at;
-    }
+    for (p->part = 0; p->part < p->parts; p->part++) CHORD_TRY(write_part(p, err));
     p->part = 0;
-    return write_piece(p, hashes_at, p->hashes, (size_t)((p->count + p->parts) * sizeof *p->hashes), err);
+    return write_piece(p, p->hashes_at, p->hashes, (size_t)((p->count + p->parts) * sizeof *p->hashes), err);
 }
 
 chord_status chord_pack(chord_runtime *r, const chord_source *source, const chord_pack_options *options,

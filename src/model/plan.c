@@ -133,7 +133,8 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
                          .budget_bytes = budget_bytes,
                          .context_tokens = context,
                          .read_bytes_per_pass = p->weight_bytes,
-                         .tiles = p->tile_count};
+                         .tiles = p->tile_count,
+                         .packed = p->packed};
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
     plan->chunk_tokens = chunk_for(config, p, context, left, &plan->scratch_bytes);

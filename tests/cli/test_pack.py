@@ -184,6 +184,8 @@ def test_answers():
         a, b = (run_json("plan", path, "--ctx", 128, *more) for path in (source, packed))
         for key in ("mapped", "tiles", "read_bytes_per_pass", "model_bytes"):
             check(a[key] == b[key], f"plan {more}: {key} is {b[key]}, of the source {a[key]}")
+        check(b["packed"] and not a["packed"], f"plan {more}: what is packed")
+    check("used as they lie there" in run("plan", packed).stdout, "the plan does not say that nothing is repacked")
     repacked, as_it_is = (run_json("run", path, *WORDS)["stats"] for path in (source, packed))
     check(as_it_is["mapped"] and as_it_is["peak_bytes"] + (60 << 20) < repacked["peak_bytes"],
           f"a mapped packed file is held twice: {as_it_is['peak_bytes']} bytes, its source {repacked['peak_bytes']}")

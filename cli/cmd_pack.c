@@ -125,11 +125,12 @@ const cli_command cli_pack = {
     .name = "pack",
     .summary = "write a model's file anew so that it streams at full speed",
     .usage = "IN OUT [options]",
-    .text = "Writes OUT with the metadata of IN, the weights in the order in which a pass reads them, and in the form "
-            "that kernels compute with, so that none is rearranged when it comes from the disk. The answers are those "
-            "of IN, to the bit. chord alone reads OUT, and another version of chord may ask for it to be packed again "
-            "(keep IN, or get it back with --plain); with --plain every program does. OUT appears when it is whole. "
-            "--memory is hardly needed: a few MiB are enough for any model.",
+    .text =
+        "Writes OUT with the metadata of IN, the weights in the order in which a pass reads them, and in the form "
+        "that kernels compute with, so that none is rearranged when it comes from the disk. The answers are those "
+        "of IN, to the bit. chord alone reads OUT, and a later chord may ask for it to be packed again: keep IN, or "
+        "unpack OUT with --plain. A --plain OUT is in order, too, and every program reads it. OUT appears when it "
+        "is whole. --memory is hardly needed: a few MiB are enough for any model.",
     .examples = "  chord pack model.gguf packed.gguf --verify\n"
                 "  chord pack model.gguf packed.gguf --split 4G\n"
                 "  chord pack --verify packed.gguf\n",

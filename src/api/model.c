@@ -104,6 +104,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                   .may_map = true,
                                   .prefer_banks = r->prefer_banks};
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
+    out->may_window = out->may_map && chord_process_budget_max() == UINT64_MAX;
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }
 

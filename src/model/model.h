@@ -26,6 +26,7 @@ typedef struct chord_network_config {
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
     bool may_map;      /* the guard is installed */
+    bool may_window;   /* besides, addresses are not limited */
     bool prefer_banks; /* where there are some, also for little */
 } chord_network_config;
 

@@ -198,7 +198,9 @@ pager_slot *pager_claim_next(chord_pager *pager)
             continue;
         }
         pager_slot *slot = pager_slot_of(pager, tile);
-        claim_step step = slot == NULL ? CLAIM_TAKE : look_at_slot(pager, slot, next_pass);
+        claim_step step = slot != NULL      ? look_at_slot(pager, slot, next_pass)
+                          : pager->in_cache ? CLAIM_SKIP
+                                            : CLAIM_TAKE;
         if (step == CLAIM_WAIT) return NULL;
         if (step == CLAIM_TAKE) {
             if (pager->expected_count >= pager->ahead_max) return NULL;

@@ -49,8 +49,8 @@ struct chord_readers {
     chord_mutex mutex;
     chord_cond work, served; /* something may be claimable; a reader came out of a client */
     pager_client *clients, *turn;
-    bool closing;
-    uint32_t wanted, count;
+    bool closing, called; /* called: one of the idle is on its way to look for work */
+    uint32_t wanted, count, idle;
     chord_thread *threads[];
 };
 
@@ -166,6 +166,8 @@ bool pager_load_next(pager_client *client);            /* what a reader does */
 /* pager_readers.c */
 /* With the mutex held. False: there is no thread to serve the client, which did not join. */
 bool pager_readers_join(chord_readers *readers, pager_client *client);
+/* Something may be claimable. One reader at a time is called: who finds work calls the next before it reads. */
+void pager_readers_call(chord_readers *readers);
 void pager_readers_leave(chord_readers *readers, pager_client *client); /* waits for those inside */
 
 /* pager_slots_way.c: what the banked way shares. */

@@ -17,7 +17,7 @@ bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile)
  * is woken for nothing. */
 void pager_wake_readers(chord_pager *pager)
 {
-    if (pager->served && pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->config.readers->work);
+    if (pager->served && pager->claim_at < 2 * pager->list_count) pager_readers_call(pager->config.readers);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */

@@ -99,9 +99,12 @@ static void keep_read_ahead(chord_pager *pager, const uint32_t *list, uint32_t c
     pager->claim_at = 0;
 }
 
-/* Whether the first tile that is nowhere yet lies in the page cache. */
+/* Whether the first tile that is nowhere yet lies in the page cache. Test builds read every other pass. */
 static bool begins_in_cache(const chord_pager *pager, const uint32_t *list, uint32_t count)
 {
+#ifdef CHORD_HARDTEST
+    if (pager->pass_number % 2 != 0) return false;
+#endif
     for (uint32_t i = 0; pager->maps != NULL && i < count; i++)
         if (pager->slot_of_tile[list[i]] == PAGER_NONE) return pager_window_has(pager, list[i]);
     return false;

@@ -109,10 +109,10 @@ static void check_passes(const fixture *f)
         settle(pager);
         chord_pager_stats_get(pager, &now);
         uint64_t read = now.bytes_read - before.bytes_read, cached = now.bytes_in_cache - before.bytes_in_cache;
+        CHECK(cached <= read && (pass % 2 != 0 || cached > 0));
 #ifndef CHORD_HARDTEST /* there every other pass is read */
         CHECK(cached == plan.streamed_bytes_per_pass && read == (pass == 0 ? f->tile_bytes : cached));
 #endif
-        CHECK(pass % 2 != 0 || cached > 0);
         before = now;
     }
     CHECK(now.hits + now.misses == 300 * f->tile_count && now.hits == 299 * plan.pinned_tiles);

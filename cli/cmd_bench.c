@@ -81,6 +81,7 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
     t->total.stall_ns += span.stall_ns;
     t->total.bytes_read += span.bytes_read;
     t->total.passes += span.passes;
+    t->total.tokens += t->answer;
     return CHORD_OK;
 }
 

@@ -142,7 +142,8 @@ static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_ge
     chord_generate_options options = {.max_tokens = c->args->predict > 0 ? (uint32_t)c->args->predict : 0,
                                       .sampling = cli_sampling(c->args),
                                       .stops = c->args->stops,
-                                      .stop_count = c->args->stop_count};
+                                      .stop_count = c->args->stop_count,
+                                      .draft_tokens = c->args->draft_tokens};
     options.sampling.seed = c->answer_seed = c->seed + c->turns++;
     return chord_session_generate(c->open.session, &options, take_piece, c, result, err);
 }
@@ -352,6 +353,7 @@ static void defaults(cli_args *args)
     args->temperature = 0.7f;
     args->top_p = 0.95f;
     args->predict = -1;
+    args->draft_tokens = CLI_DRAFT_TOKENS_DEFAULT;
 }
 
 static const cli_option OPTIONS[] = {
@@ -367,6 +369,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)",
                          "draw from the likeliest tokens with mass P (default 0.95)",
                          "the same seed draws the same answers (default: the clock; /stats tells it)"),
+    CLI_OPTIONS_DRAFT,
     CLI_OPTION_MODEL,
 };
 

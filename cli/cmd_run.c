@@ -185,6 +185,7 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
                                       .sampling = cli_sampling(a),
                                       .stops = a->stops,
                                       .stop_count = a->stop_count,
+                                      .draft_tokens = a->draft_tokens,
                                       .ignore_end = a->ignore_end};
     return chord_session_generate(s, &options, take_piece, job, result, err);
 }
@@ -271,7 +272,11 @@ static int run(const cli_args *args)
     return code;
 }
 
-static void defaults(cli_args *args) { args->predict = PREDICT_DEFAULT; }
+static void defaults(cli_args *args)
+{
+    args->predict = PREDICT_DEFAULT;
+    args->draft_tokens = CLI_DRAFT_TOKENS_DEFAULT;
+}
 
 static const cli_option OPTIONS[] = {
     {"--prompt", "-p", CLI_TEXT, CLI_FIELD(prompt), "TEXT", "the prompt", 0, 0},
@@ -291,6 +296,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),
+    CLI_OPTIONS_DRAFT,
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,

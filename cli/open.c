@@ -19,7 +19,10 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     static bool verbose;
     chord_error err;
     verbose = args->verbose;
-    *o = (cli_open){.source = {.uri = args->model}, .memory_bytes = args->memory_bytes};
+    *o = (cli_open){.source = {.uri = args->model},
+                    .memory_bytes = args->memory_bytes,
+                    .draft_uri = args->draft,
+                    .draft_bytes = args->draft_bytes};
     o->options = (chord_model_options){
         .context_tokens = args->context,
         .chunk_tokens = args->chunk,
@@ -78,9 +81,10 @@ int cli_open_text(cli_open *o, uint32_t context_tokens)
 int cli_open_session(cli_open *o, uint32_t context_tokens)
 {
     chord_error err;
-    chord_model_options options = o->options;
     int code = cli_check_budget(o->memory_bytes);
+    if (code == CLI_OK && o->draft_uri != NULL) code = cli_open_draft(o, context_tokens);
     if (code != CLI_OK) return code;
+    chord_model_options options = o->options;
     options.context_tokens = context_tokens;
     options.vocabulary_of = o->text;
     cli_live_say(&o->live, "opening the model");
@@ -97,6 +101,7 @@ void cli_close(cli_open *o)
     cli_interrupt_watch(NULL);
     chord_session_close(o->session);
     chord_model_close(o->model);
+    chord_model_close(o->draft);
     chord_model_close(o->text);
     chord_runtime_close(o->runtime);
     *o = (cli_open){0};

@@ -9,10 +9,13 @@ typedef struct cli_open {
     chord_source source;
     chord_model_options options;
     chord_runtime *runtime;
-    chord_model *text; /* tokenizer and template, no weights; NULL unless opened */
+    chord_model *text;  /* tokenizer and template, no weights; NULL unless opened */
+    chord_model *draft; /* guesses ahead for model; NULL: none does */
     chord_model *model;
     chord_session *session;
     uint64_t memory_bytes; /* as --memory says */
+    const char *draft_uri; /* as --draft says */
+    uint64_t draft_bytes;  /* as --draft-memory says */
     cli_live live;
 } cli_open;
 
@@ -24,6 +27,8 @@ int cli_open_text(cli_open *o, uint32_t context_tokens);
 int cli_refuse(const chord_plan *plan);
 /* Model and session for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
+/* draft.c: the draft model for such a context, which the model's options then name. */
+int cli_open_draft(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);
 
 /* ids of text, in memory of their own: free() them. */

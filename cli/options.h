@@ -14,12 +14,12 @@ typedef struct cli_args {
     const char *words[CLI_WORDS_MAX]; /* after the options: MODEL and what follows it */
     uint32_t word_count;
     const char *model;
-    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu;
+    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
-    uint64_t memory_bytes, seed;
+    uint64_t memory_bytes, draft_bytes, seed;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k;
+    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k, draft_tokens;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
@@ -108,6 +108,17 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      "map the file or stream it (auto: map when all of it fits)", 0, 0},                    \
     {"--chunk", NULL, CLI_U32, CLI_FIELD(chunk), "N",                                       \
      "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
+
+#define CLI_DRAFT_TOKENS_DEFAULT 16
+#define CLI_OPTIONS_DRAFT                                                                                              \
+    {"--draft", "-md --model-draft", CLI_TEXT, CLI_FIELD(draft), "MODEL",                                              \
+     "a small model of the same vocabulary that guesses ahead; several guesses are checked in one pass over the "      \
+     "weights, and the text stays the same",                                                                           \
+     0, 0},                                                                                                            \
+    {"--draft-memory", NULL, CLI_SIZE, CLI_FIELD(draft_bytes), "SIZE",                                                 \
+     "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0},                     \
+    {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N",                                                \
+     "most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)", 0, 32}
 
 /* Where 0 is taken, it means 0: the API's "0: off" is cli_sampling's business. */
 #define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help, seed_help)                            \

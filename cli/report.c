@@ -46,6 +46,8 @@ void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_a
     *out = (cli_report){.stats = *after_answer, .plan = *plan, .rates = *rates};
     out->prefill = cli_span_between(&START, after_prompt, after_prompt->prefill_ns);
     out->decode = cli_span_between(after_prompt, after_answer, after_answer->decode_ns);
+    /* the first one came with the prompt's last logits */
+    out->decode.tokens = after_answer->output_tokens > 0 ? after_answer->output_tokens - 1 : 0;
 }
 
 static double roofline(const cli_report *r)
@@ -63,7 +65,7 @@ void cli_report_print(const cli_report *r)
     if (r->sampled) snprintf(seed, sizeof seed, "; seed %" PRIu64, r->seed);
     if (s->output_tokens > 0)
         snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s; ", s->output_tokens,
-                 cli_per_second(r->decode.passes, s->decode_ns));
+                 cli_per_second(r->decode.tokens, s->decode_ns));
     cli_print_to(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
                  cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
                  cli_size_text(s->budget_bytes, budget), seed);
@@ -77,7 +79,7 @@ void cli_report_json(const cli_report *r, json_out *j)
     const chord_stats *s = &r->stats;
     json_open(j, "stats", '{');
     json_f64(j, "prefill_tokens_per_second", cli_per_second(s->prompt_tokens, s->prefill_ns));
-    json_f64(j, "decode_tokens_per_second", cli_per_second(r->decode.passes, s->decode_ns));
+    json_f64(j, "decode_tokens_per_second", cli_per_second(r->decode.tokens, s->decode_ns));
     json_u64(j, "budget_bytes", s->budget_bytes);
     json_u64(j, "peak_bytes", s->peak_bytes);
     json_u64(j, "bytes_read", s->bytes_read);
@@ -98,6 +100,8 @@ void cli_report_json(const cli_report *r, json_out *j)
     json_u64(j, "prompt_tokens", s->prompt_tokens);
     json_u64(j, "reused_tokens", s->reused_tokens);
     json_u64(j, "output_tokens", s->output_tokens);
+    json_u64(j, "drafted_tokens", s->drafted_tokens);
+    json_u64(j, "accepted_tokens", s->accepted_tokens);
     json_u64(j, "prefill_ns", s->prefill_ns);
     json_u64(j, "decode_ns", s->decode_ns);
     json_u64(j, "decode_bytes_read", r->decode.bytes_read);

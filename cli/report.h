@@ -8,6 +8,7 @@
 /* Passes over the weights that belong together: a prompt, an answer, a test. */
 typedef struct cli_span {
     uint64_t ns, stall_ns, bytes_read, passes;
+    uint64_t tokens; /* of an answer */
 } cli_span;
 
 typedef struct cli_report {

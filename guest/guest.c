@@ -297,6 +297,7 @@ int32_t guest_generate_start(uintptr_t id, const chord_guest_generate_options *o
                                       .sampling = o->sampling,
                                       .stops = list->stops,
                                       .stop_count = count,
+                                      .draft_tokens = o->draft_tokens,
                                       .ignore_end = o->ignore_end != 0,
                                       .want_logprobs = o->want_logprobs != 0};
     return (int32_t)chord_generate_start(session, &options, &guest.error);

@@ -139,6 +139,12 @@ typedef struct chord_model_options {
     chord_mode mode;
     /* an open model of the same file whose tokenizer this one uses */
     const chord_model *vocabulary_of;
+    /* at most so much of what the runtime's budget has left, 0: all; the other models of the runtime get the rest */
+    uint64_t share_bytes;
+    /* an open model of the same runtime and vocabulary, opened with `drafts`: it guesses ahead for this one's sessions
+     * (chord_generate_options.draft_tokens); small and alike is best */
+    const chord_model *draft;
+    bool drafts; /* is to be the draft of another model */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
@@ -247,6 +253,8 @@ typedef struct chord_generate_options {
     /* stop strings, in which special tokens may be written out; the match itself is not given to on_piece */
     const char *const *stops;
     size_t stop_count;
+    uint32_t
+        draft_tokens;   /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result */
     bool ignore_end;    /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
@@ -306,15 +314,17 @@ void chord_session_on_progress(chord_session *session, void (*on_progress)(void 
 typedef struct chord_stats {           /* the promise (budget) beside the truth (peak), the bytes, the waiting */
     uint64_t budget_bytes, peak_bytes; /* of the runtime; the most that the process has had in memory */
     uint64_t resident_bytes, window_bytes, kv_bytes, scratch_bytes; /* as in chord_plan */
-    /* of the passes the session had a part in (shared ones count for each), since it was opened or the counters were
-     * reset: bytes from files; tiles that lay in memory when they were needed, that did not, and that made room */
+    /* of the passes the session had a part in (shared ones count for each), the draft model's included, since it was
+     * opened or the counters were reset: bytes from files; tiles that lay in memory when they were needed, that did
+     * not, and that made room */
     uint64_t bytes_read, hits, misses, evictions;
     /* tiles read ahead: in time, still under way when needed, never needed */
     uint64_t prefetched_used, prefetched_late, prefetched_wasted;
     uint64_t read_ns, stall_ns; /* some read was in flight; compute stood still for one */
     /* of the session: evaluated of what was given, kept from before, made; passes: walks over all weights */
     uint64_t prompt_tokens, reused_tokens, output_tokens, prefill_ns, decode_ns, passes;
-    bool mapped; /* as in chord_plan */
+    uint64_t drafted_tokens, accepted_tokens; /* guessed ahead and checked; those that were right */
+    bool mapped;                              /* as in chord_plan */
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);

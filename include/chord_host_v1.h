@@ -263,6 +263,7 @@ typedef struct chord_guest_generate_options {
     chord_sampling sampling;
     uint32_t max_tokens, ignore_end, want_logprobs;
     uint32_t stops_bytes; /* stop strings, each ended by a zero byte, one after the other */
+    uint32_t draft_tokens, reserved;
 } chord_guest_generate_options;
 
 #undef CHORD_GUEST_U32
@@ -281,9 +282,9 @@ CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) ==
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 176 && sizeof(chord_sampling) == 48,
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 192 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 64 &&
+CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 72 &&
                       sizeof(chord_guest_piece) == 32,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");

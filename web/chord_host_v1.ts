@@ -211,7 +211,7 @@ export const chord_plan = {
 } as const;
 
 export const chord_stats = {
-  bytes: 176,
+  bytes: 192,
   fields: {
     budget_bytes: { offset: 0, type: "u64", count: 1 },
     peak_bytes: { offset: 8, type: "u64", count: 1 },
@@ -234,7 +234,9 @@ export const chord_stats = {
     prefill_ns: { offset: 144, type: "u64", count: 1 },
     decode_ns: { offset: 152, type: "u64", count: 1 },
     passes: { offset: 160, type: "u64", count: 1 },
-    mapped: { offset: 168, type: "bool", count: 1 },
+    drafted_tokens: { offset: 168, type: "u64", count: 1 },
+    accepted_tokens: { offset: 176, type: "u64", count: 1 },
+    mapped: { offset: 184, type: "bool", count: 1 },
   },
 } as const;
 
@@ -338,13 +340,15 @@ export const chord_guest_model_info = {
 } as const;
 
 export const chord_guest_generate_options = {
-  bytes: 64,
+  bytes: 72,
   fields: {
     sampling: { offset: 0, type: "chord_sampling", count: 1 },
     max_tokens: { offset: 48, type: "u32", count: 1 },
     ignore_end: { offset: 52, type: "u32", count: 1 },
     want_logprobs: { offset: 56, type: "u32", count: 1 },
     stops_bytes: { offset: 60, type: "u32", count: 1 },
+    draft_tokens: { offset: 64, type: "u32", count: 1 },
+    reserved: { offset: 68, type: "u32", count: 1 },
   },
 } as const;
 

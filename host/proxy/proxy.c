@@ -479,7 +479,8 @@ static chord_status start(proxy_session *s, const chord_generate_options *o, cho
                                             .max_tokens = o->max_tokens,
                                             .ignore_end = o->ignore_end,
                                             .want_logprobs = o->want_logprobs,
-                                            .stops_bytes = (uint32_t)bytes};
+                                            .stops_bytes = (uint32_t)bytes,
+                                            .draft_tokens = o->draft_tokens};
     loan a, b;
     CHORD_TRY(borrow(runtime_behind(s), &options, sizeof options, &a, err));
     chord_status status = borrow(runtime_behind(s), stops, bytes, &b, err);

@@ -2,6 +2,7 @@
 #ifndef CHORD_API_INNER_H
 #define CHORD_API_INNER_H
 
+#include "draft/draft.h"
 #include "model/model.h"
 #include "sample/sample.h"
 #include "template/template.h"
@@ -58,6 +59,8 @@ struct chord_model {
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
+    chord_model *draft; /* guesses for this one's sessions; NULL: none */
+    bool drafts;        /* guesses for others */
 };
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
@@ -74,6 +77,35 @@ typedef struct chord_generation {
     bool running, holding; /* more tokens come; text may be held back */
 } chord_generation;
 
+/* A token that was drawn, and the hash with it. */
+typedef struct chord_drawn {
+    int32_t token;
+    float logprob;
+    chord_hash hash;
+} chord_drawn;
+
+#define CHORD_DRAFT_PATHS 5u    /* of the model, beside each other in a pass: its session and branches */
+#define CHORD_DRAFT_WIDTH 4u    /* tokens that the draft model goes on from in one pass */
+#define CHORD_DRAFT_CHILDREN 4u /* and guesses behind each */
+#define CHORD_DRAFT_ROWS 16u    /* of one pass of the model, at most */
+
+/* What a session guesses ahead (drafts.c). */
+typedef struct chord_drafts {
+    chord_draft_gate gate;
+    chord_draft_tree tree;
+    chord_draft_path paths[CHORD_DRAFT_PATHS];
+    uint32_t path_count;
+    chord_drawn drawn[CHORD_DRAFT_NODES + 1]; /* those from `given` on are not given out yet */
+    uint32_t drawn_count, given;
+    uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
+    bool left;                /* the last drawn token is no node: no further row counts */
+    chord_sequence *sequence; /* of the draft model; NULL: none */
+    bool gave_up;             /* it failed: it is not asked any more */
+    uint32_t known;           /* its first positions are those of the session's tokens */
+    chord_pager_stats asked;  /* what the draft model's passes for branches cost; guarded by session->counting */
+    chord_error error;        /* of drawing */
+} chord_drafts;
+
 struct chord_session {
     _Atomic uint32_t use; /* handles.c: idle, inside a call, closing */
     atomic_bool reset_later;
@@ -87,6 +119,7 @@ struct chord_session {
     chord_buffer pending;       /* generated text not yet given out */
     chord_buffer pending_kinds; /* of each of its bytes (generate.c) */
     chord_generation generation;
+    chord_drafts drafts;
     chord_mutex counting; /* guards counted, at which other threads may look */
     chord_stats counted;
     void (*on_progress)(void *ud, const chord_progress *);
@@ -98,6 +131,7 @@ struct chord_session {
 static inline void chord_generation_end(chord_session *session)
 {
     session->generation.running = session->generation.holding = false;
+    session->drafts.drawn_count = session->drafts.given = 0;
 }
 /* handles.c */
 void chord_runtime_keep(chord_runtime *runtime);
@@ -114,7 +148,25 @@ void chord_session_forget(chord_session *session);        /* an empty past */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
+/* session.c */
+void chord_session_report(void *session, uint64_t done, uint64_t total); /* of a forward's progress */
+/* Calls for sequences of the session's model in the same passes, timed and measured; their statuses are in calls. */
+chord_status chord_session_forward(chord_session *session, chord_forward_call *calls, uint32_t count, chord_phase phase,
+                                   chord_error *err);
 /* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
 chord_status chord_session_catch_up(chord_session *session, chord_phase phase, chord_error *err);
+
+/* draw.c: the token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
+chord_status chord_session_draw(chord_session *session, const float *logits, uint32_t ahead, chord_error *err);
+
+/* draft_model.c */
+chord_status chord_draft_model_check(const chord_model *model, const chord_model *draft, chord_error *err);
+
+chord_status chord_drafts_open(chord_session *session, chord_error *err);
+void chord_drafts_close(chord_session *session);
+
+/* drafts.c */
+/* One pass that draws the next token, and those behind it that were guessed. */
+chord_status chord_drafts_pass(chord_session *session, chord_error *err);
 
 #endif

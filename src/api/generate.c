@@ -131,14 +131,22 @@ static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_
     return CHORD_OK;
 }
 
-static chord_status draw(chord_session *s, int32_t *token, chord_error *err)
+/* The next token, from those that were drawn, or by a pass. */
+static chord_status next_token(chord_session *s, chord_drawn *out, chord_error *err)
 {
-    const chord_sampling *sampling = &s->generation.options.sampling;
-    chord_sample_args args = {.sampling = sampling, .past = s->tokens, .past_count = s->count, .position = s->count};
-    CHORD_TRY(chord_sample(&args, s->logits, s->model->drawable, s->sample_scratch, token, err));
-    uint32_t id = (uint32_t)*token;
-    chord_hash_add(&s->generation.hash, &id, sizeof id);
-    chord_hash_add(&s->generation.hash, s->logits, s->model->vocabulary * sizeof(float));
+    const chord_generation *g = &s->generation;
+    chord_drafts *d = &s->drafts;
+    if (d->given == d->drawn_count) {
+        bool first = g->result.tokens == 0, one_left = chord_sequence_length(s->sequence) + 1 == s->count;
+        d->given = d->drawn_count = 0;
+        if (!first && one_left && g->options.draft_tokens > 0) {
+            CHORD_TRY(chord_drafts_pass(s, err));
+        } else {
+            CHORD_TRY(chord_session_catch_up(s, first ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE, err));
+            CHORD_TRY(chord_session_draw(s, s->logits, 0, err));
+        }
+    }
+    *out = d->drawn[d->given++];
     return CHORD_OK;
 }
 
@@ -146,16 +154,18 @@ static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
 {
     chord_generation *g = &s->generation;
     const chord_vocab *vocab = s->model->vocab;
+    chord_drawn drawn;
     *out = (chord_piece){0};
-    CHORD_TRY(chord_session_catch_up(s, g->result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE, err));
-    CHORD_TRY(draw(s, &out->token, err));
-    s->tokens[s->count++] = out->token;
+    CHORD_TRY(next_token(s, &drawn, err));
+    s->count++;
     s->has_logits = false;
+    g->hash = drawn.hash;
     g->result.tokens++;
     chord_mutex_lock(&s->counting);
     s->counted.output_tokens++;
     chord_mutex_unlock(&s->counting);
-    if (g->options.want_logprobs) out->logprob = chord_sample_logprob(s->logits, s->model->vocabulary, out->token);
+    out->token = drawn.token;
+    out->logprob = drawn.logprob;
     bool end = vocab != NULL && chord_vocab_is_end(vocab, out->token) && !g->options.ignore_end;
     if (end) finish(g, CHORD_STOP_END);
     else if (vocab != NULL) CHORD_TRY(add_pending(s, out->token, err));
@@ -181,6 +191,7 @@ static chord_status start(chord_session *s, const chord_generate_options *option
     CHORD_TRY(check_stops(options != NULL ? options : &DEFAULTS, err));
     s->generation = (chord_generation){.options = options != NULL ? *options : DEFAULTS};
     s->pending.len = s->pending_kinds.len = 0;
+    s->drafts.drawn_count = s->drafts.given = 0;
     chord_hash_start(&s->generation.hash);
     if (s->count >= s->model->context_tokens)
         return chord_fail(err, CHORD_FULL, "the context of %u tokens is full", s->model->context_tokens);

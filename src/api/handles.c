@@ -33,6 +33,7 @@ void chord_model_drop(chord_model *m)
     if (atomic_fetch_sub(&m->keepers, 1) != 1) return;
     chord_runtime *r = m->runtime;
     chord_network_close(m->net);
+    if (m->draft != NULL) chord_model_drop(m->draft);
     if (m->vocab_owner != NULL) chord_model_drop(m->vocab_owner);
     else chord_vocab_close(m->vocab);
     chord_arena_free(&m->arena);
@@ -59,7 +60,7 @@ void chord_session_forget(chord_session *s)
 {
     (void)chord_sequence_cut(s->model->net, s->sequence, 0);
     chord_generation_end(s);
-    s->count = 0;
+    s->count = s->drafts.known = 0;
     s->has_logits = false;
 }
 
@@ -68,6 +69,7 @@ static void free_session(chord_session *s)
     chord_model *m = s->model;
     chord_heap *heap = m->runtime->heap;
     chord_sequence_close(m->net, s->sequence);
+    chord_drafts_close(s);
     chord_buffer_free(&s->pending);
     chord_buffer_free(&s->pending_kinds);
     chord_mutex_free(&s->counting);

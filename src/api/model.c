@@ -103,6 +103,16 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                   .budget_bytes = r->budget_bytes,
                                   .may_map = true,
                                   .prefer_banks = r->prefer_banks};
+    uint64_t spent = r->overhead_bytes + chord_heap_used_bytes(r->heap);
+    if (o->share_bytes != 0) out->budget_bytes = chord_min_u64(out->budget_bytes, spent + o->share_bytes);
+    uint32_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
+    if (o->draft != NULL) {
+        out->branches = sessions * (CHORD_DRAFT_PATHS - 1);
+        out->logit_rows = CHORD_DRAFT_ROWS;
+    } else if (o->drafts) {
+        out->branches = sessions * 2 * CHORD_DRAFT_WIDTH; /* while one level follows another */
+        out->logit_rows = CHORD_DRAFT_WIDTH;
+    }
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
     out->may_window = out->may_map && chord_process_budget_max() == UINT64_MAX;
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
@@ -211,6 +221,12 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     CHORD_TRY(check_options(o, err));
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
     CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
+    m->drafts = o->drafts;
+    if (o->draft != NULL && !o->no_weights) {
+        CHORD_TRY(chord_draft_model_check(m, o->draft, err));
+        m->draft = (chord_model *)o->draft;
+        chord_model_keep(m->draft);
+    }
     CHORD_TRY(open_network(m, o, err));
     CHORD_TRY(take_template(m, err));
     CHORD_TRY(open_vocabulary(m, o, err));

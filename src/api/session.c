@@ -20,7 +20,7 @@ static chord_status open_parts(chord_session *s, chord_error *err)
     CHORD_TRY(chord_alloc(heap, m->vocabulary * sizeof(float), "the session's logits", &memory, err));
     s->logits = memory;
     CHORD_TRY(chord_alloc(heap, chord_sample_scratch_bytes(m->vocabulary), "the sampler", &s->sample_scratch, err));
-    return CHORD_OK;
+    return chord_drafts_open(s, err);
 }
 
 chord_status chord_session_open(chord_model *m, chord_session **out, chord_error *err)
@@ -49,7 +49,9 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
 
 void chord_session_cancel(chord_session *s)
 {
-    if (s != NULL) chord_sequence_cancel(s->model->net, s->sequence);
+    if (s == NULL) return;
+    chord_sequence_cancel(s->model->net, s->sequence);
+    if (s->drafts.sequence != NULL) chord_sequence_cancel(s->model->draft->net, s->drafts.sequence);
 }
 
 void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, const chord_progress *), void *ud)
@@ -59,7 +61,7 @@ void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, c
     s->progress_ud = ud;
 }
 
-static void report_progress(void *ud, uint64_t done, uint64_t total)
+void chord_session_report(void *ud, uint64_t done, uint64_t total)
 {
     chord_session *s = ud;
     uint64_t now = chord_clock_ns();
@@ -75,15 +77,13 @@ static void report_progress(void *ud, uint64_t done, uint64_t total)
     s->on_progress(s->progress_ud, &progress);
 }
 
-/* Run one forward call, timed and measured. */
-static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
+chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, uint32_t count, chord_phase phase,
+                                   chord_error *err)
 {
     bool decode = phase == CHORD_PHASE_DECODE;
     s->phase = phase;
-    args->on_progress = s->on_progress != NULL ? report_progress : NULL;
-    args->progress_ud = s;
     uint64_t start = chord_clock_ns();
-    chord_status status = chord_network_forward(s->model->net, s->sequence, args, err);
+    chord_status status = chord_network_forward_all(s->model->net, calls, count, err);
     uint64_t spent = chord_clock_ns() - start;
     chord_mutex_lock(&s->counting);
     bool measure = !decode || s->counted.output_tokens % 16 == 0;
@@ -91,6 +91,17 @@ static chord_status forward(chord_session *s, chord_forward_args *args, chord_ph
     chord_mutex_unlock(&s->counting);
     if (measure) chord_runtime_measure(s->model->runtime);
     return status;
+}
+
+/* One call, for the session's own sequence. */
+static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
+{
+    chord_forward_call call = {.sequence = s->sequence, .args = args};
+    args->on_progress = s->on_progress != NULL ? chord_session_report : NULL;
+    args->progress_ud = s;
+    CHORD_TRY(chord_session_forward(s, &call, 1, phase, err));
+    if (call.status != CHORD_OK && err != NULL) *err = call.error;
+    return call.status;
 }
 
 static bool keep_row(void *ud, size_t position, const float *logits, size_t vocabulary)
@@ -108,7 +119,8 @@ chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_e
     if (s->has_logits && done == s->count) return CHORD_OK;
     s->has_logits = false;
     if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
-    if (done == s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
+    /* positions of drawn tokens that nobody asked for, or the last one's once more for its logits */
+    if (done >= s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
     chord_forward_args args = {.tokens = s->tokens + done,
                                .count = s->count - done,
                                .first_wanted = s->count - done - 1,
@@ -125,6 +137,7 @@ static chord_status sync(chord_session *s, const int32_t *tokens, size_t n, size
                           s->model->context_tokens);
     uint32_t kept = chord_sequence_length(s->sequence), same = 0;
     while (same < kept && same < n && s->tokens[same] == tokens[same]) same++;
+    if (same < s->drafts.known) s->drafts.known = same;
     bool all = same == n && s->count == n && s->has_logits;
     chord_generation_end(s);
     if (!all) {
@@ -224,6 +237,7 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
 
 void chord_session_stats(const chord_session *s, chord_stats *out)
 {
+    static const chord_pager_stats NONE = {0};
     *out = (chord_stats){0};
     if (s == NULL) return;
     chord_runtime *r = s->model->runtime;
@@ -235,7 +249,13 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
     chord_mutex *counting = &((chord_session *)s)->counting;
     chord_mutex_lock(counting);
     *out = s->counted;
+    chord_pager_stats_add(&counts.pager, &s->drafts.asked, &NONE);
     chord_mutex_unlock(counting);
+    if (s->drafts.sequence != NULL) {
+        chord_sequence_counts asked;
+        chord_sequence_stats(s->model->draft->net, s->drafts.sequence, &asked);
+        chord_pager_stats_add(&counts.pager, &asked.pager, &NONE);
+    }
     out->budget_bytes = r->budget_bytes;
     out->peak_bytes = atomic_load(&r->peak_bytes);
     out->resident_bytes = info.plan.resident_bytes;
@@ -260,6 +280,8 @@ void chord_session_stats_reset(chord_session *s)
     if (s == NULL) return;
     chord_mutex_lock(&s->counting);
     s->counted = (chord_stats){0};
+    s->drafts.asked = (chord_pager_stats){0};
     chord_mutex_unlock(&s->counting);
     chord_sequence_stats_reset(s->model->net, s->sequence);
+    if (s->drafts.sequence != NULL) chord_sequence_stats_reset(s->model->draft->net, s->drafts.sequence);
 }

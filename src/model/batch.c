@@ -39,6 +39,47 @@ static bool can_join(const chord_call *call, const chord_call *first)
     return !first->alone && !call->alone && call->args->output == first->args->output;
 }
 
+/* The most tokens, and rows of logits, that one call gets of a pass. */
+typedef struct shares {
+    uint32_t rows, logit_rows;
+} shares;
+
+/* What all that go with `first` take, were each given at most so much. */
+static shares taken(const chord_network *net, const chord_call *first, shares most)
+{
+    shares sum = {0};
+    for (const chord_call *call = net->calls; call != NULL; call = call->next) {
+        if (!can_join(call, first)) continue;
+        chord_call part = *call;
+        next_tokens(&part, most.rows, most.logit_rows);
+        sum.rows += part.count;
+        sum.logit_rows += part.args->output == CHORD_OUTPUT_LOGITS ? part.wanted : 0;
+    }
+    return sum;
+}
+
+/* The largest even shares with which all find room: who needs less leaves the rest to the others. */
+static shares fair_shares(const chord_network *net, const chord_call *first)
+{
+    shares each = {.rows = net->chunk_tokens, .logit_rows = UINT32_MAX};
+    uint32_t low = 1;
+    while (low < each.rows) {
+        uint32_t middle = low + (each.rows - low + 1) / 2;
+        bool room = taken(net, first, (shares){middle, UINT32_MAX}).rows <= net->chunk_tokens;
+        if (room) low = middle;
+        else each.rows = middle - 1;
+    }
+    low = 1;
+    each.logit_rows = net->logit_rows;
+    while (low < each.logit_rows) {
+        uint32_t middle = low + (each.logit_rows - low + 1) / 2;
+        bool room = taken(net, first, (shares){each.rows, middle}).logit_rows <= net->logit_rows;
+        if (room) low = middle;
+        else each.logit_rows = middle - 1;
+    }
+    return each;
+}
+
 static void add(chord_pass *p, chord_call *call)
 {
     p->segments[p->segment_count++] = (chord_segment){
@@ -52,19 +93,17 @@ static void add(chord_pass *p, chord_call *call)
 
 chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *p)
 {
-    uint32_t others = 0, logit_rows = net->logit_rows;
+    shares each = fair_shares(net, first);
+    uint32_t logit_rows = net->logit_rows;
     *p = (chord_pass){.print = &net->print,
                       .net = net,
                       .segments = net->scratch.segments,
                       .wanted = net->scratch.wanted,
                       .inputs_of = CHORD_OPERANDS};
-    for (chord_call *call = net->calls; call != NULL; call = call->next) others += can_join(call, first);
     for (chord_call *call = net->calls; call != NULL && p->rows < net->chunk_tokens; call = call->next) {
         if (!can_join(call, first)) continue;
-        /* an even share of what those before have left */
-        uint32_t share = (net->chunk_tokens - p->rows) / others, logit_share = logit_rows / others;
-        others--;
-        next_tokens(call, share != 0 ? share : 1, logit_share);
+        next_tokens(call, (uint32_t)chord_min_u64(each.rows, net->chunk_tokens - p->rows),
+                    (uint32_t)chord_min_u64(each.logit_rows, logit_rows));
         if (call->count == 0) continue;
         if (call->args->output == CHORD_OUTPUT_LOGITS) logit_rows -= call->wanted;
         add(p, call);

@@ -21,6 +21,18 @@ uint32_t chord_calls_count(const chord_network *net, chord_call_state state)
     return n;
 }
 
+uint32_t chord_calls_threads(const chord_network *net, chord_call_state state)
+{
+    uint32_t n = 0;
+    const chord_turn *last = NULL;
+    for (const chord_call *call = net->calls; call != NULL; call = call->next) {
+        if (call->state != state || call->turn == last) continue;
+        last = call->turn;
+        n++;
+    }
+    return n;
+}
+
 /* Without the mutex: from inside a pass. */
 void chord_calls_drop(chord_network *net)
 {

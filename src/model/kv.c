@@ -1,5 +1,6 @@
 /* kv.c - sequences: for each layer a table of blocks of 64 positions, which come from the network's pool as the
- * sequence grows, and go back when it is cut or closed. The pool is reserved when the network opens. */
+ * sequence grows, and go back when it is cut or closed. The pool is reserved when the network opens. Sequences that
+ * were one text up to some place share its blocks; whoever writes to a shared block gets a copy of it first. */
 #include "model/model_inner.h"
 
 /* Layers with a window keep the window, the largest chunk, and the block that the window's start cuts. */
@@ -20,37 +21,86 @@ static uint32_t sequence_blocks(const chord_blueprint *p, uint32_t context, uint
 /* The same on machines of all widths of pointers: so is the plan. */
 static uint64_t table_bytes(uint32_t blocks) { return chord_align_up(blocks * 8ull, 64); }
 
-uint64_t chord_kv_plan_bytes(const chord_blueprint *p, chord_kv_type type, uint32_t context, uint32_t chunk)
+/* A branch writes to the block where it left its sequence and, in CHORD_BRANCH_TOKENS, at most to one more. */
+#define BRANCH_BLOCKS 2u
+_Static_assert(CHORD_BRANCH_TOKENS <= CHORD_KV_BLOCK, "a branch ends in the block after its first");
+
+typedef struct pool_plan {
+    uint32_t sequences, table_blocks; /* entries of one sequence's tables */
+    uint64_t blocks, block_bytes, tables_bytes, owners_bytes;
+} pool_plan;
+
+static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs)
 {
-    uint32_t blocks = sequence_blocks(p, context, chunk);
-    return blocks * chord_kv_block_bytes(type, p->h.kv_heads, p->h.head_dim) + table_bytes(blocks);
+    pool_plan plan = {.sequences = needs->sessions + needs->branches,
+                      .table_blocks = sequence_blocks(p, needs->context_tokens, needs->chunk_tokens),
+                      .block_bytes = chord_kv_block_bytes(needs->type, p->h.kv_heads, p->h.head_dim)};
+    plan.blocks = (uint64_t)needs->sessions * plan.table_blocks +
+                  (uint64_t)needs->branches * p->h.layers * BRANCH_BLOCKS;
+    plan.tables_bytes = plan.sequences * table_bytes(plan.table_blocks);
+    plan.owners_bytes = chord_align_up(plan.blocks * sizeof(uint16_t), 64);
+    return plan;
 }
 
-/* ---- the pool: blocks that are no sequence's, with the mutex held ---------------------------------- */
+uint64_t chord_kv_plan_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
+{
+    pool_plan plan = plan_pool(p, needs);
+    return plan.blocks * plan.block_bytes + plan.tables_bytes + plan.owners_bytes;
+}
 
-/* At the start of a free block. */
+/* ---- the pool: with the mutex held ----------------------------------------------------------------- */
+
+/* At the start of a block that is no sequence's. */
 typedef struct chord_kv_free {
     struct chord_kv_free *next;
 } chord_kv_free;
 
+/* In how many tables the block stands. */
+static uint16_t *owners_of(chord_network *net, const uint8_t *block)
+{
+    return &net->kv_owners[(uint64_t)(block - net->kv_blocks) / net->kv_block_bytes];
+}
+
+static void put_free(chord_network *net, uint8_t *block)
+{
+    chord_kv_free *link = (void *)block;
+    link->next = net->kv_free;
+    net->kv_free = link;
+}
+
 static void give_block(chord_network *net, uint8_t **entry)
 {
-    chord_kv_free *block = (void *)*entry;
-    if (block == NULL) return;
-    block->next = net->kv_free;
-    net->kv_free = block;
+    if (*entry != NULL && --*owners_of(net, *entry) == 0) put_free(net, *entry);
     *entry = NULL;
 }
 
 /* There are as many as all sequences together can need. */
-static void take_block(chord_network *net, uint8_t **entry)
+static uint8_t *take_block(chord_network *net)
 {
-    chord_kv_free *block = net->kv_free;
-    if (*entry != NULL) return;
-    CHORD_ASSERT(block != NULL);
-    net->kv_free = block->next;
-    *block = (chord_kv_free){0};
-    *entry = (void *)block;
+    chord_kv_free *link = net->kv_free;
+    CHORD_ASSERT(link != NULL);
+    net->kv_free = link->next;
+    *link = (chord_kv_free){0};
+    *owners_of(net, (uint8_t *)link) = 1;
+    return (uint8_t *)link;
+}
+
+/* A block that is this table's alone. */
+static void own_block(chord_network *net, uint8_t **entry)
+{
+    uint8_t *shared = *entry;
+    if (shared != NULL && *owners_of(net, shared) == 1) return;
+    *entry = take_block(net);
+    if (shared == NULL) return;
+    memcpy(*entry, shared, (size_t)net->kv_block_bytes);
+    --*owners_of(net, shared);
+}
+
+static void share_block(chord_network *net, uint8_t **to, uint8_t *block)
+{
+    if (block != NULL) ++*owners_of(net, block);
+    give_block(net, to);
+    *to = block;
 }
 
 /* Blocks from the one of position `length` on; those of a window all or none. */
@@ -69,7 +119,7 @@ void chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first,
     chord_mutex_lock(&net->mutex);
     for (uint32_t l = 0; l < net->print.h.layers; l++)
         for (uint32_t i = first / CHORD_KV_BLOCK; i <= (length - 1) / CHORD_KV_BLOCK; i++)
-            take_block(net, &s->kv[l].table[i % s->kv[l].blocks]);
+            own_block(net, &s->kv[l].table[i % s->kv[l].blocks]);
     if (length > s->length_high) s->length_high = length;
     chord_mutex_unlock(&net->mutex);
 }
@@ -89,50 +139,69 @@ static void set_layers(const chord_network *net, chord_kv_type type, uint8_t **t
     }
 }
 
-/* The region: the tables of all sequences, then the blocks, all free. */
-chord_status chord_sequences_open(chord_network *net, uint32_t count, chord_kv_type type, chord_error *err)
+/* The region: the tables of all sequences, the counts of owners, the blocks, all free. */
+chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err)
 {
     const chord_blueprint *p = &net->print;
-    uint64_t bytes = chord_kv_plan_bytes(p, type, net->context_tokens, net->chunk_tokens);
-    net->sequences = chord_arena_get(&net->print.arena, count * sizeof *net->sequences);
+    pool_plan plan = plan_pool(p, needs);
+    net->sequences = chord_arena_get(&net->print.arena, plan.sequences * sizeof *net->sequences);
     if (net->sequences == NULL) return chord_arena_fail(&p->arena, err);
-    CHORD_TRY(chord_region_open(net->heap, bytes * count, "the KV cache", true, false, &net->kv_region, err));
-    uint32_t blocks = sequence_blocks(p, net->context_tokens, net->chunk_tokens);
+    CHORD_TRY(chord_region_open(net->heap, chord_kv_plan_bytes(p, needs), "the KV cache", true, false, &net->kv_region,
+                                err));
     uint8_t *memory = net->kv_region.base;
-    for (uint32_t s = 0; s < count; s++, memory += table_bytes(blocks)) {
+    for (uint32_t s = 0; s < plan.sequences; s++) {
         net->sequences[s].kv = chord_arena_get(&net->print.arena, p->h.layers * sizeof(chord_kv));
         if (net->sequences[s].kv == NULL) return chord_arena_fail(&p->arena, err);
-        set_layers(net, type, (uint8_t **)(void *)memory, net->sequences[s].kv);
+        uint8_t *table = memory + s * table_bytes(plan.table_blocks);
+        set_layers(net, needs->type, (uint8_t **)(void *)table, net->sequences[s].kv);
     }
-    for (uint64_t i = (uint64_t)blocks * count; i-- > 0;) { /* the first is taken first */
-        uint8_t *block = memory + i * chord_kv_block_bytes(type, p->h.kv_heads, p->h.head_dim);
-        give_block(net, &block);
-    }
-    net->sequence_count = count;
+    net->kv_owners = (uint16_t *)(void *)(memory + plan.tables_bytes);
+    net->kv_blocks = memory + plan.tables_bytes + plan.owners_bytes;
+    net->kv_block_bytes = plan.block_bytes;
+    for (uint64_t i = plan.blocks; i-- > 0;)
+        put_free(net, net->kv_blocks + i * plan.block_bytes); /* first taken first */
+    net->session_count = needs->sessions;
+    net->sequence_count = plan.sequences;
     return CHORD_OK;
 }
 
 /* ---- sequences ------------------------------------------------------------------------------------- */
 
-chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord_error *err)
+/* The first of sequences [first, end) that is free, empty; NULL: none. */
+static chord_sequence *take_sequence(chord_network *net, uint32_t first, uint32_t end)
 {
-    chord_status status = CHORD_OK;
-    *out = NULL;
+    chord_sequence *s = NULL;
     chord_mutex_lock(&net->mutex);
-    for (uint32_t i = 0; i < net->sequence_count && *out == NULL; i++) {
-        if (net->sequences[i].taken) continue;
-        *out = &net->sequences[i];
-        (*out)->taken = true;
-        (*out)->length = (*out)->length_high = 0;
-        (*out)->counted = (chord_sequence_counts){0};
-        atomic_store(&(*out)->cancelled, false);
+    for (uint32_t i = first; i < end && s == NULL; i++)
+        if (!net->sequences[i].taken) s = &net->sequences[i];
+    if (s != NULL) {
+        s->taken = true;
+        s->length = s->length_high = 0;
+        s->room = net->context_tokens;
+        s->counted = (chord_sequence_counts){0};
+        atomic_store(&s->cancelled, false);
     }
     chord_mutex_unlock(&net->mutex);
-    if (*out == NULL)
-        status = chord_fail(err, CHORD_FULL,
-                            "all %u sessions of this model are open; sessions_max was set when it opened",
-                            net->sequence_count);
-    return status;
+    return s;
+}
+
+chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord_error *err)
+{
+    *out = take_sequence(net, 0, net->session_count);
+    if (*out != NULL) return CHORD_OK;
+    return chord_fail(err, CHORD_FULL, "all %u sessions of this model are open; sessions_max was set when it opened",
+                      net->session_count);
+}
+
+chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length)
+{
+    chord_sequence *s = NULL;
+    if (length < net->context_tokens) s = take_sequence(net, net->session_count, net->sequence_count);
+    if (s == NULL) return NULL;
+    s->room = (uint32_t)chord_min_u64(length + CHORD_BRANCH_TOKENS, net->context_tokens);
+    if (chord_sequence_copy(net, s, from, length) == length) return s;
+    chord_sequence_close(net, s);
+    return NULL;
 }
 
 void chord_sequence_close(chord_network *net, chord_sequence *sequence)
@@ -166,4 +235,20 @@ uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t leng
     give_blocks(net, s, s->length);
     chord_mutex_unlock(&net->mutex);
     return s->length;
+}
+
+uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length)
+{
+    if (length > from->length || !still_there(net, from, length)) length = 0;
+    chord_mutex_lock(&net->mutex);
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        uint32_t blocks = from->kv[l].blocks, used = (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK);
+        if (net->print.layers[l].window != 0 && length != 0) used = blocks; /* a ring: wherever they are */
+        for (uint32_t i = 0; i < blocks; i++)
+            share_block(net, &to->kv[l].table[i], i < used ? from->kv[l].table[i] : NULL);
+    }
+    to->length = length;
+    to->length_high = length != 0 ? from->length_high : 0;
+    chord_mutex_unlock(&net->mutex);
+    return length;
 }

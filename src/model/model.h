@@ -25,9 +25,11 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    bool may_map;      /* the guard is installed */
-    bool may_window;   /* besides, addresses are not limited */
-    bool prefer_banks; /* where there are some, also for little */
+    uint32_t branches;   /* sequences that others branch into */
+    uint32_t logit_rows; /* of one pass, at least; fewer than sessions: as many as these */
+    bool may_map;        /* the guard is installed */
+    bool may_window;     /* besides, addresses are not limited */
+    bool prefer_banks;   /* where there are some, also for little */
 } chord_network_config;
 
 /* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its
@@ -42,6 +44,7 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
  * architecture or the tensor's format. */
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err);
 void chord_network_close(chord_network *net);
+uint32_t chord_network_rows_max(const chord_network *net);                    /* whose logits one pass can give */
 void chord_network_describe(const chord_network *net, chord_model_info *out); /* has_chat_template is left alone */
 
 /* Sequences come from a pool of options->sessions_max; CHORD_FULL when all are taken. */
@@ -51,6 +54,14 @@ uint32_t chord_sequence_length(const chord_sequence *sequence);
 /* Forget positions from `length` on. A sliding-window layer may already have let go of what earlier positions need:
  * then everything is forgotten. Returns the new length. */
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
+/* The first `length` positions of another one become this one's past, nothing is evaluated: they share memory until one of
+ * them writes. Returns the new length, which is 0 where a window let go of what is needed. Nobody computes with either. */
+uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
+/* Another way to go on from there, for at most CHORD_BRANCH_TOKENS, from a pool of config->branches; closed like any
+ * other, and before `from` is cut below `length`. NULL: there is none, the
+ * context ends here, or a window let go. */
+#define CHORD_BRANCH_TOKENS 64u
+chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 
 /* What the passes in which a sequence took part have cost: a pass for several counts for each of them. */
 typedef struct chord_sequence_counts {
@@ -81,6 +92,7 @@ typedef struct chord_forward_args {
     chord_score *scores;
     void (*on_progress)(void *ud, uint64_t done, uint64_t total); /* tiles of this call; between tiles, or passes */
     void *progress_ud;
+    bool one_pass; /* over after the first pass it had a part in, though tokens may be left */
 } chord_forward_args;
 /* Evaluate tokens after the sequence's end, in passes that are shared with the calls of other threads for sequences of
  * the same network; no result depends on the company. CHORD_FULL when they do not fit; nothing is evaluated then. On any
@@ -89,6 +101,17 @@ typedef struct chord_forward_args {
  * running call of this pool: CHORD_INVALID. */
 chord_status chord_network_forward(chord_network *net, chord_sequence *sequence, const chord_forward_args *args,
                                    chord_error *err);
+
+typedef struct chord_forward_call {
+    chord_sequence *sequence;
+    const chord_forward_args *args;
+    uint32_t done; /* tokens that were evaluated */
+    chord_status status;
+    chord_error error;
+} chord_forward_call;
+/* Calls for several sequences from one thread: they meet in the same passes, callbacks come call by call, in order. Each
+ * has its own status; what is returned is about all of them (a callback's thread). */
+chord_status chord_network_forward_all(chord_network *net, chord_forward_call *calls, uint32_t count, chord_error *err);
 /* From any thread: the running forward, or else the next, of this sequence returns CHORD_CANCELLED. */
 void chord_sequence_cancel(chord_network *net, chord_sequence *sequence);
 

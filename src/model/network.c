@@ -113,7 +113,6 @@ chord_status chord_network_watch_map(chord_network *net, chord_error *err)
 
 static chord_status open_parts(chord_network *net, const chord_network_config *config, chord_error *err)
 {
-    chord_kv_type kv = config->options != NULL ? config->options->kv_type : CHORD_KV_F16;
     CHORD_TRY(chord_plan_check_context(config, &net->print, err));
     CHORD_TRY(chord_blueprint_cut(&net->print, config->budget_bytes, err));
     net->context_tokens = chord_plan_context(config, &net->print);
@@ -123,7 +122,8 @@ static chord_status open_parts(chord_network *net, const chord_network_config *c
     net->logit_rows = chord_plan_logit_rows(config, &net->print);
     CHORD_TRY(open_scratch(net, err));
     CHORD_TRY(open_pager(net, config, err)); /* the first tiles are on their way while the rest opens */
-    CHORD_TRY(chord_sequences_open(net, chord_plan_sessions(config), kv, err));
+    chord_kv_needs kv = chord_plan_kv(config, net->context_tokens, net->chunk_tokens);
+    CHORD_TRY(chord_sequences_open(net, &kv, err));
     return chord_blueprint_load_vectors(&net->print, net->gguf, err);
 }
 
@@ -162,6 +162,11 @@ void chord_network_close(chord_network *net)
     chord_cond_free(&net->moved);
     chord_mutex_free(&net->mutex);
     chord_free(net->heap, net);
+}
+
+uint32_t chord_network_rows_max(const chord_network *net)
+{
+    return net->logit_rows < net->chunk_tokens ? net->logit_rows : net->chunk_tokens;
 }
 
 void chord_network_describe(const chord_network *net, chord_model_info *out)

@@ -20,17 +20,27 @@ uint32_t chord_plan_context(const chord_network_config *config, const chord_blue
     return p->h.trained_tokens < CHORD_CONTEXT_TOKENS_DEFAULT ? p->h.trained_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
 }
 
-uint32_t chord_plan_sessions(const chord_network_config *config)
+static uint32_t sessions_of(const chord_network_config *config)
 {
     uint32_t sessions = options_of(config)->sessions_max;
     return sessions != 0 ? sessions : 1;
 }
 
-/* One for each session, so that all may decode in one pass; more where they are small. */
+chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t context, uint32_t chunk)
+{
+    const chord_model_options *o = options_of(config);
+    return (chord_kv_needs){.type = o->kv_type,
+                            .sessions = sessions_of(config),
+                            .branches = config->branches,
+                            .context_tokens = context,
+                            .chunk_tokens = chunk};
+}
+
+/* One for each session, so that all may decode in one pass, as many as were asked for; more where they are small. */
 uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *p)
 {
     uint64_t rows = chord_min_u64(LOGIT_BYTES_MAX / (p->h.vocabulary * sizeof(float)), 32);
-    return (uint32_t)chord_max_u64(rows, chord_plan_sessions(config));
+    return (uint32_t)chord_max_u64(rows, chord_max_u64(sessions_of(config), config->logit_rows));
 }
 
 /* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
@@ -128,7 +138,8 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
     plan->chunk_tokens = chunk_for(config, p, context, left, &plan->scratch_bytes);
-    plan->kv_bytes = chord_plan_sessions(config) * chord_kv_plan_bytes(p, o->kv_type, context, plan->chunk_tokens);
+    chord_kv_needs kv = chord_plan_kv(config, context, plan->chunk_tokens);
+    plan->kv_bytes = chord_kv_plan_bytes(p, &kv);
     uint64_t spent = plan->scratch_bytes + plan->kv_bytes;
     if (left < spent) return;
     left -= spent;
@@ -154,9 +165,8 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
 /* What no way of cutting tiles changes. */
 static uint64_t least_bytes(const chord_network_config *config, const chord_blueprint *p)
 {
-    return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes +
-           chord_plan_sessions(config) *
-               chord_kv_plan_bytes(p, options_of(config)->kv_type, chord_plan_context(config, p), 1);
+    chord_kv_needs kv = chord_plan_kv(config, chord_plan_context(config, p), 1);
+    return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes + chord_kv_plan_bytes(p, &kv);
 }
 
 static chord_status fits_at(const chord_network_config *config, chord_blueprint *p, uint64_t budget_bytes, bool *fits,
@@ -249,7 +259,7 @@ chord_status chord_plan_refuse(const chord_network_config *config, chord_bluepri
                           p->weight_bytes / CHORD_MIB, config->budget_bytes / CHORD_MIB);
     if (plan.budget_bytes_min == 0)
         return chord_fail(err, CHORD_BUDGET, "no budget is enough for %u sessions with a context of %u tokens each",
-                          chord_plan_sessions(config), plan.context_tokens);
+                          sessions_of(config), plan.context_tokens);
     if (plan.context_tokens_max > 0)
         chord_format(context, sizeof context, "the largest context for this budget is %u tokens",
                      plan.context_tokens_max);

@@ -22,7 +22,7 @@ static void set_totals(chord_network *net, const chord_pass *p)
     for (chord_call *call = net->calls; call != NULL; call = call->next) {
         if (call->state != CALL_RUNS || call->args->on_progress == NULL) continue;
         chord_call rest = *call;
-        rest.done += rest.count;
+        rest.done = call->args->one_pass ? call->args->count : rest.done + rest.count;
         call->tiles_total = call->tiles_done + tiles + chord_batch_tiles_left(net, &rest);
     }
 }
@@ -33,7 +33,7 @@ static void set_totals(chord_network *net, const chord_pass *p)
 static void await_company(chord_network *net, const chord_call *leader)
 {
     uint64_t until_ns = net->pass_end_ns + net->pass_ns / REUNION_PART, now_ns;
-    while (chord_calls_count(net, CALL_WAITS) < net->company && !is_off(leader) &&
+    while (chord_calls_threads(net, CALL_WAITS) < net->company && !is_off(leader) &&
            (now_ns = chord_clock_ns()) < until_ns)
         chord_cond_wait_for(&net->moved, &net->mutex, until_ns - now_ns);
 }
@@ -74,7 +74,7 @@ static void run_pass(chord_network *net, chord_call *leader)
         chord_mutex_unlock(&net->mutex);
         return;
     }
-    net->company = pass.segment_count;
+    net->company = chord_calls_threads(net, CALL_RUNS);
     net->tiles_done = 0;
     atomic_store(&net->called_off, false);
     for (chord_call *call = net->calls; call != NULL; call = call->next)
@@ -111,7 +111,7 @@ static void lead(chord_network *net, chord_call *call, chord_turn *turn)
     chord_cond_wake_all(&net->moved);
 }
 
-/* ---- one call ---------------------------------------------------------------------------------------------- */
+/* ---- the calls of one thread ----------------------------------------------------------------------------------- */
 
 static void take_rows(chord_call *call)
 {
@@ -121,27 +121,51 @@ static void take_rows(chord_call *call)
     chord_call_report(call, call->tiles_done);
     for (uint32_t i = 0; i < call->wanted && args->output != CHORD_OUTPUT_SCORES && !stop; i++)
         stop = !args->on_row(args->ud, first + i, call->rows + (uint64_t)i * call->row_width, call->row_width);
-    call->done = stop ? args->count : call->done + call->count;
+    call->done += call->count;
+    call->stopped = stop || args->one_pass || call->done == args->count;
+}
+
+/* The thread's first call in this state; NULL: none. */
+static chord_call *first_in(const chord_forward_call *calls, uint32_t count, chord_call_state state)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (calls[i].sequence->call.state == state) return &calls[i].sequence->call;
+    return NULL;
+}
+
+static bool are_over(const chord_forward_call *calls, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (calls[i].sequence->call.state != CALL_OVER) return false;
+    return true;
+}
+
+static void cancel_those_off(chord_network *net, const chord_forward_call *calls, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        chord_call *call = &calls[i].sequence->call;
+        if (call->state == CALL_WAITS && is_off(call)) chord_call_cancel(net, call);
+    }
 }
 
 /* The mutex is held on entry and on return. */
-static void take_part(chord_network *net, chord_call *call, chord_turn *turn)
+static void take_part(chord_network *net, const chord_forward_call *calls, uint32_t count, chord_turn *turn)
 {
-    while (call->state != CALL_OVER) {
-        if (call->state == CALL_TAKES) {
+    while (!are_over(calls, count)) {
+        chord_call *takes = first_in(calls, count, CALL_TAKES), *waits;
+        if (takes != NULL) {
             chord_mutex_unlock(&net->mutex);
-            take_rows(call);
+            take_rows(takes);
             chord_mutex_lock(&net->mutex);
-            if (call->done == call->args->count) chord_call_finish(net, call, CHORD_OK);
-            else call->state = CALL_WAITS;
+            if (takes->stopped) chord_call_finish(net, takes, CHORD_OK);
+            else takes->state = CALL_WAITS;
             chord_cond_wake_all(&net->moved);
-        } else if (call->state == CALL_WAITS && is_off(call)) {
-            chord_call_cancel(net, call);
-        } else if (call->state == CALL_WAITS && net->leader == NULL && chord_calls_count(net, CALL_TAKES) == 0) {
-            lead(net, call, turn);
-        } else {
-            chord_cond_wait(&net->moved, &net->mutex);
+            continue;
         }
+        cancel_those_off(net, calls, count);
+        waits = first_in(calls, count, CALL_WAITS);
+        if (waits != NULL && net->leader == NULL && chord_calls_count(net, CALL_TAKES) == 0) lead(net, waits, turn);
+        else if (!are_over(calls, count)) chord_cond_wait(&net->moved, &net->mutex);
     }
 }
 
@@ -164,9 +188,9 @@ static void leave(chord_network *net, chord_call *call)
 static chord_status check_args(const chord_network *net, const chord_sequence *s, const chord_forward_args *args,
                                chord_error *err)
 {
-    if (args->count > net->context_tokens - s->length)
+    if (args->count > s->room - s->length)
         return chord_fail(err, CHORD_FULL, "%u tokens after %u do not fit in the context of %u", args->count, s->length,
-                          net->context_tokens);
+                          s->room);
     for (uint32_t i = 0; i < args->count; i++)
         if (args->tokens[i] < 0 || (uint32_t)args->tokens[i] >= net->print.h.vocabulary)
             return chord_fail(err, CHORD_INVALID, "token %u is %d, the vocabulary has %u entries", i, args->tokens[i],
@@ -174,23 +198,50 @@ static chord_status check_args(const chord_network *net, const chord_sequence *s
     return CHORD_OK;
 }
 
-chord_status chord_network_forward(chord_network *net, chord_sequence *s, const chord_forward_args *args,
-                                   chord_error *err)
+/* Over before it began: it has nothing to do, or its arguments are wrong. */
+static chord_call call_of(const chord_network *net, const chord_forward_call *c, chord_turn *turn)
+{
+    chord_call call = {.sequence = c->sequence, .args = c->args, .turn = turn, .state = CALL_OVER};
+    call.status = check_args(net, c->sequence, c->args, &call.error);
+    if (call.status == CHORD_OK && c->args->count != 0) call.state = CALL_WAITS;
+    return call;
+}
+
+static void give_result(chord_forward_call *c)
+{
+    chord_sequence *s = c->sequence;
+    c->done = s->call.done;
+    c->status = s->call.status;
+    c->error = s->call.error;
+    /* A cancel that came before or while we ran ends here; the next call starts clean. */
+    if (c->status == CHORD_CANCELLED) atomic_store(&s->cancelled, false);
+}
+
+chord_status chord_network_forward_all(chord_network *net, chord_forward_call *calls, uint32_t count, chord_error *err)
 {
     chord_turn turn;
     chord_turns *turns = chord_pool_turns(net->compute.pool);
-    chord_call call = {.sequence = s, .args = args, .state = args->count != 0 ? CALL_WAITS : CALL_OVER};
-    CHORD_TRY(check_args(net, s, args, err));
     CHORD_TRY(chord_turns_enter(turns, &turn, err));
     chord_mutex_lock(&net->mutex);
-    enter(net, &call);
-    take_part(net, &call, &turn);
-    leave(net, &call);
+    for (uint32_t i = 0; i < count; i++) {
+        calls[i].sequence->call = call_of(net, &calls[i], &turn);
+        enter(net, &calls[i].sequence->call);
+    }
+    take_part(net, calls, count, &turn);
+    for (uint32_t i = 0; i < count; i++) leave(net, &calls[i].sequence->call);
     chord_mutex_unlock(&net->mutex);
     chord_turns_leave(turns, &turn);
+    for (uint32_t i = 0; i < count; i++) give_result(&calls[i]);
+    return CHORD_OK;
+}
+
+chord_status chord_network_forward(chord_network *net, chord_sequence *s, const chord_forward_args *args,
+                                   chord_error *err)
+{
+    chord_forward_call call = {.sequence = s, .args = args};
+    CHORD_TRY(check_args(net, s, args, err));
+    CHORD_TRY(chord_network_forward_all(net, &call, 1, err));
     if (call.status != CHORD_OK && err != NULL) *err = call.error;
-    /* A cancel that came before or while we ran ends here; the next call starts clean. */
-    if (call.status == CHORD_CANCELLED) atomic_store(&s->cancelled, false);
     return call.status;
 }
 

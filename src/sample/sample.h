@@ -26,5 +26,9 @@ chord_status chord_sample(const chord_sample_args *args, const float *logits, ui
 uint64_t chord_sample_scratch_bytes(uint32_t n);
 /* log of the token's probability in softmax(logits). */
 float chord_sample_logprob(const float *logits, uint32_t n, int32_t token);
+/* The likeliest `want` tokens of softmax(logits / temperature), the likeliest first, ties to the lower id, with their
+ * probabilities; temperature 0: as 1. Gives how many. */
+uint32_t chord_sample_likeliest(const float *logits, uint32_t n, float temperature, uint32_t want, int32_t *tokens,
+                                float *probabilities);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define SESSIONS 3u
+#define BRANCHES 3u
 #define CONTEXT 200u
 
 static chord_error err;
@@ -35,6 +36,7 @@ static void open_network(setup *s, const tiny_model *m, uint32_t sessions)
                                          .pool = s->pool,
                                          .readers = s->readers,
                                          .options = &options,
+                                         .branches = BRANCHES,
                                          .budget_bytes = 32 << 20};
     CHECK_OK(chord_network_open(&config, &s->net, &err));
 }
@@ -61,6 +63,22 @@ static uint32_t free_blocks(const chord_network *net)
 static uint32_t blocks_of(const chord_network *net, uint32_t length)
 {
     return net->print.h.layers * ((length + 63) / 64);
+}
+
+/* Blocks in the tables of all sequences, each counted once. */
+static uint32_t blocks_in_use(const chord_network *net)
+{
+    static const uint8_t *seen[4096];
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < net->sequence_count; s++)
+        for (uint32_t l = 0; l < net->print.h.layers; l++)
+            for (uint32_t b = 0; b < net->sequences[s].kv[l].blocks; b++) {
+                const uint8_t *block = net->sequences[s].kv[l].table[b];
+                uint32_t i = 0;
+                while (i < count && seen[i] != block) i++;
+                if (block != NULL && i == count) seen[count++] = block;
+            }
+    return count;
 }
 
 static bool take_hash(void *ud, size_t i, const float *row, size_t width)
@@ -104,31 +122,71 @@ static void check_company(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT
     chord_sequence *sequences[SESSIONS];
     uint32_t seed = 5;
     open_network(&s, m, SESSIONS);
-    uint32_t all = free_blocks(s.net), used_most = 0;
-    CHECK(all == SESSIONS * blocks_of(s.net, CONTEXT));
+    uint32_t all = free_blocks(s.net), used_most = 0, texts[SESSIONS] = {0, 1, 2};
+    CHECK(all == SESSIONS * blocks_of(s.net, CONTEXT) + BRANCHES * 2 * s.net->print.h.layers);
     for (uint32_t i = 0; i < SESSIONS; i++) CHECK_OK(chord_sequence_open(s.net, &sequences[i], &err));
     CHECK(free_blocks(s.net) == all);
     uint64_t heap_used = chord_heap_used_bytes(s.heap);
-    for (uint32_t turn = 0; turn < 300; turn++) {
+    for (uint32_t turn = 0; turn < 600; turn++) {
         seed = seed * 1664525u + 1013904223u;
-        uint32_t i = seed / 65536 % SESSIONS, dice = seed / 256 % 100, used = 0;
+        uint32_t i = seed / 65536 % SESSIONS, dice = seed / 256 % 100, other = (i + 1 + dice % 2) % SESSIONS;
         chord_sequence *sequence = sequences[i];
         uint32_t length = chord_sequence_length(sequence), count = 1 + dice % 61;
-        if (dice < 12) {
+        if (dice < 8) {
             chord_sequence_close(s.net, sequence);
             CHECK_OK(chord_sequence_open(s.net, &sequences[i], &err));
-        } else if (dice < 35 || length + count > CONTEXT) {
+            texts[i] = i;
+        } else if (dice < 25) {
+            uint32_t part = chord_sequence_length(sequences[other]) * dice / 25;
+            CHECK(chord_sequence_copy(s.net, sequence, sequences[other], part) == part);
+            texts[i] = texts[other];
+        } else if (dice < 40 || length + count > CONTEXT) {
             CHECK(chord_sequence_cut(s.net, sequence, length * dice / 100) == length * dice / 100);
         } else {
-            CHECK(grow(s.net, sequence, i, count) == hashes[i][length + count]);
+            CHECK(grow(s.net, sequence, texts[i], count) == hashes[texts[i]][length + count]);
         }
-        for (uint32_t k = 0; k < SESSIONS; k++) used += blocks_of(s.net, chord_sequence_length(sequences[k]));
+        uint32_t used = blocks_in_use(s.net);
         CHECK_SAY(free_blocks(s.net) == all - used, "turn %u: %u of %u are free, %u in use", turn, free_blocks(s.net),
                   all, used);
         used_most = used > used_most ? used : used_most;
     }
-    CHECK(used_most > all / 2 && chord_heap_used_bytes(s.heap) == heap_used);
+    CHECK(used_most > all / 3 && chord_heap_used_bytes(s.heap) == heap_used);
     for (uint32_t i = 0; i < SESSIONS; i++) chord_sequence_close(s.net, sequences[i]);
+    CHECK(free_blocks(s.net) == all);
+    close_network(&s);
+}
+
+/* Branches go their own ways beside each other from every place of a text, and the text goes on as if they had not been;
+ * or as one of them. */
+static void check_branches(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT + 1])
+{
+    setup s;
+    chord_sequence *text, *branches[BRANCHES];
+    open_network(&s, m, 1);
+    uint32_t all = free_blocks(s.net);
+    CHECK_OK(chord_sequence_open(s.net, &text, &err));
+    for (uint32_t n = 1; n + 80 <= CONTEXT; n += 9) {
+        uint32_t length = chord_sequence_length(text);
+        CHECK(grow(s.net, text, 0, n > length ? n - length : 1) == hashes[0][chord_sequence_length(text)]);
+        length = chord_sequence_length(text);
+        for (uint32_t b = 0; b < BRANCHES; b++) {
+            branches[b] = chord_sequence_branch(s.net, text, length);
+            CHECK(branches[b] != NULL && chord_sequence_length(branches[b]) == length);
+        }
+        CHECK(chord_sequence_branch(s.net, text, length) == NULL);
+        grow(s.net, branches[0], 1, 20);
+        grow(s.net, branches[1], 2, CHORD_BRANCH_TOKENS);
+        CHECK(grow(s.net, branches[2], 0, 7) == hashes[0][length + 7]);
+        int32_t token = 1;
+        chord_forward_args more = {.tokens = &token, .count = 1, .first_wanted = 1};
+        CHECK(chord_network_forward(s.net, branches[1], &more, &err) == CHORD_FULL);
+        CHECK(grow(s.net, text, 0, 3) == hashes[0][length + 3]);
+        if (n % 2 == 0) CHECK(chord_sequence_copy(s.net, text, branches[2], length + 7) == length + 7);
+        for (uint32_t b = 0; b < BRANCHES; b++) chord_sequence_close(s.net, branches[b]);
+        CHECK(free_blocks(s.net) == all - blocks_of(s.net, chord_sequence_length(text)));
+    }
+    CHECK(chord_sequence_copy(s.net, text, text, chord_sequence_length(text) + 1) == 0);
+    chord_sequence_close(s.net, text);
     CHECK(free_blocks(s.net) == all);
     close_network(&s);
 }
@@ -141,6 +199,7 @@ int main(void)
     tiny_build(&m);
     hash_alone(&m, hashes);
     check_company(&m, hashes);
+    check_branches(&m, hashes);
     free(m.b.bytes);
     return check_done();
 }

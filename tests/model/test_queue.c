@@ -106,24 +106,48 @@ static void note_progress(void *ud, uint64_t done, uint64_t total)
     j->progress_total = total;
 }
 
+static chord_forward_args args_of(job *j, bool one_pass)
+{
+    j->row_count = 0;
+    j->progress_done = j->progress_total = 0;
+    return (chord_forward_args){.tokens = j->tokens,
+                                .count = j->count,
+                                .first_wanted = j->first_wanted,
+                                .output = j->output,
+                                .on_row = keep_row,
+                                .ud = j,
+                                .targets = j->tokens + 1,
+                                .scores = j->scores,
+                                .on_progress = note_progress,
+                                .progress_ud = j,
+                                .one_pass = one_pass};
+}
+
 static void *run(void *ud)
 {
     job *j = ud;
-    chord_forward_args args = {.tokens = j->tokens,
-                               .count = j->count,
-                               .first_wanted = j->first_wanted,
-                               .output = j->output,
-                               .on_row = keep_row,
-                               .ud = j,
-                               .targets = j->tokens + 1,
-                               .scores = j->scores,
-                               .on_progress = note_progress,
-                               .progress_ud = j};
-    j->row_count = 0;
-    j->progress_done = j->progress_total = 0;
+    chord_forward_args args = args_of(j, false);
     j->status = chord_network_forward(net, j->sequence, &args, &j->err);
     atomic_store(&j->over, true);
     return NULL;
+}
+
+/* All jobs from this thread. done: what each call says of its tokens. */
+static void run_from_one_thread(job *jobs, uint32_t count, bool one_pass, uint32_t *done)
+{
+    chord_forward_args args[CALLS_MAX];
+    chord_forward_call calls[CALLS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        args[i] = args_of(&jobs[i], one_pass);
+        calls[i] = (chord_forward_call){.sequence = jobs[i].sequence, .args = &args[i]};
+        jobs[i].thread = pthread_self();
+    }
+    CHECK_OK(chord_network_forward_all(net, calls, count, &err));
+    for (uint32_t i = 0; i < count; i++) {
+        jobs[i].status = calls[i].status;
+        jobs[i].err = calls[i].error;
+        done[i] = calls[i].done;
+    }
 }
 
 static uint32_t count_calls(void)
@@ -193,8 +217,9 @@ static void check_same(const job *a, const job *b)
 /* ---- what is checked --------------------------------------------------------------------------------------------- */
 
 /* Prompts of different lengths beside single tokens, rows wanted here and there; then one token each. */
-static void check_bits(uint32_t chunk_tokens)
+static void check_bits(uint32_t chunk_tokens, bool one_thread)
 {
+    uint32_t done[CALLS_MAX];
     static const uint32_t COUNTS[CALLS_MAX] = {17, 1, 33, 2, 8}, FIRST[CALLS_MAX] = {16, 0, 20, 0, 8};
     open_network(chunk_tokens);
     job *alone = make_jobs(CALLS_MAX), *together = make_jobs(CALLS_MAX);
@@ -206,9 +231,11 @@ static void check_bits(uint32_t chunk_tokens)
         run_alone(alone, CALLS_MAX);
         for (uint32_t i = 0; i < CALLS_MAX; i++)
             chord_sequence_cut(net, sequences[i], chord_sequence_length(sequences[i]) - alone[i].count);
-        run_together(together, CALLS_MAX);
+        if (one_thread) run_from_one_thread(together, CALLS_MAX, false, done);
+        else run_together(together, CALLS_MAX);
         for (uint32_t i = 0; i < CALLS_MAX; i++) {
             check_same(&together[i], &alone[i]);
+            CHECK(!one_thread || done[i] == together[i].count);
             CHECK(together[i].row_count == 0 || pthread_equal(together[i].callback_thread, together[i].thread));
         }
     }
@@ -324,6 +351,31 @@ static void check_shares(void)
     CHECK(counts.passes == 1);
     chord_sequence_stats(net, sequences[1], &counts);
     CHECK_SAY(counts.passes >= 5 && counts.passes <= 9, "%llu passes", (unsigned long long)counts.passes);
+    free(jobs);
+    close_network();
+}
+
+/* Of one thread's calls each has its own end: a pass is enough, arguments are wrong, a cancel came before. */
+static void check_one_pass(void)
+{
+    uint32_t done[CALLS_MAX];
+    open_network(8);
+    job *jobs = make_jobs(4);
+    for (int i = 0; i < 4; i++) jobs[i].count = 1;
+    jobs[0].count = 20;
+    jobs[0].first_wanted = 19;
+    jobs[2].tokens[0] = -5;
+    chord_sequence_cancel(net, sequences[3]);
+    uint64_t before = atomic_load(&bytes_read);
+    run_from_one_thread(jobs, 4, true, done);
+    CHECK_SAY(done[0] == 7 && jobs[0].status == CHORD_OK && jobs[0].row_count == 0, "%u", done[0]);
+    CHECK(done[1] == 1 && jobs[1].status == CHORD_OK && jobs[1].row_count == 1);
+    CHECK(done[2] == 0 && jobs[2].status == CHORD_INVALID && strstr(jobs[2].err.text, "-5") != NULL);
+    CHECK(done[3] == 0 && jobs[3].status == CHORD_CANCELLED);
+    CHECK(chord_sequence_length(sequences[0]) == 7 && chord_sequence_length(sequences[3]) == 0);
+    uint64_t shared = atomic_load(&bytes_read) - before;
+    run_from_one_thread(jobs + 3, 1, true, done); /* the cancel is forgotten; a pass of its own costs as much */
+    CHECK(jobs[3].status == CHORD_OK && atomic_load(&bytes_read) - before < 2 * shared + 65536);
     free(jobs);
     close_network();
 }
@@ -520,11 +572,13 @@ int main(void)
     CHECK_OK(chord_heap_open(128 * CHORD_MIB, &heap, &err));
     CHECK_OK(chord_pool_open(heap, 2, &pool, &err));
     CHECK_OK(chord_readers_open(heap, CHORD_READERS_DEFAULT, &readers, &err));
-    for (uint32_t chunk = 1; chunk <= 64; chunk = chunk * 3 + 1) check_bits(chunk);
+    for (uint32_t chunk = 1; chunk <= 64; chunk = chunk * 3 + 1) check_bits(chunk, false);
+    for (uint32_t chunk = 1; chunk <= 64; chunk = chunk * 3 + 1) check_bits(chunk, true);
     check_outputs();
     check_meaning();
     check_shared_reads();
     check_shares();
+    check_one_pass();
     for (uint32_t who = 0; who < 3; who++) check_cancel(who);
     check_all_cancelled();
     check_failed_read();

@@ -1,0 +1,320 @@
+/* drafts.c - a session guesses ahead: from its own text, or by asking the draft model; checks the guesses in one pass; and
+ * keeps what is right. */
+#include "api/api_inner.h"
+
+#define LEAF_LIKELY 0.04f /* less is not worth a row of the draft model */
+
+/* A node of the tree that the draft model goes on from. */
+typedef struct leaf {
+    chord_session *session;
+    uint32_t node;            /* CHORD_DRAFT_ROOT: the end of the text */
+    chord_sequence *sequence; /* of the draft model, the node included */
+} leaf;
+
+/* A path that is checked. */
+typedef struct check {
+    chord_session *session;
+    const chord_draft_path *path; /* NULL: there are no guesses */
+    chord_sequence *sequence;
+    chord_forward_args args;
+    int32_t tokens[1 + CHORD_DRAFT_NODES]; /* the last that is known, and the path */
+} check;
+
+/* How many guesses one pass can check here. */
+static uint32_t nodes_max(const chord_session *s)
+{
+    const chord_generate_options *o = &s->generation.options;
+    uint64_t most = chord_min_u64(o->draft_tokens, CHORD_DRAFT_NODES);
+    most = chord_min_u64(most, chord_network_rows_max(s->model->net) - 1u);
+    if (o->max_tokens != 0) most = chord_min_u64(most, o->max_tokens - s->generation.result.tokens - 1);
+    return (uint32_t)chord_min_u64(most, s->model->context_tokens - s->count - 1);
+}
+
+/* ---- the draft model ------------------------------------------------------------------------------------------------ */
+
+/* A draft that fails is no failure of the session: it goes on without. */
+static void give_up(chord_session *s, const chord_error *why)
+{
+    if (why->status == CHORD_CANCELLED) return;
+    s->drafts.gave_up = true;
+    chord_runtime_say(s->model->runtime, CHORD_LOG_WARN, "the draft model is not asked any more: %s", why->text);
+}
+
+static uint32_t percent(float p) { return (uint32_t)(p * 100.0f); }
+
+/* What the draft model says of the token behind a leaf. */
+static bool guess(void *ud, size_t position, const float *logits, size_t vocabulary)
+{
+    (void)position;
+    const leaf *l = ud;
+    chord_session *s = l->session;
+    const chord_sampling *sampling = &s->generation.options.sampling;
+    uint32_t n = (uint32_t)chord_min_u64(vocabulary, s->model->drawable), ahead = 0;
+    int32_t tokens[CHORD_DRAFT_CHILDREN], own = -1;
+    float likely[CHORD_DRAFT_CHILDREN];
+    if (l->node != CHORD_DRAFT_ROOT) ahead = s->drafts.tree.nodes[l->node].depth + 1;
+    uint32_t found = chord_sample_likeliest(logits, n, sampling->temperature, CHORD_DRAFT_CHILDREN, tokens, likely);
+    /* with the random number that the session itself will draw with: its own choice is the likelier to be the same */
+    chord_sample_args args = {
+        .sampling = sampling, .past = s->tokens, .past_count = s->count, .position = s->count + ahead};
+    if (chord_sample(&args, logits, n, s->sample_scratch, &own, NULL) != CHORD_OK) return true;
+    for (uint32_t i = 0; i < found; i++)
+        chord_draft_add(&s->drafts.tree, &s->drafts.gate, l->node, tokens[i],
+                        tokens[i] == own ? CHORD_DRAFT_FIRST : CHORD_DRAFT_OTHER, percent(likely[i]));
+    if (chord_draft_child(&s->drafts.tree, l->node, own) == CHORD_DRAFT_ROOT)
+        chord_draft_add(&s->drafts.tree, &s->drafts.gate, l->node, own, CHORD_DRAFT_FIRST, 0);
+    return true;
+}
+
+/* A branch was in one pass, with the others. */
+static void count_branch(chord_session *s, const chord_sequence *sequence)
+{
+    static const chord_pager_stats NONE = {0};
+    chord_sequence_counts counts;
+    chord_sequence_stats(s->model->draft->net, sequence, &counts);
+    chord_mutex_lock(&s->counting);
+    chord_pager_stats_add(&s->drafts.asked, &counts.pager, &NONE);
+    chord_mutex_unlock(&s->counting);
+}
+
+/* One pass of the draft model: behind each leaf there are its guesses afterwards. */
+static bool ask(chord_session *s, leaf *leaves, uint32_t count)
+{
+    chord_network *net = s->model->draft->net;
+    chord_forward_args args[CHORD_DRAFT_WIDTH];
+    chord_forward_call calls[CHORD_DRAFT_WIDTH];
+    chord_error err;
+    uint32_t rows = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool root = leaves[i].node == CHORD_DRAFT_ROOT;
+        uint32_t known = chord_sequence_length(leaves[i].sequence);
+        args[i] = (chord_forward_args){.tokens = root ? s->tokens + known : &s->drafts.tree.nodes[leaves[i].node].token,
+                                       .count = root ? s->count - known : 1,
+                                       .on_row = guess,
+                                       .ud = &leaves[i]};
+        args[i].first_wanted = args[i].count - 1;
+        calls[i] = (chord_forward_call){.sequence = leaves[i].sequence, .args = &args[i]};
+        rows += args[i].count;
+    }
+    uint64_t start_ns = chord_clock_ns();
+    chord_status status = chord_network_forward_all(net, calls, count, &err);
+    if (rows <= 2 * CHORD_DRAFT_WIDTH) chord_draft_note_guess_pass(&s->drafts.gate, chord_clock_ns() - start_ns);
+    if (leaves[0].node != CHORD_DRAFT_ROOT) count_branch(s, leaves[0].sequence);
+    for (uint32_t i = 0; i < count && status == CHORD_OK; i++) {
+        status = calls[i].status;
+        if (status != CHORD_OK) err = calls[i].error;
+    }
+    if (status != CHORD_OK) give_up(s, &err);
+    return status == CHORD_OK;
+}
+
+/* The likeliest nodes behind the leaves, which were just asked for. */
+static uint32_t next_leaves(const chord_session *s, const leaf *leaves, uint32_t count, uint32_t *nodes)
+{
+    const chord_draft_tree *tree = &s->drafts.tree;
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < tree->count; i++) {
+        bool behind = false;
+        for (uint32_t l = 0; l < count; l++) behind = behind || tree->nodes[i].parent == leaves[l].node;
+        if (!behind || tree->nodes[i].likely < LEAF_LIKELY) continue;
+        uint32_t at = found < CHORD_DRAFT_WIDTH ? found++ : CHORD_DRAFT_WIDTH;
+        for (; at > 0 && tree->nodes[nodes[at - 1]].likely < tree->nodes[i].likely; at--)
+            if (at < CHORD_DRAFT_WIDTH) nodes[at] = nodes[at - 1];
+        if (at < CHORD_DRAFT_WIDTH) nodes[at] = i;
+    }
+    return found;
+}
+
+static const leaf *leaf_of(const leaf *leaves, uint32_t count, uint32_t node)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (leaves[i].node == node) return &leaves[i];
+    return NULL;
+}
+
+static void close_leaves(chord_session *s, leaf *leaves, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (leaves[i].node != CHORD_DRAFT_ROOT) chord_sequence_close(s->model->draft->net, leaves[i].sequence);
+}
+
+/* The leaves of the next pass: these nodes, each with a sequence of its own; fewer where there are no more branches. */
+static uint32_t branch(chord_session *s, const leaf *leaves, uint32_t count, const uint32_t *nodes, uint32_t want,
+                       leaf *out)
+{
+    chord_network *net = s->model->draft->net;
+    uint32_t made = 0;
+    for (; made < want; made++) {
+        const leaf *from = leaf_of(leaves, count, s->drafts.tree.nodes[nodes[made]].parent);
+        chord_sequence *sequence = chord_sequence_branch(net, from->sequence, chord_sequence_length(from->sequence));
+        if (sequence == NULL) break;
+        out[made] = (leaf){.session = s, .node = nodes[made], .sequence = sequence};
+    }
+    return made;
+}
+
+/* Goes on level by level while that is expected to pay; gives the time that it took. */
+static double ask_while_it_pays(chord_session *s, uint32_t most)
+{
+    chord_drafts *d = &s->drafts;
+    leaf leaves[CHORD_DRAFT_WIDTH] = {{.session = s, .node = CHORD_DRAFT_ROOT, .sequence = d->sequence}};
+    uint32_t nodes[CHORD_DRAFT_WIDTH] = {CHORD_DRAFT_ROOT}, count = 1;
+    double spent_ns = 0;
+    d->known = chord_sequence_cut(s->model->draft->net, d->sequence, (uint32_t)chord_min_u64(d->known, s->count - 1));
+    while (count > 0 && chord_draft_promise(&d->tree, &d->gate, most, spent_ns, nodes, count) >
+                            chord_draft_gain(&d->tree, &d->gate, most, spent_ns)) {
+        leaf next[CHORD_DRAFT_WIDTH];
+        uint64_t start_ns = chord_clock_ns();
+        if (!ask(s, leaves, count)) break;
+        if (leaves[0].node == CHORD_DRAFT_ROOT) d->known = s->count;
+        spent_ns += (double)(chord_clock_ns() - start_ns);
+        uint32_t want = next_leaves(s, leaves, count, nodes), made = branch(s, leaves, count, nodes, want, next);
+        close_leaves(s, leaves, count);
+        memcpy(leaves, next, made * sizeof *next);
+        count = made;
+    }
+    close_leaves(s, leaves, count);
+    return spent_ns;
+}
+
+static void propose(chord_session *s)
+{
+    chord_drafts *d = &s->drafts;
+    uint32_t most = nodes_max(s);
+    double spent_ns = 0;
+    d->tree.count = 0;
+    if (most > 0) chord_draft_lookup(&d->tree, &d->gate, s->tokens, s->count, most);
+    if (most > 0 && d->sequence != NULL && !d->gave_up && s->count <= s->model->draft->context_tokens)
+        spent_ns = ask_while_it_pays(s, most);
+    chord_draft_prune(&d->tree, &d->gate, most, spent_ns);
+}
+
+/* ---- checking ------------------------------------------------------------------------------------------------------- */
+
+/* A row stands behind its call's token of this number. It counts if that token is the last that was drawn. */
+static bool take_row(void *ud, size_t number, const float *logits, size_t vocabulary)
+{
+    (void)vocabulary;
+    const check *c = ud;
+    chord_session *s = c->session;
+    chord_drafts *d = &s->drafts;
+    if (d->left || d->error.status != CHORD_OK) return false;
+    uint32_t node = number == 0 ? CHORD_DRAFT_ROOT : c->path->nodes[number - 1];
+    if (number != d->drawn_count || node != d->at) return true;
+    if (chord_session_draw(s, logits, d->drawn_count, &d->error) != CHORD_OK) return false;
+    int32_t token = d->drawn[d->drawn_count - 1].token;
+    chord_draft_learn(&d->tree, &d->gate, d->at, token);
+    node = chord_draft_child(&d->tree, d->at, token);
+    d->left = node == CHORD_DRAFT_ROOT;
+    if (!d->left) d->at = node;
+    return !d->left;
+}
+
+static check check_of(chord_session *s, const chord_draft_path *path, uint32_t first_wanted, chord_sequence *sequence)
+{
+    check c = {.session = s, .path = path, .sequence = sequence};
+    c.tokens[0] = s->tokens[s->count - 1];
+    for (uint32_t i = 0; path != NULL && i < path->count; i++)
+        c.tokens[i + 1] = s->drafts.tree.nodes[path->nodes[i]].token;
+    c.args = (chord_forward_args){
+        .count = path != NULL ? path->count + 1 : 1, .first_wanted = first_wanted, .on_row = take_row};
+    return c;
+}
+
+/* The session's own sequence takes the first path, branches the others; paths for which there is no branch are left out. */
+static uint32_t set_checks(chord_session *s, check *checks)
+{
+    chord_drafts *d = &s->drafts;
+    chord_network *net = s->model->net;
+    uint32_t count = 1;
+    d->path_count = chord_draft_paths(&d->tree, CHORD_DRAFT_PATHS, chord_network_rows_max(net), d->paths);
+    checks[0] = check_of(s, d->path_count > 0 ? &d->paths[0] : NULL, 0, s->sequence);
+    for (; count < d->path_count; count++) {
+        chord_sequence *sequence = chord_sequence_branch(net, s->sequence, s->count - 1);
+        if (sequence == NULL) break;
+        checks[count] = check_of(s, &d->paths[count], d->paths[count].own + 1, sequence);
+    }
+    return count;
+}
+
+static chord_status run_checks(chord_session *s, check *checks, uint32_t count, chord_error *err)
+{
+    chord_forward_call calls[CHORD_DRAFT_PATHS];
+    for (uint32_t i = 0; i < count; i++) {
+        checks[i].args.tokens = checks[i].tokens;
+        checks[i].args.ud = &checks[i];
+        calls[i] = (chord_forward_call){.sequence = checks[i].sequence, .args = &checks[i].args};
+    }
+    checks[0].args.on_progress = s->on_progress != NULL ? chord_session_report : NULL;
+    checks[0].args.progress_ud = s;
+    CHORD_TRY(chord_session_forward(s, calls, count, CHORD_PHASE_DECODE, err));
+    if (calls[0].status != CHORD_OK && err != NULL) *err = calls[0].error;
+    return calls[0].status;
+}
+
+/* Of the checks one whose path begins with the nodes up to this one. */
+static const check *find_check(const check *checks, uint32_t count, uint32_t node, uint32_t depth)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (checks[i].path != NULL && checks[i].path->count > depth && checks[i].path->nodes[depth] == node)
+            return &checks[i];
+    return &checks[0];
+}
+
+/* The session's sequence ends with the last token but one that was drawn, whichever path that lies on. */
+static void settle(chord_session *s, const check *checks, uint32_t count)
+{
+    chord_drafts *d = &s->drafts;
+    uint32_t right = d->drawn_count > 0 ? d->drawn_count - 1 : 0, node = d->at;
+    while (node != CHORD_DRAFT_ROOT && d->tree.nodes[node].depth + 1 > right) node = d->tree.nodes[node].parent;
+    const check *on = right > 0 ? find_check(checks, count, node, right - 1) : checks;
+    if (on != checks) chord_sequence_copy(s->model->net, s->sequence, on->sequence, s->count + right);
+    else chord_sequence_cut(s->model->net, s->sequence, s->count + right);
+    for (uint32_t i = 1; i < count; i++) chord_sequence_close(s->model->net, checks[i].sequence);
+    chord_mutex_lock(&s->counting);
+    s->counted.drafted_tokens += d->tree.count;
+    s->counted.accepted_tokens += right;
+    chord_mutex_unlock(&s->counting);
+}
+
+static uint64_t stall_ns(const chord_session *s)
+{
+    chord_sequence_counts counts;
+    chord_sequence_stats(s->model->net, s->sequence, &counts);
+    return counts.pager.stall_ns;
+}
+
+static chord_status check_guesses(chord_session *s, chord_error *err)
+{
+    chord_drafts *d = &s->drafts;
+    check checks[CHORD_DRAFT_PATHS];
+    d->drawn_count = d->given = 0;
+    d->at = CHORD_DRAFT_ROOT;
+    d->left = false;
+    d->error.status = CHORD_OK;
+    uint32_t count = set_checks(s, checks);
+    uint64_t start_ns = chord_clock_ns(), stalled_ns = stall_ns(s);
+    chord_status status = run_checks(s, checks, count, err);
+    if (status == CHORD_OK)
+        chord_draft_note_pass(&d->gate, 1 + d->tree.count, chord_clock_ns() - start_ns, stall_ns(s) - stalled_ns);
+    settle(s, checks, count);
+    if (status == CHORD_OK && d->drawn_count == 0) {
+        status = d->error.status;
+        if (err != NULL) *err = d->error;
+    }
+    return status;
+}
+
+chord_status chord_drafts_pass(chord_session *s, chord_error *err)
+{
+    chord_drafts *d = &s->drafts;
+    uint64_t start_ns = chord_clock_ns();
+    propose(s);
+    chord_mutex_lock(&s->counting);
+    s->counted.decode_ns += chord_clock_ns() - start_ns;
+    chord_mutex_unlock(&s->counting);
+    chord_status status = check_guesses(s, err);
+    if (status != CHORD_CORRUPT || d->tree.count == 0) return status;
+    d->tree.count = 0; /* it may be a guess's fault */
+    return check_guesses(s, err);
+}

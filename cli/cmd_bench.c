@@ -258,9 +258,9 @@ static int measure(bench *b)
     if (code != CLI_OK) return code;
     chord_model_describe(b->open.model, &b->info);
     make_ids(b, context);
-    cli_interrupt_watch(b->open.session);
+    cli_interrupt_watch(&b->open.session, 1);
     chord_status status = run_tests(b, &err);
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, 0);
     chord_session_close(b->open.session);
     b->open.session = NULL;
     return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);

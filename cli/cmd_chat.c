@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "line_edit.h"
 #include "open.h"
+#include "prompt.h"
 #include "report.h"
 #include "terminal.h"
 #include "text_file.h"
@@ -55,14 +56,6 @@ static void drop_messages(chat *c, size_t first, size_t count)
     c->count -= count;
 }
 
-static void put_message(json_out *j, const char *role, const char *text, size_t len)
-{
-    json_open(j, NULL, '{');
-    json_text(j, "role", role);
-    json_text_n(j, "content", text, len);
-    json_close(j, '}');
-}
-
 /* The conversation as the model wants to read it. */
 static int render(chat *c, char **text, size_t *len)
 {
@@ -75,8 +68,9 @@ static int render(chat *c, char **text, size_t *len)
         return CLI_OK;
     }
     json_open(&j, NULL, '[');
-    if (c->system != NULL) put_message(&j, "system", c->system, strlen(c->system));
-    for (size_t i = 0; i < c->count; i++) put_message(&j, c->messages[i].role, c->messages[i].text, c->messages[i].len);
+    if (c->system != NULL) cli_put_message(&j, "system", c->system, strlen(c->system));
+    for (size_t i = 0; i < c->count; i++)
+        cli_put_message(&j, c->messages[i].role, c->messages[i].text, c->messages[i].len);
     json_close(&j, ']');
     chord_status status = cli_render(c->open.model, c->template_text, j.data, j.len, true, text, len, &err);
     json_free(&j);
@@ -156,11 +150,11 @@ static int answer(chat *c, const int32_t *ids, size_t count)
     c->answer.len = 0;
     chord_session_stats_reset(c->open.session);
     cli_live_start(&c->open.live);
-    cli_interrupt_watch(c->open.session);
+    cli_interrupt_watch(&c->open.session, 1);
     do status = evaluate(c, ids, count, &result, &err);
     while (status == CHORD_CANCELLED &&
            !cli_interrupted()); /* a Ctrl-C that came when the answer before was just complete */
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, 0);
     cli_live_clear(&c->open.live);
     bool stopped = status == CHORD_CANCELLED;
     if (stopped) status = CHORD_OK;

@@ -3,6 +3,7 @@
  * vocabulary asks for one. */
 #include "interrupt.h"
 #include "open.h"
+#include "prompt.h"
 #include "report.h"
 #include "terminal.h"
 #include "text_file.h"
@@ -145,9 +146,9 @@ static int score(job *j)
     chord_model_info info;
     cli_rates rates;
     cli_report report;
-    cli_interrupt_watch(j->open.session);
+    cli_interrupt_watch(&j->open.session, 1);
     chord_status status = score_all(j, &err);
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, 0);
     if (status != CHORD_OK && !j->args->json && j->scores.count > 0) cli_put(stdout, "\n", 1);
     if (status != CHORD_OK && status != CHORD_CANCELLED) return cli_fail_with(&err);
     chord_session_stats(j->open.session, &stats);

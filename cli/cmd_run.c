@@ -1,7 +1,9 @@
 /* cmd_run.c - continue one prompt. Only the generated text goes to stdout. */
 #include "interrupt.h"
 #include "open.h"
+#include "prompt.h"
 #include "report.h"
+#include "run_many.h"
 #include "terminal.h"
 #include "text_file.h"
 
@@ -33,6 +35,8 @@ static int check_usage(const cli_args *a)
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
+    if (a->parallel > 1 && a->draft != NULL)
+        return cli_usage(&cli_run, "--draft guesses ahead for one answer, --parallel makes several: give one of them");
     return CLI_OK;
 }
 
@@ -51,29 +55,15 @@ static int read_texts(run_job *job)
     return CLI_OK;
 }
 
-static void put_message(json_out *j, const char *role, const char *text, size_t len)
-{
-    json_open(j, NULL, '{');
-    json_text(j, "role", role);
-    json_text_n(j, "content", text, len);
-    json_close(j, '}');
-}
-
 /* The prompt as the user's message in the model's chat template. */
 static int apply_template(run_job *job)
 {
     chord_error err;
-    json_out messages = {0};
     char *text;
     size_t len;
-    json_open(&messages, NULL, '[');
-    if (job->args->system != NULL) put_message(&messages, "system", job->args->system, strlen(job->args->system));
-    put_message(&messages, "user", job->prompt, job->prompt_len);
-    json_close(&messages, ']');
-    chord_status status = cli_render(job->open.text, job->template_text, messages.data, messages.len, true, &text, &len,
-                                     &err);
-    json_free(&messages);
-    if (status != CHORD_OK) return cli_fail_with(&err);
+    if (cli_render_prompt(job->open.text, job->template_text, job->args->system, job->prompt, job->prompt_len, &text,
+                          &len, &err) != CHORD_OK)
+        return cli_fail_with(&err);
     free(job->prompt);
     job->prompt = text;
     job->prompt_len = len;
@@ -193,7 +183,8 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
 static void learn(const run_job *job, const cli_report *report, uint32_t threads)
 {
     cli_rates seen = {.weights_bytes_per_s = cli_weights_rate(&report->decode, &report->plan)};
-    if (seen.weights_bytes_per_s > 0) cli_rates_save(job->args->model, threads, &seen);
+    if (job->open.draft != NULL) seen.guesses_right = cli_guesses_right(report);
+    if (seen.weights_bytes_per_s > 0 || seen.guesses_right > 0) cli_rates_save(job->args->model, threads, &seen);
 }
 
 static int generate(run_job *job)
@@ -204,15 +195,16 @@ static int generate(run_job *job)
     chord_model_info info;
     cli_report report;
     cli_rates rates;
-    cli_interrupt_watch(job->open.session);
+    cli_interrupt_watch(&job->open.session, 1);
     chord_status status = evaluate(job, &after_prompt, &result, &err);
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, 0);
     cli_live_clear(&job->open.live);
     chord_session_stats(job->open.session, &after_answer);
     chord_model_describe(job->open.model, &info);
     uint32_t threads = chord_runtime_threads(job->open.runtime);
     cli_rates_load(job->args->model, threads, &rates);
     cli_report_make(&after_prompt, &after_answer, &info.plan, &rates, &report);
+    report.predicted_tokens_per_second = job->open.predicted_tokens_per_second;
     report.sampled = job->args->temperature > 0;
     report.seed = job->args->seed;
 
@@ -252,6 +244,8 @@ static int run_job_go(run_job *job)
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
     if (code == CLI_OK) code = make_prompt(job, &context);
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
+    if (code == CLI_OK && cli_sessions(&job->open.options) > 1)
+        return cli_run_many(job->args, &job->open, job->ids, job->id_count);
     if (code == CLI_OK) code = generate(job);
     return code;
 }
@@ -296,6 +290,9 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),
+    CLI_OPTION_PARALLEL(
+        "N answers at once, with seeds counted up from --seed: they share the prompt and each pass over the "
+        "weights, and each is what its seed gives alone (default 1)"),
     CLI_OPTIONS_DRAFT,
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
@@ -306,14 +303,18 @@ const cli_command cli_run = {
     .name = "run",
     .summary = "continue a prompt, or answer it",
     .usage = "MODEL (-p TEXT | -f FILE) [options]",
-    .text = "Prints what the model makes of a prompt, and nothing else, on stdout; progress and statistics go to "
-            "stderr. The prompt is put "
-            "into the model's chat template when it has one. The same command gives the same text for every --memory "
-            "and --threads: "
-            "what does not fit in memory is read again for each token.",
+    .text =
+        "Prints what the model makes of a prompt, and nothing else, on stdout; progress and statistics go to "
+        "stderr. The prompt is put "
+        "into the model's chat template when it has one. The same command gives the same text for every --memory "
+        "and --threads: "
+        "what does not fit in memory is read again for each token. With --parallel, each answer has a heading; --json "
+        "then prints {\"prompt_tokens\", \"answers\": [{\"text\", \"tokens\", \"logits_hash\", \"stop_reason\", "
+        "\"seed\"}, ...], \"stats\"}.",
     .examples = "  chord run model.gguf -p \"Why is the sky blue?\" --memory 1G\n"
                 "  git diff | chord run model.gguf --system \"Write a commit message.\" -f - -n 60\n"
-                "  chord run model.gguf --raw -p \"Once upon a time\" --temp 0.8 --seed 7\n",
+                "  chord run model.gguf --raw -p \"Once upon a time\" --temp 0.8 --seed 7\n"
+                "  chord run model.gguf -p \"Name a colour.\" --temp 1 --parallel 8\n",
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,

@@ -1,5 +1,6 @@
 /* cmd_template.c - messages through a chat template: what the model would read. */
 #include "open.h"
+#include "prompt.h"
 #include "terminal.h"
 #include "text_file.h"
 

@@ -1,5 +1,6 @@
 /* cmd_tokenize.c - text to token ids, and back. */
 #include "open.h"
+#include "prompt.h"
 #include "terminal.h"
 #include "text_file.h"
 

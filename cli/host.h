@@ -8,6 +8,10 @@
 size_t cli_terminal_columns(void);
 /* `chord wasm ...`: becomes the program chord-wasm that lies beside this one; comes back only when that fails. */
 int cli_become_wasm(char **argv);
+/* Nobody else who asks may write it until it is closed; false: somebody does. Systems without locks: true. */
+bool cli_lock_file(int fd);
+/* Where a file lies that may be named by a link; out holds PATH_MAX bytes. A system that follows none: path. */
+bool cli_real_path(const char *path, char *out);
 /* Whether there is a home folder, where histories and rates are kept. */
 extern const bool cli_host_has_home;
 /* For help: lines on what is different here. "": nothing. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -25,6 +26,10 @@ size_t cli_terminal_columns(void)
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
+
+bool cli_lock_file(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+bool cli_real_path(const char *path, char *out) { return realpath(path, out) != NULL; }
 
 /* The loader would say it in its own words, when it is too late for ours. */
 static bool has_wasmtime(const char *folder, size_t len)

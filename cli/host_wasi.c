@@ -1,6 +1,8 @@
 /* host_wasi.c - a WASI host: no threads, no signals, and a terminal that does not tell its size. */
 #include "host.h"
 
+#include <limits.h>
+
 /* HOME names a folder of the host's; here libc would look for it, and make it, below a folder that was given. */
 const bool cli_host_has_home = false;
 
@@ -15,6 +17,14 @@ const char *const cli_host_help =
 const char *const cli_host_reads = "; one thread: it waits for each read";
 
 size_t cli_terminal_columns(void) { return 80; }
+
+bool cli_lock_file(int fd)
+{
+    (void)fd;
+    return true;
+}
+
+bool cli_real_path(const char *path, char *out) { return snprintf(out, PATH_MAX, "%s", path) < PATH_MAX; }
 
 int cli_become_wasm(char **argv)
 {

@@ -7,9 +7,9 @@
 
 /* Before any other thread is made. */
 void cli_interrupt_start(void);
-/* Ctrl-C cancels this session's call from now on (once; a second one ends the program). NULL: nothing to stop, Ctrl-C
- * ends the program with CLI_INTERRUPTED. */
-void cli_interrupt_watch(chord_session *session);
+/* Ctrl-C cancels these sessions' calls from now on (once; a second one ends the program). None: nothing to stop, Ctrl-C
+ * ends the program with CLI_INTERRUPTED. The list lives until it is no longer watched. */
+void cli_interrupt_watch(chord_session *const *sessions, size_t count);
 /* Ctrl-C came since cli_interrupt_watch. */
 bool cli_interrupted(void);
 /* Called before a signal ends the program: gives the terminal back as it was. */

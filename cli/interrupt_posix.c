@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static chord_session *watched;
+static chord_session *const *watched;
+static size_t watched_count;
 static bool interrupted;
 static void (*restore_terminal)(void);
 
@@ -21,9 +22,9 @@ static void handle(int signal_number)
 {
     pthread_mutex_lock(&mutex);
     if (signal_number != SIGINT) leave(128 + signal_number);
-    if (watched == NULL || interrupted) leave(CLI_INTERRUPTED);
+    if (watched_count == 0 || interrupted) leave(CLI_INTERRUPTED);
     interrupted = true;
-    chord_session_cancel(watched);
+    for (size_t i = 0; i < watched_count; i++) chord_session_cancel(watched[i]);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -64,10 +65,11 @@ void cli_interrupt_start(void)
     pthread_attr_destroy(&attributes);
 }
 
-void cli_interrupt_watch(chord_session *session)
+void cli_interrupt_watch(chord_session *const *sessions, size_t count)
 {
     pthread_mutex_lock(&mutex);
-    watched = session;
+    watched = sessions;
+    watched_count = count;
     interrupted = false;
     pthread_mutex_unlock(&mutex);
 }

@@ -1,8 +1,9 @@
 /* open.c - runtime, model and session of a command. */
 #include "open.h"
 
-#include "interrupt.h"
 #include "budget.h"
+#include "draft.h"
+#include "interrupt.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
                     .draft_bytes = args->draft_bytes};
     o->options = (chord_model_options){
         .context_tokens = args->context,
+        .sessions_max = args->parallel,
         .chunk_tokens = args->chunk,
         .no_repack = args->no_repack,
         .no_prefetch = args->prefetch == 0,
@@ -43,16 +45,23 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     return CLI_OK;
 }
 
-int cli_refuse(const chord_plan *plan)
+uint32_t cli_sessions(const chord_model_options *options)
 {
-    char more[96] = "";
+    return options->sessions_max != 0 ? options->sessions_max : 1;
+}
+
+int cli_refuse(const chord_plan *plan, uint32_t sessions)
+{
+    char more[96] = "", what[96] = "";
+    if (sessions > 1) snprintf(what, sizeof what, "%u sessions, each with ", sessions);
     if (plan->budget_bytes_min == 0)
-        return cli_fail("no budget works for a context of %u tokens", plan->context_tokens);
+        return cli_fail("no budget works for %sa context of %u tokens", what, plan->context_tokens);
     if (plan->context_tokens_max > 0)
         snprintf(more, sizeof more, "; the largest context for this budget is %u tokens", plan->context_tokens_max);
     return cli_fail(
-        "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that works%s",
-        (double)plan->budget_bytes / CLI_MIB, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB, more);
+        "a budget of %.2f MiB is too small for %sa context of %u tokens: %.2f MiB is the smallest that works%s",
+        (double)plan->budget_bytes / CLI_MIB, what, plan->context_tokens, (double)plan->budget_bytes_min / CLI_MIB,
+        more);
 }
 
 /* A plan that the system did not keep to can be made for less. */
@@ -74,8 +83,48 @@ int cli_open_text(cli_open *o, uint32_t context_tokens)
     options.context_tokens = context_tokens; /* where not even the vocabulary fits, say what would do for everything */
     if (status == CHORD_BUDGET && chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) == CHORD_OK &&
         !plan.fits)
-        return cli_refuse(&plan);
+        return cli_refuse(&plan, cli_sessions(&options));
     return fail_open(status, &err);
+}
+
+/* Fewer sessions may fit where so many do not. */
+static void note_fewer(cli_open *o, const chord_model_options *refused)
+{
+    chord_model_options options = *refused;
+    chord_plan plan;
+    while (options.sessions_max > 1) {
+        options.sessions_max--;
+        if (chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) != CHORD_OK || !plan.fits) continue;
+        cli_note("--parallel %u fits in this budget", options.sessions_max);
+        return;
+    }
+}
+
+/* What this machine was seen to do says how fast this will be; with a draft model that was asked already. */
+static void predict(cli_open *o)
+{
+    cli_rates rates;
+    chord_model_info info;
+    uint32_t threads = chord_runtime_threads(o->runtime);
+    if (o->draft != NULL) return;
+    chord_model_describe(o->model, &info);
+    cli_rates_load(o->source.uri, threads, &rates);
+    if (!rates.weights_of_model) return;
+    o->predicted_tokens_per_second =
+        cli_predict(&info.plan, NULL, cli_sessions(&o->options), &rates, threads).tokens_per_second;
+}
+
+static chord_status open_sessions(cli_open *o, uint32_t count, chord_error *err)
+{
+    chord_status status = CHORD_OK;
+    o->sessions = cli_alloc(NULL, count * sizeof(chord_session *));
+    memset(o->sessions, 0, count * sizeof(chord_session *));
+    for (uint32_t i = 0; i < count && status == CHORD_OK; i++) {
+        status = chord_session_open(o->model, &o->sessions[i], err);
+        if (status == CHORD_OK && o->live.on) chord_session_on_progress(o->sessions[i], cli_live_progress, &o->live);
+    }
+    o->session = o->sessions[0];
+    return status;
 }
 
 int cli_open_session(cli_open *o, uint32_t context_tokens)
@@ -89,59 +138,28 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
     options.vocabulary_of = o->text;
     cli_live_say(&o->live, "opening the model");
     chord_status status = chord_model_open(o->runtime, &o->source, &options, &o->model, &err);
-    if (status == CHORD_OK) status = chord_session_open(o->model, &o->session, &err);
+    if (status == CHORD_OK) status = open_sessions(o, cli_sessions(&options), &err);
     cli_live_clear(&o->live);
-    if (status != CHORD_OK) return fail_open(status, &err);
-    if (o->live.on) chord_session_on_progress(o->session, cli_live_progress, &o->live);
-    return CLI_OK;
+    if (status == CHORD_OK) {
+        predict(o);
+        return CLI_OK;
+    }
+    int failed = fail_open(status, &err);
+    if (status == CHORD_BUDGET) note_fewer(o, &options);
+    return failed;
 }
 
 void cli_close(cli_open *o)
 {
-    cli_interrupt_watch(NULL);
+    cli_interrupt_watch(NULL, 0);
+    for (uint32_t i = 1; o->sessions != NULL && i < cli_sessions(&o->options); i++) chord_session_close(o->sessions[i]);
+    free(o->sessions);
     chord_session_close(o->session);
     chord_model_close(o->model);
     chord_model_close(o->draft);
     chord_model_close(o->text);
     chord_runtime_close(o->runtime);
     *o = (cli_open){0};
-}
-
-int cli_tokens(const chord_model *model, const char *text, size_t len, chord_tokenize_mode mode, int32_t **ids,
-               size_t *count)
-{
-    chord_error err;
-    size_t cap = len + 8; /* a token stands for one byte at least */
-    *ids = cli_alloc(NULL, cap * sizeof **ids);
-    chord_status status = chord_tokenize(model, text, len, mode, *ids, cap, count, &err);
-    if (status == CHORD_SHORT) {
-        *ids = cli_alloc(*ids, *count * sizeof **ids);
-        status = chord_tokenize(model, text, len, mode, *ids, *count, count, &err);
-    }
-    if (status == CHORD_OK) {
-        *ids = cli_alloc(*ids, *count * sizeof **ids);
-        return CLI_OK;
-    }
-    free(*ids);
-    *ids = NULL;
-    return cli_fail_with(&err);
-}
-
-chord_status cli_render(const chord_model *model, const char *template_text, const char *messages, size_t messages_len,
-                        bool open_reply, char **text, size_t *len, chord_error *err)
-{
-    size_t cap = messages_len + 4096;
-    *text = cli_alloc(NULL, cap);
-    chord_status status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len,
-                                            err);
-    if (status == CHORD_SHORT) {
-        *text = cli_alloc(*text, cap = *len);
-        status = chord_chat_render(model, template_text, messages, messages_len, open_reply, *text, cap, len, err);
-    }
-    if (status == CHORD_OK) return CHORD_OK;
-    free(*text);
-    *text = NULL;
-    return status;
 }
 
 /* What is 0 in the API is off; on the command line it is the least there is: one candidate. */

@@ -83,7 +83,7 @@ static bool is_called(const cli_option *option, const char *name)
     return false;
 }
 
-static const cli_option *find_option(const cli_command *command, const char *name)
+const cli_option *cli_find_option(const cli_command *command, const char *name)
 {
     for (size_t i = 0; i < command->option_count; i++)
         if (is_called(&command->options[i], name)) return &command->options[i];
@@ -233,7 +233,7 @@ static int take_option(const cli_command *command, char **argv, int argc, int *a
     size_t len = equals != NULL ? (size_t)(equals - word) : strlen(word);
     if (len >= sizeof name) return unknown_option(command, word);
     snprintf(name, sizeof name, "%.*s", (int)len, word);
-    const cli_option *o = find_option(command, name);
+    const cli_option *o = cli_find_option(command, name);
     if (o == NULL) return unknown_option(command, name);
     if (o->field == CLI_FIELD(seed)) args->seed_given = true;
     if (o->kind == CLI_FLAG) {
@@ -252,7 +252,7 @@ int cli_option_words(const cli_command *command, const char *word)
     size_t len = strcspn(word, "=");
     if (word[0] != '-' || len >= sizeof name) return 0;
     snprintf(name, sizeof name, "%.*s", (int)len, word);
-    const cli_option *o = find_option(command, name);
+    const cli_option *o = cli_find_option(command, name);
     if (o == NULL) return 0;
     return o->kind == CLI_FLAG || word[len] == '=' ? 1 : 2;
 }

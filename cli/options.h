@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CLI_WORDS_MAX 2 /* the most that words_max of a command says */
+#define CLI_WORDS_MAX 3 /* the most that words_max of a command says */
 #define CLI_STOPS_MAX 16
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */
@@ -19,7 +19,7 @@ typedef struct cli_args {
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k, draft_tokens;
+    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k, draft_tokens, parallel;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
@@ -59,9 +59,11 @@ typedef struct cli_command {
     int (*run)(const cli_args *args);
 } cli_command;
 
-extern const cli_command cli_run, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template, cli_perplexity,
-    cli_bench;
+extern const cli_command cli_run, cli_batch, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template,
+    cli_perplexity, cli_bench;
 
+/* By its name or an alias; NULL: the command has none such. */
+const cli_option *cli_find_option(const cli_command *command, const char *name);
 /* CLI_OK, or CLI_USAGE after saying what is wrong. *help: --help was asked for. */
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args, bool *help);
 /* How many words of a line this one begins: 0, it is no option of the command; 1, a flag or a value behind =; 2. */
@@ -80,6 +82,8 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
 
 #define CLI_OPTION_MODEL \
     {"--model", "-m", CLI_TEXT, CLI_FIELD(model), "MODEL", "the model, instead of as the first word", 0, 0}
+#define CLI_PARALLEL_MAX 64
+#define CLI_OPTION_PARALLEL(help) {"--parallel", "-np", CLI_U32, CLI_FIELD(parallel), "N", help, 1, CLI_PARALLEL_MAX}
 #define CLI_OPTION_JSON \
     {"--json", NULL, CLI_FLAG, CLI_FIELD(json), NULL, "print one JSON object and nothing else", 0, 0}
 
@@ -110,13 +114,15 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
 
 #define CLI_DRAFT_TOKENS_DEFAULT 16
-#define CLI_OPTIONS_DRAFT                                                                                              \
+#define CLI_OPTIONS_DRAFT_MODEL                                                                                        \
     {"--draft", "-md --model-draft", CLI_TEXT, CLI_FIELD(draft), "MODEL",                                              \
      "a small model of the same vocabulary that guesses ahead; several guesses are checked in one pass over the "      \
      "weights, and the text stays the same",                                                                           \
      0, 0},                                                                                                            \
     {"--draft-memory", NULL, CLI_SIZE, CLI_FIELD(draft_bytes), "SIZE",                                                 \
-     "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0},                     \
+     "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0}
+#define CLI_OPTIONS_DRAFT                                                                                              \
+    CLI_OPTIONS_DRAFT_MODEL,                                                                                           \
     {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N",                                                \
      "most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)", 0, 32}
 

@@ -7,7 +7,7 @@
 
 /* First of all: what is printed to stdout and stderr arrives whole, also where somebody made them non-blocking. */
 void cli_streams_start(void);
-/* All of it, or false and errno; natively. */
+/* All of it, or false and errno. */
 bool cli_write_all(int fd, const char *bytes, size_t len);
 
 #endif

@@ -9,7 +9,7 @@
 #define EXPORT(result, name, ...) __attribute__((export_name(#name))) result name(__VA_ARGS__);
 CHORD_GUEST_EXPORT_MAP(EXPORT)
 
-#define HANDLES_MAX 32u
+#define HANDLES_MAX 72u
 
 typedef enum kind { KIND_NONE, KIND_RUNTIME, KIND_MODEL, KIND_SESSION } kind;
 
@@ -22,7 +22,7 @@ typedef struct stop_list {
 typedef struct handle {
     kind kind;
     void *object;
-    stop_list stops; /* of a session */
+    stop_list *stops; /* of a session; NULL: none */
 } handle;
 
 static struct {
@@ -60,14 +60,6 @@ static void keep(uintptr_t id, kind what, void *object, uintptr_t *out)
     *out = id;
 }
 
-/* The object leaves its handle. */
-static void *take(uintptr_t id, kind wanted)
-{
-    void *object = object_of(id, wanted);
-    if (object != NULL) guest.handles[id - 1].kind = KIND_NONE;
-    return object;
-}
-
 /* ---- memory and errors ----------------------------------------------------------------------------- */
 
 static chord_heap *inputs; /* what the host writes its questions into */
@@ -82,6 +74,22 @@ void *guest_alloc(size_t bytes)
 }
 
 void guest_free(void *p) { chord_free(inputs, p); }
+
+static void drop_stops(uintptr_t id)
+{
+    guest_free(guest.handles[id - 1].stops);
+    guest.handles[id - 1].stops = NULL;
+}
+
+/* The object leaves its handle. */
+static void *take(uintptr_t id, kind wanted)
+{
+    void *object = object_of(id, wanted);
+    if (object == NULL) return NULL;
+    guest.handles[id - 1].kind = KIND_NONE;
+    drop_stops(id);
+    return object;
+}
 
 void guest_error(chord_error *out) { *out = guest.error; }
 
@@ -204,10 +212,13 @@ int32_t guest_chat_render(uintptr_t id, const char *template_text, const char *m
 
 static void say_progress(void *ud, const chord_progress *p)
 {
+    (void)ud;
     chord_host_progress out = {
         .phase = p->phase, .done = p->done, .total = p->total, .bytes_read = p->bytes_read, .stall_ns = p->stall_ns};
     chord_host_progress_say(&out);
-    if (chord_host_cancelled() != 0) chord_session_cancel(ud);
+    if (chord_host_cancelled() == 0) return;
+    for (uint32_t i = 0; i < HANDLES_MAX; i++) /* they may share the pass */
+        if (guest.handles[i].kind == KIND_SESSION) chord_session_cancel(guest.handles[i].object);
 }
 
 int32_t guest_session_open(uintptr_t model_id, uintptr_t *out)
@@ -219,7 +230,7 @@ int32_t guest_session_open(uintptr_t model_id, uintptr_t *out)
     if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
     chord_status status = chord_session_open(model, &session, &guest.error);
     if (status != CHORD_OK) return (int32_t)status;
-    chord_session_on_progress(session, say_progress, session);
+    chord_session_on_progress(session, say_progress, NULL);
     keep(id, KIND_SESSION, session, out);
     return CHORD_OK;
 }
@@ -236,6 +247,18 @@ int32_t guest_session_sync(uintptr_t id, const int32_t *tokens, size_t n, size_t
 {
     chord_session *session = object_of(id, KIND_SESSION);
     return session != NULL ? (int32_t)chord_session_sync(session, tokens, n, reused, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_feed(uintptr_t id, const int32_t *tokens, size_t n, size_t *reused)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_feed(session, tokens, n, reused, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_copy(uintptr_t to_id, uintptr_t from_id)
+{
+    chord_session *to = object_of(to_id, KIND_SESSION), *from = object_of(from_id, KIND_SESSION);
+    return to != NULL && from != NULL ? (int32_t)chord_session_copy(to, from, &guest.error) : CHORD_INVALID;
 }
 
 int32_t guest_session_score(uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
@@ -267,14 +290,18 @@ void guest_cancel(uintptr_t id)
 /* ---- generating ------------------------------------------------------------------------------------------------ */
 
 /* Copies the strings: the host's memory may be freed while text is still made. */
-static chord_status read_stops(stop_list *list, const char *text, size_t bytes, size_t *count)
+static chord_status read_stops(uintptr_t id, const char *text, size_t bytes, size_t *count)
 {
+    stop_list *list;
+    drop_stops(id);
     *count = 0;
     if (bytes == 0) return CHORD_OK;
     if (bytes > sizeof list->text || text[bytes - 1] != '\0')
         return chord_fail(&guest.error, CHORD_INVALID,
                           "stop strings take %zu bytes, at most %zu are possible, the last one zero", bytes,
                           sizeof list->text);
+    list = guest.handles[id - 1].stops = guest_alloc(sizeof *list);
+    if (list == NULL) return guest.error.status;
     memcpy(list->text, text, bytes);
     list->text[bytes - 1] = '\0';
     for (size_t at = 0; at < bytes; at += strlen(list->text + at) + 1) {
@@ -290,17 +317,23 @@ int32_t guest_generate_start(uintptr_t id, const chord_guest_generate_options *o
     size_t count;
     chord_session *session = object_of(id, KIND_SESSION);
     if (session == NULL) return CHORD_INVALID;
-    stop_list *list = &guest.handles[id - 1].stops;
-    chord_status status = read_stops(list, stops, o->stops_bytes, &count);
+    chord_status status = read_stops(id, stops, o->stops_bytes, &count);
     if (status != CHORD_OK) return (int32_t)status;
+    const stop_list *list = guest.handles[id - 1].stops;
     chord_generate_options options = {.max_tokens = o->max_tokens,
                                       .sampling = o->sampling,
-                                      .stops = list->stops,
+                                      .stops = list != NULL ? list->stops : NULL,
                                       .stop_count = count,
                                       .draft_tokens = o->draft_tokens,
                                       .ignore_end = o->ignore_end != 0,
                                       .want_logprobs = o->want_logprobs != 0};
     return (int32_t)chord_generate_start(session, &options, &guest.error);
+}
+
+static chord_guest_piece piece_of(const chord_piece *p, bool more)
+{
+    return (chord_guest_piece){
+        .text = (uintptr_t)p->text, .len = p->len, .token = p->token, .logprob = p->logprob, .more = more};
 }
 
 int32_t guest_generate_next(uintptr_t id, chord_guest_piece *out)
@@ -310,8 +343,33 @@ int32_t guest_generate_next(uintptr_t id, chord_guest_piece *out)
     chord_session *session = object_of(id, KIND_SESSION);
     if (session == NULL) return CHORD_INVALID;
     chord_status status = chord_generate_next(session, &piece, &more, &guest.error);
-    *out = (chord_guest_piece){
-        .text = (uintptr_t)piece.text, .len = piece.len, .token = piece.token, .logprob = piece.logprob, .more = more};
+    *out = piece_of(&piece, more);
+    return (int32_t)status;
+}
+
+static chord_status step_all(chord_guest_step *to, chord_step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        steps[i].session = object_of((uintptr_t)to[i].session, KIND_SESSION);
+        if (steps[i].session == NULL) return CHORD_INVALID;
+    }
+    chord_status status = chord_sessions_step(steps, count, &guest.error);
+    for (size_t i = 0; i < count && status == CHORD_OK; i++) {
+        to[i].piece = piece_of(&steps[i].piece, steps[i].has_piece);
+        to[i].over = steps[i].over;
+        to[i].status = steps[i].status;
+        to[i].error = steps[i].error;
+    }
+    return status;
+}
+
+int32_t guest_sessions_step(chord_guest_step *to, size_t count)
+{
+    if (count > HANDLES_MAX) return fail(CHORD_INVALID, "more steps than there can be sessions");
+    chord_step *steps = guest_alloc(count * sizeof *steps);
+    if (steps == NULL) return (int32_t)guest.error.status;
+    chord_status status = step_all(to, steps, count);
+    guest_free(steps);
     return (int32_t)status;
 }
 

@@ -142,7 +142,7 @@ typedef struct chord_model_options {
     /* at most so much of what the runtime's budget has left, 0: all; the other models of the runtime get the rest */
     uint64_t share_bytes;
     /* an open model of the same runtime and vocabulary, opened with `drafts`: it guesses ahead for this one's sessions
-     * (chord_generate_options.draft_tokens); small and alike is best */
+     * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model */
 } chord_model_options;
@@ -151,6 +151,7 @@ typedef struct chord_model_options {
 typedef struct chord_plan {
     uint64_t model_bytes;        /* tensor data of all shards */
     uint64_t budget_bytes;       /* the budget planned for */
+    uint64_t free_bytes;         /* of the runtime's budget: not taken by anybody yet; only chord_model_plan says so */
     uint64_t budget_bytes_min;   /* the smallest budget that works for this context */
     uint32_t context_tokens;     /* the context planned for */
     uint32_t context_tokens_max; /* the largest context this budget allows, 0: none */
@@ -218,6 +219,14 @@ void chord_session_close(chord_session *session);
 chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
                                 chord_error *err);
 
+/* The same, but nothing is evaluated yet: that is left to the next call that computes. What chord_sessions_step() wants. */
+chord_status chord_session_feed(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
+                                chord_error *err);
+
+/* Make the past of `to` equal to that of `from`, a session of the same model: what `from` has evaluated is not evaluated
+ * again, and its memory is shared until one of them goes on. */
+chord_status chord_session_copy(chord_session *to, chord_session *from, chord_error *err);
+
 typedef struct chord_sampling {
     float temperature;    /* 0: greedy */
     uint32_t top_k;       /* 0: all */
@@ -275,6 +284,23 @@ chord_status chord_session_generate(chord_session *session, const chord_generate
 chord_status chord_generate_start(chord_session *session, const chord_generate_options *options, chord_error *err);
 chord_status chord_generate_next(chord_session *session, chord_piece *out, bool *more, chord_error *err);
 void chord_generate_result_get(const chord_session *session, chord_generate_result *out);
+
+/* One session's part of a step: `session` is set by the caller, the rest is filled. */
+typedef struct chord_step {
+    chord_session *session;
+    chord_piece piece;   /* when has_piece; its text lives until the next call on the session */
+    bool has_piece;      /* false: tokens of its prompt are left for another step, or nothing comes any more */
+    bool over;           /* this was its last piece, or it failed, or no text was begun */
+    chord_status status; /* of this session; the others go on */
+    chord_error error;   /* when status is not CHORD_OK */
+} chord_step;
+/* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
+ * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in
+ * chunks beside those who make tokens, and none is kept waiting; each text and hash is what the session has alone. The
+ * last piece has with it what chord_generate_next() would give as a piece of its own. Nothing is guessed ahead. What is returned is about all of
+ * them, and then no step was made: CHORD_INVALID (models differ, a session is inside a call or listed twice),
+ * CHORD_NO_MEMORY. */
+chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *err);
 
 /* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in
  * order; return false to stop. first: the first of the n positions whose row is wanted (rows before cost nothing). */

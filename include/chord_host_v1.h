@@ -207,6 +207,9 @@ CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
     X(void, guest_session_close, uintptr_t session)                                                                   \
     X(void, guest_session_reset, uintptr_t session)                                                                   \
     X(int32_t, guest_session_sync, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
+    X(int32_t, guest_session_feed, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
+    X(int32_t, guest_session_copy, uintptr_t to, uintptr_t from)                                                      \
+    X(int32_t, guest_sessions_step, chord_guest_step *steps, size_t count)                                            \
     X(int32_t, guest_session_score, uintptr_t session, const int32_t *tokens, size_t n, size_t first,                 \
       double *logprobs)                                                                                               \
     X(void, guest_session_stats, uintptr_t session, chord_stats *out)                                                 \
@@ -277,15 +280,23 @@ typedef struct chord_guest_piece {
     uint32_t reserved;
 } chord_guest_piece;
 
+/* chord_step: piece.more 0 says that there is no piece. */
+typedef struct chord_guest_step {
+    uint64_t session; /* handle */
+    chord_guest_piece piece;
+    uint32_t over, status;
+    chord_error error;
+} chord_guest_step;
+
 CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 &&
                       sizeof(chord_host_progress) == 40,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_plan) == 112 && sizeof(chord_stats) == 192 && sizeof(chord_sampling) == 48,
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 120 && sizeof(chord_stats) == 192 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 352 && sizeof(chord_guest_generate_options) == 72 &&
-                      sizeof(chord_guest_piece) == 32,
+CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 360 && sizeof(chord_guest_generate_options) == 72 &&
+                      sizeof(chord_guest_piece) == 32 && sizeof(chord_guest_step) == 432,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");
 

@@ -61,6 +61,9 @@ export interface GuestExports<P extends number | bigint> {
   guest_session_close(session: P): void;
   guest_session_reset(session: P): void;
   guest_session_sync(session: P, tokens: P, n: P, reused: P): number;
+  guest_session_feed(session: P, tokens: P, n: P, reused: P): number;
+  guest_session_copy(to: P, from: P): number;
+  guest_sessions_step(steps: P, count: P): number;
   guest_session_score(session: P, tokens: P, n: P, first: P, logprobs: P): number;
   guest_session_stats(session: P, out: P): void;
   guest_session_stats_reset(session: P): void;

@@ -14,7 +14,7 @@
 
 #define SENTENCE_MS 1000 /* for a reader of the last sentence */
 
-static const cli_command *const COMMANDS[] = {&cli_run,  &cli_bench,    &cli_chat,
+static const cli_command *const COMMANDS[] = {&cli_run,  &cli_bench,    &cli_chat,      &cli_batch,
                                               &cli_plan, &cli_tokenize, &cli_perplexity};
 
 /* ---- guests that are programs of their own ---------------------------------------------------------------- */

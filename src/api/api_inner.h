@@ -148,13 +148,30 @@ void chord_session_forget(chord_session *session);        /* an empty past */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
+#define CHORD_STEP_BYTES \
+    (sizeof(chord_forward_call) + sizeof(chord_forward_args)) /* of a session, while it is in a step */
+
 /* session.c */
 void chord_session_report(void *session, uint64_t done, uint64_t total); /* of a forward's progress */
 /* Calls for sequences of the session's model in the same passes, timed and measured; their statuses are in calls. */
 chord_status chord_session_forward(chord_session *session, chord_forward_call *calls, uint32_t count, chord_phase phase,
                                    chord_error *err);
-/* Evaluate the known tokens that are not in the cache yet; leaves the last one's logits in session->logits. */
+/* What is to be evaluated until the last known token's logits are in session->logits; args->count 0: nothing. */
+chord_status chord_session_left(chord_session *session, chord_phase phase, chord_forward_args *args, chord_error *err);
+/* The same, evaluated. */
 chord_status chord_session_catch_up(chord_session *session, chord_phase phase, chord_error *err);
+/* Time of the session's phase that went by; true: memory is worth a look. */
+bool chord_session_count_ns(chord_session *session, uint64_t spent_ns);
+
+/* generate.c: the parts of making a piece. What was given leaves. */
+void chord_generation_drop_given(chord_session *session);
+chord_phase chord_generation_phase(const chord_session *session);
+/* No token is drawn that was not given out. */
+bool chord_generation_needs_pass(chord_session *session);
+/* The next drawn token is known from now on. */
+chord_status chord_generation_take(chord_session *session, chord_piece *out, chord_error *err);
+/* What is left at the end goes out behind what `out` gives already; *more false: nothing was. */
+chord_status chord_generation_flush(chord_session *session, chord_piece *out, bool *more, chord_error *err);
 
 /* draw.c: the token that follows the known ones and `ahead` drawn ones, which stand behind them in session->tokens. */
 chord_status chord_session_draw(chord_session *session, const float *logits, uint32_t ahead, chord_error *err);

@@ -86,7 +86,7 @@ static void give(chord_session *s, size_t n, chord_piece *out)
     s->generation.given_bytes = n;
 }
 
-static void drop_given(chord_session *s)
+void chord_generation_drop_given(chord_session *s)
 {
     chord_buffer *p = &s->pending;
     size_t n = s->generation.given_bytes;
@@ -113,7 +113,7 @@ static void give_ready(chord_session *s, chord_piece *out)
 
 /* What was held back is given out at the end, unless a stop string ended the text; a character that was never
  * completed becomes U+FFFD. */
-static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
+chord_status chord_generation_flush(chord_session *s, chord_piece *out, bool *more, chord_error *err)
 {
     chord_buffer *p = &s->pending;
     take_specials_out(s, p->len);
@@ -126,37 +126,40 @@ static chord_status flush(chord_session *s, chord_piece *out, bool *more, chord_
         CHORD_TRY(chord_buffer_append(p, "\xEF\xBF\xBD", 3, err));
         CHORD_TRY(chord_buffer_append(&s->pending_kinds, "\0\0\0", 3, err));
     }
-    *out = (chord_piece){.token = -1};
     give(s, p->len, out);
     return CHORD_OK;
 }
 
-/* The next token, from those that were drawn, or by a pass. */
-static chord_status next_token(chord_session *s, chord_drawn *out, chord_error *err)
+chord_phase chord_generation_phase(const chord_session *s)
 {
-    const chord_generation *g = &s->generation;
-    chord_drafts *d = &s->drafts;
-    if (d->given == d->drawn_count) {
-        bool first = g->result.tokens == 0, one_left = chord_sequence_length(s->sequence) + 1 == s->count;
-        d->given = d->drawn_count = 0;
-        if (!first && one_left && g->options.draft_tokens > 0) {
-            CHORD_TRY(chord_drafts_pass(s, err));
-        } else {
-            CHORD_TRY(chord_session_catch_up(s, first ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE, err));
-            CHORD_TRY(chord_session_draw(s, s->logits, 0, err));
-        }
-    }
-    *out = d->drawn[d->given++];
-    return CHORD_OK;
+    return s->generation.result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE;
 }
 
-static chord_status step(chord_session *s, chord_piece *out, chord_error *err)
+bool chord_generation_needs_pass(chord_session *s)
+{
+    chord_drafts *d = &s->drafts;
+    if (d->given < d->drawn_count) return false;
+    d->given = d->drawn_count = 0;
+    return true;
+}
+
+/* The next token is drawn, and perhaps some that were guessed behind it. */
+static chord_status draw_ahead(chord_session *s, chord_error *err)
+{
+    chord_phase phase = chord_generation_phase(s);
+    bool one_left = chord_sequence_length(s->sequence) + 1 == s->count;
+    if (phase == CHORD_PHASE_DECODE && one_left && s->generation.options.draft_tokens > 0)
+        return chord_drafts_pass(s, err);
+    CHORD_TRY(chord_session_catch_up(s, phase, err));
+    return chord_session_draw(s, s->logits, 0, err);
+}
+
+chord_status chord_generation_take(chord_session *s, chord_piece *out, chord_error *err)
 {
     chord_generation *g = &s->generation;
     const chord_vocab *vocab = s->model->vocab;
-    chord_drawn drawn;
+    const chord_drawn drawn = s->drafts.drawn[s->drafts.given++];
     *out = (chord_piece){0};
-    CHORD_TRY(next_token(s, &drawn, err));
     s->count++;
     s->has_logits = false;
     g->hash = drawn.hash;
@@ -210,13 +213,15 @@ static chord_status next(chord_session *s, chord_piece *out, bool *more, chord_e
 {
     *out = (chord_piece){.text = ""};
     *more = false;
-    drop_given(s);
+    chord_generation_drop_given(s);
     chord_status status = CHORD_OK;
     if (s->generation.running) {
-        status = step(s, out, err);
+        if (chord_generation_needs_pass(s)) status = draw_ahead(s, err);
+        if (status == CHORD_OK) status = chord_generation_take(s, out, err);
         *more = status == CHORD_OK;
     } else {
-        status = flush(s, out, more, err);
+        status = chord_generation_flush(s, out, more, err);
+        if (*more) out->token = -1;
     }
     if (status != CHORD_OK) chord_generation_end(s);
     return status;

@@ -6,7 +6,7 @@
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary)
 {
     return sizeof(chord_session) + context_tokens * sizeof(int32_t) + vocabulary * sizeof(float) +
-           chord_sample_scratch_bytes(vocabulary) + CHORD_PENDING_BYTES_MAX + 65536;
+           chord_sample_scratch_bytes(vocabulary) + CHORD_PENDING_BYTES_MAX + CHORD_STEP_BYTES + 65536;
 }
 
 static chord_status open_parts(chord_session *s, chord_error *err)
@@ -77,19 +77,30 @@ void chord_session_report(void *ud, uint64_t done, uint64_t total)
     s->on_progress(s->progress_ud, &progress);
 }
 
+static void set_phase(chord_session *s, chord_forward_args *args, chord_phase phase)
+{
+    s->phase = phase;
+    args->on_progress = s->on_progress != NULL ? chord_session_report : NULL;
+    args->progress_ud = s;
+}
+
+bool chord_session_count_ns(chord_session *s, uint64_t spent_ns)
+{
+    bool decode = s->phase == CHORD_PHASE_DECODE;
+    chord_mutex_lock(&s->counting);
+    bool measure = !decode || s->counted.output_tokens % 16 == 0;
+    *(decode ? &s->counted.decode_ns : &s->counted.prefill_ns) += spent_ns;
+    chord_mutex_unlock(&s->counting);
+    return measure;
+}
+
 chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, uint32_t count, chord_phase phase,
                                    chord_error *err)
 {
-    bool decode = phase == CHORD_PHASE_DECODE;
     s->phase = phase;
     uint64_t start = chord_clock_ns();
     chord_status status = chord_network_forward_all(s->model->net, calls, count, err);
-    uint64_t spent = chord_clock_ns() - start;
-    chord_mutex_lock(&s->counting);
-    bool measure = !decode || s->counted.output_tokens % 16 == 0;
-    *(decode ? &s->counted.decode_ns : &s->counted.prefill_ns) += spent;
-    chord_mutex_unlock(&s->counting);
-    if (measure) chord_runtime_measure(s->model->runtime);
+    if (chord_session_count_ns(s, chord_clock_ns() - start)) chord_runtime_measure(s->model->runtime);
     return status;
 }
 
@@ -97,8 +108,7 @@ chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, 
 static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
 {
     chord_forward_call call = {.sequence = s->sequence, .args = args};
-    args->on_progress = s->on_progress != NULL ? chord_session_report : NULL;
-    args->progress_ud = s;
+    set_phase(s, args, phase);
     CHORD_TRY(chord_session_forward(s, &call, 1, phase, err));
     if (call.status != CHORD_OK && err != NULL) *err = call.error;
     return call.status;
@@ -113,23 +123,32 @@ static bool keep_row(void *ud, size_t position, const float *logits, size_t voca
     return true;
 }
 
-chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_error *err)
+chord_status chord_session_left(chord_session *s, chord_phase phase, chord_forward_args *args, chord_error *err)
 {
     uint32_t done = chord_sequence_length(s->sequence);
+    *args = (chord_forward_args){0};
     if (s->has_logits && done == s->count) return CHORD_OK;
     s->has_logits = false;
     if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
     /* positions of drawn tokens that nobody asked for, or the last one's once more for its logits */
     if (done >= s->count) done = chord_sequence_cut(s->model->net, s->sequence, s->count - 1);
-    chord_forward_args args = {.tokens = s->tokens + done,
-                               .count = s->count - done,
-                               .first_wanted = s->count - done - 1,
-                               .on_row = keep_row,
-                               .ud = s};
-    return forward(s, &args, phase, err);
+    *args = (chord_forward_args){.tokens = s->tokens + done,
+                                 .count = s->count - done,
+                                 .first_wanted = s->count - done - 1,
+                                 .on_row = keep_row,
+                                 .ud = s};
+    set_phase(s, args, phase);
+    return CHORD_OK;
 }
 
-static chord_status sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_error *err)
+{
+    chord_forward_args args;
+    CHORD_TRY(chord_session_left(s, phase, &args, err));
+    return args.count > 0 ? forward(s, &args, phase, err) : CHORD_OK;
+}
+
+static chord_status feed(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
 {
     if (n == 0) return chord_fail(err, CHORD_INVALID, "an empty prompt gives the model nothing to continue");
     if (n > s->model->context_tokens)
@@ -152,7 +171,15 @@ static chord_status sync(chord_session *s, const int32_t *tokens, size_t n, size
     s->counted.reused_tokens += kept;
     s->counted.prompt_tokens += n - kept;
     chord_mutex_unlock(&s->counting);
-    return chord_session_catch_up(s, CHORD_PHASE_PREFILL, err);
+    return CHORD_OK;
+}
+
+chord_status chord_session_feed(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    if (n > 0) CHORD_NEED(tokens, "the list of tokens");
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, feed(s, tokens, n, reused, err));
 }
 
 chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
@@ -160,7 +187,41 @@ chord_status chord_session_sync(chord_session *s, const int32_t *tokens, size_t 
     CHORD_NEED(s, "the session");
     if (n > 0) CHORD_NEED(tokens, "the list of tokens");
     CHORD_TRY(chord_session_enter(s, err));
-    return chord_session_leave(s, sync(s, tokens, n, reused, err));
+    chord_status status = feed(s, tokens, n, reused, err);
+    if (status == CHORD_OK) status = chord_session_catch_up(s, CHORD_PHASE_PREFILL, err);
+    return chord_session_leave(s, status);
+}
+
+static void copy(chord_session *to, const chord_session *from)
+{
+    uint32_t length = (uint32_t)chord_min_u64(chord_sequence_length(from->sequence), from->count), same = 0;
+    while (same < to->drafts.known && same < from->count && to->tokens[same] == from->tokens[same]) same++;
+    to->drafts.known = same;
+    uint32_t kept = chord_sequence_copy(to->model->net, to->sequence, from->sequence, length);
+    chord_generation_end(to);
+    memcpy(to->tokens, from->tokens, from->count * sizeof *to->tokens);
+    to->count = from->count;
+    to->has_logits = from->has_logits && kept == length;
+    if (to->has_logits) memcpy(to->logits, from->logits, to->model->vocabulary * sizeof *to->logits);
+    chord_mutex_lock(&to->counting);
+    to->counted.reused_tokens += kept;
+    chord_mutex_unlock(&to->counting);
+}
+
+chord_status chord_session_copy(chord_session *to, chord_session *from, chord_error *err)
+{
+    CHORD_NEED(to, "the session to copy to");
+    CHORD_NEED(from, "the session to copy from");
+    if (to == from) return CHORD_OK;
+    if (to->model != from->model)
+        return chord_fail(err, CHORD_INVALID, "a past can be copied between sessions of one model only");
+    CHORD_TRY(chord_session_enter(to, err));
+    chord_status status = chord_session_enter(from, err);
+    if (status == CHORD_OK) {
+        copy(to, from);
+        (void)chord_session_leave(from, CHORD_OK);
+    }
+    return chord_session_leave(to, status);
 }
 
 /* Tokens after the past, for the calls that hand out more than the last row. */

@@ -250,7 +250,7 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
 chord_status chord_plan_refuse(const chord_network_config *config, chord_blueprint *p, chord_error *err)
 {
     chord_plan plan;
-    char context[96] = "no context fits in this budget";
+    char context[96] = "no context fits in this budget", what[64] = "";
     CHORD_TRY(plan_with_limits(config, p, &plan, err));
     if (options_of(config)->mode == CHORD_MODE_MAPPED)
         return chord_fail(err, CHORD_BUDGET,
@@ -260,12 +260,13 @@ chord_status chord_plan_refuse(const chord_network_config *config, chord_bluepri
     if (plan.budget_bytes_min == 0)
         return chord_fail(err, CHORD_BUDGET, "no budget is enough for %u sessions with a context of %u tokens each",
                           sessions_of(config), plan.context_tokens);
+    if (sessions_of(config) > 1) chord_format(what, sizeof what, "%u sessions, each with ", sessions_of(config));
     if (plan.context_tokens_max > 0)
         chord_format(context, sizeof context, "the largest context for this budget is %u tokens",
                      plan.context_tokens_max);
     return chord_fail(err, CHORD_BUDGET,
-                      "a budget of %.2f MiB is too small for a context of %u tokens: %.2f MiB is the smallest that "
+                      "a budget of %.2f MiB is too small for %sa context of %u tokens: %.2f MiB is the smallest that "
                       "works; %s",
-                      (double)config->budget_bytes / (double)CHORD_MIB, plan.context_tokens,
+                      (double)config->budget_bytes / (double)CHORD_MIB, what, plan.context_tokens,
                       (double)plan.budget_bytes_min / (double)CHORD_MIB, context);
 }

@@ -57,6 +57,11 @@ static int by_place(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
+static void sort(batch_out *o, int (*by)(const void *, const void *))
+{
+    if (o->count > 1) qsort(o->entries, o->count, sizeof *o->entries, by);
+}
+
 static int look_through(batch_out *o, FILE *file)
 {
     batch_lines *lines = cli_alloc(NULL, sizeof *lines);
@@ -74,7 +79,7 @@ static int look_through(batch_out *o, FILE *file)
         code = cli_fail("%s cannot be read: %s", o->path, strerror(lines->failed));
     batch_lines_free(lines);
     free(lines);
-    qsort(o->entries, o->count, sizeof *o->entries, by_line);
+    sort(o, by_line);
     return code;
 }
 
@@ -174,13 +179,13 @@ int batch_out_begin(batch_out *o)
 {
     bool all_stand = true;
     if (o->path == NULL || !o->regular) return CLI_OK;
-    qsort(o->entries, o->count, sizeof *o->entries, by_place);
+    sort(o, by_place);
     for (size_t i = 0; i < o->count; i++) {
         all_stand = all_stand && o->entries[i].stands;
         o->end = o->entries[i].at + o->entries[i].bytes;
     }
     int code = all_stand ? CLI_OK : rewrite(o);
-    qsort(o->entries, o->count, sizeof *o->entries, by_line);
+    sort(o, by_line);
     if (code == CLI_OK && (ftruncate(o->fd, (off_t)o->end) != 0 || lseek(o->fd, (off_t)o->end, SEEK_SET) < 0))
         code = fail(o, "cannot be written");
     return code;

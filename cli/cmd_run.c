@@ -33,6 +33,8 @@ static int check_usage(const cli_args *a)
     if ((a->prompt != NULL) == (a->file != NULL))
         return cli_usage(&cli_run, a->prompt != NULL ? "give the prompt with -p or with -f, not both"
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
+    if (a->parallel > 1 && a->draft != NULL)
+        return cli_usage(&cli_run, "--draft guesses for one answer: --parallel shares each pass among several instead");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
     if (a->parallel > 1 && a->draft != NULL)

@@ -45,11 +45,6 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     return CLI_OK;
 }
 
-uint32_t cli_sessions(const chord_model_options *options)
-{
-    return options->sessions_max != 0 ? options->sessions_max : 1;
-}
-
 int cli_refuse(const chord_plan *plan, uint32_t sessions)
 {
     char more[96] = "", what[96] = "";

@@ -28,7 +28,10 @@ int cli_open_text(cli_open *o, uint32_t context_tokens);
 /* The sentence for a plan, for so many sessions, that does not fit. */
 int cli_refuse(const chord_plan *plan, uint32_t sessions);
 /* How many sessions the options ask for. */
-uint32_t cli_sessions(const chord_model_options *options);
+static inline uint32_t cli_sessions(const chord_model_options *options)
+{
+    return options->sessions_max != 0 ? options->sessions_max : 1;
+}
 /* Model and sessions for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);

@@ -28,7 +28,7 @@ static void print_answer(const many *m, uint32_t i)
 {
     const cli_answer *a = &m->answers[i];
     cli_print("%s=== answer %u of %u, seed %" PRIu64 " ===\n", i > 0 ? "\n" : "", i + 1, m->count, a->seed);
-    cli_put(stdout, a->text.data, a->text.len);
+    if (a->text.len > 0) cli_put(stdout, a->text.data, a->text.len);
     if (a->text.len == 0 || a->text.data[a->text.len - 1] != '\n') cli_put(stdout, "\n", 1);
 }
 

@@ -118,6 +118,7 @@ static chord_guest_model_options options_of(const chord_model_options *o)
 static void add_host_share(const proxy_runtime *r, chord_plan *plan)
 {
     proxy_make_bool(&plan->mapped);
+    proxy_make_bool(&plan->packed);
     proxy_make_bool(&plan->fits);
     uint64_t share = r->budget_bytes - r->guest_budget_bytes;
     if (plan->budget_bytes_min != 0) plan->budget_bytes_min += share;
@@ -129,6 +130,11 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
+    if (options != NULL && (options->draft != NULL || options->drafts))
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "inside WebAssembly guesses come from the text alone: a guest is given one model, so there is "
+            "no draft model");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

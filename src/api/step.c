@@ -1,12 +1,6 @@
 /* step.c - many sessions, one pass for all, one thread: the servers' and the guests' way to share the weights. */
 #include "api/api_inner.h"
 
-/* What a step takes for its sessions: call i, of arguments i, is that of step i. */
-typedef struct work {
-    chord_forward_call *calls;
-    chord_forward_args *args;
-} work;
-
 static chord_status check(const chord_step *steps, size_t count, chord_error *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -72,18 +66,20 @@ static void settle(chord_step *step, const chord_forward_call *call)
     step->over = true;
 }
 
-static chord_status run(chord_step *steps, size_t count, const work *w, chord_error *err)
+/* Call i, of arguments i, is that of step i. */
+static chord_status run(chord_step *steps, size_t count, chord_forward_call *calls, chord_forward_args *args,
+                        chord_error *err)
 {
     chord_model *m = steps[0].session->model;
     bool measure = false;
-    for (size_t i = 0; i < count; i++) prepare(&steps[i], &w->calls[i], &w->args[i]);
+    for (size_t i = 0; i < count; i++) prepare(&steps[i], &calls[i], &args[i]);
     uint64_t start_ns = chord_clock_ns();
-    CHORD_TRY(chord_network_forward_all(m->net, w->calls, (uint32_t)count, err));
+    CHORD_TRY(chord_network_forward_all(m->net, calls, (uint32_t)count, err));
     uint64_t spent_ns = chord_clock_ns() - start_ns;
     for (size_t i = 0; i < count; i++)
-        if (w->args[i].count > 0) measure = chord_session_count_ns(steps[i].session, spent_ns) || measure;
+        if (args[i].count > 0) measure = chord_session_count_ns(steps[i].session, spent_ns) || measure;
     if (measure) chord_runtime_measure(m->runtime);
-    for (size_t i = 0; i < count; i++) settle(&steps[i], &w->calls[i]);
+    for (size_t i = 0; i < count; i++) settle(&steps[i], &calls[i]);
     return CHORD_OK;
 }
 
@@ -96,9 +92,11 @@ chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *e
     CHORD_TRY(enter(steps, count, err));
     chord_heap *heap = steps[0].session->model->runtime->heap;
     chord_status status = chord_alloc(heap, count * CHORD_STEP_BYTES, "a step", &memory, err);
-    work w = {.calls = memory, .args = (chord_forward_args *)((chord_forward_call *)memory + count)};
-    if (status == CHORD_OK) status = run(steps, count, &w, err);
-    chord_free(heap, memory);
+    if (status == CHORD_OK) {
+        chord_forward_call *calls = memory;
+        status = run(steps, count, calls, (void *)(calls + count), err);
+        chord_free(heap, memory);
+    }
     leave(steps, count);
     return status;
 }

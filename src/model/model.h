@@ -36,6 +36,14 @@ typedef struct chord_network_config {
  * tokenizer is all that is wanted, so that any model will do. */
 chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *gguf, bool text_only, chord_error *err);
 
+/* How a file's tensors should stand: small vectors first, from `weights` on the matrices in the order of a pass, from `rest`
+ * on what no pass reads from end to end. */
+typedef struct chord_file_order {
+    uint32_t *numbers; /* of all tensors (chord_gguf_tensor_at); the caller's */
+    uint32_t weights, rest;
+} chord_file_order;
+chord_status chord_network_order(chord_heap *heap, const chord_gguf *gguf, chord_file_order *out, chord_error *err);
+
 /* What config's budget buys. Touches no weight. A budget that cannot work is no error here: out->fits is false. */
 chord_status chord_network_plan(const chord_network_config *config, chord_plan *out, chord_error *err);
 

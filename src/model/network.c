@@ -104,7 +104,7 @@ static uint64_t major_faults(const chord_network *net)
 
 chord_status chord_network_watch_map(chord_network *net, chord_error *err)
 {
-    /* packed tiles have left the map after their first pass */
+    /* tiles that are packed in memory have left the map after their first pass */
     if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK;
     uint64_t now = major_faults(net);
     if (net->passes++ == 0) net->major_faults = now;

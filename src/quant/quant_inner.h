@@ -106,8 +106,6 @@ void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t
  * repeat the last row. Of a format without a packed layout the sixteen blocks of a column follow each other. */
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst);
-/* One row of a packed panel back in the file's layout. */
-void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
 
 /* ---- kernels on panels ------------------------------------------------------------------------- */
 

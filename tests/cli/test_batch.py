@@ -160,7 +160,7 @@ empty = write(end="")
 ends(batch(empty, out := new()), 0, "nothing is left to do")
 check(out.read_bytes() == b"", "no line, no answer")
 ends(batch(path, "/dev/full"), 1, "No space left")
-ends(batch(path, new(), "--parallel", 64, "--memory", "32M", "--ctx", 512, "-n", -1), 0)  # one short line: few tokens, little memory
+ends(batch(path, new(), "--parallel", 64, "--memory", "48M", "--ctx", 512, "-n", -1), 0)  # one short line: few tokens, little memory
 many = write({"prompt": "a", "raw": True, "max_tokens": -1})
 refused = batch(many, new(), "--parallel", 64, "--memory", "32M", "--ctx", 512)
 ends(refused, 1, "64 sessions, each with a context of 512 tokens", "fits in this budget")

@@ -28,6 +28,7 @@ typedef struct chord_network_config {
     uint32_t branches;   /* sequences that others branch into */
     uint32_t logit_rows; /* of one pass, at least; fewer than sessions: as many as these */
     bool may_map;        /* the guard is installed */
+    bool may_window;     /* besides, addresses are not limited */
     bool prefer_banks;   /* where there are some, also for little */
 } chord_network_config;
 

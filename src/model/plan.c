@@ -94,6 +94,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .no_prefetch = o->no_prefetch,
         .policy = o->policy,
         .mapped = mapped,
+        .window = config->may_window,
         .pack = !o->no_repack && !p->packed,
         .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),

@@ -4,9 +4,9 @@
 #include "open.h"
 #include "peer.h"
 #include "report.h"
+#include "samples.h"
 #include "terminal.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -14,10 +14,12 @@
 #define PREDICT_DEFAULT 128
 #define REPETITIONS_DEFAULT 3
 #define REPETITIONS_MAX 100
+#define PARALLEL_TESTS_MAX 8
 
 typedef struct bench_test {
     char name[40];           /* "pp512", "tg128", "tg128 @ d4096" */
     uint32_t prompt, answer; /* one of them 0 */
+    uint32_t parallel;       /* sequences that answer at once; 0: one, by itself */
     uint32_t runs;
     double rates[REPETITIONS_MAX], peer_rates[REPETITIONS_MAX]; /* tokens per second */
     cli_span total;
@@ -28,7 +30,7 @@ typedef struct bench {
     const cli_args *args;
     cli_open open;
     chord_model_info info;
-    bench_test tests[2];
+    bench_test tests[2 + PARALLEL_TESTS_MAX];
     uint32_t test_count, threads;
     int32_t *ids;
     chord_probe before, after;
@@ -56,15 +58,38 @@ static bool count_piece(void *ud, const chord_piece *piece)
 }
 
 /* A past of so many tokens, which is not the test's to read. */
-static chord_status go_to_depth(bench *b, uint32_t depth, chord_error *err)
+static chord_status go_to_depth(bench *b, chord_session *session, uint32_t depth, chord_error *err)
 {
     if (depth == 0) {
-        chord_session_reset(b->open.session);
+        chord_session_reset(session);
         return CHORD_OK;
     }
     b->open.live.phase = CHORD_PHASE_OPEN;
     b->open.live.tokens = depth;
-    return chord_session_sync(b->open.session, b->ids, depth, NULL, err);
+    return chord_session_sync(session, b->ids, depth, NULL, err);
+}
+
+/* All that answer at once, from their pasts on; each token of the answer but the last is read, too. */
+static chord_status run_parallel(bench *b, const bench_test *t, uint32_t depth, chord_error *err)
+{
+    chord_generate_options options = {.max_tokens = t->answer, .ignore_end = true};
+    chord_step steps[CLI_PARALLEL_MAX] = {{0}};
+    chord_status status = CHORD_OK;
+    for (uint32_t i = 0; i < t->parallel && status == CHORD_OK; i++) {
+        steps[i].session = b->open.sessions[i];
+        status = chord_session_feed(steps[i].session, b->ids, depth + 1, NULL, err);
+        if (status == CHORD_OK) status = chord_generate_start(steps[i].session, &options, err);
+    }
+    for (uint32_t going = t->parallel; going > 0 && status == CHORD_OK;) {
+        status = chord_sessions_step(steps, t->parallel, err);
+        going = 0;
+        for (uint32_t i = 0; i < t->parallel && status == CHORD_OK; i++) {
+            going += !steps[i].over;
+            status = steps[i].status;
+            if (status != CHORD_OK) *err = steps[i].error;
+        }
+    }
+    return status;
 }
 
 static chord_status run_test(bench *b, const bench_test *t, uint32_t depth, chord_error *err)
@@ -72,6 +97,7 @@ static chord_status run_test(bench *b, const bench_test *t, uint32_t depth, chor
     b->open.live.phase = CHORD_PHASE_OPEN;
     b->open.live.tokens = t->prompt != 0 ? t->prompt : 1;
     if (t->prompt != 0) return chord_session_sync(b->open.session, b->ids, depth + t->prompt, NULL, err);
+    if (t->parallel != 0) return run_parallel(b, t, depth, err);
     chord_generate_options options = {.max_tokens = t->answer, .ignore_end = true};
     chord_status status = chord_session_sync(b->open.session, b->ids, depth + 1, NULL, err);
     b->open.live.tokens = 0;
@@ -82,7 +108,10 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
 {
     chord_stats before, after;
     uint32_t depth = b->args->bench_depth;
-    chord_status status = go_to_depth(b, depth, err);
+    uint32_t sequences = t->parallel != 0 ? t->parallel : 1;
+    chord_status status = CHORD_OK;
+    for (uint32_t i = 0; i < sequences && status == CHORD_OK; i++)
+        status = go_to_depth(b, b->open.sessions[i], depth, err);
     if (status != CHORD_OK) return status;
     chord_session_stats(b->open.session, &before);
     uint64_t start = cli_clock_ns();
@@ -91,12 +120,12 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
     if (status != CHORD_OK) return status;
     chord_session_stats(b->open.session, &after);
     cli_span span = cli_span_between(&before, &after, spent);
-    t->rates[t->runs++] = cli_per_second(t->prompt + t->answer, spent);
+    t->rates[t->runs++] = cli_per_second(sequences * (uint64_t)(t->prompt + t->answer), spent);
     t->total.ns += span.ns;
     t->total.stall_ns += span.stall_ns;
     t->total.bytes_read += span.bytes_read;
     t->total.passes += span.passes;
-    t->total.tokens += t->answer;
+    t->total.tokens += sequences * (uint64_t)t->answer;
     return CHORD_OK;
 }
 
@@ -131,7 +160,7 @@ static int run_tests(bench *b)
             b->open.live.label = label;
             if (time_test(b, t, &err) != CHORD_OK) code = cli_fail_with(&err);
             b->open.live.label = NULL;
-            if (code == CLI_OK && b->args->peer != NULL) code = time_peer(b, t);
+            if (code == CLI_OK && b->args->peer != NULL && t->parallel == 0) code = time_peer(b, t);
         }
         chord_session_stats(b->open.session, &t->stats);
     }
@@ -141,36 +170,22 @@ static int run_tests(bench *b)
 
 /* ---- results ------------------------------------------------------------------------------------------------ */
 
-static double mean_of(const double *rates, uint32_t runs)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < runs; i++) sum += rates[i];
-    return runs > 0 ? sum / runs : 0;
-}
-
-static double deviation_of(const double *rates, uint32_t runs)
-{
-    double mean = mean_of(rates, runs), sum = 0;
-    for (uint32_t i = 0; i < runs; i++) sum += (rates[i] - mean) * (rates[i] - mean);
-    return runs > 1 ? sqrt(sum / (runs - 1)) : 0;
-}
-
-static double ratio_of(const bench_test *t) { return mean_of(t->rates, t->runs) / mean_of(t->peer_rates, t->runs); }
+static double ratio_of(const bench_test *t) { return cli_mean(t->rates, t->runs) / cli_mean(t->peer_rates, t->runs); }
 
 static const char *speed_text(const double *rates, uint32_t runs, char out[48])
 {
-    snprintf(out, 48, "%.2f +- %.2f", mean_of(rates, runs), deviation_of(rates, runs));
+    snprintf(out, 48, "%.2f +- %.2f", cli_mean(rates, runs), cli_deviation(rates, runs));
     return out;
 }
 
 static double roofline_of(const bench *b, const bench_test *t)
 {
-    return cli_roofline_percent(&t->total, &b->info.plan, &b->rates, t->answer != 0);
+    return cli_roofline_percent(&t->total, &b->info.plan, &b->rates, t->answer != 0 && t->parallel == 0);
 }
 
 static void print_table(const bench *b)
 {
-    int wide = b->args->bench_depth != 0 ? 16 : 7; /* names of tests */
+    int wide = b->args->bench_depth != 0 || b->args->bench_parallel != NULL ? 16 : 7; /* names of tests */
     bool peer = b->args->peer != NULL;
     cli_print("| %-28s | %10s | %8s | %10s | %7s | %*s | %18s | %12s | %7s | %8s |%s\n", "model", "size", "params",
               "budget", "threads", wide, "test", "t/s", "read / pass", "stall", "roofline",
@@ -183,7 +198,8 @@ static void print_table(const bench *b)
         char size[32], budget[32], bytes[32], speed[48], roof[24] = "n/a", beside[96] = "";
         double percent = roofline_of(b, t);
         if (percent - percent == 0) snprintf(roof, sizeof roof, "%.0f %%", percent);
-        if (peer)
+        if (peer && t->parallel != 0) snprintf(beside, sizeof beside, " %17s | %7s |", "-", "-");
+        else if (peer)
             snprintf(beside, sizeof beside, " %17s | %7.2f |", speed_text(t->peer_rates, t->runs, speed), ratio_of(t));
         cli_print("| %-28.28s | %10s | %6.2f B | %10s | %7u | %*s | %18s | %12s | %5.0f %% | %8s |%s\n",
                   b->info.name != NULL && b->info.name[0] != '\0' ? b->info.name : b->info.architecture,
@@ -214,13 +230,14 @@ static void put_test(const bench *b, const bench_test *t, json_out *j)
     json_text(j, "test", t->name);
     json_u64(j, "prompt_tokens", t->prompt);
     json_u64(j, "output_tokens", t->answer);
+    json_u64(j, "parallel", t->parallel != 0 ? t->parallel : 1);
     json_u64(j, "depth_tokens", b->args->bench_depth);
-    json_f64(j, "tokens_per_second", mean_of(t->rates, t->runs));
-    json_f64(j, "deviation", deviation_of(t->rates, t->runs));
+    json_f64(j, "tokens_per_second", cli_mean(t->rates, t->runs));
+    json_f64(j, "deviation", cli_deviation(t->rates, t->runs));
     put_samples("samples", t->rates, t->runs, j);
-    if (b->args->peer != NULL) {
-        json_f64(j, "peer_tokens_per_second", mean_of(t->peer_rates, t->runs));
-        json_f64(j, "peer_deviation", deviation_of(t->peer_rates, t->runs));
+    if (b->args->peer != NULL && t->parallel == 0) {
+        json_f64(j, "peer_tokens_per_second", cli_mean(t->peer_rates, t->runs));
+        json_f64(j, "peer_deviation", cli_deviation(t->peer_rates, t->runs));
         put_samples("peer_samples", t->peer_rates, t->runs, j);
         json_f64(j, "ratio", ratio_of(t));
     }
@@ -247,7 +264,8 @@ static void put_stats(const bench *b, json_out *j)
 {
     static const chord_stats NONE = {0};
     const bench_test *pp = NULL, *tg = NULL;
-    for (uint32_t i = 0; i < b->test_count; i++) *(b->tests[i].prompt != 0 ? &pp : &tg) = &b->tests[i];
+    for (uint32_t i = 0; i < b->test_count; i++)
+        if (b->tests[i].parallel == 0) *(b->tests[i].prompt != 0 ? &pp : &tg) = &b->tests[i];
     const chord_stats *p = pp != NULL ? &pp->stats : &NONE, *t = tg != NULL ? &tg->stats : &NONE;
     chord_stats sum = tg != NULL ? *t : *p;
     if (pp != NULL && tg != NULL) {
@@ -310,14 +328,19 @@ static int measure(bench *b)
     uint32_t prompt = b->args->bench_prompt, answer = (uint32_t)b->args->predict;
     uint32_t context = (prompt > answer + 1 ? prompt : answer + 1) + b->args->bench_depth;
     b->open.options.no_vocabulary = true;
+    for (uint32_t i = 0; i < b->test_count; i++)
+        if (b->tests[i].parallel > b->open.options.sessions_max) b->open.options.sessions_max = b->tests[i].parallel;
     int code = cli_open_session(&b->open, b->args->context != 0 ? b->args->context : context);
     if (code != CLI_OK) return code;
     chord_model_describe(b->open.model, &b->info);
     make_ids(b, context);
-    cli_interrupt_watch(&b->open.session, 1);
+    cli_interrupt_watch(b->open.sessions, cli_sessions(&b->open.options));
     code = run_tests(b);
     cli_interrupt_watch(NULL, 0);
-    chord_session_close(b->open.session);
+    for (uint32_t i = 0; i < cli_sessions(&b->open.options); i++) {
+        chord_session_close(b->open.sessions[i]);
+        b->open.sessions[i] = NULL;
+    }
     b->open.session = NULL;
     return code;
 }
@@ -345,7 +368,8 @@ static int settle_rates(bench *b, char names[2][64])
                                                                         b->after.memory_bytes_per_s);
     }
     for (uint32_t i = 0; i < b->test_count; i++)
-        if (b->tests[i].answer != 0) seen.weights_bytes_per_s = cli_weights_rate(&b->tests[i].total, &b->info.plan);
+        if (b->tests[i].answer != 0 && b->tests[i].parallel == 0)
+            seen.weights_bytes_per_s = cli_weights_rate(&b->tests[i].total, &b->info.plan);
     cli_rates_save(b->args->model, b->threads, &seen);
     return code;
 }
@@ -365,6 +389,31 @@ static int go(bench *b)
     return cli_finish_output();
 }
 
+/* "1,2,4": a test each. */
+static int add_parallel_tests(bench *b, const char *list)
+{
+    for (const char *at = list; at != NULL;) {
+        char *end;
+        long n = *at >= '1' && *at <= '9' ? strtol(at, &end, 10) : 0;
+        if (n < 1 || n > CLI_PARALLEL_MAX || (*end != ',' && *end != '\0'))
+            return cli_usage(&cli_bench, "-pl takes numbers from 1 to %d such as 1,2,4, not '%s'", CLI_PARALLEL_MAX,
+                             list);
+        if (b->test_count == CLI_COUNT(b->tests))
+            return cli_usage(&cli_bench, "-pl takes %d numbers at most", PARALLEL_TESTS_MAX);
+        b->tests[b->test_count++] = (bench_test){.answer = (uint32_t)b->args->predict, .parallel = (uint32_t)n};
+        at = *end == ',' ? end + 1 : NULL;
+    }
+    return CLI_OK;
+}
+
+static void name_test(bench_test *t, uint32_t depth_tokens)
+{
+    char depth[16] = "", parallel[8] = "";
+    if (depth_tokens != 0) snprintf(depth, sizeof depth, " @ d%u", depth_tokens);
+    if (t->parallel != 0) snprintf(parallel, sizeof parallel, " x%u", t->parallel);
+    snprintf(t->name, sizeof t->name, "%s%u%s%s", t->prompt != 0 ? "pp" : "tg", t->prompt + t->answer, parallel, depth);
+}
+
 static int run(const cli_args *args)
 {
     bench b = {.args = args};
@@ -375,12 +424,12 @@ static int run(const cli_args *args)
     if (args->predict != 0) b.tests[b.test_count++] = (bench_test){.answer = (uint32_t)args->predict};
     if (args->peer_model != NULL && args->peer == NULL)
         return cli_usage(&cli_bench, "--vs-model goes with --vs LLAMA_BENCH");
-    char depth[16] = "";
-    if (args->bench_depth != 0) snprintf(depth, sizeof depth, " @ d%u", args->bench_depth);
-    for (uint32_t i = 0; i < b.test_count; i++)
-        snprintf(b.tests[i].name, sizeof b.tests[i].name, "%s%u%s", b.tests[i].prompt != 0 ? "pp" : "tg",
-                 b.tests[i].prompt + b.tests[i].answer, depth);
-    int code = go(&b);
+    if (args->bench_parallel != NULL && args->predict == 0)
+        return cli_usage(&cli_bench, "-pl goes with tokens to generate (-n)");
+    int code = args->bench_parallel != NULL ? add_parallel_tests(&b, args->bench_parallel) : CLI_OK;
+    if (code != CLI_OK) return code;
+    for (uint32_t i = 0; i < b.test_count; i++) name_test(&b.tests[i], args->bench_depth);
+    code = go(&b);
     free(b.ids);
     cli_close(&b.open);
     return code;
@@ -400,6 +449,10 @@ static const cli_option OPTIONS[] = {
      0, 1 << 20},
     {"--n-depth", "-d", CLI_U32, CLI_FIELD(bench_depth), "N",
      "tokens that stand in the context before each test, and are not timed (default 0)", 0, 1 << 20},
+    {"--n-parallel", "-pl", CLI_TEXT, CLI_FIELD(bench_parallel), "N,N,...",
+     "more generation tests, with so many sequences that share each pass over the weights (1,2,4,8); tokens per second "
+     "are those of all together",
+     0, 0},
     {"--repetitions", "-r", CLI_U32, CLI_FIELD(repetitions), "N", "how often each test is run (default 3)", 1,
      REPETITIONS_MAX},
     {"--vs", NULL, CLI_TEXT, CLI_FIELD(peer), "LLAMA_BENCH",

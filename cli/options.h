@@ -15,7 +15,7 @@ typedef struct cli_args {
     uint32_t word_count;
     const char *model;
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *peer_model;
+        *peer_model, *bench_parallel;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;

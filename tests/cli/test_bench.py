@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""test_bench.py CHORD: `chord bench` on a tiny model: tests behind a past of some tokens, which are not theirs; another program in turn, its words, its
+"""test_bench.py CHORD: `chord bench` on a tiny model: tests behind a past of some tokens, which are not theirs; several answers that share passes; another program in turn, its words, its
 speed, and how it may fail."""
 from cli_test import *
 
@@ -26,6 +26,19 @@ def test_depth():
     check("tg4 @ d100 |" in run("bench", *WORDS, "-d", 100).stdout, "the table does not tell the depth")
     long = run("bench", *WORDS, "-d", 600)
     check(long.returncode == 1 and "608 tokens" in long.stderr, f"a past beyond the model's: {long.stderr}")
+
+
+def test_parallel():
+    result = run_json("bench", *WORDS, "-p", 0, "-pl", "1,4")
+    alone, one, four = result["tests"]
+    check([t["test"] for t in result["tests"]] == ["tg4", "tg4 x1", "tg4 x4"] and four["parallel"] == 4, f"{result['tests']}")
+    check(alone["passes"] == one["passes"] == four["passes"], f"{alone['passes']}, {one['passes']} and {four['passes']} passes: they are not shared")
+    check(abs(sum(four["samples"]) / 2 - four["tokens_per_second"]) < 1e-3 * four["tokens_per_second"], f"{four}")
+    deep = run_json("bench", *WORDS, "-p", 0, "-pl", "3", "-d", 50)["tests"]
+    check(deep[1]["test"] == "tg4 x3 @ d50" and deep[0]["passes"] == deep[1]["passes"], f"{deep}")
+    for wrong in ("", "0", "1,", "1,x", "-1", "1,2,3,4,5,6,7,8,9", "100000"):
+        refused = run("bench", *WORDS, f"-pl={wrong}")
+        check(refused.returncode == 2 and "-pl takes" in refused.stderr, f"-pl {wrong}: {refused.returncode} {refused.stderr}")
 
 
 def test_other_program():
@@ -57,6 +70,6 @@ def test_failures():
     check(alone.returncode == 2 and "goes with --vs" in alone.stderr, alone.stderr)
 
 
-for test in (test_depth, test_other_program, test_failures):
+for test in (test_depth, test_parallel, test_other_program, test_failures):
     test()
 done()

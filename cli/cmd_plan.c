@@ -1,45 +1,27 @@
 /* cmd_plan.c - what a budget buys, from the file's header alone. */
-#include "open.h"
-#include "rates.h"
+#include "draft.h"
 #include "json_out.h"
 #include "terminal.h"
 
 #include <stddef.h>
 
-/* Until this machine was measured: one NVMe disk, one memory channel's worth of weights, or less with few cores. */
-#define ASSUMED_DISK_BYTES_PER_S 1.5e9
-#define ASSUMED_WEIGHTS_BYTES_PER_S_CORE 4e9
-#define ASSUMED_WEIGHTS_BYTES_PER_S_MOST 16e9
-
-typedef struct prediction {
-    double disk, weights, compute_s, disk_s, tokens_per_second;
-    const char *disk_source, *weights_source;
-} prediction;
-
-static prediction predict(const chord_plan *plan, const cli_rates *rates, uint32_t threads)
+static void put_draft(const cli_split *split, json_out *j)
 {
-    prediction p = {.disk = rates->disk_bytes_per_s,
-                    .disk_source = "measured",
-                    .weights = rates->weights_bytes_per_s,
-                    .weights_source = rates->weights_of_model ? "seen with this model" : "seen with another model"};
-    if (p.disk <= 0) {
-        p.disk = ASSUMED_DISK_BYTES_PER_S;
-        p.disk_source = "assumed";
-    }
-    if (p.weights <= 0) {
-        double cores = ASSUMED_WEIGHTS_BYTES_PER_S_CORE * threads;
-        p.weights = cores < ASSUMED_WEIGHTS_BYTES_PER_S_MOST ? cores : ASSUMED_WEIGHTS_BYTES_PER_S_MOST;
-        p.weights_source = "assumed";
-    }
-    p.compute_s = (double)plan->read_bytes_per_pass / p.weights;
-    p.disk_s = (double)plan->streamed_bytes_per_pass / p.disk;
-    double pass = p.compute_s > p.disk_s ? p.compute_s : p.disk_s;
-    p.tokens_per_second = plan->fits && pass > 0 ? 1 / pass : 0;
-    return p;
+    json_open(j, "draft", '{');
+    json_bool(j, "used", split->drafts);
+    json_u64(j, "bytes", split->draft_bytes);
+    json_u64(j, "resident_bytes", split->draft.resident_bytes);
+    json_u64(j, "streamed_bytes_per_pass", split->draft.streamed_bytes_per_pass);
+    json_u64(j, "guesses", split->prediction.guesses);
+    json_f64(j, "guesses_right", split->prediction.guesses_right);
+    json_f64(j, "tokens_per_pass", split->prediction.tokens_per_pass);
+    json_close(j, '}');
 }
 
-static void print_json_plan(const chord_plan *plan, const prediction *p, uint32_t threads, json_out *j)
+static void print_json_plan(const cli_args *args, const cli_split *split, uint32_t threads, json_out *j)
 {
+    const chord_plan *plan = &split->plan;
+    const cli_prediction *p = &split->prediction;
     json_open(j, NULL, '{');
     json_bool(j, "fits", plan->fits);
     json_u64(j, "budget_bytes", plan->budget_bytes);
@@ -62,11 +44,12 @@ static void print_json_plan(const chord_plan *plan, const prediction *p, uint32_
     json_u64(j, "threads", threads);
     json_f64(j, "predicted_tokens_per_second", plan->fits ? p->tokens_per_second : 0.0 / 0.0);
     json_open(j, "rates", '{');
-    json_f64(j, "disk_bytes_per_s", p->disk);
+    json_f64(j, "disk_bytes_per_s", p->disk_bytes_per_s);
     json_text(j, "disk_source", p->disk_source);
-    json_f64(j, "weights_bytes_per_s", p->weights);
+    json_f64(j, "weights_bytes_per_s", p->weights_bytes_per_s);
     json_text(j, "weights_source", p->weights_source);
     json_close(j, '}');
+    if (args->draft != NULL) put_draft(split, j);
     json_close(j, '}');
 }
 
@@ -76,8 +59,9 @@ static void print_row(const char *name, uint64_t bytes, const char *remark)
     cli_print("  %-22s%12s   %s\n", name, cli_size_text(bytes, size), remark);
 }
 
-static void print_memory(const chord_plan *plan, uint32_t sessions)
+static void print_memory(const cli_split *split, uint32_t sessions)
 {
+    const chord_plan *plan = &split->plan;
     char remark[160];
     char size[32];
     cli_print("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
@@ -91,15 +75,36 @@ static void print_memory(const chord_plan *plan, uint32_t sessions)
     print_row("KV cache", plan->kv_bytes, remark);
     snprintf(remark, sizeof remark, "prompts in chunks of %u tokens", plan->chunk_tokens);
     print_row("scratch", plan->scratch_bytes, remark);
+    if (split->drafts) {
+        snprintf(remark, sizeof remark, "%u of %u tiles stay", split->draft.tiles_pinned, split->draft.tiles);
+        print_row("draft model", split->draft_bytes, remark);
+    }
     print_row("everything else", plan->fixed_bytes, "code, stacks, page tables, tokenizer, directory");
 }
 
-static void print_table(const cli_args *args, const chord_plan *plan, const prediction *p)
+static void print_draft(const cli_split *split)
 {
+    const cli_prediction *p = &split->prediction;
+    char size[32];
+    if (!split->drafts) {
+        cli_print("The draft model is not used: %s.\n",
+                  split->fits ? "no share of this budget is expected to pay" : "it does not fit beside the model");
+        return;
+    }
+    cli_print("  guesses ahead          %6u        %.0f %% of them right, %.2g tokens a pass\n", p->guesses,
+              100 * p->guesses_right, p->tokens_per_pass);
+    cli_print("  for each of them       %9s   streamed by the draft model\n",
+              cli_size_text(split->draft.streamed_bytes_per_pass, size));
+}
+
+static void print_table(const cli_args *args, const cli_split *split)
+{
+    const chord_plan *plan = &split->plan;
+    const cli_prediction *p = &split->prediction;
     char size[32], other[32];
     cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
               cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
-    print_memory(plan, args->parallel);
+    print_memory(split, args->parallel);
     if (plan->mapped) cli_print("\nNothing streams: everything fits.\n");
     else if (plan->fits)
         cli_print("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
@@ -110,35 +115,50 @@ static void print_table(const cli_args *args, const chord_plan *plan, const pred
     if (!plan->fits) return;
     cli_print("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
               p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
-    cli_print("  weights computed with at %6.2f GB/s   %s\n", p->weights / 1e9, p->weights_source);
-    if (!plan->mapped) cli_print("  weights read at          %6.2f GB/s   %s\n", p->disk / 1e9, p->disk_source);
+    cli_print("  weights computed with at %6.2f GB/s   %s\n", p->weights_bytes_per_s / 1e9, p->weights_source);
+    if (!plan->mapped)
+        cli_print("  weights read at          %6.2f GB/s   %s\n", p->disk_bytes_per_s / 1e9, p->disk_source);
+    if (args->draft != NULL) print_draft(split);
     if (p->disk_source[0] == 'a' || p->weights_source[0] == 'a')
         cli_print("  (`chord bench %s --probe` measures what is assumed)\n", args->model);
 }
 
-static int show(const cli_args *args, cli_open *o)
+static int make_plan(const cli_args *args, cli_open *o, cli_split *split)
 {
     chord_error err;
-    chord_plan plan;
     cli_rates rates;
-    if (chord_model_plan(o->runtime, &o->source, &o->options, &plan, &err) != CHORD_OK) return cli_fail_with(&err);
     uint32_t threads = chord_runtime_threads(o->runtime);
+    if (args->draft != NULL) {
+        int code = cli_open_text(o, args->context);
+        return code == CLI_OK ? cli_split_budget(o, args->context, split) : code;
+    }
+    *split = (cli_split){0};
+    if (chord_model_plan(o->runtime, &o->source, &o->options, &split->plan, &err) != CHORD_OK)
+        return cli_fail_with(&err);
     cli_rates_load(args->model, threads, &rates);
-    prediction p = predict(&plan, &rates, threads);
-    int code;
+    split->prediction = cli_predict(&split->plan, NULL, cli_sessions(&o->options), &rates, threads);
+    return CLI_OK;
+}
+
+static int show(const cli_args *args, cli_open *o)
+{
+    cli_split split;
+    const chord_plan *plan = &split.plan;
+    int code = make_plan(args, o, &split);
+    if (code != CLI_OK) return code;
     if (args->json) {
         json_out j = {0};
-        print_json_plan(&plan, &p, threads, &j);
+        print_json_plan(args, &split, chord_runtime_threads(o->runtime), &j);
         code = json_print(&j);
         json_free(&j);
     } else {
-        print_table(args, &plan, &p);
+        print_table(args, &split);
         code = cli_finish_output();
     }
-    if (plan.fits) return code;
-    if (o->options.mode == CHORD_MODE_MAPPED && plan.budget_bytes_min <= plan.budget_bytes)
-        return cli_fail("a budget of %.2f MiB cannot map the whole model", (double)plan.budget_bytes / CLI_MIB);
-    return cli_refuse(&plan, cli_sessions(&o->options));
+    if (plan->fits) return code;
+    if (o->options.mode == CHORD_MODE_MAPPED && plan->budget_bytes_min <= plan->budget_bytes)
+        return cli_fail("a budget of %.2f MiB cannot map the whole model", (double)plan->budget_bytes / CLI_MIB);
+    return cli_refuse(plan, cli_sessions(&o->options));
 }
 
 static int run(const cli_args *args)
@@ -154,6 +174,7 @@ static int run(const cli_args *args)
 static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("the context to plan for, in tokens (default: what the model was trained for, at most 4096)"),
+    CLI_OPTIONS_DRAFT_MODEL,
     CLI_OPTION_PARALLEL("plan for N answers at once, each with a context of its own (default 1)"),
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,

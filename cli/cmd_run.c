@@ -33,6 +33,8 @@ static int check_usage(const cli_args *a)
     if ((a->prompt != NULL) == (a->file != NULL))
         return cli_usage(&cli_run, a->prompt != NULL ? "give the prompt with -p or with -f, not both"
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
+    if (a->parallel > 1 && a->draft != NULL)
+        return cli_usage(&cli_run, "--draft guesses for one answer: --parallel shares each pass among several instead");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
     if (a->parallel > 1 && a->draft != NULL)
@@ -183,7 +185,8 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
 static void learn(const run_job *job, const cli_report *report, uint32_t threads)
 {
     cli_rates seen = {.weights_bytes_per_s = cli_weights_rate(&report->decode, &report->plan)};
-    if (seen.weights_bytes_per_s > 0) cli_rates_save(job->args->model, threads, &seen);
+    if (job->open.draft != NULL) seen.guesses_right = cli_guesses_right(report);
+    if (seen.weights_bytes_per_s > 0 || seen.guesses_right > 0) cli_rates_save(job->args->model, threads, &seen);
 }
 
 static int generate(run_job *job)
@@ -203,6 +206,7 @@ static int generate(run_job *job)
     uint32_t threads = chord_runtime_threads(job->open.runtime);
     cli_rates_load(job->args->model, threads, &rates);
     cli_report_make(&after_prompt, &after_answer, &info.plan, &rates, &report);
+    report.predicted_tokens_per_second = job->open.predicted_tokens_per_second;
     report.sampled = job->args->temperature > 0;
     report.seed = job->args->seed;
 

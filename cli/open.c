@@ -1,8 +1,9 @@
 /* open.c - runtime, model and session of a command. */
 #include "open.h"
 
-#include "interrupt.h"
 #include "budget.h"
+#include "draft.h"
+#include "interrupt.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -42,11 +43,6 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
                                      .log_ud = &verbose};
     if (chord_runtime_open(&options, &o->runtime, &err) != CHORD_OK) return cli_fail_with(&err);
     return CLI_OK;
-}
-
-uint32_t cli_sessions(const chord_model_options *options)
-{
-    return options->sessions_max != 0 ? options->sessions_max : 1;
 }
 
 int cli_refuse(const chord_plan *plan, uint32_t sessions)
@@ -99,6 +95,20 @@ static void note_fewer(cli_open *o, const chord_model_options *refused)
     }
 }
 
+/* What this machine was seen to do says how fast this will be; with a draft model that was asked already. */
+static void predict(cli_open *o)
+{
+    cli_rates rates;
+    chord_model_info info;
+    uint32_t threads = chord_runtime_threads(o->runtime);
+    if (o->draft != NULL) return;
+    chord_model_describe(o->model, &info);
+    cli_rates_load(o->source.uri, threads, &rates);
+    if (!rates.weights_of_model) return;
+    o->predicted_tokens_per_second =
+        cli_predict(&info.plan, NULL, cli_sessions(&o->options), &rates, threads).tokens_per_second;
+}
+
 static chord_status open_sessions(cli_open *o, uint32_t count, chord_error *err)
 {
     chord_status status = CHORD_OK;
@@ -125,7 +135,10 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
     chord_status status = chord_model_open(o->runtime, &o->source, &options, &o->model, &err);
     if (status == CHORD_OK) status = open_sessions(o, cli_sessions(&options), &err);
     cli_live_clear(&o->live);
-    if (status == CHORD_OK) return CLI_OK;
+    if (status == CHORD_OK) {
+        predict(o);
+        return CLI_OK;
+    }
     int failed = fail_open(status, &err);
     if (status == CHORD_BUDGET) note_fewer(o, &options);
     return failed;

@@ -13,10 +13,11 @@ typedef struct cli_open {
     chord_model *draft; /* guesses ahead for model; NULL: none does */
     chord_model *model;
     chord_session *session;
-    chord_session **sessions; /* all of options.sessions_max, of which that is the first */
-    uint64_t memory_bytes;    /* as --memory says */
-    const char *draft_uri;    /* as --draft says */
-    uint64_t draft_bytes;     /* as --draft-memory says */
+    chord_session **sessions;           /* all of options.sessions_max, of which that is the first */
+    uint64_t memory_bytes;              /* as --memory says */
+    const char *draft_uri;              /* as --draft says */
+    uint64_t draft_bytes;               /* as --draft-memory says */
+    double predicted_tokens_per_second; /* of all sessions together; 0: not known */
     cli_live live;
 } cli_open;
 
@@ -27,11 +28,12 @@ int cli_open_text(cli_open *o, uint32_t context_tokens);
 /* The sentence for a plan, for so many sessions, that does not fit. */
 int cli_refuse(const chord_plan *plan, uint32_t sessions);
 /* How many sessions the options ask for. */
-uint32_t cli_sessions(const chord_model_options *options);
+static inline uint32_t cli_sessions(const chord_model_options *options)
+{
+    return options->sessions_max != 0 ? options->sessions_max : 1;
+}
 /* Model and sessions for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
-/* draft.c: the draft model for such a context, which the model's options then name. */
-int cli_open_draft(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);
 
 chord_sampling cli_sampling(const cli_args *args);

@@ -114,13 +114,15 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
 
 #define CLI_DRAFT_TOKENS_DEFAULT 16
-#define CLI_OPTIONS_DRAFT                                                                                              \
+#define CLI_OPTIONS_DRAFT_MODEL                                                                                        \
     {"--draft", "-md --model-draft", CLI_TEXT, CLI_FIELD(draft), "MODEL",                                              \
      "a small model of the same vocabulary that guesses ahead; several guesses are checked in one pass over the "      \
      "weights, and the text stays the same",                                                                           \
      0, 0},                                                                                                            \
     {"--draft-memory", NULL, CLI_SIZE, CLI_FIELD(draft_bytes), "SIZE",                                                 \
-     "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0},                     \
+     "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0}
+#define CLI_OPTIONS_DRAFT                                                                                              \
+    CLI_OPTIONS_DRAFT_MODEL,                                                                                           \
     {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N",                                                \
      "most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)", 0, 32}
 

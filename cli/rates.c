@@ -1,5 +1,5 @@
-/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS" and
- * "weights@THREADS@FILE". */
+/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS",
+ * "weights@THREADS@FILE" and "guesses@FILE". */
 #include "rates.h"
 
 #ifndef CLI_RATES_FILE
@@ -129,8 +129,17 @@ static void save(const entries *all, const char *path)
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
 
 typedef struct keys {
-    char disk[KEY_BYTES], memory[KEY_BYTES], weights[KEY_BYTES], weights_of_model[KEY_BYTES];
+    char disk[KEY_BYTES], memory[KEY_BYTES], weights[KEY_BYTES], weights_of_model[KEY_BYTES], guesses[KEY_BYTES];
 } keys;
+
+/* As much of the file's name as there is room for. */
+static void add_name(char *key, const char *name)
+{
+    size_t used = strlen(key);
+    for (; *name != '\0' && used + 1 < KEY_BYTES; name++)
+        if (*name != '"' && *name != '\\' && (unsigned char)*name >= 0x20) key[used++] = *name;
+    key[used] = '\0';
+}
 
 static void make_keys(const char *model, uint32_t threads, keys *k)
 {
@@ -141,10 +150,9 @@ static void make_keys(const char *model, uint32_t threads, keys *k)
     snprintf(k->memory, KEY_BYTES, "memory@%u", threads);
     snprintf(k->weights, KEY_BYTES, "weights@%u", threads);
     snprintf(k->weights_of_model, KEY_BYTES, "weights@%u@", threads);
-    size_t used = strlen(k->weights_of_model);
-    for (; *name != '\0' && used + 1 < KEY_BYTES; name++)
-        if (*name != '"' && *name != '\\' && (unsigned char)*name >= 0x20) k->weights_of_model[used++] = *name;
-    k->weights_of_model[used] = '\0';
+    snprintf(k->guesses, KEY_BYTES, "guesses@");
+    add_name(k->weights_of_model, name);
+    add_name(k->guesses, name);
 }
 
 static double value_of(entries *all, const char *key)
@@ -164,6 +172,7 @@ void cli_rates_load(const char *model, uint32_t threads, cli_rates *out)
     out->disk_bytes_per_s = value_of(&all, k.disk);
     out->memory_bytes_per_s = value_of(&all, k.memory);
     out->weights_bytes_per_s = value_of(&all, k.weights_of_model);
+    out->guesses_right = value_of(&all, k.guesses);
     out->weights_of_model = out->weights_bytes_per_s > 0;
     if (!out->weights_of_model) out->weights_bytes_per_s = value_of(&all, k.weights);
 }
@@ -179,5 +188,6 @@ void cli_rates_save(const char *model, uint32_t threads, const cli_rates *rates)
     put(&all, k.memory, rates->memory_bytes_per_s);
     put(&all, k.weights, rates->weights_bytes_per_s);
     put(&all, k.weights_of_model, rates->weights_bytes_per_s);
+    put(&all, k.guesses, rates->guesses_right);
     save(&all, path);
 }

@@ -9,6 +9,7 @@ typedef struct cli_rates {
     double disk_bytes_per_s;    /* reads from the model's file system, measured by `bench --probe` */
     double memory_bytes_per_s;  /* all threads reading memory, measured by `bench --probe` */
     double weights_bytes_per_s; /* weights computed with when nothing has to be waited for: seen while decoding */
+    double guesses_right;       /* the share of a draft model's guesses that were right with this model */
     bool weights_of_model;      /* seen with this model, not only with some model */
 } cli_rates;
 

@@ -35,8 +35,16 @@ double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const 
 
 double cli_weights_rate(const cli_span *decode, const chord_plan *plan)
 {
-    if (decode->passes < PASSES_WORTH_LEARNING || decode->ns <= decode->stall_ns) return 0;
+    bool one_row_each = decode->guesses == 0 && decode->tokens <= decode->passes;
+    if (decode->passes < PASSES_WORTH_LEARNING || decode->ns <= decode->stall_ns || !one_row_each) return 0;
     return (double)(plan->read_bytes_per_pass * decode->passes) * 1e9 / (double)(decode->ns - decode->stall_ns);
+}
+
+double cli_guesses_right(const cli_report *r)
+{
+    uint64_t ended = r->decode.passes; /* each with a guess that was wrong, or with the last one */
+    if (r->decode.guesses == 0 || ended < PASSES_WORTH_LEARNING) return 0;
+    return (double)r->stats.accepted_tokens / (double)(r->stats.accepted_tokens + ended);
 }
 
 void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan,
@@ -48,6 +56,7 @@ void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_a
     out->decode = cli_span_between(after_prompt, after_answer, after_answer->decode_ns);
     /* the first one came with the prompt's last logits */
     out->decode.tokens = after_answer->output_tokens > 0 ? after_answer->output_tokens - 1 : 0;
+    out->decode.guesses = after_answer->drafted_tokens;
 }
 
 static double roofline(const cli_report *r)
@@ -58,14 +67,16 @@ static double roofline(const cli_report *r)
 
 void cli_report_print(const cli_report *r)
 {
-    char budget[32], peak[32], bytes[32], answer[64] = "", roof[48] = "", seed[32] = "";
+    char budget[32], peak[32], bytes[32], answer[96] = "", roof[48] = "", seed[32] = "", predicted[32] = "";
     const chord_stats *s = &r->stats;
     double percent = roofline(r), spent = (double)(r->prefill.ns + r->decode.ns);
     if (percent - percent == 0) snprintf(roof, sizeof roof, ", %.0f %% of the roofline", percent);
+    if (r->predicted_tokens_per_second > 0 && r->decode.tokens > 0)
+        snprintf(predicted, sizeof predicted, " (predicted %.2g)", r->predicted_tokens_per_second);
     if (r->sampled) snprintf(seed, sizeof seed, "; seed %" PRIu64, r->seed);
     if (s->output_tokens > 0)
-        snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s; ", s->output_tokens,
-                 cli_per_second(r->decode.tokens, s->decode_ns));
+        snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s%s; ", s->output_tokens,
+                 cli_per_second(r->decode.tokens, s->decode_ns), predicted);
     cli_print_to(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
                  cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
                  cli_size_text(s->budget_bytes, budget), seed);
@@ -80,6 +91,8 @@ void cli_report_json(const cli_report *r, json_out *j)
     json_open(j, "stats", '{');
     json_f64(j, "prefill_tokens_per_second", cli_per_second(s->prompt_tokens, s->prefill_ns));
     json_f64(j, "decode_tokens_per_second", cli_per_second(r->decode.tokens, s->decode_ns));
+    json_f64(j, "predicted_tokens_per_second",
+             r->predicted_tokens_per_second > 0 ? r->predicted_tokens_per_second : 0.0 / 0.0);
     json_u64(j, "budget_bytes", s->budget_bytes);
     json_u64(j, "peak_bytes", s->peak_bytes);
     json_u64(j, "bytes_read", s->bytes_read);

@@ -8,7 +8,8 @@
 /* Passes over the weights that belong together: a prompt, an answer, a test. */
 typedef struct cli_span {
     uint64_t ns, stall_ns, bytes_read, passes;
-    uint64_t tokens; /* of an answer */
+    uint64_t tokens;  /* of an answer */
+    uint64_t guesses; /* that were checked */
 } cli_span;
 
 typedef struct cli_report {
@@ -18,6 +19,7 @@ typedef struct cli_report {
     cli_rates rates;
     bool sampled; /* tokens were drawn, with this seed */
     uint64_t seed;
+    double predicted_tokens_per_second; /* before it ran; 0: nobody did */
 } cli_report;
 
 /* What happened between two looks at the counters, while spent_ns went by in forward passes. */
@@ -34,5 +36,7 @@ void cli_report_print(const cli_report *report);             /* on stderr */
 void cli_report_json(const cli_report *report, json_out *j); /* as "stats" */
 /* The rate at which weights were computed with, worth keeping once a few tokens were made; else 0. */
 double cli_weights_rate(const cli_span *decode, const chord_plan *plan);
+/* The share of guesses that were right, worth keeping after a few passes; else 0. */
+double cli_guesses_right(const cli_report *report);
 
 #endif

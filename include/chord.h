@@ -142,7 +142,7 @@ typedef struct chord_model_options {
     /* at most so much of what the runtime's budget has left, 0: all; the other models of the runtime get the rest */
     uint64_t share_bytes;
     /* an open model of the same runtime and vocabulary, opened with `drafts`: it guesses ahead for this one's sessions
-     * (chord_generate_options.draft_tokens); small and alike is best */
+     * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model */
 } chord_model_options;
@@ -151,6 +151,7 @@ typedef struct chord_model_options {
 typedef struct chord_plan {
     uint64_t model_bytes;        /* tensor data of all shards */
     uint64_t budget_bytes;       /* the budget planned for */
+    uint64_t free_bytes;         /* of the runtime's budget: not taken by anybody yet; only chord_model_plan says so */
     uint64_t budget_bytes_min;   /* the smallest budget that works for this context */
     uint32_t context_tokens;     /* the context planned for */
     uint32_t context_tokens_max; /* the largest context this budget allows, 0: none */

@@ -190,26 +190,27 @@ export const chord_sampling = {
 } as const;
 
 export const chord_plan = {
-  bytes: 112,
+  bytes: 120,
   fields: {
     model_bytes: { offset: 0, type: "u64", count: 1 },
     budget_bytes: { offset: 8, type: "u64", count: 1 },
-    budget_bytes_min: { offset: 16, type: "u64", count: 1 },
-    context_tokens: { offset: 24, type: "u32", count: 1 },
-    context_tokens_max: { offset: 28, type: "u32", count: 1 },
-    resident_bytes: { offset: 32, type: "u64", count: 1 },
-    window_bytes: { offset: 40, type: "u64", count: 1 },
-    kv_bytes: { offset: 48, type: "u64", count: 1 },
-    scratch_bytes: { offset: 56, type: "u64", count: 1 },
-    fixed_bytes: { offset: 64, type: "u64", count: 1 },
-    streamed_bytes_per_pass: { offset: 72, type: "u64", count: 1 },
-    read_bytes_per_pass: { offset: 80, type: "u64", count: 1 },
-    chunk_tokens: { offset: 88, type: "u32", count: 1 },
-    tiles: { offset: 92, type: "u32", count: 1 },
-    tiles_pinned: { offset: 96, type: "u32", count: 1 },
-    ring_slots: { offset: 100, type: "u32", count: 1 },
-    mapped: { offset: 104, type: "bool", count: 1 },
-    fits: { offset: 105, type: "bool", count: 1 },
+    free_bytes: { offset: 16, type: "u64", count: 1 },
+    budget_bytes_min: { offset: 24, type: "u64", count: 1 },
+    context_tokens: { offset: 32, type: "u32", count: 1 },
+    context_tokens_max: { offset: 36, type: "u32", count: 1 },
+    resident_bytes: { offset: 40, type: "u64", count: 1 },
+    window_bytes: { offset: 48, type: "u64", count: 1 },
+    kv_bytes: { offset: 56, type: "u64", count: 1 },
+    scratch_bytes: { offset: 64, type: "u64", count: 1 },
+    fixed_bytes: { offset: 72, type: "u64", count: 1 },
+    streamed_bytes_per_pass: { offset: 80, type: "u64", count: 1 },
+    read_bytes_per_pass: { offset: 88, type: "u64", count: 1 },
+    chunk_tokens: { offset: 96, type: "u32", count: 1 },
+    tiles: { offset: 100, type: "u32", count: 1 },
+    tiles_pinned: { offset: 104, type: "u32", count: 1 },
+    ring_slots: { offset: 108, type: "u32", count: 1 },
+    mapped: { offset: 112, type: "bool", count: 1 },
+    fits: { offset: 113, type: "bool", count: 1 },
   },
 } as const;
 
@@ -324,7 +325,7 @@ export const chord_guest_model_options = {
 } as const;
 
 export const chord_guest_model_info = {
-  bytes: 352,
+  bytes: 360,
   fields: {
     parameters: { offset: 0, type: "u64", count: 1 },
     file_bytes: { offset: 8, type: "u64", count: 1 },

@@ -129,6 +129,11 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
+    if (options != NULL && (options->draft != NULL || options->drafts))
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "inside WebAssembly guesses come from the text alone: a guest is given one model, so there is "
+            "no draft model");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

@@ -89,6 +89,8 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
     return CHORD_OK;
 }
 
+static uint64_t spent_bytes(const chord_runtime *r) { return r->overhead_bytes + chord_heap_used_bytes(r->heap); }
+
 static chord_status network_config(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
                                    chord_network_config *out, chord_error *err)
 {
@@ -103,7 +105,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
                                   .budget_bytes = r->budget_bytes,
                                   .may_map = true,
                                   .prefer_banks = r->prefer_banks};
-    uint64_t spent = r->overhead_bytes + chord_heap_used_bytes(r->heap);
+    uint64_t spent = spent_bytes(r);
     if (o->share_bytes != 0) out->budget_bytes = chord_min_u64(out->budget_bytes, spent + o->share_bytes);
     uint32_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
     if (o->draft != NULL) {
@@ -131,6 +133,7 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
     chord_status status = network_config(r, &files, o, &config, err);
     if (status == CHORD_OK) status = chord_network_plan(&config, out, err);
     chord_files_close(&files);
+    out->free_bytes = r->budget_bytes - chord_min_u64(r->budget_bytes, spent_bytes(r));
     return status;
 }
 

@@ -2,6 +2,7 @@
  * roofline beside them. */
 #include "interrupt.h"
 #include "open.h"
+#include "peer.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -15,10 +16,10 @@
 #define REPETITIONS_MAX 100
 
 typedef struct bench_test {
-    char name[24];           /* "pp512", "tg128" */
+    char name[40];           /* "pp512", "tg128", "tg128 @ d4096" */
     uint32_t prompt, answer; /* one of them 0 */
     uint32_t runs;
-    double rates[REPETITIONS_MAX]; /* tokens per second */
+    double rates[REPETITIONS_MAX], peer_rates[REPETITIONS_MAX]; /* tokens per second */
     cli_span total;
     chord_stats stats; /* of all runs */
 } bench_test;
@@ -54,14 +55,25 @@ static bool count_piece(void *ud, const chord_piece *piece)
     return true;
 }
 
-static chord_status run_test(bench *b, const bench_test *t, chord_error *err)
+/* A past of so many tokens, which is not the test's to read. */
+static chord_status go_to_depth(bench *b, uint32_t depth, chord_error *err)
+{
+    if (depth == 0) {
+        chord_session_reset(b->open.session);
+        return CHORD_OK;
+    }
+    b->open.live.phase = CHORD_PHASE_OPEN;
+    b->open.live.tokens = depth;
+    return chord_session_sync(b->open.session, b->ids, depth, NULL, err);
+}
+
+static chord_status run_test(bench *b, const bench_test *t, uint32_t depth, chord_error *err)
 {
     b->open.live.phase = CHORD_PHASE_OPEN;
     b->open.live.tokens = t->prompt != 0 ? t->prompt : 1;
-    chord_session_reset(b->open.session);
-    if (t->prompt != 0) return chord_session_sync(b->open.session, b->ids, t->prompt, NULL, err);
+    if (t->prompt != 0) return chord_session_sync(b->open.session, b->ids, depth + t->prompt, NULL, err);
     chord_generate_options options = {.max_tokens = t->answer, .ignore_end = true};
-    chord_status status = chord_session_sync(b->open.session, b->ids, 1, NULL, err);
+    chord_status status = chord_session_sync(b->open.session, b->ids, depth + 1, NULL, err);
     b->open.live.tokens = 0;
     return status == CHORD_OK ? chord_session_generate(b->open.session, &options, count_piece, b, NULL, err) : status;
 }
@@ -69,9 +81,12 @@ static chord_status run_test(bench *b, const bench_test *t, chord_error *err)
 static chord_status time_test(bench *b, bench_test *t, chord_error *err)
 {
     chord_stats before, after;
+    uint32_t depth = b->args->bench_depth;
+    chord_status status = go_to_depth(b, depth, err);
+    if (status != CHORD_OK) return status;
     chord_session_stats(b->open.session, &before);
     uint64_t start = cli_clock_ns();
-    chord_status status = run_test(b, t, err);
+    status = run_test(b, t, depth, err);
     uint64_t spent = cli_clock_ns() - start;
     if (status != CHORD_OK) return status;
     chord_session_stats(b->open.session, &after);
@@ -85,43 +100,67 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
     return CHORD_OK;
 }
 
-/* A run that is not counted comes first: it maps and repacks what later runs find done. */
-static chord_status run_tests(bench *b, chord_error *err)
+/* The other program's turn, between two of ours. */
+static int time_peer(bench *b, bench_test *t)
 {
-    chord_status status = CHORD_OK;
+    const cli_args *args = b->args;
+    cli_peer_test test = {.model = args->peer_model != NULL ? args->peer_model : args->model,
+                          .threads = b->threads,
+                          .prompt = t->prompt,
+                          .answer = t->answer,
+                          .depth = args->bench_depth};
+    char line[80];
+    snprintf(line, sizeof line, "%s %u/%u by the other program", t->name, t->runs, args->repetitions);
+    cli_live_say(&b->open.live, line);
+    return cli_peer_run(args->peer, &test, &t->peer_rates[t->runs - 1]);
+}
+
+/* A run that is not counted comes first: it maps and repacks what later runs find done. */
+static int run_tests(bench *b)
+{
+    chord_error err;
     bench_test warm_up = {.answer = 1};
     b->open.live.label = "warm-up";
-    status = run_test(b, &warm_up, err);
-    for (uint32_t i = 0; i < b->test_count && status == CHORD_OK; i++) {
+    int code = run_test(b, &warm_up, 0, &err) == CHORD_OK ? CLI_OK : cli_fail_with(&err);
+    for (uint32_t i = 0; i < b->test_count && code == CLI_OK; i++) {
         bench_test *t = &b->tests[i];
         chord_session_stats_reset(b->open.session);
-        while (t->runs < b->args->repetitions && status == CHORD_OK) {
+        while (t->runs < b->args->repetitions && code == CLI_OK) {
             char label[64];
             snprintf(label, sizeof label, "%s %u/%u", t->name, t->runs + 1, b->args->repetitions);
             b->open.live.label = label;
-            status = time_test(b, t, err);
+            if (time_test(b, t, &err) != CHORD_OK) code = cli_fail_with(&err);
             b->open.live.label = NULL;
+            if (code == CLI_OK && b->args->peer != NULL) code = time_peer(b, t);
         }
         chord_session_stats(b->open.session, &t->stats);
     }
     cli_live_clear(&b->open.live);
-    return status;
+    return code;
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------ */
 
-static double mean_of(const bench_test *t)
+static double mean_of(const double *rates, uint32_t runs)
 {
     double sum = 0;
-    for (uint32_t i = 0; i < t->runs; i++) sum += t->rates[i];
-    return t->runs > 0 ? sum / t->runs : 0;
+    for (uint32_t i = 0; i < runs; i++) sum += rates[i];
+    return runs > 0 ? sum / runs : 0;
 }
 
-static double deviation_of(const bench_test *t)
+static double deviation_of(const double *rates, uint32_t runs)
 {
-    double mean = mean_of(t), sum = 0;
-    for (uint32_t i = 0; i < t->runs; i++) sum += (t->rates[i] - mean) * (t->rates[i] - mean);
-    return t->runs > 1 ? sqrt(sum / (t->runs - 1)) : 0;
+    double mean = mean_of(rates, runs), sum = 0;
+    for (uint32_t i = 0; i < runs; i++) sum += (rates[i] - mean) * (rates[i] - mean);
+    return runs > 1 ? sqrt(sum / (runs - 1)) : 0;
+}
+
+static double ratio_of(const bench_test *t) { return mean_of(t->rates, t->runs) / mean_of(t->peer_rates, t->runs); }
+
+static const char *speed_text(const double *rates, uint32_t runs, char out[48])
+{
+    snprintf(out, 48, "%.2f +- %.2f", mean_of(rates, runs), deviation_of(rates, runs));
+    return out;
 }
 
 static double roofline_of(const bench *b, const bench_test *t)
@@ -131,22 +170,28 @@ static double roofline_of(const bench *b, const bench_test *t)
 
 static void print_table(const bench *b)
 {
-    cli_print("| %-28s | %10s | %8s | %10s | %7s | %7s | %18s | %12s | %7s | %8s |\n", "model", "size", "params",
-              "budget", "threads", "test", "t/s", "read / pass", "stall", "roofline");
-    cli_print("| ---------------------------- | ---------: | -------: | ---------: | ------: | ------: | "
-              "-----------------: | -----------: | ------: | -------: |\n");
+    int wide = b->args->bench_depth != 0 ? 16 : 7; /* names of tests */
+    bool peer = b->args->peer != NULL;
+    cli_print("| %-28s | %10s | %8s | %10s | %7s | %*s | %18s | %12s | %7s | %8s |%s\n", "model", "size", "params",
+              "budget", "threads", wide, "test", "t/s", "read / pass", "stall", "roofline",
+              peer ? "          peer t/s |   ratio |" : "");
+    cli_print("| ---------------------------- | ---------: | -------: | ---------: | ------: | %.*s: | "
+              "-----------------: | -----------: | ------: | -------: |%s\n",
+              wide - 1, "----------------", peer ? " -----------------: | ------: |" : "");
     for (uint32_t i = 0; i < b->test_count; i++) {
         const bench_test *t = &b->tests[i];
-        char size[32], budget[32], bytes[32], speed[48], roof[24] = "n/a";
+        char size[32], budget[32], bytes[32], speed[48], roof[24] = "n/a", beside[96] = "";
         double percent = roofline_of(b, t);
         if (percent - percent == 0) snprintf(roof, sizeof roof, "%.0f %%", percent);
-        snprintf(speed, sizeof speed, "%.2f +- %.2f", mean_of(t), deviation_of(t));
-        cli_print("| %-28.28s | %10s | %6.2f B | %10s | %7u | %7s | %18s | %12s | %5.0f %% | %8s |\n",
+        if (peer)
+            snprintf(beside, sizeof beside, " %17s | %7.2f |", speed_text(t->peer_rates, t->runs, speed), ratio_of(t));
+        cli_print("| %-28.28s | %10s | %6.2f B | %10s | %7u | %*s | %18s | %12s | %5.0f %% | %8s |%s\n",
                   b->info.name != NULL && b->info.name[0] != '\0' ? b->info.name : b->info.architecture,
                   cli_size_text(b->info.plan.model_bytes, size), (double)b->info.parameters / 1e9,
-                  cli_size_text(t->stats.budget_bytes, budget), b->threads, t->name, speed,
+                  cli_size_text(t->stats.budget_bytes, budget), b->threads, wide, t->name,
+                  speed_text(t->rates, t->runs, speed),
                   cli_size_text(t->total.passes > 0 ? t->total.bytes_read / t->total.passes : 0, bytes),
-                  t->total.ns > 0 ? 100 * (double)t->total.stall_ns / (double)t->total.ns : 0, roof);
+                  t->total.ns > 0 ? 100 * (double)t->total.stall_ns / (double)t->total.ns : 0, roof, beside);
     }
     if (b->args->probe)
         cli_print("\ndisk %.2f GB/s before, %.2f GB/s after; memory %.2f GB/s before, %.2f GB/s after\n",
@@ -156,17 +201,29 @@ static void print_table(const bench *b)
               cli_size_text(b->tests[b->test_count - 1].stats.budget_bytes, (char[32]){0}));
 }
 
+static void put_samples(const char *key, const double *rates, uint32_t runs, json_out *j)
+{
+    json_open(j, key, '[');
+    for (uint32_t i = 0; i < runs; i++) json_f64(j, NULL, rates[i]);
+    json_close(j, ']');
+}
+
 static void put_test(const bench *b, const bench_test *t, json_out *j)
 {
     json_open(j, NULL, '{');
     json_text(j, "test", t->name);
     json_u64(j, "prompt_tokens", t->prompt);
     json_u64(j, "output_tokens", t->answer);
-    json_f64(j, "tokens_per_second", mean_of(t));
-    json_f64(j, "deviation", deviation_of(t));
-    json_open(j, "samples", '[');
-    for (uint32_t i = 0; i < t->runs; i++) json_f64(j, NULL, t->rates[i]);
-    json_close(j, ']');
+    json_u64(j, "depth_tokens", b->args->bench_depth);
+    json_f64(j, "tokens_per_second", mean_of(t->rates, t->runs));
+    json_f64(j, "deviation", deviation_of(t->rates, t->runs));
+    put_samples("samples", t->rates, t->runs, j);
+    if (b->args->peer != NULL) {
+        json_f64(j, "peer_tokens_per_second", mean_of(t->peer_rates, t->runs));
+        json_f64(j, "peer_deviation", deviation_of(t->peer_rates, t->runs));
+        put_samples("peer_samples", t->peer_rates, t->runs, j);
+        json_f64(j, "ratio", ratio_of(t));
+    }
     json_u64(j, "ns", t->total.ns);
     json_u64(j, "passes", t->total.passes);
     json_u64(j, "bytes_read", t->total.bytes_read);
@@ -250,20 +307,19 @@ static int probe(bench *b, chord_probe *out)
 
 static int measure(bench *b)
 {
-    chord_error err;
     uint32_t prompt = b->args->bench_prompt, answer = (uint32_t)b->args->predict;
-    uint32_t context = prompt > answer + 1 ? prompt : answer + 1;
+    uint32_t context = (prompt > answer + 1 ? prompt : answer + 1) + b->args->bench_depth;
     b->open.options.no_vocabulary = true;
     int code = cli_open_session(&b->open, b->args->context != 0 ? b->args->context : context);
     if (code != CLI_OK) return code;
     chord_model_describe(b->open.model, &b->info);
     make_ids(b, context);
     cli_interrupt_watch(&b->open.session, 1);
-    chord_status status = run_tests(b, &err);
+    code = run_tests(b);
     cli_interrupt_watch(NULL, 0);
     chord_session_close(b->open.session);
     b->open.session = NULL;
-    return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
+    return code;
 }
 
 static double average(double a, double b) { return a > 0 && b > 0 ? (a + b) / 2 : a + b; }
@@ -317,9 +373,13 @@ static int run(const cli_args *args)
         return cli_usage(&cli_bench, "-p 0 and -n 0 leave nothing to measure");
     if (args->bench_prompt != 0) b.tests[b.test_count++] = (bench_test){.prompt = args->bench_prompt};
     if (args->predict != 0) b.tests[b.test_count++] = (bench_test){.answer = (uint32_t)args->predict};
+    if (args->peer_model != NULL && args->peer == NULL)
+        return cli_usage(&cli_bench, "--vs-model goes with --vs LLAMA_BENCH");
+    char depth[16] = "";
+    if (args->bench_depth != 0) snprintf(depth, sizeof depth, " @ d%u", args->bench_depth);
     for (uint32_t i = 0; i < b.test_count; i++)
-        snprintf(b.tests[i].name, sizeof b.tests[i].name, "%s%u", b.tests[i].prompt != 0 ? "pp" : "tg",
-                 b.tests[i].prompt + b.tests[i].answer);
+        snprintf(b.tests[i].name, sizeof b.tests[i].name, "%s%u%s", b.tests[i].prompt != 0 ? "pp" : "tg",
+                 b.tests[i].prompt + b.tests[i].answer, depth);
     int code = go(&b);
     free(b.ids);
     cli_close(&b.open);
@@ -338,8 +398,16 @@ static const cli_option OPTIONS[] = {
      "tokens of the prompt test (default 512; 0: leave it out)", 0, 1 << 20},
     {"--n-gen", "-n", CLI_I64, CLI_FIELD(predict), "N", "tokens of the generation test (default 128; 0: leave it out)",
      0, 1 << 20},
+    {"--n-depth", "-d", CLI_U32, CLI_FIELD(bench_depth), "N",
+     "tokens that stand in the context before each test, and are not timed (default 0)", 0, 1 << 20},
     {"--repetitions", "-r", CLI_U32, CLI_FIELD(repetitions), "N", "how often each test is run (default 3)", 1,
      REPETITIONS_MAX},
+    {"--vs", NULL, CLI_TEXT, CLI_FIELD(peer), "LLAMA_BENCH",
+     "run this llama-bench in turn with each of our runs, with the same model, threads and test, and print its speed "
+     "and the ratio; both have the model in memory then",
+     0, 0},
+    {"--vs-model", NULL, CLI_TEXT, CLI_FIELD(peer_model), "MODEL",
+     "what the other program reads, where that is another file (the original of a packed one)", 0, 0},
     {"--probe", NULL, CLI_FLAG, CLI_FIELD(probe), NULL,
      "measure disk and memory just before and after; rooflines refer to that, and `plan` remembers it (takes 64 MiB "
      "for a moment)",
@@ -360,7 +428,8 @@ const cli_command cli_bench = {
             "spent waiting for them, "
             "and how near that is to the best this machine could do.",
     .examples = "  chord bench model.gguf\n"
-                "  chord bench model.gguf --memory 1G -p 64 -n 16 -r 1 --probe\n",
+                "  chord bench model.gguf --memory 1G -p 64 -n 16 -r 1 --probe\n"
+                "  chord bench model.gguf -d 2048 -n 32 --vs llama.cpp/build/bin/llama-bench\n",
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,

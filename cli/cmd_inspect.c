@@ -74,8 +74,8 @@ static void print_tensors(const inspection *in)
         chord_file_tensor t;
         chord_file_tensor_at(in->file, i, &t);
         if (in->info.parts > 1) snprintf(part, sizeof part, "  part %u", t.part + 1);
-        cli_print("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s\n", t.name, t.type,
-                  shape_text(&t, shape, sizeof shape), t.offset, t.bytes, part);
+        cli_print("%-36s %-8s %-22s %15" PRIu64 " %14" PRIu64 "%s%s\n", t.name, t.type,
+                  shape_text(&t, shape, sizeof shape), t.offset, t.bytes, part, t.packed ? "  packed" : "");
     }
 }
 
@@ -83,9 +83,11 @@ static int print_all(const inspection *in)
 {
     char size[32], data[32];
     const chord_file_info *f = &in->info;
-    cli_print("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n\n",
+    cli_print("GGUF version %u, %s in %u part%s: %" PRIu64 " tensors, %.2f billion parameters, %s of weights\n",
               f->version, cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors,
               (double)f->parameters / 1e9, cli_size_text(f->data_bytes, data));
+    if (f->packed_tensors > 0) cli_print("packed for streaming: %" PRIu64 " of the tensors\n", f->packed_tensors);
+    cli_put(stdout, "\n", 1);
     int code = print_values(in);
     if (code != CLI_OK) return code;
     if (in->args->tensors) {
@@ -124,6 +126,7 @@ static void put_tensor(const chord_file_tensor *t, json_out *j)
     json_u64(j, "part", t->part);
     json_u64(j, "offset", t->offset);
     json_u64(j, "bytes", t->bytes);
+    json_bool(j, "packed", t->packed);
 }
 
 static void put_tensors(const inspection *in, json_out *j)
@@ -150,6 +153,7 @@ static int print_json_all(const inspection *in)
     json_u64(&j, "data_bytes", f->data_bytes);
     json_u64(&j, "parameters", f->parameters);
     json_u64(&j, "tensor_count", f->tensors);
+    json_u64(&j, "packed_tensor_count", f->packed_tensors);
     int code = put_values(in, &j);
     if (in->args->tensors) put_tensors(in, &j);
     json_close(&j, '}');

@@ -30,6 +30,7 @@ static void print_json_plan(const cli_args *args, const cli_split *split, uint32
     json_u64(j, "context_tokens_max", plan->context_tokens_max);
     json_u64(j, "model_bytes", plan->model_bytes);
     json_bool(j, "mapped", plan->mapped);
+    json_bool(j, "packed", plan->packed);
     json_u64(j, "resident_bytes", plan->resident_bytes);
     json_u64(j, "window_bytes", plan->window_bytes);
     json_u64(j, "kv_bytes", plan->kv_bytes);
@@ -66,7 +67,9 @@ static void print_memory(const cli_split *split, uint32_t sessions)
     char size[32];
     cli_print("memory: a budget of %s\n", cli_size_text(plan->budget_bytes, size));
     snprintf(remark, sizeof remark, "%u of %u tiles%s", plan->tiles_pinned, plan->tiles,
-             plan->mapped ? ", mapped from the file" : "");
+             !plan->mapped  ? ""
+             : plan->packed ? ", mapped from the file and used as they lie there"
+                            : ", mapped from the file");
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);
     if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);

@@ -14,16 +14,17 @@ typedef struct cli_args {
     const char *words[CLI_WORDS_MAX]; /* after the options: MODEL and what follows it */
     uint32_t word_count;
     const char *model;
-    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft;
+    const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
+        *peer_model;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
-    uint64_t memory_bytes, draft_bytes, seed;
+    uint64_t memory_bytes, draft_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, repetitions, top_k, draft_tokens, parallel;
+    uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
-        seed_given;
+        seed_given, plain, verify, force;
 } cli_args;
 
 typedef enum cli_kind {
@@ -60,7 +61,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_batch, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template,
-    cli_perplexity, cli_bench;
+    cli_perplexity, cli_bench, cli_pack;
 
 /* By its name or an alias; NULL: the command has none such. */
 const cli_option *cli_find_option(const cli_command *command, const char *name);
@@ -88,10 +89,12 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
     {"--json", NULL, CLI_FLAG, CLI_FIELD(json), NULL, "print one JSON object and nothing else", 0, 0}
 
 /* clang-format off */
-#define CLI_OPTIONS_MACHINE                                                                                        \
+#define CLI_OPTION_MEMORY                                                                                          \
     {"--memory", NULL, CLI_SIZE, CLI_FIELD(memory_bytes), "SIZE",                                                  \
      "everything this process may use, such as 512M or 1.5G (default: what the machine or container has to give)", \
-     0, 0},                                                                                                        \
+     0, 0}
+#define CLI_OPTIONS_MACHINE                                                                                        \
+    CLI_OPTION_MEMORY,                                                                                             \
     {"--threads", "-t", CLI_U32, CLI_FIELD(threads), "N",                                                          \
      "compute threads (default: the cores within the CPU quota)", 1, 256},                                         \
     {"--cpu", NULL, CLI_TEXT, CLI_FIELD(cpu), "NAME",                                                              \

@@ -164,6 +164,7 @@ typedef struct chord_plan {
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
     bool mapped; /* the file is mapped; nothing streams */
     bool fits;   /* false: the call that opens would be refused; budget_bytes_min says what works */
+    bool packed; /* by chord_pack: computed where they lie; mapped weights stay the file's pages */
 } chord_plan;
 
 chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source, const chord_model_options *options,
@@ -364,6 +365,7 @@ void chord_file_close(chord_file *file);
 typedef struct chord_file_info {
     uint32_t version, parts;
     uint64_t file_bytes, data_bytes, parameters, values, tensors;
+    uint64_t packed_tensors; /* of them */
 } chord_file_info;
 void chord_file_describe(const chord_file *file, chord_file_info *out);
 
@@ -382,11 +384,36 @@ typedef struct chord_file_tensor {
     uint32_t part, dims_count;
     uint64_t dims[4]; /* GGUF order, fastest first */
     uint64_t offset, bytes;
+    bool packed; /* by chord_pack */
 } chord_file_tensor;
 bool chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_tensor *out);
 /* The first n elements as f32, read from the file and dequantised. */
 chord_status chord_file_tensor_values(const chord_file *file, const char *name, float *out, size_t n, size_t *got,
                                       chord_error *err);
+
+/* A file made to be streamed: the source's metadata, its tensors in the order in which a pass reads them, aligned for direct
+ * reads, and the matrices in the form that kernels want, so that nothing is rearranged when it is used. Other programs
+ * refuse such a tensor; with `plain` rows stay as they were and any program reads the file. A packed source is taken,
+ * too: with `plain` it becomes what it was. The answers are the same with all of them. */
+typedef bool (*chord_on_bytes)(void *ud, uint64_t done, uint64_t total); /* return false to stop: CHORD_CANCELLED */
+typedef struct chord_pack_options {
+    uint64_t part_bytes; /* of one file at most (a tensor is never cut); 0: one file for all */
+    bool plain;
+    chord_on_bytes on_bytes;
+    void *ud;
+} chord_pack_options;
+/* Where it goes. Each part is written front to back, one after the other; at the end a few bytes of part 0 once more.
+ * A failure is the caller's sentence in *err. */
+typedef struct chord_pack_target {
+    chord_status (*write)(void *ud, uint32_t part, uint32_t parts, uint64_t offset, const void *bytes, size_t len,
+                          chord_error *err);
+    void *ud;
+} chord_pack_target;
+chord_status chord_pack(chord_runtime *runtime, const chord_source *source, const chord_pack_options *options,
+                        const chord_pack_target *target, chord_error *err);
+/* Reads all of a file that chord_pack made, and compares the hashes in it: CHORD_CORRUPT names the tensor that has
+ * changed, CHORD_INVALID: the file has no hashes. */
+chord_status chord_file_verify(const chord_file *file, chord_on_bytes on_bytes, void *ud, chord_error *err);
 
 /* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed
  * at which all threads together read memory. Takes about a second and up to 64 MiB of the budget; with less to

@@ -8,7 +8,9 @@
 #define TINY_EMBEDDING 64
 #define TINY_FF 128
 #define TINY_LAYERS 2
-#define TINY_VOCABULARY 320
+#ifndef TINY_VOCABULARY
+#define TINY_VOCABULARY 320 /* at least */
+#endif
 #define TINY_CONTEXT 512
 
 enum { TINY_F32 = 0, TINY_Q8_0 = 8 };

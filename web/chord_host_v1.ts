@@ -211,6 +211,7 @@ export const chord_plan = {
     ring_slots: { offset: 108, type: "u32", count: 1 },
     mapped: { offset: 112, type: "bool", count: 1 },
     fits: { offset: 113, type: "bool", count: 1 },
+    packed: { offset: 114, type: "bool", count: 1 },
   },
 } as const;
 

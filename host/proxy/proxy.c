@@ -118,6 +118,7 @@ static chord_guest_model_options options_of(const chord_model_options *o)
 static void add_host_share(const proxy_runtime *r, chord_plan *plan)
 {
     proxy_make_bool(&plan->mapped);
+    proxy_make_bool(&plan->packed);
     proxy_make_bool(&plan->fits);
     uint64_t share = r->budget_bytes - r->guest_budget_bytes;
     if (plan->budget_bytes_min != 0) plan->budget_bytes_min += share;

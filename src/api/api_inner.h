@@ -43,6 +43,13 @@ typedef struct chord_files {
 chord_status chord_files_open(chord_runtime *runtime, const chord_source *source, chord_files *out, chord_error *err);
 void chord_files_close(chord_files *files);
 
+struct chord_file {
+    chord_runtime *runtime;
+    chord_files files;
+};
+/* Tells the caller how far work on bytes is. CHORD_CANCELLED: it is to stop. */
+chord_status chord_bytes_done(chord_on_bytes on_bytes, void *ud, uint64_t done, uint64_t total, chord_error *err);
+
 struct chord_model {
     _Atomic uint32_t keepers; /* the owner, sessions, models that use its vocabulary */
     chord_runtime *runtime;

@@ -6,11 +6,6 @@
 #define VALUE_TEXT_BYTES_MAX (64 * CHORD_MIB)
 #define READ_BYTES_MAX (1 * CHORD_MIB)
 
-struct chord_file {
-    chord_runtime *runtime;
-    chord_files files;
-};
-
 chord_status chord_file_open(chord_runtime *runtime, const chord_source *source, chord_file **out, chord_error *err)
 {
     void *memory = NULL;
@@ -52,6 +47,7 @@ void chord_file_describe(const chord_file *file, chord_file_info *out)
     for (uint64_t i = 0; i < out->tensors; i++) {
         const chord_tensor *t = chord_gguf_tensor_at(g, i);
         out->parameters += t->rows * t->dims[0];
+        out->packed_tensors += t->packed;
     }
 }
 
@@ -194,18 +190,19 @@ bool chord_file_tensor_at(const chord_file *file, uint64_t index, chord_file_ten
                                .part = t->shard,
                                .dims_count = t->dims_count,
                                .offset = t->offset,
-                               .bytes = t->bytes};
+                               .bytes = t->bytes,
+                               .packed = t->packed};
     memcpy(out->dims, t->dims, sizeof out->dims);
     return true;
 }
 
 /* Read and dequantise n elements, a whole number of rows' blocks at a time. */
 static chord_status read_values(const chord_file *file, const chord_tensor *t, const chord_format_ops *ops,
-                                void *scratch, float *out, size_t n, chord_error *err)
+                                uint8_t *scratch, float *out, size_t n, chord_error *err)
 {
     const chord_type_info *info = chord_type_get(t->type);
     uint64_t blocks_max = READ_BYTES_MAX / 2 / (info->block_bytes + info->block_elems * sizeof(float));
-    float *values = (float *)((uint8_t *)scratch + chord_align_up(blocks_max * info->block_bytes, 64));
+    float *values = (float *)(void *)(scratch + chord_align_up(blocks_max * info->block_bytes, 64));
     for (uint64_t done = 0; done < n;) {
         uint64_t blocks = chord_min_u64(blocks_max, chord_ceil_div(n - done, info->block_elems));
         uint64_t offset = t->offset + done / info->block_elems * info->block_bytes;
@@ -215,6 +212,27 @@ static chord_status read_values(const chord_file *file, const chord_tensor *t, c
         ops->dequantize(scratch, values, blocks * info->block_elems);
         memcpy(out + done, values, (size_t)use * sizeof *out);
         done += use;
+    }
+    return CHORD_OK;
+}
+
+/* The same out of panels, row by row; scratch holds seventeen rows and one in numbers. */
+static chord_status read_packed_values(const chord_file *file, const chord_tensor *t, const chord_format_ops *ops,
+                                       uint8_t *scratch, float *out, size_t n, chord_error *err)
+{
+    uint64_t columns = t->dims[0], panel_bytes = CHORD_PANEL_ROWS * t->row_bytes;
+    uint32_t blocks = (uint32_t)(columns / chord_type_get(t->type)->block_elems);
+    uint8_t *row = scratch + panel_bytes;
+    float *values = (float *)(void *)(scratch + chord_align_up(panel_bytes + t->row_bytes, 64));
+    for (uint64_t r = 0; r * columns < n; r++) {
+        uint64_t lane = r % CHORD_PANEL_ROWS, rows = chord_min_u64(CHORD_PANEL_ROWS, t->rows - (r - lane));
+        if (lane == 0)
+            CHORD_TRY(chord_store_read(file->files.stores[t->shard], t->offset + r * t->row_bytes, scratch,
+                                       (size_t)(rows * t->row_bytes), err));
+        if (rows == CHORD_PANEL_ROWS) chord_unpack_row(t->type, scratch, blocks, (uint32_t)lane, row);
+        else memcpy(row, scratch + lane * t->row_bytes, (size_t)t->row_bytes);
+        ops->dequantize(row, values, columns);
+        memcpy(out + r * columns, values, (size_t)chord_min_u64(columns, n - r * columns) * sizeof *out);
     }
     return CHORD_OK;
 }
@@ -235,8 +253,10 @@ chord_status chord_file_tensor_values(const chord_file *file, const char *name, 
                           "tensor '%s' has the format %s, which cannot be turned into numbers; known are %s", name,
                           chord_type_get(t->type)->name, chord_format_list());
     n = (size_t)chord_min_u64(n, t->rows * t->dims[0]);
-    CHORD_TRY(chord_alloc(file->runtime->heap, READ_BYTES_MAX, "the tensor's values", &scratch, err));
-    chord_status status = read_values(file, t, ops, scratch, out, n, err);
+    uint64_t bytes = t->packed ? (CHORD_PANEL_ROWS + 1) * t->row_bytes + 64 + t->dims[0] * sizeof(float)
+                               : READ_BYTES_MAX;
+    CHORD_TRY(chord_alloc(file->runtime->heap, bytes, "the tensor's values", &scratch, err));
+    chord_status status = (t->packed ? read_packed_values : read_values)(file, t, ops, scratch, out, n, err);
     chord_free(file->runtime->heap, scratch);
     if (status == CHORD_OK) *got = n;
     return status;

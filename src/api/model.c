@@ -116,6 +116,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
         out->logit_rows = CHORD_DRAFT_WIDTH;
     }
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
+    out->may_window = out->may_map && chord_process_budget_max() == UINT64_MAX;
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }
 

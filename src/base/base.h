@@ -281,6 +281,7 @@ void chord_cond_free(chord_cond *cond);
 void chord_cond_wait(chord_cond *cond, chord_mutex *mutex);
 /* At most about so long; it may return sooner, for nothing. */
 void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns);
+void chord_cond_wake_one(chord_cond *cond); /* at least one, when somebody waits */
 void chord_cond_wake_all(chord_cond *cond);
 
 typedef struct chord_thread chord_thread;

@@ -44,8 +44,11 @@ void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns)
     wait_at(cond, mutex, (int64_t)chord_min_u64(ns, INT64_MAX));
 }
 
-void chord_cond_wake_all(chord_cond *cond)
+static void wake(chord_cond *cond, uint32_t most)
 {
     atomic_fetch_add(turns_of(cond), 1);
-    if (atomic_load(turns_of(cond) + 1) != 0) chord_host_wake((uint32_t *)(void *)cond->bytes, UINT32_MAX);
+    if (atomic_load(turns_of(cond) + 1) != 0) chord_host_wake((uint32_t *)(void *)cond->bytes, most);
 }
+
+void chord_cond_wake_one(chord_cond *cond) { wake(cond, 1); }
+void chord_cond_wake_all(chord_cond *cond) { wake(cond, UINT32_MAX); }

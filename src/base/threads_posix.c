@@ -47,6 +47,7 @@ void chord_cond_wait_for(chord_cond *cond, chord_mutex *mutex, uint64_t ns)
     CHORD_ASSERT(rc == 0 || rc == ETIMEDOUT);
     (void)rc;
 }
+void chord_cond_wake_one(chord_cond *cond) { sure(pthread_cond_signal(cond_of(cond))); }
 void chord_cond_wake_all(chord_cond *cond) { sure(pthread_cond_broadcast(cond_of(cond))); }
 
 struct chord_thread {

@@ -2,6 +2,8 @@
  * against the file's size before it is used. */
 #include "gguf/gguf_inner.h"
 
+#include "quant/quant.h"
+
 #define VALUES_MAX 65536u
 #define TENSORS_MAX 262144u
 #define KEY_BYTES_MAX 65535u
@@ -118,18 +120,29 @@ static chord_status check_dims(const chord_window *w, chord_tensor *t, chord_err
     return CHORD_OK;
 }
 
+/* Of a packed tensor the plain format. One that has no panels stays what no format is. */
+static chord_status take_format(chord_window *w, chord_tensor *t, chord_error *err)
+{
+    uint32_t type;
+    CHORD_TRY(take_u32(w, t->name, &type, err));
+    chord_type plain = (chord_type)(type & ~CHORD_TYPE_PACKED);
+    t->packed = type != (uint32_t)plain && chord_rows_have_panels(plain);
+    t->type = t->packed ? plain : (chord_type)type;
+    return CHORD_OK;
+}
+
 static chord_status take_tensor(chord_gguf *g, chord_window *w, chord_tensor *t, chord_error *err)
 {
     CHORD_TRY(take_name(g, w, "a tensor name", NAME_BYTES_MAX, &t->name, err));
-    CHORD_TRY(take_u32(w, t->name, &t->dims_count, err));
-    if (t->dims_count == 0 || t->dims_count > CHORD_GGUF_DIMS_MAX)
+    uint32_t dims;
+    CHORD_TRY(take_u32(w, t->name, &dims, err));
+    if (dims == 0 || dims > CHORD_GGUF_DIMS_MAX)
         return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has %u dimensions, 1 to %u are allowed", w->store->name,
-                          t->name, t->dims_count, CHORD_GGUF_DIMS_MAX);
+                          t->name, dims, CHORD_GGUF_DIMS_MAX);
+    t->dims_count = (uint16_t)dims;
     for (uint32_t i = 0; i < CHORD_GGUF_DIMS_MAX; i++) t->dims[i] = 1;
     for (uint32_t i = 0; i < t->dims_count; i++) CHORD_TRY(take_u64(w, t->name, &t->dims[i], err));
-    uint32_t type;
-    CHORD_TRY(take_u32(w, t->name, &type, err));
-    t->type = (chord_type)type;
+    CHORD_TRY(take_format(w, t, err));
     CHORD_TRY(take_u64(w, t->name, &t->offset, err));
     return check_dims(w, t, err);
 }
@@ -255,7 +268,10 @@ static chord_status parse(chord_gguf *g, chord_window *w, uint32_t shard, chord_
     for (uint64_t i = 0; i < tensor_count; i++) CHORD_TRY(take_tensor(g, w, &tensors[i], err));
     CHORD_TRY(place_tensors(g, w, tensors, tensor_count, shard, err));
     CHORD_TRY(check_overlaps(g, w->store, tensors, tensor_count, err));
-    g->shards[shard] = (chord_gguf_shard){.store = w->store, .tensors = tensors, .tensor_count = tensor_count};
+    g->shards[shard] = (chord_gguf_shard){.store = w->store,
+                                          .tensors = tensors,
+                                          .tensor_count = tensor_count,
+                                          .header_bytes = chord_align_up(w->position, g->alignment)};
     g->shard_count = shard + 1;
     g->tensor_count += tensor_count;
     for (uint64_t i = 0; i < tensor_count; i++) g->data_bytes += tensors[i].bytes;
@@ -271,6 +287,20 @@ static chord_status parse_shard(chord_gguf *g, chord_store *store, uint32_t shar
     return status;
 }
 
+/* What one program packed another reads only if it is of the same layout. */
+static chord_status check_packed(const chord_gguf *g, const chord_gguf_shard *shard, chord_error *err)
+{
+    uint32_t version;
+    CHORD_TRY(chord_gguf_get_u32(g, CHORD_GGUF_PACK_VERSION, 0, &version, err));
+    for (uint64_t i = 0; version != CHORD_PACK_VERSION && i < shard->tensor_count; i++)
+        if (shard->tensors[i].packed)
+            return chord_fail(err, CHORD_UNSUPPORTED,
+                              "%s: tensor '%s' is packed in layout %u, this program reads layout %u: pack the original "
+                              "again with `chord pack`",
+                              shard->store->name, shard->tensors[i].name, version, CHORD_PACK_VERSION);
+    return CHORD_OK;
+}
+
 static chord_status open_shards(chord_gguf *g, chord_store *store, chord_error *err)
 {
     CHORD_TRY(parse_shard(g, store, 0, err));
@@ -284,6 +314,7 @@ static chord_status open_shards(chord_gguf *g, chord_store *store, chord_error *
     if (number != 0)
         return chord_fail(err, CHORD_INVALID, "%s is part %u of a split model; name its first part (-00001-of-%05u)",
                           store->name, number + 1, g->shards_expected);
+    CHORD_TRY(check_packed(g, &g->shards[0], err));
     return g->shards_expected == 1 ? chord_gguf_index_tensors(g, err) : CHORD_OK;
 }
 
@@ -317,5 +348,6 @@ chord_status chord_gguf_add_shard(chord_gguf *g, chord_store *store, chord_error
         return chord_fail(err, CHORD_INVALID, "%s: all %u parts of this model are there already", store->name,
                           g->shards_expected);
     CHORD_TRY(parse_shard(g, store, g->shard_count, err));
+    CHORD_TRY(check_packed(g, &g->shards[g->shard_count - 1], err));
     return g->shard_count == g->shards_expected ? chord_gguf_index_tensors(g, err) : CHORD_OK;
 }

@@ -12,6 +12,13 @@
 #define CHORD_GGUF_DIMS_MAX 4
 #define CHORD_GGUF_SHARDS_MAX 1024
 
+/* What `chord pack` adds to a file: the packed layout's version (quant_types.h), rows of a panel; and of any file of its
+ * make the xxHash64 of each tensor in the order of the directory, then that of each part's header without these. */
+#define CHORD_GGUF_PACK "chord.pack."
+#define CHORD_GGUF_PACK_VERSION CHORD_GGUF_PACK "version"
+#define CHORD_GGUF_PACK_PANEL_ROWS CHORD_GGUF_PACK "panel_rows"
+#define CHORD_GGUF_PACK_HASHES CHORD_GGUF_PACK "hashes"
+
 typedef enum chord_gguf_type {
     CHORD_GGUF_U8,
     CHORD_GGUF_I8,
@@ -46,7 +53,8 @@ typedef struct chord_gguf_value {
 typedef struct chord_tensor {
     const char *name;
     chord_type type;
-    uint32_t dims_count;
+    uint16_t dims_count;
+    bool packed;                        /* its whole panels are packed (quant.h); only formats that have such */
     uint64_t dims[CHORD_GGUF_DIMS_MAX]; /* GGUF order: dims[0] is the row length; unused ones are 1 */
     uint32_t shard, number;             /* number: of chord_gguf_tensor_at */
     uint64_t offset;                    /* absolute in the shard's file */
@@ -77,6 +85,7 @@ const chord_tensor *chord_gguf_tensor_at(const chord_gguf *gguf, uint64_t index)
 const chord_gguf_value *chord_gguf_find(const chord_gguf *gguf, const char *key); /* NULL: not there */
 const chord_tensor *chord_gguf_tensor(const chord_gguf *gguf, const char *name);  /* NULL: not there */
 uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                           /* of all tensors */
+uint64_t chord_gguf_header_bytes(const chord_gguf *gguf, uint32_t shard);         /* up to the first tensor's place */
 
 /* Typed reading. A key that is missing gives fallback; one of the wrong type or out of range is CHORD_CORRUPT. */
 chord_status chord_gguf_get_u32(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t *out,
@@ -124,5 +133,32 @@ chord_status chord_gguf_walk_open(const chord_gguf *gguf, const chord_gguf_value
 void chord_gguf_walk_close(chord_gguf_walk *walk);
 chord_status chord_gguf_walk_text(chord_gguf_walk *walk, const char **text, size_t *len, chord_error *err);
 chord_status chord_gguf_walk_number(chord_gguf_walk *walk, double *out, chord_error *err); /* exact for up to 53 bits */
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* A file is put together front to back. The first failure is kept, and nothing goes out after it. */
+typedef struct chord_gguf_writer {
+    chord_status (*write)(void *ud, uint64_t offset, const void *bytes, size_t len, chord_error *err); /* NULL: only
+                                                                                                           counts */
+    void *ud;
+    chord_error *err;
+    chord_status status;
+    uint64_t position;
+    chord_hash *hash; /* gets what is put; NULL: none does */
+    size_t held;      /* put, not written yet */
+    uint8_t bytes[8192];
+} chord_gguf_writer;
+void chord_gguf_put(chord_gguf_writer *w, const void *bytes, size_t len);
+void chord_gguf_put_zeros(chord_gguf_writer *w, uint64_t len);
+void chord_gguf_put_counts(chord_gguf_writer *w, uint64_t tensors, uint64_t values); /* what a file begins with */
+void chord_gguf_put_value(chord_gguf_writer *w, const chord_gguf *gguf,
+                          const chord_gguf_value *value); /* as it stands */
+/* An integer of that type. */
+void chord_gguf_put_number(chord_gguf_writer *w, const char *key, chord_gguf_type type, uint64_t value);
+/* The elements are put behind it. */
+void chord_gguf_put_array(chord_gguf_writer *w, const char *key, chord_gguf_type elem_type, uint64_t count);
+/* The tensor's record with another type and place: an offset from the end of the header. */
+void chord_gguf_put_tensor(chord_gguf_writer *w, const chord_tensor *tensor, uint32_t type, uint64_t offset);
+chord_status chord_gguf_put_end(chord_gguf_writer *w); /* all is written, or the first failure */
 
 #endif

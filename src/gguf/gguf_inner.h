@@ -7,7 +7,7 @@
 typedef struct chord_gguf_shard {
     chord_store *store;
     chord_tensor *tensors;
-    uint64_t tensor_count;
+    uint64_t tensor_count, header_bytes;
 } chord_gguf_shard;
 
 /* Names hashed to (index + 1), open addressing; 0 is empty. */

@@ -78,6 +78,7 @@ uint64_t chord_gguf_value_count(const chord_gguf *g) { return g->value_count; }
 const chord_gguf_value *chord_gguf_value_at(const chord_gguf *g, uint64_t i) { return &g->values[i]; }
 uint64_t chord_gguf_tensor_count(const chord_gguf *g) { return g->by_number != NULL ? g->tensor_count : 0; }
 const chord_tensor *chord_gguf_tensor_at(const chord_gguf *g, uint64_t i) { return g->by_number[i]; }
+uint64_t chord_gguf_header_bytes(const chord_gguf *g, uint32_t shard) { return g->shards[shard].header_bytes; }
 uint64_t chord_gguf_data_bytes(const chord_gguf *g) { return g->data_bytes; }
 
 /* ---- typed reading ---------------------------------------------------------------------------- */

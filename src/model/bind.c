@@ -90,6 +90,7 @@ static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chor
     out->tensor = t;
     p->claimed[t->number] = true;
     p->uses[chord_format_get(t->type)->act] = true;
+    p->packed = p->packed || t->packed;
     p->columns_max = (uint32_t)chord_max_u64(p->columns_max, columns);
     p->weight_bytes += t->bytes;
     return CHORD_OK;

@@ -2,6 +2,21 @@
  * their positions. */
 #include "model/model_inner.h"
 
+/* A packed row comes with its panel: sixteen times the bytes are still one small read against a pass, and a table that is
+ * also the output would else stand in the file twice. The workers' scratch is idle here and holds sixteen rows. */
+static chord_status read_row(chord_network *net, uint32_t index, uint8_t *row, chord_error *err)
+{
+    const chord_tensor *t = net->print.embedding;
+    uint32_t lane = index % CHORD_PANEL_ROWS, first = index - lane;
+    if (!t->packed || t->rows - first < CHORD_PANEL_ROWS)
+        return chord_pager_read(net->pager, t->shard, t->offset + index * t->row_bytes, (size_t)t->row_bytes, row, err);
+    uint8_t *panel = net->scratch.workers;
+    CHORD_TRY(chord_pager_read(net->pager, t->shard, t->offset + first * t->row_bytes,
+                               (size_t)(CHORD_PANEL_ROWS * t->row_bytes), panel, err));
+    chord_unpack_row(t->type, panel, (uint32_t)(t->dims[0] / chord_type_get(t->type)->block_elems), lane, row);
+    return CHORD_OK;
+}
+
 static chord_status embedding_row(chord_network *net, int32_t token, const uint8_t **out, chord_error *err)
 {
     const chord_tensor *t = net->print.embedding;
@@ -9,8 +24,7 @@ static chord_status embedding_row(chord_network *net, int32_t token, const uint8
     uint8_t *row = net->embedding_cache + slot * t->row_bytes;
     if (net->embedding_tags[slot] != token + 1) {
         net->embedding_tags[slot] = 0;
-        CHORD_TRY(chord_pager_read(net->pager, t->shard, t->offset + (uint64_t)token * t->row_bytes,
-                                   (size_t)t->row_bytes, row, err));
+        CHORD_TRY(read_row(net, (uint32_t)token, row, err));
         net->embedding_tags[slot] = token + 1;
     }
     *out = row;

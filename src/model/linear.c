@@ -51,7 +51,7 @@ typedef struct tile_part {
     const chord_acts *acts;
     chord_view view;
     bool keep;                /* bring the rows to the tile's home before computing them */
-    bool pack;                /* packed */
+    bool pack;                /* packed, which they are not yet */
     uint32_t row_first, rows; /* of the weight */
     float *out;
     uint64_t stride;
@@ -76,7 +76,7 @@ static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void
     if (own != w->data) memcpy(own + packed, w->data + packed, (size_t)(all - packed));
     if (part->view.home == CHORD_HOME_BANK) chord_bank_write(part->view.bank, part->view.bank_at + skip, own, all);
     w->data = own;
-    w->packed = part->pack;
+    w->packed = w->packed || part->pack;
 }
 
 static void compute_rows(const tile_job *job, const tile_part *part, chord_share share, void *scratch)
@@ -136,19 +136,20 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .stride = stride,
                         .row_first = (uint32_t)first,
                         .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
-    const chord_view *view = &part->view;
-    CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), &part->view, err));
-    bool fits = view->home != CHORD_HOME_BANK || view->any_form || part->rows % CHORD_PANEL_ROWS == 0;
+    chord_view *view = &part->view;
+    CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), view, err));
+    view->packed = view->packed || w->tensor->packed; /* by the file */
+    bool banked = view->home == CHORD_HOME_BANK, fits = !banked || view->any_form || part->rows % CHORD_PANEL_ROWS == 0;
     part->pack = view->home != CHORD_HOME_NONE && fits && !view->packed &&
                  chord_rows_packs(w->tensor->type, net->compute.cpu);
-    part->keep = part->pack || view->any_form;
+    part->keep = part->pack || view->any_form || (banked && fits && view->packed);
     return CHORD_OK;
 }
 
 static void release(chord_network *net, const tile_part *part, uint32_t i)
 {
     uint32_t tile = tile_index(part->weight, i);
-    if (part->keep) chord_pager_keep(net->pager, tile, part->pack);
+    if (part->keep) chord_pager_keep(net->pager, tile, part->pack || part->view.packed);
     chord_pager_release(net->pager, tile);
     chord_calls_tile_done(net);
 }

@@ -28,12 +28,21 @@ typedef struct chord_network_config {
     uint32_t branches;   /* sequences that others branch into */
     uint32_t logit_rows; /* of one pass, at least; fewer than sessions: as many as these */
     bool may_map;        /* the guard is installed */
+    bool may_window;     /* besides, addresses are not limited */
     bool prefer_banks;   /* where there are some, also for little */
 } chord_network_config;
 
 /* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its
  * tokenizer is all that is wanted, so that any model will do. */
 chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *gguf, bool text_only, chord_error *err);
+
+/* How a file's tensors should stand: small vectors first, from `weights` on the matrices in the order of a pass, from `rest`
+ * on what no pass reads from end to end. */
+typedef struct chord_file_order {
+    uint32_t *numbers; /* of all tensors (chord_gguf_tensor_at); the caller's */
+    uint32_t weights, rest;
+} chord_file_order;
+chord_status chord_network_order(chord_heap *heap, const chord_gguf *gguf, chord_file_order *out, chord_error *err);
 
 /* What config's budget buys. Touches no weight. A budget that cannot work is no error here: out->fits is false. */
 chord_status chord_network_plan(const chord_network_config *config, chord_plan *out, chord_error *err);

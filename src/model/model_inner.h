@@ -98,6 +98,7 @@ typedef struct chord_blueprint {
     bool *claimed; /* by number of the tensor: something is bound to it */
     uint32_t columns_max;
     bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
+    bool packed;                /* the file's weights are: none is to be packed in memory */
     /* recorded: weights in the order of a pass; those from order_before_output on serve wanted rows alone */
     chord_weight **order;
     uint32_t order_count, order_before_output, width_max[CHORD_OPERANDS];

@@ -59,7 +59,7 @@ static chord_status open_pager(chord_network *net, const chord_network_config *c
     if (status != CHORD_OK && net->plan.mapped &&
         (config->options == NULL || config->options->mode == CHORD_MODE_AUTO)) {
         chord_network_config streaming = *config;
-        streaming.may_map = false;
+        streaming.may_map = streaming.may_window = false;
         chord_plan_make(&streaming, &net->print, config->budget_bytes, net->context_tokens, &net->plan);
         if (net->plan.fits) status = open_planned_pager(net, &streaming, err);
     }
@@ -104,7 +104,7 @@ static uint64_t major_faults(const chord_network *net)
 
 chord_status chord_network_watch_map(chord_network *net, chord_error *err)
 {
-    /* packed tiles have left the map after their first pass */
+    /* tiles that are packed in memory have left the map after their first pass */
     if (!net->plan.mapped || net->pager_config.pack) return CHORD_OK;
     uint64_t now = major_faults(net);
     if (net->passes++ == 0) net->major_faults = now;

@@ -94,7 +94,8 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .no_prefetch = o->no_prefetch,
         .policy = o->policy,
         .mapped = mapped,
-        .pack = !o->no_repack,
+        .window = config->may_window,
+        .pack = !o->no_repack && !p->packed,
         .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),
     };
@@ -133,7 +134,8 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
                          .budget_bytes = budget_bytes,
                          .context_tokens = context,
                          .read_bytes_per_pass = p->weight_bytes,
-                         .tiles = p->tile_count};
+                         .tiles = p->tile_count,
+                         .packed = p->packed};
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
     plan->chunk_tokens = chunk_for(config, p, context, left, &plan->scratch_bytes);

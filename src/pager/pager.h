@@ -61,6 +61,7 @@ typedef struct chord_pager_config {
     bool no_prefetch;
     chord_policy policy;
     bool mapped; /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
+    bool window; /* streamed tiles that lie in the page cache may be used there, as far as memory_bytes allows */
     bool pack;   /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
     /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each comes
      * through the ring once, and its holder copies or packs it into the bank */
@@ -83,7 +84,7 @@ void chord_pager_close(chord_pager *pager);
 /* Tell what the coming pass uses: indices into tiles, ascending. The list is copied. Reads start at once. */
 chord_status chord_pager_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err);
 /* Also after a failure or a cancel in mid-pass: releases what is held, forgets what was read ahead for the rest.
- * Mapped: CHORD_IO when a page could not be read since the pass began (the guard put zeros there): the pass's
+ * Mapped, or with a window: CHORD_IO when a page could not be read since the pass began (the guard put zeros there): the pass's
  * results are void. */
 chord_status chord_pager_pass_end(chord_pager *pager, chord_error *err);
 
@@ -125,6 +126,7 @@ chord_status chord_pager_read(chord_pager *pager, uint32_t shard, uint64_t offse
 typedef struct chord_pager_stats {
     uint64_t hits, misses, evictions, prefetched_used, prefetched_late, prefetched_wasted;
     uint64_t bytes_read, read_ns, stall_ns; /* read_ns: some read was in flight; stall_ns: pin waited */
+    uint64_t bytes_in_cache;                /* of bytes_read: used where they lie in the page cache, without a read */
 } chord_pager_stats;
 void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
 /* sum += now - before */

@@ -96,6 +96,7 @@ static bool read_ahead(chord_asked *a)
 {
     asked_slot *slot = claim_next(a);
     if (slot == NULL) return false;
+    asked_wake_readers(a); /* there may be more */
     uint32_t tile = slot->tile;
     if (load(a, slot, true, NULL) == CHORD_OK) a->stats.read_ahead++;
     else a->ahead_failed[tile] = true;

@@ -8,7 +8,7 @@ asked_slot *asked_slot_of(chord_asked *a, uint32_t tile)
 
 void asked_wake_readers(chord_asked *a)
 {
-    if (a->served) chord_cond_wake_all(&a->config.readers->work);
+    if (a->served) pager_readers_call(a->config.readers);
 }
 
 void asked_empty(chord_asked *a, asked_slot *slot)

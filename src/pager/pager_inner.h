@@ -49,8 +49,8 @@ struct chord_readers {
     chord_mutex mutex;
     chord_cond work, served; /* something may be claimable; a reader came out of a client */
     pager_client *clients, *turn;
-    bool closing;
-    uint32_t wanted, count;
+    bool closing, called; /* called: one of the idle is on its way to look for work */
+    uint32_t wanted, count, idle;
     chord_thread *threads[];
 };
 
@@ -73,7 +73,9 @@ typedef struct pager_layout {
     uint64_t slots_bytes; /* of all slots together */
     uint32_t home_slots;
     bool banked;
-    uint64_t windows_bytes; /* addresses for banks, with room to align them; 0: they are not shown */
+    /* Part of ring_bytes. Addresses for banks, with room to align them, 0: they are not shown; or what is held of the page
+     * cache, 0: nothing is. */
+    uint64_t windows_bytes;
 } pager_layout;
 
 struct chord_pager {
@@ -112,7 +114,10 @@ struct chord_pager {
     chord_region window_region;
     uint8_t *windows; /* NULL: banks are not shown */
 
-    const uint8_t **maps; /* by shard; NULL when not mapped */
+    const uint8_t **maps;    /* by shard; NULL when not mapped */
+    bool in_cache;           /* the pass's next streamed tiles seem to lie in the page cache: they are not read ahead */
+    uint64_t shown_bytes;    /* since the maps are new */
+    const chord_store *lost; /* a page shown in this pass could not be read from it; NULL: none */
     pager_mapped_tile *mapped_tiles;
     uint64_t own_used_bytes;
 };
@@ -161,6 +166,8 @@ bool pager_load_next(pager_client *client);            /* what a reader does */
 /* pager_readers.c */
 /* With the mutex held. False: there is no thread to serve the client, which did not join. */
 bool pager_readers_join(chord_readers *readers, pager_client *client);
+/* Something may be claimable. One reader at a time is called: who finds work calls the next before it reads. */
+void pager_readers_call(chord_readers *readers);
 void pager_readers_leave(chord_readers *readers, pager_client *client); /* waits for those inside */
 
 /* pager_slots_way.c: what the banked way shares. */
@@ -173,6 +180,15 @@ void pager_slots_keep(chord_pager *pager, uint32_t tile, bool packed);
 void pager_slots_release(chord_pager *pager, uint32_t tile);
 /* Tiles before this place are not wanted any more, and need not be read. */
 void pager_slots_pass_over(chord_pager *pager, uint32_t place);
+
+/* pager_window_posix.c: streamed tiles where they lie in the page cache. */
+void pager_window_open(chord_pager *pager); /* without a map there is no window */
+void pager_window_close(chord_pager *pager);
+/* Whether this tile could be shown now. */
+bool pager_window_has(const chord_pager *pager, uint32_t tile);
+const uint8_t *pager_window_show(chord_pager *pager, uint32_t tile);
+void pager_window_hide(chord_pager *pager, uint32_t tile);
+chord_status pager_window_pass_end(chord_pager *pager, chord_error *err);
 
 /* pager_mapped.c */
 void pager_mapped_view(const chord_pager *pager, uint32_t tile, chord_view *out);

@@ -40,8 +40,10 @@ bool pager_load_next(pager_client *client)
 {
     chord_pager *pager = (chord_pager *)((char *)client - offsetof(chord_pager, client));
     pager_slot *slot = pager_claim_next(pager);
-    if (slot != NULL) pager_load(pager, slot);
-    return slot != NULL;
+    if (slot == NULL) return false;
+    pager_readers_call(pager->config.readers); /* there may be more, here or of others */
+    pager_load(pager, slot);
+    return true;
 }
 
 chord_status chord_pager_read(chord_pager *pager, uint32_t shard, uint64_t offset, size_t bytes, void *out,

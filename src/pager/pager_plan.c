@@ -61,6 +61,13 @@ static uint32_t ring_slots(const chord_pager_config *config, uint64_t slot_bytes
     return eighth <= least ? least : eighth >= most ? most : (uint32_t)eighth;
 }
 
+/* What an operation holds of the page cache, where an eighth of the memory is enough for it beside the least ring. */
+static uint64_t window_bytes(const chord_pager_config *config, uint64_t slot_bytes)
+{
+    uint64_t slots = config->memory_bytes / 8 / slot_bytes;
+    return config->window && slots >= 2 * config->hold_max + 2 ? config->hold_max * slot_bytes : 0;
+}
+
 static void lay_out_plan(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)
 {
     chord_pager_plan *plan = &out->plan;
@@ -71,7 +78,8 @@ static void lay_out_plan(const chord_pager_config *config, const sums *all, uint
         return;
     }
     plan->ring_slots = ring_slots(config, all->largest);
-    plan->ring_bytes = plan->ring_slots * all->largest;
+    out->windows_bytes = window_bytes(config, all->largest);
+    plan->ring_bytes = plan->ring_slots * all->largest + out->windows_bytes;
     uint64_t left = config->memory_bytes - plan->ring_bytes;
     uint64_t rest = spread_pins(config, all, left, 0, NULL, plan);
     spread_pins(config, all, left, rest, pins, plan);

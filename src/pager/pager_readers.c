@@ -51,13 +51,28 @@ static bool serve(chord_readers *readers)
     return false;
 }
 
+static void await_call(chord_readers *readers)
+{
+    readers->idle++;
+    while (!readers->called && !readers->closing) chord_cond_wait(&readers->work, &readers->mutex);
+    readers->called = false;
+    readers->idle--;
+}
+
 static void reader_main(void *ud)
 {
     chord_readers *readers = ud;
     chord_mutex_lock(&readers->mutex);
     while (!readers->closing)
-        if (!serve(readers)) chord_cond_wait(&readers->work, &readers->mutex);
+        if (!serve(readers)) await_call(readers);
     chord_mutex_unlock(&readers->mutex);
+}
+
+void pager_readers_call(chord_readers *readers)
+{
+    if (readers->called || readers->idle == 0) return;
+    readers->called = true;
+    chord_cond_wake_one(&readers->work);
 }
 
 /* Fewer where the system refuses more; they are tried for again with the next client. */

@@ -17,7 +17,7 @@ bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile)
  * is woken for nothing. */
 void pager_wake_readers(chord_pager *pager)
 {
-    if (pager->served && pager->claim_at < 2 * pager->list_count) chord_cond_wake_all(&pager->config.readers->work);
+    if (pager->served && pager->claim_at < 2 * pager->list_count) pager_readers_call(pager->config.readers);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */
@@ -198,7 +198,9 @@ pager_slot *pager_claim_next(chord_pager *pager)
             continue;
         }
         pager_slot *slot = pager_slot_of(pager, tile);
-        claim_step step = slot == NULL ? CLAIM_TAKE : look_at_slot(pager, slot, next_pass);
+        claim_step step = slot != NULL      ? look_at_slot(pager, slot, next_pass)
+                          : pager->in_cache ? CLAIM_SKIP
+                                            : CLAIM_TAKE;
         if (step == CLAIM_WAIT) return NULL;
         if (step == CLAIM_TAKE) {
             if (pager->expected_count >= pager->ahead_max) return NULL;

@@ -57,12 +57,14 @@ chord_status pager_slots_open(chord_pager *pager, const uint8_t *pins, chord_err
         CHORD_TRY(pager->place.open(pager->place.ud, pager->config.heap, layout->slots_bytes, &pager->region, err));
     place_slots(pager, pins);
     pager->ahead_max = ahead_limit(pager);
+    if (!layout->banked && layout->windows_bytes > 0) pager_window_open(pager);
     return join_readers(pager, err);
 }
 
 void pager_slots_close(chord_pager *pager)
 {
     if (pager->served) pager_readers_leave(pager->config.readers, &pager->client);
+    pager_window_close(pager);
     if (pager->region.base != NULL) pager->place.close(pager->place.ud, pager->config.heap, &pager->region);
     chord_free(pager->config.heap, pager->failures);
     chord_free(pager->config.heap, pager->slots);
@@ -83,10 +85,9 @@ static void drop_unmarked(chord_pager *pager)
 
 /* What was read ahead and begins the new list without a gap stays; the rest would sit in slots that earlier tiles
  * need. */
-chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
+static void keep_read_ahead(chord_pager *pager, const uint32_t *list, uint32_t count)
 {
-    (void)err;
-    if (pager_is_list(pager, list, count)) return CHORD_OK;
+    if (pager_is_list(pager, list, count)) return;
     for (uint32_t i = 0; i < pager->slot_count; i++) pager->slots[i].next_pass = false;
     for (uint32_t i = 0; i < count; i++) {
         pager_slot *slot = pager_slot_of(pager, list[i]);
@@ -96,16 +97,43 @@ chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, ui
     }
     drop_unmarked(pager);
     pager->claim_at = 0;
+}
+
+/* Whether the first tile that is nowhere yet lies in the page cache. Test builds read every other pass. */
+static bool begins_in_cache(const chord_pager *pager, const uint32_t *list, uint32_t count)
+{
+#ifdef CHORD_HARDTEST
+    if (pager->pass_number % 2 != 0) return false;
+#endif
+    for (uint32_t i = 0; pager->maps != NULL && i < count; i++)
+        if (pager->slot_of_tile[list[i]] == PAGER_NONE) return pager_window_has(pager, list[i]);
+    return false;
+}
+
+/* Tiles from this place on are read. */
+static void leave_cache(chord_pager *pager, uint32_t place)
+{
+    pager->in_cache = false;
+    pager->claim_at = place;
+    pager_wake_readers(pager);
+}
+
+chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
+{
+    (void)err;
+    keep_read_ahead(pager, list, count);
+    bool in_cache = begins_in_cache(pager, list, count);
+    if (pager->in_cache && !in_cache) leave_cache(pager, 0);
+    pager->in_cache = in_cache;
     return CHORD_OK;
 }
 
 /* Claims for the next pass become those of the coming one. */
 chord_status pager_slots_pass_end(chord_pager *pager, chord_error *err)
 {
-    (void)err;
     drop_unmarked(pager);
     pager->claim_at = pager->claim_at > pager->list_count ? pager->claim_at - pager->list_count : 0;
-    return CHORD_OK;
+    return pager_window_pass_end(pager, err);
 }
 
 /* ---- pins ------------------------------------------------------------------------------------- */
@@ -165,6 +193,12 @@ chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out
     uint32_t tile = pager->list[place];
     pager_slots_pass_over(pager, place);
     pager_slot *slot = pager_slot_of(pager, tile);
+    if (slot == NULL && pager->in_cache && pager_window_has(pager, tile)) {
+        pager->stats.misses++;
+        *out = (chord_view){.data = pager_window_show(pager, tile)};
+        return CHORD_OK;
+    }
+    if (slot == NULL && pager->in_cache) leave_cache(pager, place);
     bool claimed = is_in_memory(slot), ready = claimed && slot->state != SLOT_LOADING;
     if (!ready) {
         uint64_t start_ns = chord_clock_ns();
@@ -191,7 +225,12 @@ chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out
 
 void pager_slots_keep(chord_pager *pager, uint32_t tile, bool packed) { pager_slot_of(pager, tile)->packed = packed; }
 
-void pager_slots_release(chord_pager *pager, uint32_t tile) { pager_slot_release(pager, pager_slot_of(pager, tile)); }
+void pager_slots_release(chord_pager *pager, uint32_t tile)
+{
+    pager_slot *slot = pager_slot_of(pager, tile);
+    if (slot != NULL) pager_slot_release(pager, slot);
+    else pager_window_hide(pager, tile);
+}
 
 const pager_way pager_way_slots = {
     .open = pager_slots_open,

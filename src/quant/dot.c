@@ -10,13 +10,16 @@
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                               \
     void chord_rows_##name##_##isa(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
                                    float *out, uint64_t out_stride);
+#define CHORD_ROW_KERNEL(format, name, isa, cpu) void chord_row_##name##_##isa(const chord_row_job *job);
 #include "quant/quant_kernels.inc"
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
+#undef CHORD_ROW_KERNEL
 
 #define CHORD_PANEL_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, #isa, cpu, chord_few_##name##_##isa, chord_many_##name##_##isa},
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
+#define CHORD_ROW_KERNEL(format, name, isa, cpu)
 const chord_panel_kernel chord_panel_kernels[] = {
 #include "quant/quant_kernels.inc"
     {CHORD_TYPE_ID_MAX, "", 0, NULL, NULL}, /* an instruction set without any would leave the table empty */
@@ -31,7 +34,19 @@ const chord_float_kernel chord_float_kernels[] = {
 #include "quant/quant_kernels.inc"
     {CHORD_TYPE_ID_MAX, "", 0, NULL},
 };
+#undef CHORD_FLOAT_KERNEL
+#undef CHORD_ROW_KERNEL
 const uint32_t chord_float_kernel_count = CHORD_COUNT(chord_float_kernels) - 1;
+
+#define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
+#define CHORD_ROW_KERNEL(format, name, isa, cpu) {CHORD_TYPE_##format, cpu, chord_row_##name##_##isa},
+static const chord_row_kernel row_kernels[] = {
+#include "quant/quant_kernels.inc"
+    {CHORD_TYPE_ID_MAX, 0, NULL},
+};
+#undef CHORD_PANEL_KERNEL
+#undef CHORD_FLOAT_KERNEL
+#undef CHORD_ROW_KERNEL
 
 static const chord_panel_kernel *panel_kernel(chord_type type, uint32_t cpu)
 {
@@ -46,6 +61,13 @@ static const chord_float_kernel *float_kernel(chord_type type, uint32_t cpu)
     for (uint32_t k = 0; k < chord_float_kernel_count; k++)
         if (chord_float_kernels[k].type == type && (chord_float_kernels[k].cpu & ~cpu) == 0)
             return &chord_float_kernels[k];
+    return NULL;
+}
+
+static const chord_row_kernel *row_kernel(chord_type type, uint32_t cpu)
+{
+    for (uint32_t k = 0; k + 1 < CHORD_COUNT(row_kernels); k++)
+        if (row_kernels[k].type == type && (row_kernels[k].cpu & ~cpu) == 0) return &row_kernels[k];
     return NULL;
 }
 
@@ -69,6 +91,7 @@ uint64_t chord_rows_scratch_bytes(uint32_t n_max)
 typedef struct walk {
     const chord_format_ops *format;
     const chord_panel_kernel *kernel;
+    const chord_row_kernel *one; /* for one token and rows that are not packed; NULL: they are packed first */
     const chord_rows *w;
     const chord_acts *x;
     const uint8_t *panel; /* first row of the sixteen; NULL: in the bank */
@@ -114,6 +137,11 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 {
     uint32_t chunk = CHORD_CHUNK / chord_type_get((uint32_t)at->w->type)->block_elems;
     bool few = at->x->tokens <= CHORD_FEW;
+    if (at->one != NULL && at->panel != NULL && !at->packed) {
+        at->one->rows(&(chord_row_job){
+            .data = at->panel, .x = at->x, .rows = at->rows, .blocks = at->blocks, .out = at->acc});
+        return;
+    }
     chord_panel_job job = {.format = at->format,
                            .x = at->x,
                            .first_token = first,
@@ -131,13 +159,14 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_rows *w,
-                      const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
+                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint8_t *memory = scratch;
     walk at = {.format = format,
                .kernel = kernel,
+               .one = x->tokens == 1 ? one : NULL,
                .w = w,
                .x = x,
                .block_bytes = info->block_bytes,
@@ -224,5 +253,5 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
     uint32_t host = w->data != NULL ? CHORD_CPU_HOST_ROWS : CHORD_CPU_BANK_ROWS;
     if ((cpu & host) != 0 && dot_on_host(w, x, out, out_stride)) return;
     if (format->split == NULL) dot_floats(format, float_kernel(w->type, cpu), w, x, out, out_stride, scratch);
-    else chord_blocks_dot(format, panel_kernel(w->type, cpu), w, x, out, out_stride, scratch);
+    else chord_blocks_dot(format, panel_kernel(w->type, cpu), row_kernel(w->type, cpu), w, x, out, out_stride, scratch);
 }

@@ -220,6 +220,8 @@ static void gather_block(const chord_field *f, const uint8_t *column, uint32_t l
     }
 }
 
+bool chord_rows_have_panels(chord_type type) { return fields_of(type) != NULL; }
+
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row)
 {
     uint64_t block_bytes = chord_type_get(type)->block_bytes;

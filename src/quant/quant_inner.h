@@ -106,8 +106,6 @@ void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t
  * repeat the last row. Of a format without a packed layout the sixteen blocks of a column follow each other. */
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
                       uint32_t blocks, uint8_t *dst);
-/* One row of a packed panel back in the file's layout. */
-void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
 
 /* ---- kernels on panels ------------------------------------------------------------------------- */
 
@@ -144,6 +142,20 @@ typedef struct chord_float_kernel {
                  uint64_t out_stride);
 } chord_float_kernel;
 
+/* One token times up to sixteen rows in the file's layout; out has room for sixteen. */
+typedef struct chord_row_job {
+    const uint8_t *data;
+    const chord_acts *x;
+    uint32_t rows, blocks; /* of a row */
+    float *out;
+} chord_row_job;
+
+typedef struct chord_row_kernel {
+    chord_type type;
+    uint32_t cpu;
+    void (*rows)(const chord_row_job *job);
+} chord_row_kernel;
+
 /* Columns unpacked at a time: 16 rows of them and the activations of a group stay in a 32 KiB first-level cache. */
 #define CHORD_CHUNK 2048u
 #define CHORD_TOKENS_AT_ONCE 512u
@@ -158,8 +170,9 @@ extern const chord_panel_kernel chord_panel_kernels[];
 extern const chord_float_kernel chord_float_kernels[];
 extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
 
-/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. */
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_rows *w,
-                      const chord_acts *x, float *out, uint64_t out_stride, void *scratch);
+/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. one: for one token and rows that are
+ * not packed, NULL: they are packed on the way. */
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
+                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch);
 
 #endif

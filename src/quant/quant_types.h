@@ -24,6 +24,12 @@
 typedef enum chord_type { CHORD_TYPE_MAP(CHORD_TYPE_ENUM) CHORD_TYPE_ID_MAX = 64 } chord_type;
 #undef CHORD_TYPE_ENUM
 
+/* Over a format's id in a file: the tensor's whole panels are packed (quant.h), the rows behind them as ever. Ours alone,
+ * so every other program refuses the tensor by its id instead of computing with it. */
+#define CHORD_TYPE_PACKED 0x40000000u
+/* Of the packed layout. What pack.c writes has changed: one more (tests/quant/test_packed_layout.c holds the bytes). */
+#define CHORD_PACK_VERSION 1u
+
 typedef struct chord_type_info {
     const char *name; /* as the field writes it: "Q4_K" */
     uint32_t block_elems, block_bytes;

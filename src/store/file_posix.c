@@ -146,6 +146,11 @@ static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, 
 
 /* ---- mapping ---------------------------------------------------------------------------------- */
 
+static bool file_cached(chord_store *store, uint64_t offset, uint64_t len)
+{
+    return chord_file_cached(((file_store *)store)->fd, offset, len) == CHORD_CACHED_ALL;
+}
+
 static const void *file_map(chord_store *store, chord_error *err)
 {
     void *base = store->size_bytes > SIZE_MAX
@@ -158,12 +163,13 @@ static const void *file_map(chord_store *store, chord_error *err)
 
 static void file_unmap(chord_store *store, const void *base) { munmap((void *)base, (size_t)store->size_bytes); }
 
+/* A fault maps the page it wants and what lies around it in the cache: 64 KiB, or a whole large page. */
+#define ALONG_BYTES (2 * CHORD_MIB)
+
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len)
 {
-    (void)store;
-    /* Only whole pages: the ones at the ends hold neighbours' bytes. */
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = chord_align_up(offset, page);
-    uint64_t end = chord_align_down(offset + len, page);
+    uint64_t first = chord_align_down(offset, ALONG_BYTES);
+    uint64_t end = chord_min_u64(chord_align_up(offset + len, ALONG_BYTES), store->size_bytes);
     if (end > first) madvise((uint8_t *)base + first, (size_t)(end - first), MADV_DONTNEED);
 }
 
@@ -177,8 +183,12 @@ static void file_close(chord_store *store)
     if (self->direct_fd >= 0) close(self->direct_fd);
 }
 
-static const chord_store_ops file_ops = {
-    .read = file_read, .fetch = file_fetch, .map = file_map, .unmap = file_unmap, .close = file_close};
+static const chord_store_ops file_ops = {.read = file_read,
+                                         .fetch = file_fetch,
+                                         .cached = file_cached,
+                                         .map = file_map,
+                                         .unmap = file_unmap,
+                                         .close = file_close};
 
 int chord_store_file_descriptor(const chord_store *store)
 {

@@ -82,6 +82,11 @@ chord_status chord_store_new(chord_heap *heap, size_t bytes, const char *name, c
 
 /* ---- mapping ---------------------------------------------------------------------------------- */
 
+bool chord_store_cached(chord_store *store, uint64_t offset, uint64_t len)
+{
+    return store->ops->cached != NULL && store->ops->cached(store, offset, len);
+}
+
 bool chord_store_can_map(const chord_store *store) { return store->ops->map != NULL && chord_guard_installed(); }
 
 const void *chord_store_map(chord_store *store, chord_error *err)

@@ -16,7 +16,8 @@ typedef struct chord_store_ops {
     /* NULL: fetch is a read. See chord_store_fetch. */
     chord_status (*fetch)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
                           chord_error *);
-    const void *(*map)(chord_store *, chord_error *); /* NULL: cannot map */
+    bool (*cached)(chord_store *, uint64_t offset, uint64_t len); /* NULL: nothing is known to be */
+    const void *(*map)(chord_store *, chord_error *);             /* NULL: cannot map */
     void (*unmap)(chord_store *, const void *base);
     void (*close)(chord_store *);
 } chord_store_ops;
@@ -51,6 +52,9 @@ chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, 
 /* What a slot for len bytes must hold. */
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
 
+/* True when all of [offset, offset + len) lies in the system's page cache now, and it says so. */
+bool chord_store_cached(chord_store *store, uint64_t offset, uint64_t len);
+
 /* True when the store can map and the guard is installed. */
 bool chord_store_can_map(const chord_store *store);
 /* Map the whole store read-only. The mapping is registered with the guard; NULL + error when the store cannot map or
@@ -58,7 +62,7 @@ bool chord_store_can_map(const chord_store *store);
 const void *chord_store_map(chord_store *store, chord_error *err);
 void chord_store_unmap(chord_store *store, const void *base);
 /* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when
- * touched). */
+ * touched), and those beside them that came along when these were touched. */
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len);
 /* True once a read through this mapping met SIGBUS: the bytes seen since were zeros. Reading it clears it. */
 bool chord_store_map_failed(chord_store *store, const void *base);

@@ -97,7 +97,7 @@ static void check_ways(case_at *c, const chord_acts *x)
             rows.data = NULL, rows.bank = c->bank, rows.bank_at = 64;
         }
         memset(c->got, 0xee, sizeof c->got);
-        chord_blocks_dot(c->format, NULL, &rows, x, c->got, ROWS, c->scratch);
+        chord_blocks_dot(c->format, NULL, NULL, &rows, x, c->got, ROWS, c->scratch);
         CHECK_SAY(memcmp(c->got, c->want, x->tokens * ROWS * sizeof(float)) == 0, "%s, %u tokens, way %u",
                   chord_type_get((uint32_t)c->format->type)->name, x->tokens, way);
     }

@@ -1,0 +1,35 @@
+/* order.c - how a file's tensors should stand so that a pass reads it front to back. */
+#include "model/model_inner.h"
+
+typedef enum kind { KIND_REST, KIND_VECTOR, KIND_WEIGHT } kind;
+
+static uint32_t list_all(const uint8_t *kinds, uint64_t count, kind wanted, uint32_t *numbers, uint32_t at)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (kinds[i] == wanted) numbers[at++] = i;
+    return at;
+}
+
+static chord_status order_of(chord_blueprint *p, const chord_gguf *g, chord_file_order *out, chord_error *err)
+{
+    uint64_t count = chord_gguf_tensor_count(g);
+    uint8_t *kinds = chord_arena_get(&p->arena, count);
+    if (kinds == NULL) return chord_arena_fail(&p->arena, err);
+    for (uint64_t i = 0; i < count; i++) kinds[i] = p->claimed[i] ? KIND_VECTOR : KIND_REST;
+    kinds[p->embedding->number] = KIND_REST;
+    for (uint32_t i = 0; i < p->order_count; i++) kinds[p->order[i]->tensor->number] = KIND_WEIGHT;
+    uint32_t at = out->weights = list_all(kinds, count, KIND_VECTOR, out->numbers, 0);
+    for (uint32_t i = 0; i < p->order_count; i++) out->numbers[at++] = p->order[i]->tensor->number;
+    out->rest = at;
+    list_all(kinds, count, KIND_REST, out->numbers, at);
+    return CHORD_OK;
+}
+
+chord_status chord_network_order(chord_heap *heap, const chord_gguf *g, chord_file_order *out, chord_error *err)
+{
+    chord_blueprint p;
+    CHORD_TRY(chord_blueprint_open(&p, heap, g, err));
+    chord_status status = order_of(&p, g, out, err);
+    chord_blueprint_close(&p);
+    return status;
+}

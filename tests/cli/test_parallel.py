@@ -59,7 +59,7 @@ more = json.loads(run("plan", TINY, "--ctx", 512, "--parallel", 16, "--json").st
 check(15 * less < more <= 16 * less, f"16 sessions have {more} bytes of KV cache, one {less}")
 check("16 sessions, each of 512 tokens" in run("plan", TINY, "--ctx", 512, "--parallel", 16).stdout, "the plan names them")
 for name, path in find_models("smollm2").items():
-    refused = run("run", path, "--raw", "-p", "abc", "-n", 400, "--parallel", 8, "--memory", "110M", "--temp", 1)
+    refused = run("run", path, "--raw", "-p", "abc", "-n", 400, "--parallel", 8, "--memory", "80M", "--temp", 1)
     check(refused.returncode == 1 and "8 sessions, each with a context of" in refused.stderr, f"refused: {refused.stderr!r}")
     check("--parallel " in refused.stderr and "fits in this budget" in refused.stderr, f"what fits: {refused.stderr!r}")
 for bad in (0, 65, "x"):

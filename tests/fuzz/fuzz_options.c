@@ -4,8 +4,8 @@
 #include "options.h"
 
 #define WORDS_MAX 200
-static const cli_command *const commands[] = {&cli_run,      &cli_chat,       &cli_plan,  &cli_inspect, &cli_tokenize,
-                                              &cli_template, &cli_perplexity, &cli_bench, &cli_pack};
+static const cli_command *const commands[] = {&cli_run,      &cli_chat,     &cli_batch,      &cli_plan,  &cli_inspect,
+                                              &cli_tokenize, &cli_template, &cli_perplexity, &cli_bench, &cli_pack};
 
 /* Each word has memory of its own, so that reading past its end is seen. */
 static int split(const char *text, size_t len, char *words[WORDS_MAX])

@@ -42,9 +42,8 @@ double cli_weights_rate(const cli_span *decode, const chord_plan *plan)
 
 double cli_guesses_right(const cli_report *r)
 {
-    uint64_t ended = r->decode.passes; /* each with a guess that was wrong, or with the last one */
-    if (r->decode.guesses == 0 || ended < PASSES_WORTH_LEARNING) return 0;
-    return (double)r->stats.accepted_tokens / (double)(r->stats.accepted_tokens + ended);
+    uint64_t right = r->stats.draft_accepted_tokens, ended = r->stats.draft_passes; /* each with one that was wrong */
+    return ended >= PASSES_WORTH_LEARNING ? (double)right / (double)(right + ended) : 0;
 }
 
 void cli_report_make(const chord_stats *after_prompt, const chord_stats *after_answer, const chord_plan *plan,
@@ -115,6 +114,8 @@ void cli_report_json(const cli_report *r, json_out *j)
     json_u64(j, "output_tokens", s->output_tokens);
     json_u64(j, "drafted_tokens", s->drafted_tokens);
     json_u64(j, "accepted_tokens", s->accepted_tokens);
+    json_u64(j, "draft_passes", s->draft_passes);
+    json_u64(j, "draft_accepted_tokens", s->draft_accepted_tokens);
     json_u64(j, "prefill_ns", s->prefill_ns);
     json_u64(j, "decode_ns", s->decode_ns);
     json_u64(j, "decode_bytes_read", r->decode.bytes_read);

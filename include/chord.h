@@ -144,7 +144,7 @@ typedef struct chord_model_options {
     /* an open model of the same runtime and vocabulary, opened with `drafts`: it guesses ahead for this one's sessions
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
-    bool drafts; /* is to be the draft of another model */
+    bool drafts; /* is to be the draft of another model: it has no sessions of its own */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
@@ -351,7 +351,9 @@ typedef struct chord_stats {           /* the promise (budget) beside the truth 
     /* of the session: evaluated of what was given, kept from before, made; passes: walks over all weights */
     uint64_t prompt_tokens, reused_tokens, output_tokens, prefill_ns, decode_ns, passes;
     uint64_t drafted_tokens, accepted_tokens; /* guessed ahead and checked; those that were right */
-    bool mapped;                              /* as in chord_plan */
+    /* of these in which the draft model had a part: passes that checked them, tokens that were right */
+    uint64_t draft_passes, draft_accepted_tokens;
+    bool mapped; /* as in chord_plan */
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);

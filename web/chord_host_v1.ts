@@ -216,7 +216,7 @@ export const chord_plan = {
 } as const;
 
 export const chord_stats = {
-  bytes: 192,
+  bytes: 208,
   fields: {
     budget_bytes: { offset: 0, type: "u64", count: 1 },
     peak_bytes: { offset: 8, type: "u64", count: 1 },
@@ -241,7 +241,9 @@ export const chord_stats = {
     passes: { offset: 160, type: "u64", count: 1 },
     drafted_tokens: { offset: 168, type: "u64", count: 1 },
     accepted_tokens: { offset: 176, type: "u64", count: 1 },
-    mapped: { offset: 184, type: "bool", count: 1 },
+    draft_passes: { offset: 184, type: "u64", count: 1 },
+    draft_accepted_tokens: { offset: 192, type: "u64", count: 1 },
+    mapped: { offset: 200, type: "bool", count: 1 },
   },
 } as const;
 

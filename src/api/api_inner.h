@@ -94,7 +94,10 @@ typedef struct chord_drawn {
 #define CHORD_DRAFT_PATHS 5u    /* of the model, beside each other in a pass: its session and branches */
 #define CHORD_DRAFT_WIDTH 4u    /* tokens that the draft model goes on from in one pass */
 #define CHORD_DRAFT_CHILDREN 4u /* and guesses behind each */
-#define CHORD_DRAFT_ROWS 16u    /* of one pass of the model, at most */
+/* The draft model names these alone: a vocabulary's first tokens are its commonest, and reading the others' rows of the
+ * output matrix would be a third of a small model's pass. */
+#define CHORD_DRAFT_VOCABULARY 32768u
+#define CHORD_DRAFT_ROWS 16u /* of one pass of the model, at most */
 
 /* What a session guesses ahead (drafts.c). */
 typedef struct chord_drafts {
@@ -107,6 +110,7 @@ typedef struct chord_drafts {
     uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
     bool left;                /* the last drawn token is no node: no further row counts */
     chord_sequence *sequence; /* of the draft model; NULL: none */
+    bool asked_now;           /* the draft model had a part in the tree */
     bool gave_up;             /* it failed: it is not asked any more */
     uint32_t known;           /* its first positions are those of the session's tokens */
     chord_pager_stats asked;  /* what the draft model's passes for branches cost; guarded by session->counting */

@@ -166,6 +166,7 @@ static double ask_while_it_pays(chord_session *s, uint32_t most)
         leaf next[CHORD_DRAFT_WIDTH];
         uint64_t start_ns = chord_clock_ns();
         if (!ask(s, leaves, count)) break;
+        d->asked_now = true;
         if (leaves[0].node == CHORD_DRAFT_ROOT) d->known = s->count;
         spent_ns += (double)(chord_clock_ns() - start_ns);
         uint32_t want = next_leaves(s, leaves, count, nodes), made = branch(s, leaves, count, nodes, want, next);
@@ -183,6 +184,7 @@ static void propose(chord_session *s)
     uint32_t most = nodes_max(s);
     double spent_ns = 0;
     d->tree.count = 0;
+    d->asked_now = false;
     if (most > 0) chord_draft_lookup(&d->tree, &d->gate, s->tokens, s->count, most);
     if (most > 0 && d->sequence != NULL && !d->gave_up && s->count <= s->model->draft->context_tokens)
         spent_ns = ask_while_it_pays(s, most);
@@ -274,6 +276,8 @@ static void settle(chord_session *s, const check *checks, uint32_t count)
     chord_mutex_lock(&s->counting);
     s->counted.drafted_tokens += d->tree.count;
     s->counted.accepted_tokens += right;
+    s->counted.draft_passes += d->asked_now;
+    s->counted.draft_accepted_tokens += d->asked_now ? right : 0;
     chord_mutex_unlock(&s->counting);
 }
 

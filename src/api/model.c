@@ -114,6 +114,7 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
     } else if (o->drafts) {
         out->branches = sessions * 2 * CHORD_DRAFT_WIDTH; /* while one level follows another */
         out->logit_rows = CHORD_DRAFT_WIDTH;
+        out->output_rows = CHORD_DRAFT_VOCABULARY;
     }
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
     out->may_window = out->may_map && chord_process_budget_max() == UINT64_MAX;

@@ -30,6 +30,7 @@ chord_status chord_session_open(chord_model *m, chord_session **out, chord_error
     *out = NULL;
     CHORD_NEED(m, "the model");
     if (m->net == NULL) return chord_fail(err, CHORD_INVALID, "the model was opened without its weights");
+    if (m->drafts) return chord_fail(err, CHORD_INVALID, "the model was opened to guess for another one");
     CHORD_TRY(chord_alloc(m->runtime->heap, sizeof(chord_session), "the session", &memory, err));
     chord_session *s = memory;
     s->model = m;

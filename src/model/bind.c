@@ -203,7 +203,21 @@ static chord_status bind_output(chord_blueprint *p, const chord_gguf *g, chord_e
                        0, err);
 }
 
-static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+/* Of the output matrix the first rows alone are read: those tokens are the ones that the model can name. */
+static chord_status shorten_output(chord_blueprint *p, uint32_t rows, chord_error *err)
+{
+    const chord_tensor *whole = p->output.tensor;
+    chord_tensor *part = chord_arena_get(&p->arena, sizeof *part);
+    if (part == NULL) return chord_arena_fail(&p->arena, err);
+    *part = *whole;
+    part->rows = part->dims[1] = rows;
+    part->bytes = rows * whole->row_bytes;
+    p->weight_bytes -= whole->bytes - part->bytes;
+    p->output.tensor = part;
+    return CHORD_OK;
+}
+
+static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint32_t output_rows, chord_error *err)
 {
     CHORD_TRY(read_names(p, g, err));
     CHORD_TRY(chord_hparams_read(g, &p->arena, &p->h, err));
@@ -217,16 +231,18 @@ static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, chord_erro
         CHORD_TRY(bind_vector(p, g, &p->rope_factors, p->h.rope_dims / 2, true, "rope_freqs.weight", 0, err));
     for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(bind_layer(p, g, l, err));
     CHORD_TRY(bind_output(p, g, err));
+    if (output_rows != 0 && output_rows < p->h.vocabulary) CHORD_TRY(shorten_output(p, output_rows, err));
     CHORD_TRY(chord_claim_tensors(p, g, err));
     return chord_blueprint_record(p, err);
 }
 
-chord_status chord_blueprint_open(chord_blueprint *p, chord_heap *heap, const chord_gguf *g, chord_error *err)
+chord_status chord_blueprint_open(chord_blueprint *p, chord_heap *heap, const chord_gguf *g, uint32_t output_rows,
+                                  chord_error *err)
 {
     *p = (chord_blueprint){0};
     chord_arena_init(&p->arena, heap, BLUEPRINT_BYTES_MAX, "the model's structure");
     chord_arena_init(&p->tile_arena, heap, BLUEPRINT_BYTES_MAX, "the list of tiles");
-    chord_status status = bind_all(p, g, err);
+    chord_status status = bind_all(p, g, output_rows, err);
     if (status != CHORD_OK) chord_blueprint_close(p);
     return status;
 }

@@ -25,11 +25,12 @@ typedef struct chord_network_config {
     uint64_t budget_bytes;              /* the whole promise: fixed_bytes and all that is planned here */
     /* what is spent besides weights, vectors, KV and scratch (code, stacks, vocabulary, directory) */
     uint64_t fixed_bytes;
-    uint32_t branches;   /* sequences that others branch into */
-    uint32_t logit_rows; /* of one pass, at least; fewer than sessions: as many as these */
-    bool may_map;        /* the guard is installed */
-    bool may_window;     /* besides, addresses are not limited */
-    bool prefer_banks;   /* where there are some, also for little */
+    uint32_t branches;    /* sequences that others branch into */
+    uint32_t output_rows; /* only the first so many tokens have logits, and only their rows are read; 0: all */
+    uint32_t logit_rows;  /* of one pass, at least; fewer than sessions: as many as these */
+    bool may_map;         /* the guard is installed */
+    bool may_window;      /* besides, addresses are not limited */
+    bool prefer_banks;    /* where there are some, also for little */
 } chord_network_config;
 
 /* CHORD_UNSUPPORTED when the file is no model, or one of a kind that is not supported; says what it is. text_only: its

@@ -218,7 +218,9 @@ chord_status chord_claim_known(const chord_blueprint *print, const chord_gguf *g
 chord_status chord_claim_tensors(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
 /* bind.c */
-chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf, chord_error *err);
+/* output_rows: of the output matrix, 0: all. */
+chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf,
+                                  uint32_t output_rows, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 

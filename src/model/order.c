@@ -28,7 +28,7 @@ static chord_status order_of(chord_blueprint *p, const chord_gguf *g, chord_file
 chord_status chord_network_order(chord_heap *heap, const chord_gguf *g, chord_file_order *out, chord_error *err)
 {
     chord_blueprint p;
-    CHORD_TRY(chord_blueprint_open(&p, heap, g, err));
+    CHORD_TRY(chord_blueprint_open(&p, heap, g, 0, err));
     chord_status status = order_of(&p, g, out, err);
     chord_blueprint_close(&p);
     return status;

@@ -241,7 +241,7 @@ static chord_status plan_with_limits(const chord_network_config *config, chord_b
 chord_status chord_network_plan(const chord_network_config *config, chord_plan *out, chord_error *err)
 {
     chord_blueprint p;
-    CHORD_TRY(chord_blueprint_open(&p, config->heap, config->gguf, err));
+    CHORD_TRY(chord_blueprint_open(&p, config->heap, config->gguf, config->output_rows, err));
     chord_status status = chord_blueprint_cut(&p, config->budget_bytes, err);
     if (status == CHORD_OK) status = plan_with_limits(config, &p, out, err);
     chord_blueprint_close(&p);

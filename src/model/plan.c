@@ -36,11 +36,17 @@ chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t contex
                             .chunk_tokens = chunk};
 }
 
-/* One for each session, so that all may decode in one pass, as many as were asked for; more where they are small. */
-uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *p)
+/* One for each session, so that all may decode in one pass; more where they are small. */
+static uint32_t common_logit_rows(const chord_network_config *config, const chord_blueprint *p)
 {
     uint64_t rows = chord_min_u64(LOGIT_BYTES_MAX / (p->h.vocabulary * sizeof(float)), 32);
-    return (uint32_t)chord_max_u64(rows, chord_max_u64(sessions_of(config), config->logit_rows));
+    return (uint32_t)chord_max_u64(rows, sessions_of(config));
+}
+
+uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *p)
+{
+    uint32_t common = common_logit_rows(config, p);
+    return common > config->logit_rows ? common : config->logit_rows;
 }
 
 /* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
@@ -101,7 +107,9 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
     };
 }
 
-/* Largest chunk whose scratch takes no more than an eighth of what is there, so that long prompts need few passes. */
+/* Largest chunk whose scratch takes no more than an eighth of what is there, so that long prompts need few passes; a model
+ * and its draft, which share a budget, take a fourth of their parts, rows for guesses not counted: prompts shall not be the
+ * slower for them. */
 static uint32_t chunk_for(const chord_network_config *config, const chord_blueprint *p, uint32_t context,
                           uint64_t available, uint64_t *scratch_bytes)
 {
@@ -112,6 +120,8 @@ static uint32_t chunk_for(const chord_network_config *config, const chord_bluepr
         chord_scratch none = {0};
         uint64_t bytes = chord_scratch_layout(p, chunk, chord_plan_logit_rows(config, p), threads, &none);
         *scratch_bytes = bytes;
+        if (config->branches != 0)
+            bytes = chord_scratch_layout(p, chunk, common_logit_rows(config, p), threads, &none) / 2;
         bool small = asked == 0 && bytes > available / (chunk > CHUNK_TOKENS_LEAST ? 8 : 2);
         if (!small || chunk == 1) return chunk;
     }

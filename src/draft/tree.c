@@ -1,7 +1,7 @@
 /* tree.c - guesses as a tree: what is worth a row of the pass, and the paths that are checked. */
 #include "draft/draft.h"
 
-#define LIKELY_MIN 0.01f /* no row is worth less */
+#define LIKELY_MIN 0.002f /* no row is worth less */
 
 /* Strengths grow slowly at first: the lengths 1, 2, 3, 4 and from 5, 7, 10, 16; percents from 0, 4, 10, 20, 35, 55, 75, 92. */
 static uint32_t level_of(chord_draft_source source, uint32_t strength)

@@ -236,7 +236,7 @@ typedef struct chord_kv_needs {
 /* plan.c */
 uint32_t chord_plan_context(const chord_network_config *config, const chord_blueprint *print);
 chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t context_tokens, uint32_t chunk_tokens);
-uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *print);
+uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *print, uint64_t budget_bytes);
 chord_status chord_plan_check_context(const chord_network_config *config, const chord_blueprint *print,
                                       chord_error *err);
 chord_pager_config chord_plan_pager(const chord_network_config *config, const chord_blueprint *print,

@@ -119,7 +119,7 @@ static chord_status open_parts(chord_network *net, const chord_network_config *c
     chord_plan_make(config, &net->print, config->budget_bytes, net->context_tokens, &net->plan);
     if (!net->plan.fits) return chord_plan_refuse(config, &net->print, err);
     net->chunk_tokens = net->plan.chunk_tokens;
-    net->logit_rows = chord_plan_logit_rows(config, &net->print);
+    net->logit_rows = chord_plan_logit_rows(config, &net->print, config->budget_bytes);
     CHORD_TRY(open_scratch(net, err));
     CHORD_TRY(open_pager(net, config, err)); /* the first tiles are on their way while the rest opens */
     chord_kv_needs kv = chord_plan_kv(config, net->context_tokens, net->chunk_tokens);

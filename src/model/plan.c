@@ -4,6 +4,7 @@
 #define CHUNK_TOKENS_MAX 512u
 #define CHUNK_TOKENS_LEAST 8u
 #define LOGIT_BYTES_MAX (4 * CHORD_MIB)
+#define LOGIT_ROWS_MAX 32u
 #define TILE_RECORD_BYTES 128u /* what pager and lists keep for each tile */
 
 static const chord_model_options DEFAULTS = {0};
@@ -37,16 +38,18 @@ chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t contex
 }
 
 /* One for each session, so that all may decode in one pass; more where they are small. */
-static uint32_t common_logit_rows(const chord_network_config *config, const chord_blueprint *p)
+static uint32_t least_logit_rows(const chord_network_config *config, const chord_blueprint *p)
 {
-    uint64_t rows = chord_min_u64(LOGIT_BYTES_MAX / (p->h.vocabulary * sizeof(float)), 32);
+    uint64_t rows = chord_min_u64(LOGIT_BYTES_MAX / (p->h.vocabulary * sizeof(float)), LOGIT_ROWS_MAX);
     return (uint32_t)chord_max_u64(rows, sessions_of(config));
 }
 
-uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *p)
+/* As many as a twentieth of the budget holds: each checks a guess. */
+uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes)
 {
-    uint32_t common = common_logit_rows(config, p);
-    return common > config->logit_rows ? common : config->logit_rows;
+    uint64_t rows = chord_min_u64(budget_bytes / 20 / (p->h.vocabulary * sizeof(float)), LOGIT_ROWS_MAX);
+    rows = chord_max_u64(rows, config->logit_rows);
+    return (uint32_t)chord_max_u64(rows, least_logit_rows(config, p));
 }
 
 /* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
@@ -111,17 +114,17 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
  * and its draft, which share a budget, take a fourth of their parts, rows for guesses not counted: prompts shall not be the
  * slower for them. */
 static uint32_t chunk_for(const chord_network_config *config, const chord_blueprint *p, uint32_t context,
-                          uint64_t available, uint64_t *scratch_bytes)
+                          uint64_t budget_bytes, uint64_t available, uint64_t *scratch_bytes)
 {
     uint32_t threads = chord_pool_threads(config->pool), asked = options_of(config)->chunk_tokens;
     uint32_t chunk = asked != 0 ? asked : CHUNK_TOKENS_MAX;
     if (chunk > context) chunk = context;
     for (;; chunk /= 2) {
         chord_scratch none = {0};
-        uint64_t bytes = chord_scratch_layout(p, chunk, chord_plan_logit_rows(config, p), threads, &none);
-        *scratch_bytes = bytes;
-        if (config->branches != 0)
-            bytes = chord_scratch_layout(p, chunk, common_logit_rows(config, p), threads, &none) / 2;
+        uint32_t rows = chord_plan_logit_rows(config, p, budget_bytes);
+        *scratch_bytes = chord_scratch_layout(p, chunk, rows, threads, &none);
+        uint64_t bytes = chord_scratch_layout(p, chunk, least_logit_rows(config, p), threads, &none);
+        if (config->branches != 0) bytes /= 2;
         bool small = asked == 0 && bytes > available / (chunk > CHUNK_TOKENS_LEAST ? 8 : 2);
         if (!small || chunk == 1) return chunk;
     }
@@ -148,7 +151,7 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
                          .packed = p->packed};
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
-    plan->chunk_tokens = chunk_for(config, p, context, left, &plan->scratch_bytes);
+    plan->chunk_tokens = chunk_for(config, p, context, budget_bytes, left, &plan->scratch_bytes);
     chord_kv_needs kv = chord_plan_kv(config, context, plan->chunk_tokens);
     plan->kv_bytes = chord_kv_plan_bytes(p, &kv);
     uint64_t spent = plan->scratch_bytes + plan->kv_bytes;

@@ -117,7 +117,9 @@ static chord_status network_config(const chord_runtime *r, const chord_files *f,
         out->output_rows = CHORD_DRAFT_VOCABULARY;
     }
     for (uint32_t i = 0; i < f->count; i++) out->may_map = out->may_map && chord_store_can_map(f->stores[i]);
-    out->may_window = out->may_map && chord_process_budget_max() == UINT64_MAX;
+    bool limited = chord_process_budget_max() != UINT64_MAX; /* a map takes addresses, which are what is limited */
+    out->may_window = out->may_map && !limited;
+    for (uint32_t i = 0; i < f->count && limited; i++) out->map_bytes += f->stores[i]->size_bytes;
     return fixed_bytes(r, f, o, &out->fixed_bytes, err);
 }
 

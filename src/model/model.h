@@ -28,6 +28,7 @@ typedef struct chord_network_config {
     uint32_t branches;    /* sequences that others branch into */
     uint32_t output_rows; /* only the first so many tokens have logits, and only their rows are read; 0: all */
     uint32_t logit_rows;  /* of one pass, at least; fewer than sessions: as many as these */
+    uint64_t map_bytes;   /* what a map of all files takes of the budget: addresses, where these are limited */
     bool may_map;         /* the guard is installed */
     bool may_window;      /* besides, addresses are not limited */
     bool prefer_banks;    /* where there are some, also for little */

@@ -160,7 +160,7 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
 
     uint64_t spare = chord_max_u64(64 * CHORD_MIB, p->weight_bytes / 33);
     plan->mapped = o->mode != CHORD_MODE_PAGED && o->policy == CHORD_POLICY_PLAN && config->may_map &&
-                   left >= p->weight_bytes + spare;
+                   left >= p->weight_bytes + config->map_bytes + spare;
     if (plan->mapped) {
         plan->resident_bytes = p->weight_bytes;
         plan->tiles_pinned = p->tile_count;

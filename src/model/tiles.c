@@ -23,10 +23,12 @@ static uint32_t rows_for(uint64_t row_bytes, uint64_t tile_bytes, uint64_t rows)
     return (uint32_t)chord_min_u64(chord_max_u64(fit / unit * unit, unit), rows);
 }
 
-/* Slots are as large as the largest tile, so the output is cut no coarser than the largest of the others. */
-static uint64_t output_tile_bytes(const chord_blueprint *p, uint64_t tile_bytes)
+/* Slots of the ring are as large as the largest tile, so where weights stream the output is cut no coarser than the largest
+ * of the others. In memory it is cut as it comes: threads meet at the end of each tile. */
+static uint64_t output_tile_bytes(const chord_blueprint *p, uint64_t tile_bytes, uint64_t budget_bytes)
 {
     uint64_t largest = 0;
+    if (budget_bytes > p->weight_bytes) return tile_bytes;
     for (uint32_t i = 0; i < p->order_count; i++) {
         const chord_tensor *t = p->order[i]->tensor;
         uint64_t bytes = rows_for(t->row_bytes, tile_bytes, t->rows) * t->row_bytes;
@@ -88,7 +90,7 @@ chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chor
         chord_weight *w = p->order[i];
         if (i == p->order_before_output) p->tiles_without_output = (uint32_t)count;
         if (i > 0 && p->order[i - 1]->pair == w) continue; /* its tiles stand between the other's */
-        CHORD_TRY(cut(w, w == &p->output ? output_tile_bytes(p, tile_bytes) : tile_bytes, &count, err));
+        CHORD_TRY(cut(w, w == &p->output ? output_tile_bytes(p, tile_bytes, budget_bytes) : tile_bytes, &count, err));
         if (w->pair != NULL || w == &p->output)
             p->tile_rows_max = w->tile_rows > p->tile_rows_max ? w->tile_rows : p->tile_rows_max;
     }

@@ -1,5 +1,6 @@
 /* cmd_chat.c - a conversation: what was said is kept as messages, and rendered anew for each answer; the session
  * keeps the common part. */
+#include "draft.h"
 #include "interrupt.h"
 #include "line_edit.h"
 #include "open.h"
@@ -322,13 +323,15 @@ static int run(const cli_args *args)
     if (args->raw && (args->system != NULL || args->template_file != NULL))
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
     if (args->predict == 0) return cli_usage(&cli_chat, "-n 0 leaves nothing to answer with; -1 is no limit");
+    int code = cli_check_draft(&cli_chat, args);
+    if (code != CLI_OK) return code;
     chat c = {.args = args,
               .line_bytes_max = line_limit(args),
               .to_terminal = isatty(STDOUT_FILENO) != 0,
               .seed = args->seed_given ? args->seed : (uint64_t)time(NULL)};
     c.editor = line_editor_open(keep ? history : NULL, c.line_bytes_max);
     cli_interrupt_before_exit(line_editor_restore);
-    int code = open_chat(&c);
+    code = open_chat(&c);
     if (code == CLI_OK && c.to_terminal) fputs("/help lists what can be done besides talking\n", stderr);
     if (code == CLI_OK) code = converse(&c);
     cli_close(&c.open);

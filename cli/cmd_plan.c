@@ -168,7 +168,9 @@ static int run(const cli_args *args)
 {
     cli_open o;
     if (args->model == NULL) return cli_usage(&cli_plan, "which model? give the path of a GGUF file");
-    int code = cli_open_runtime(args, &o);
+    int code = cli_check_draft(&cli_plan, args);
+    if (code != CLI_OK) return code;
+    code = cli_open_runtime(args, &o);
     if (code == CLI_OK) code = show(args, &o);
     cli_close(&o);
     return code;

@@ -1,4 +1,5 @@
 /* cmd_run.c - continue one prompt. Only the generated text goes to stdout. */
+#include "draft.h"
 #include "interrupt.h"
 #include "open.h"
 #include "prompt.h"
@@ -33,13 +34,9 @@ static int check_usage(const cli_args *a)
     if ((a->prompt != NULL) == (a->file != NULL))
         return cli_usage(&cli_run, a->prompt != NULL ? "give the prompt with -p or with -f, not both"
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
-    if (a->parallel > 1 && a->draft != NULL)
-        return cli_usage(&cli_run, "--draft guesses for one answer: --parallel shares each pass among several instead");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
-    if (a->parallel > 1 && a->draft != NULL)
-        return cli_usage(&cli_run, "--draft guesses ahead for one answer, --parallel makes several: give one of them");
-    return CLI_OK;
+    return cli_check_draft(&cli_run, a);
 }
 
 static int read_texts(run_job *job)

@@ -4,6 +4,15 @@
 /* Sixteenths of what is free that the draft model might get. */
 static const uint32_t SHARES[] = {1, 2, 3, 4, 6, 8, 10, 12, 14};
 
+int cli_check_draft(const cli_command *command, const cli_args *a)
+{
+    if (a->parallel > 1 && a->draft != NULL)
+        return cli_usage(command, "--draft guesses ahead for one answer, --parallel makes several: give one of them");
+    if (a->draft_bytes != 0 && a->draft == NULL)
+        return cli_usage(command, "--draft-memory is the draft model's part: name that with --draft");
+    return CLI_OK;
+}
+
 static chord_model_options draft_options(const cli_open *o, uint32_t context_tokens)
 {
     chord_model_options options = o->options;

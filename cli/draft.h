@@ -5,6 +5,9 @@
 #include "open.h"
 #include "predict.h"
 
+/* Whether the options on drafts go together. */
+int cli_check_draft(const cli_command *command, const cli_args *args);
+
 typedef struct cli_split {
     bool fits;            /* there is a share with which both work */
     bool drafts;          /* and one with which guessing is expected to pay; else all is as without a draft model */

@@ -130,11 +130,10 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
-    if (options != NULL && (options->draft != NULL || options->drafts))
-        return chord_fail(
-            err, CHORD_UNSUPPORTED,
-            "inside WebAssembly guesses come from the text alone: a guest is given one model, so there is "
-            "no draft model");
+    if (options != NULL && (options->draft != NULL || options->drafts || options->share_bytes != 0))
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "inside WebAssembly guesses come from the text alone: a guest is given one model and all of "
+                          "its budget, so there is no draft model, and no share");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

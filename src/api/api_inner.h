@@ -104,7 +104,6 @@ typedef struct chord_drafts {
     chord_draft_gate gate;
     chord_draft_tree tree;
     chord_draft_path paths[CHORD_DRAFT_PATHS];
-    uint32_t path_count;
     chord_drawn drawn[CHORD_DRAFT_NODES + 1]; /* those from `given` on are not given out yet */
     uint32_t drawn_count, given;
     uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
@@ -163,10 +162,10 @@ uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
     (sizeof(chord_forward_call) + sizeof(chord_forward_args)) /* of a session, while it is in a step */
 
 /* session.c */
-void chord_session_report(void *session, uint64_t done, uint64_t total); /* of a forward's progress */
+/* The session is in this phase, and is told of the progress of a call with these arguments. */
+void chord_session_begin(chord_session *session, chord_forward_args *args, chord_phase phase);
 /* Calls for sequences of the session's model in the same passes, timed and measured; their statuses are in calls. */
-chord_status chord_session_forward(chord_session *session, chord_forward_call *calls, uint32_t count, chord_phase phase,
-                                   chord_error *err);
+chord_status chord_session_forward(chord_session *session, chord_forward_call *calls, uint32_t count, chord_error *err);
 /* What is to be evaluated until the last known token's logits are in session->logits; args->count 0: nothing. */
 chord_status chord_session_left(chord_session *session, chord_phase phase, chord_forward_args *args, chord_error *err);
 /* The same, evaluated. */

@@ -69,11 +69,10 @@ static bool guess(void *ud, size_t position, const float *logits, size_t vocabul
 /* A branch was in one pass, with the others. */
 static void count_branch(chord_session *s, const chord_sequence *sequence)
 {
-    static const chord_pager_stats NONE = {0};
     chord_sequence_counts counts;
     chord_sequence_stats(s->model->draft->net, sequence, &counts);
     chord_mutex_lock(&s->counting);
-    chord_pager_stats_add(&s->drafts.asked, &counts.pager, &NONE);
+    chord_pager_stats_add(&s->drafts.asked, &counts.pager, NULL);
     chord_mutex_unlock(&s->counting);
 }
 
@@ -228,10 +227,9 @@ static uint32_t set_checks(chord_session *s, check *checks)
 {
     chord_drafts *d = &s->drafts;
     chord_network *net = s->model->net;
-    uint32_t count = 1;
-    d->path_count = chord_draft_paths(&d->tree, CHORD_DRAFT_PATHS, chord_network_rows_max(net), d->paths);
-    checks[0] = check_of(s, d->path_count > 0 ? &d->paths[0] : NULL, 0, s->sequence);
-    for (; count < d->path_count; count++) {
+    uint32_t count = 1, paths = chord_draft_paths(&d->tree, CHORD_DRAFT_PATHS, chord_network_rows_max(net), d->paths);
+    checks[0] = check_of(s, paths > 0 ? &d->paths[0] : NULL, 0, s->sequence);
+    for (; count < paths; count++) {
         chord_sequence *sequence = chord_sequence_branch(net, s->sequence, s->count - 1);
         if (sequence == NULL) break;
         checks[count] = check_of(s, &d->paths[count], d->paths[count].own + 1, sequence);
@@ -247,9 +245,8 @@ static chord_status run_checks(chord_session *s, check *checks, uint32_t count, 
         checks[i].args.ud = &checks[i];
         calls[i] = (chord_forward_call){.sequence = checks[i].sequence, .args = &checks[i].args};
     }
-    checks[0].args.on_progress = s->on_progress != NULL ? chord_session_report : NULL;
-    checks[0].args.progress_ud = s;
-    CHORD_TRY(chord_session_forward(s, calls, count, CHORD_PHASE_DECODE, err));
+    chord_session_begin(s, &checks[0].args, CHORD_PHASE_DECODE);
+    CHORD_TRY(chord_session_forward(s, calls, count, err));
     if (calls[0].status != CHORD_OK && err != NULL) *err = calls[0].error;
     return calls[0].status;
 }

@@ -62,7 +62,7 @@ void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, c
     s->progress_ud = ud;
 }
 
-void chord_session_report(void *ud, uint64_t done, uint64_t total)
+static void report_progress(void *ud, uint64_t done, uint64_t total)
 {
     chord_session *s = ud;
     uint64_t now = chord_clock_ns();
@@ -78,10 +78,10 @@ void chord_session_report(void *ud, uint64_t done, uint64_t total)
     s->on_progress(s->progress_ud, &progress);
 }
 
-static void set_phase(chord_session *s, chord_forward_args *args, chord_phase phase)
+void chord_session_begin(chord_session *s, chord_forward_args *args, chord_phase phase)
 {
     s->phase = phase;
-    args->on_progress = s->on_progress != NULL ? chord_session_report : NULL;
+    args->on_progress = s->on_progress != NULL ? report_progress : NULL;
     args->progress_ud = s;
 }
 
@@ -95,22 +95,19 @@ bool chord_session_count_ns(chord_session *s, uint64_t spent_ns)
     return measure;
 }
 
-chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, uint32_t count, chord_phase phase,
-                                   chord_error *err)
+chord_status chord_session_forward(chord_session *s, chord_forward_call *calls, uint32_t count, chord_error *err)
 {
-    s->phase = phase;
     uint64_t start = chord_clock_ns();
     chord_status status = chord_network_forward_all(s->model->net, calls, count, err);
     if (chord_session_count_ns(s, chord_clock_ns() - start)) chord_runtime_measure(s->model->runtime);
     return status;
 }
 
-/* One call, for the session's own sequence. */
-static chord_status forward(chord_session *s, chord_forward_args *args, chord_phase phase, chord_error *err)
+/* One call that has begun, for the session's own sequence. */
+static chord_status forward(chord_session *s, const chord_forward_args *args, chord_error *err)
 {
     chord_forward_call call = {.sequence = s->sequence, .args = args};
-    set_phase(s, args, phase);
-    CHORD_TRY(chord_session_forward(s, &call, 1, phase, err));
+    CHORD_TRY(chord_session_forward(s, &call, 1, err));
     if (call.status != CHORD_OK && err != NULL) *err = call.error;
     return call.status;
 }
@@ -138,7 +135,7 @@ chord_status chord_session_left(chord_session *s, chord_phase phase, chord_forwa
                                  .first_wanted = s->count - done - 1,
                                  .on_row = keep_row,
                                  .ud = s};
-    set_phase(s, args, phase);
+    chord_session_begin(s, args, phase);
     return CHORD_OK;
 }
 
@@ -146,7 +143,7 @@ chord_status chord_session_catch_up(chord_session *s, chord_phase phase, chord_e
 {
     chord_forward_args args;
     CHORD_TRY(chord_session_left(s, phase, &args, err));
-    return args.count > 0 ? forward(s, &args, phase, err) : CHORD_OK;
+    return args.count > 0 ? forward(s, &args, err) : CHORD_OK;
 }
 
 static chord_status feed(chord_session *s, const int32_t *tokens, size_t n, size_t *reused, chord_error *err)
@@ -240,7 +237,8 @@ static chord_status append(chord_session *s, const int32_t *tokens, size_t n, ch
 
 static chord_status run_appended(chord_session *s, chord_forward_args *args, chord_error *err)
 {
-    chord_status status = forward(s, args, CHORD_PHASE_PREFILL, err);
+    chord_session_begin(s, args, CHORD_PHASE_PREFILL);
+    chord_status status = forward(s, args, err);
     chord_mutex_lock(&s->counting);
     s->counted.prompt_tokens += chord_sequence_length(s->sequence) - s->count;
     chord_mutex_unlock(&s->counting);
@@ -299,7 +297,6 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
 
 void chord_session_stats(const chord_session *s, chord_stats *out)
 {
-    static const chord_pager_stats NONE = {0};
     *out = (chord_stats){0};
     if (s == NULL) return;
     chord_runtime *r = s->model->runtime;
@@ -311,12 +308,12 @@ void chord_session_stats(const chord_session *s, chord_stats *out)
     chord_mutex *counting = &((chord_session *)s)->counting;
     chord_mutex_lock(counting);
     *out = s->counted;
-    chord_pager_stats_add(&counts.pager, &s->drafts.asked, &NONE);
+    chord_pager_stats_add(&counts.pager, &s->drafts.asked, NULL);
     chord_mutex_unlock(counting);
     if (s->drafts.sequence != NULL) {
         chord_sequence_counts asked;
         chord_sequence_stats(s->model->draft->net, s->drafts.sequence, &asked);
-        chord_pager_stats_add(&counts.pager, &asked.pager, &NONE);
+        chord_pager_stats_add(&counts.pager, &asked.pager, NULL);
     }
     out->budget_bytes = r->budget_bytes;
     out->peak_bytes = atomic_load(&r->peak_bytes);

@@ -159,7 +159,7 @@ void chord_pager_stats_add(chord_pager_stats *sum, const chord_pager_stats *now,
 {
     uint64_t *to = (uint64_t *)(void *)sum;
     const uint64_t *a = (const uint64_t *)(const void *)now, *b = (const uint64_t *)(const void *)before;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += a[i] - b[i];
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += a[i] - (b != NULL ? b[i] : 0);
 }
 
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
@@ -168,6 +168,6 @@ void chord_pager_succeed(chord_pager *pager, const chord_pager *before)
     chord_pager_stats_get(before, &stats);
     chord_mutex_lock(pager->mutex);
     pager->called_off = before->called_off;
-    chord_pager_stats_add(&pager->stats, &stats, &(chord_pager_stats){0});
+    chord_pager_stats_add(&pager->stats, &stats, NULL);
     chord_mutex_unlock(pager->mutex);
 }

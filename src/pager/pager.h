@@ -129,7 +129,7 @@ typedef struct chord_pager_stats {
     uint64_t bytes_in_cache;                /* of bytes_read: used where they lie in the page cache, without a read */
 } chord_pager_stats;
 void chord_pager_stats_get(const chord_pager *pager, chord_pager_stats *out);
-/* sum += now - before */
+/* sum += now - before; NULL: nothing was before */
 void chord_pager_stats_add(chord_pager_stats *sum, const chord_pager_stats *now, const chord_pager_stats *before);
 /* This pager takes the place of another one: the same flag is heeded, the counters go on where those ended. */
 void chord_pager_succeed(chord_pager *pager, const chord_pager *before);

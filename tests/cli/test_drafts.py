@@ -36,7 +36,7 @@ for name, path in find_models("smollm2", "gemma3").items():
 
 # a refusal names the reason
 for words, said in [(["--draft", "/nowhere.gguf"], "/nowhere.gguf"), (["--draft", "/dev/null"], "/dev/null"),
-                    (["--draft", TINY, "--parallel", 2], "one answer"), (["--draft-max", 33], "--draft-max")]:
+                    (["--draft", TINY, "--parallel", 2], "one answer"), (["--draft-max", 33], "--draft-max"), (["--draft-memory", "9M"], "--draft")]:
     refused = run("run", TINY, "--raw", "-p", "abc", "-n", 3, *words)
     check(refused.returncode in (1, 2) and said in refused.stderr and refused.stdout == "", f"{words}: {refused}")
 for name, path in find_models("smollm2").items():

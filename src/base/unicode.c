@@ -85,10 +85,9 @@ uint32_t chord_char_base(uint32_t code)
     const uint8_t *end = at + (code < 0xAC00 ? chord_unicode_bases_low_bytes : chord_unicode_bases_high_bytes);
     uint32_t last = 0, base = 0;
     while (at < end && last < code) {
-        uint32_t gap = next_number(&at), first = last + (gap >> 1);
+        uint32_t step = next_number(&at), gap = step & 1 ? next_number(&at) : 2, first = last + (gap >> 1);
         last = first + (gap & 1 ? next_number(&at) : 0);
-        uint32_t step = next_number(&at);
-        base += step & 1 ? 0u - ((step + 1) >> 1) : step >> 1;
+        base += step & 2 ? 0u - ((step >> 2) + 1) : step >> 2;
         if (code >= first && code <= last) return base;
     }
     return code;

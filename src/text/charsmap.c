@@ -58,13 +58,14 @@ static chord_status find_replacement(const chord_vocab *v, uint32_t place, const
 {
     uint32_t room = v->charsmap_bytes - v->charsmap_replacements;
     const char *text = (const char *)v->charsmap + v->charsmap_replacements;
-    const char *end = place < room ? memchr(text + place, 0, room - place) : NULL;
-    if (end == NULL)
+    uint32_t end = place;
+    while (end < room && text[end] != 0) end++;
+    if (end >= room)
         return chord_fail(err, CHORD_CORRUPT,
                           "'tokenizer.ggml.precompiled_charsmap' has no replacement at %u of its %u bytes of them",
                           place, room);
     *out = text + place;
-    *len = (size_t)(end - *out);
+    *len = end - place;
     return CHORD_OK;
 }
 

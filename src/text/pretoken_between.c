@@ -95,13 +95,6 @@ size_t chord_match_lines(const chord_span *s, size_t at, uint32_t rules)
     return at;
 }
 
-/* \S+ */
-size_t chord_match_filled(const chord_span *s, size_t at, uint32_t rules)
-{
-    (void)rules;
-    return chord_run_of(s, at, ANY & ~SPACE);
-}
-
 /* \s+$; what is before it is a piece. */
 size_t chord_match_last_spaces(const chord_span *s, size_t at, uint32_t rules)
 {

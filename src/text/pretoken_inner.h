@@ -63,7 +63,7 @@ chord_pretoken_match chord_match_words, chord_match_gpt2;
 /* pretoken_between.c: matches with gaps between them. */
 chord_pretoken_match chord_match_numbers, chord_match_digits, chord_match_digits_back, chord_match_numbers_back,
     chord_match_marks, chord_match_break, chord_match_lines, chord_match_spaced, chord_match_ranges,
-    chord_match_last_spaces, chord_match_unlike, chord_match_filled, chord_match_deepseek3, chord_match_chameleon;
+    chord_match_last_spaces, chord_match_unlike, chord_match_deepseek3, chord_match_chameleon;
 
 /* Sets of chord_match_ranges and, with RANGES, of chord_match_spaced. */
 enum {

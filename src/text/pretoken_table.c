@@ -13,7 +13,6 @@ enum {
     MARK_RUNS_BACKTICK,
     BREAKS,
     LINES,
-    FILLED,
     LAST_SPACES,
     SPACED_LETTERS,
     SPACED_MARKS,
@@ -61,7 +60,6 @@ static const struct {
     [MARK_RUNS_BACKTICK] = {chord_match_marks, MARKS_BACKTICK},
     [BREAKS] = {chord_match_break, 0},
     [LINES] = {chord_match_lines, 0},
-    [FILLED] = {chord_match_filled, 0},
     [LAST_SPACES] = {chord_match_last_spaces, 0},
     [SPACED_LETTERS] = {chord_match_spaced, LETTER},
     [SPACED_MARKS] = {chord_match_spaced, PUNCTUATION},
@@ -140,7 +138,6 @@ static const chord_pretoken pretokens[] = {
     {"chameleon", {SENTINELS, IMAGES, INDENTS, NUMBER_EACH, EACH_MARK, GPT2}, ADD_BOS},
     {"gemma4 granite-embed-multi-311m", {LINES}, CHARACTERS | SPACE_MARKS | CHORD_PRETOKEN_GEMMA},
     {"sarvam-moe", {LINES}, CHARACTERS | SPACE_MARKS},
-    {"whitespace", {FILLED}, CHARACTERS},
 };
 
 static bool lists(const char *names, const char *name)

@@ -1,8 +1,6 @@
 /* unigram.c - SentencePiece's Unigram: of all ways to cut a text into tokens the one with the best sum of scores. */
 #include "text/vocab_inner.h"
 
-#include <float.h>
-
 /* The best way to a place in the text: the token that ends there, and where that token starts; once all are known,
  * along the best way, where the next one ends. */
 typedef struct best_way {
@@ -58,7 +56,7 @@ static chord_status encode_normalised(const chord_vocab *v, const char *text, si
     if (len >= UINT32_MAX) return chord_fail(err, CHORD_INVALID, "a text of %zu bytes cannot be tokenised", len);
     CHORD_TRY(chord_alloc(v->heap, (len + 1ull) * sizeof(best_way), "tokenising a text", &memory, err));
     best_way *ways = memory;
-    for (size_t i = 0; i <= len; i++) ways[i] = (best_way){.score = i == 0 ? 0 : -DBL_MAX, .token = v->unknown};
+    for (size_t i = 0; i <= len; i++) ways[i] = (best_way){.score = i == 0 ? 0 : -__DBL_MAX__, .token = v->unknown};
     for (size_t at = 0, bytes; at < len; at += bytes) {
         bytes = chord_character_bytes(text[at]);
         if (bytes > len - at) bytes = len - at;

@@ -1,8 +1,6 @@
 /* vocab.c - read tokenizer.ggml.* into one block of memory. */
 #include "text/vocab_inner.h"
 
-#include <float.h>
-
 /* ---- what the file has ------------------------------------------------------------------------- */
 
 typedef struct vocab_source {
@@ -245,7 +243,7 @@ static void find_byte_tokens(chord_vocab *v)
 /* What the kinds that know tokens by their bytes need besides. */
 static chord_status read_listed(chord_vocab *v, const chord_gguf *gguf, const vocab_source *source, chord_error *err)
 {
-    float least = FLT_MAX;
+    float least = __FLT_MAX__;
     for (uint32_t byte = 0; byte < 256; byte++) {
         int32_t token = v->byte_token[byte];
         bool missing = v->kind == CHORD_VOCAB_RWKV && token < 0;

@@ -53,7 +53,8 @@ static chord_status put_character(word_run *run, uint32_t code, chord_error *err
     if (v->strip_accents && kind == CHORD_CHAR_MARK) return CHORD_OK;
     bool alone = kind == CHORD_CHAR_PUNCTUATION || (code < 0x7F && kind == CHORD_CHAR_SYMBOL) || is_chinese(code);
     if (alone) end_word(run);
-    CHORD_TRY(add_to_word(run, v->lowercase ? chord_char_lower(code) : code, err));
+    if (v->lowercase) code = code == 0x130 ? 'i' : chord_char_lower(code); /* its full lower case has a dot besides */
+    CHORD_TRY(add_to_word(run, code, err));
     if (alone) end_word(run);
     return CHORD_OK;
 }

@@ -66,7 +66,7 @@ def rewritten(source, target, changes):
 
 
 def with_pre(models, pre, folder):
-    base = "gemma-4" if pre in ("gemma4", "sarvam-moe", "granite-embed-multi-311m", "whitespace") else "qwen2"
+    base = "gemma-4" if pre in ("gemma4", "sarvam-moe", "granite-embed-multi-311m") else "qwen2"
     changes = {"tokenizer.ggml.pre": pre, "tokenizer.ggml.model": "gpt2"}
     return rewritten(models / f"ggml-vocab-{base}.gguf", folder / "pre.gguf", changes)
 

@@ -163,13 +163,10 @@ static const void *file_map(chord_store *store, chord_error *err)
 
 static void file_unmap(chord_store *store, const void *base) { munmap((void *)base, (size_t)store->size_bytes); }
 
-/* A fault maps the page it wants and what lies around it in the cache: 64 KiB, or a whole large page. */
-#define ALONG_BYTES (2 * CHORD_MIB)
-
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len)
 {
-    uint64_t first = chord_align_down(offset, ALONG_BYTES);
-    uint64_t end = chord_min_u64(chord_align_up(offset + len, ALONG_BYTES), store->size_bytes);
+    uint64_t first = chord_align_down(offset, CHORD_MAP_ALONG_BYTES);
+    uint64_t end = chord_min_u64(chord_align_up(offset + len, CHORD_MAP_ALONG_BYTES), store->size_bytes);
     if (end > first) madvise((uint8_t *)base + first, (size_t)(end - first), MADV_DONTNEED);
 }
 

@@ -61,6 +61,8 @@ bool chord_store_can_map(const chord_store *store);
  * the guard is not installed. */
 const void *chord_store_map(chord_store *store, chord_error *err);
 void chord_store_unmap(chord_store *store, const void *base);
+/* Whoever touches a page of a mapping may get what lies around it in the page cache, too: 64 KiB, or a large page. */
+#define CHORD_MAP_ALONG_BYTES (2 * CHORD_MIB)
 /* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when
  * touched), and those beside them that came along when these were touched. */
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len);

@@ -144,6 +144,20 @@ static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, 
     return CHORD_OK;
 }
 
+static chord_status file_fetch_device(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                      uint8_t **data, chord_error *err)
+{
+    file_store *self = (file_store *)store;
+    uint64_t align = self->direct_align;
+    chord_status status;
+    if (!atomic_load(&self->no_direct) && offset % align == 0 && len % align == 0 &&
+        read_direct(self, offset, offset + len, slot, &status, err)) {
+        *data = slot;
+        return status;
+    }
+    return file_fetch(store, offset, len, slot, slot_bytes, data, err);
+}
+
 /* ---- mapping ---------------------------------------------------------------------------------- */
 
 static bool file_cached(chord_store *store, uint64_t offset, uint64_t len)
@@ -182,6 +196,7 @@ static void file_close(chord_store *store)
 
 static const chord_store_ops file_ops = {.read = file_read,
                                          .fetch = file_fetch,
+                                         .fetch_device = file_fetch_device,
                                          .cached = file_cached,
                                          .map = file_map,
                                          .unmap = file_unmap,

@@ -16,6 +16,9 @@ typedef struct chord_store_ops {
     /* NULL: fetch is a read. See chord_store_fetch. */
     chord_status (*fetch)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
                           chord_error *);
+    /* The same from the device alone, whole blocks; NULL: there is no such way. */
+    chord_status (*fetch_device)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                 uint8_t **data, chord_error *);
     bool (*cached)(chord_store *, uint64_t offset, uint64_t len); /* NULL: nothing is known to be */
     const void *(*map)(chord_store *, chord_error *);             /* NULL: cannot map */
     void (*unmap)(chord_store *, const void *base);
@@ -49,6 +52,9 @@ chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, si
  * failed read is tried again once before it is reported. */
 chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
                                uint8_t **data, chord_error *err);
+/* To measure a device: as fetch, but what lies in the page cache is read again, where the system reads past it. */
+chord_status chord_store_fetch_device(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                      uint8_t **data, chord_error *err);
 /* What a slot for len bytes must hold. */
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
 

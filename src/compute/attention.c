@@ -134,11 +134,21 @@ static chord_attention_tile tile_of(const attention *a)
         .head_dim = a->kv->head_dim, .scale = a->args->scale, .softcap = a->args->softcap, .partial_stride = a->stride};
 }
 
-/* The first block that a row sees is taken as it is; those after it are folded in. */
-static void take_partial(const attention *a, float *acc, const float *partial, uint32_t row, uint64_t block)
+/* The first block that a row sees is taken as it is, or folded to the head's sink; those after it are folded in. */
+static void take_partial(const attention *a, float *acc, const float *partial, uint32_t kv_head, uint32_t row,
+                         uint64_t block)
 {
-    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) memcpy(acc, partial, a->stride * sizeof *acc);
-    else a->c->ops->fold(acc, partial, a->kv->head_dim);
+    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) {
+        if (a->args->sinks == NULL) {
+            memcpy(acc, partial, a->stride * sizeof *acc);
+            return;
+        }
+        uint32_t padded = chord_kv_dims_padded(a->kv->head_dim);
+        memset(acc, 0, a->stride * sizeof *acc);
+        acc[padded] = a->args->sinks[kv_head * a->group + row % a->group];
+        acc[padded + 1] = 1.0f;
+    }
+    a->c->ops->fold(acc, partial, a->kv->head_dim);
 }
 
 /* ---- whole rows ---- */
@@ -155,7 +165,8 @@ static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uin
             row = attend_tile(a, &tile, kv_head, block, row, end);
             for (uint32_t r = 0; r < tile.rows; r++) {
                 uint32_t taken = row - tile.rows + r;
-                take_partial(a, d->acc + (taken - first) * a->stride, d->partial + r * a->stride, taken, block);
+                take_partial(a, d->acc + (taken - first) * a->stride, d->partial + r * a->stride, kv_head, taken,
+                             block);
             }
         }
     }
@@ -201,7 +212,7 @@ static void fold_round(const attention *a, uint32_t kv_head)
         float *acc = a->folded + ((uint64_t)kv_head * a->rows + row) * a->stride;
         chord_share seen = seen_by(a, row);
         for (uint64_t block = a->block_first; block < end; block++)
-            if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), row, block);
+            if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), kv_head, row, block);
         bool whole = seen.end <= end * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
         if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->head_dim);
     }

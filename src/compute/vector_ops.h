@@ -21,6 +21,7 @@ typedef struct chord_vector_ops {
     uint32_t direct_rows; /* attend: up to so many rows read f16 panels faster than panels widened before */
     float (*dot)(const float *x, const float *y, uint64_t n);
     void (*rmsnorm)(float *out, const float *x, const float *weight, uint32_t n, float eps);
+    void (*layernorm)(float *out, const float *x, const float *weight, const float *bias, uint32_t n, float eps);
     void (*add)(float *x, const float *y, uint64_t n);
     void (*scale)(float *x, float factor, uint64_t n);
     void (*glu_mul)(chord_glu kind, float *gate, const float *up, uint64_t n);

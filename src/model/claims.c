@@ -4,12 +4,27 @@
 
 /* ---- keys: "<architecture>." and these --------------------------------------------------------------- */
 
-/* Read for every family, by hparams.c. */
-static const char *const READ[] = {"context_length",       "embedding_length",       "block_count",
-                                   "feed_forward_length",  "attention.head_count",   "attention.head_count_kv",
-                                   "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
-                                   "rope.dimension_count", "rope.freq_base",         "rope.scaling.type",
-                                   "rope.scaling.factor",  "rope.scale_linear",      NULL};
+/* Read for every family, by hparams.c and rotary.c. */
+static const char *const READ[] = {"context_length",
+                                   "embedding_length",
+                                   "block_count",
+                                   "feed_forward_length",
+                                   "attention.head_count",
+                                   "attention.head_count_kv",
+                                   "attention.key_length",
+                                   "attention.value_length",
+                                   "attention.layer_norm_rms_epsilon",
+                                   "rope.dimension_count",
+                                   "rope.freq_base",
+                                   "rope.scaling.type",
+                                   "rope.scaling.factor",
+                                   "rope.scaling.attn_factor",
+                                   "rope.scaling.original_context_length",
+                                   "rope.scaling.yarn_beta_fast",
+                                   "rope.scaling.yarn_beta_slow",
+                                   "rope.scaling.yarn_log_multiplier",
+                                   "rope.scale_linear",
+                                   NULL};
 
 /* Steps that none of our families computes; these values leave them out. */
 static const struct {
@@ -24,6 +39,7 @@ static const struct {
     {"attention.max_alibi_bias", {0, 0}, "ALiBi position biases"},
     {"attention.sliding_window", {0, 0}, "a sliding window"},
     {"attention.shared_kv_layers", {0, 0}, "layers that share a KV cache"},
+    {"embedding_length_per_layer_input", {0, 0}, "embeddings of each layer"},
     {"attention.temperature_length", {0, 0}, "attention temperatures"},
     {"attention.temperature_scale", {0, 0}, "attention temperatures"},
     {"attn_logit_softcapping", {0, 0}, "capped attention scores"},
@@ -35,11 +51,9 @@ static const struct {
     {"expert_used_count", {0, 0}, "a mixture of experts"},
     {"nextn_predict_layers", {0, 0}, "layers that predict further tokens"},
     {"n_deepstack_layers", {0, 0}, "pictures between layers"},
-    {"rope.scaling.attn_factor", {1, 1}, "rotary attention factors"},
     {"rope.scaling.alpha", {0, 1}, "rotary bases that depend on the context"},
     {"rope.scaling.yarn_attn_factor", {1, 1}, "rotary attention factors"},
-    {"rope.scaling.yarn_ext_factor", {0, -1}, "YaRN"},
-    {"rope.scaling.yarn_log_multiplier", {0, 0}, "YaRN"},
+    {"rope.scaling.yarn_ext_factor", {0, -1}, "YaRN in part"},
     {"use_parallel_residual", {0, 0}, "parallel residuals"},
     {"swin_norm", {0, 0}, "Swin norms"},
     {"activation_sparsity_scale", {0, 0}, "sparse activations"},
@@ -54,9 +68,7 @@ static const char *const HARMLESS[] = {"vocab_size",
                                        "attention.layer_norm_epsilon",
                                        "attention.sliding_window_pattern",
                                        "rope.freq_base_swa",
-                                       "rope.scaling.original_context_length",
                                        "rope.scaling.finetuned",
-                                       "rope.scaling.yarn_beta_",
                                        "expert_",
                                        "vision.",
                                        "mm.",
@@ -131,7 +143,6 @@ static const struct {
 } KNOWN[] = {
     {"_exps.", "its feed-forward layers are a mixture of experts"},
     {"ffn_gate_inp", "its feed-forward layers are a mixture of experts"},
-    {"attn_qkv", "its query, key and value matrices are fused into one"},
     {".lora_", "it holds a LoRA adapter"},
 };
 

@@ -135,7 +135,7 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .out = out,
                         .stride = stride,
                         .row_first = (uint32_t)first,
-                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
+                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->rows - first)};
     chord_view *view = &part->view;
     CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), view, err));
     view->packed = view->packed || w->tensor->packed; /* by the file */
@@ -160,7 +160,7 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
-        CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->tensor->rows, &job.part[0], err));
+        CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->rows, &job.part[0], err));
         run_tile(&job);
         release(net, &job.part[0], i);
     }
@@ -176,8 +176,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
     for (uint32_t i = 0; i < gate->tile_count; i++) {
         tile_job job = {.net = net, .parts = 2, .glu = kind};
-        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0],
-                      err));
+        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->rows, &job.part[0], err));
         CHORD_TRY(pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err));
         run_tile(&job);
         release(net, &job.part[0], i);

@@ -8,50 +8,83 @@
 
 #define CHORD_LAYERS_MAX 1024u
 
+typedef struct chord_blueprint chord_blueprint;
+
 typedef struct chord_hparams {
     const char *architecture, *name;
-    uint32_t layers, embedding, ff, heads, kv_heads, head_dim, rope_dims, vocabulary, trained_tokens;
-    float norm_eps, attention_scale, embedding_scale, logits_softcap;
-    float rope_base, rope_scale; /* of layers that see everything */
-    float window_rope_base;      /* of sliding-window layers */
-    uint32_t window;             /* 0: none */
-    const bool *sees_window;     /* (layers): which ones have it; NULL: none */
-    bool rope_neox;
+    uint32_t layers, embedding, vocabulary, trained_tokens;
+    float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
+    float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
+    uint32_t temperature_tokens;
+    uint32_t window;       /* of the layers that have one; 0: none */
+    uint32_t shared_kv;    /* so many of the last layers have no keys and values of their own */
+    uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
+    float attention_scale; /* 0: by the size of heads */
+    bool unturned;         /* no layer is turned */
 } chord_hparams;
 
-/* A matrix that is paged: rows are outputs, columns inputs. Its tiles are tile_first, tile_first + tile_step, ... */
+/* Rows of a matrix that is paged: rows are outputs, columns inputs. Several may lie in one tensor. Its tiles are tile_first,
+ * tile_first + tile_step, ... */
 typedef struct chord_weight {
-    const chord_tensor *tensor;
-    const float *bias;         /* (rows), added to each token's results; NULL: none */
-    struct chord_weight *pair; /* of a gate: its up, visited tile by tile beside it; else NULL */
+    const chord_tensor *tensor; /* NULL: there is none */
+    uint32_t row_first, rows;   /* of the tensor */
+    const float *bias;          /* (rows), added to each token's results; NULL: none */
+    struct chord_weight *pair;  /* of a gate: its up, visited tile by tile beside it; else NULL */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
 
+typedef struct chord_norm {
+    uint32_t n;                 /* values that are normed together; 0: there is no norm */
+    const float *weight, *bias; /* weight NULL: 1 */
+} chord_norm;
+
+#define CHORD_ROPES 2u /* tables: of layers that see everything, of those with a window */
+
 typedef struct chord_layer {
-    const float *attn_norm, *attn_q_norm, *attn_k_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
-    chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down;
-    uint32_t window; /* 0: sees everything */
+    uint32_t heads, kv_heads, head_dim, ff;
+    uint32_t window;   /* 0: sees everything */
+    uint32_t kv_layer; /* whose keys and values it reads: its own, or an earlier one's */
+    uint32_t rope;     /* table by which it is turned; CHORD_ROPES: none */
+    float attention_scale;
+    chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
+    chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
+    const float *sinks;        /* (heads); NULL: none */
+    const float *output_scale; /* one number; NULL: none */
 } chord_layer;
 
-/* What some architectures have and others not: bits of chord_arch. */
+/* What an architecture has: bits of chord_arch. Biases, fused matrices and a tied output are found by their presence. */
 enum {
-    CHORD_QK_NORM = 1,        /* norms on the heads of queries and keys */
-    CHORD_POST_NORM = 2,      /* norms after attention and feed-forward, before they are added */
-    CHORD_ATTENTION_BIAS = 4, /* of q, k, v and output */
-    CHORD_FF_BIAS = 8,
-    CHORD_OUTPUT_BIAS = 16,
-    CHORD_ROPE_FACTORS = 32,
+    CHORD_NEOX = 1,              /* rotary pairs are half a head apart, else neighbours */
+    CHORD_LAYER_NORM = 2,        /* in place of RMS norms */
+    CHORD_NO_PRE_NORM = 4,       /* none before attention and feed-forward */
+    CHORD_POST_NORM = 8,         /* after attention and feed-forward, before they are added */
+    CHORD_LATE_FF_NORM = 16,     /* the norm before the feed-forward is named post_attention_norm */
+    CHORD_PARALLEL = 32,         /* attention and feed-forward read one norm, and are added together */
+    CHORD_QK_NORM = 64,          /* of each head of queries and keys */
+    CHORD_QK_NORM_ALL = 128,     /* of all heads together */
+    CHORD_UNGATED = 256,         /* feed-forward without a gate */
+    CHORD_NO_ROPE = 512,         /* no layer is turned */
+    CHORD_TURNS_WINDOWS = 1024,  /* only layers with a window are turned, where there are some */
+    CHORD_ROPE_FACTORS = 2048,   /* may have them */
+    CHORD_LONG_ROPE = 4096,      /* may have two lists of factors: for contexts as trained first, and for longer ones */
+    CHORD_WINDOW_ROPE = 8192,    /* layers with a window have a rotary table of their own, unscaled, without factors */
+    CHORD_POSITIONS = 16384,     /* embeddings of positions are added to those of tokens */
+    CHORD_SHARED_K = 32768,      /* values may be the keys before their norm; all are normed */
+    CHORD_OWN_EMBEDDING = 65536, /* each layer may have an embedding of its own */
 };
 
 /* How an architecture differs from the others. */
 typedef struct chord_arch {
     const char *name;
-    uint32_t has, may_have;  /* must be in the file; may be */
-    bool rope_neox;          /* pairs are half a head apart, else neighbours */
-    chord_glu glu;           /* SiLU or GELU on the gate */
-    const char *const *keys; /* that read reads, without the architecture's name; ends with NULL; NULL: none */
-    /* More differences in the hyper-parameters, NULL: none. */
-    chord_status (*read)(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
+    uint32_t has;
+    chord_glu glu; /* SiLU unless said */
+    uint32_t
+        window_every; /* of so many layers the last one sees everything, without a pattern in the file; 0: none does */
+    uint32_t plain_every;    /* of so many layers the last one is not turned; 0: all are */
+    float window_rope_base;  /* of CHORD_WINDOW_ROPE, without a key in the file; 0: as the others */
+    const char *const *keys; /* that it heeds, besides those of all, without its name; ends with NULL; NULL: none */
+    /* More differences, before the layers get their shapes (window, scales); NULL: none. */
+    chord_status (*read)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 } chord_arch;
 const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
 const char *chord_arch_list(char *out, size_t cap);  /* their names, with commas; gives out back */
@@ -64,6 +97,8 @@ typedef enum chord_operand {
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
+    CHORD_AHEAD, /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
+    CHORD_OWN,   /* what each layer's own embedding says (layers, own_columns) */
     CHORD_LOGITS,
     CHORD_OPERANDS
 } chord_operand;
@@ -84,15 +119,27 @@ typedef struct chord_score_sum {
     bool finite;
 } chord_score_sum;
 
+/* What is read row by row. */
+typedef enum chord_table {
+    CHORD_TABLE_TOKENS,
+    CHORD_TABLE_POSITIONS,
+    CHORD_TABLE_OWN, /* by token, what each layer has for itself */
+    CHORD_TABLES
+} chord_table;
+
 /* Weights bound by name and the sizes that follow: enough to plan, nothing is loaded yet. */
-typedef struct chord_blueprint {
+struct chord_blueprint {
     chord_arena arena, tile_arena;
     const chord_arch *arch;
     chord_hparams h;
     chord_layer *layers;
-    const float *output_norm, *rope_factors;
-    const chord_tensor *embedding;
-    chord_weight output;
+    chord_rotary ropes[CHORD_ROPES];
+    uint32_t rope_count;                       /* tables that are used */
+    const float *long_factors, *short_factors; /* the context decides; NULL: there are none */
+    uint32_t original_tokens;                  /* as trained first */
+    chord_norm output_norm, own_norm;
+    const chord_tensor *tables[CHORD_TABLES]; /* NULL: there is none */
+    chord_weight output, own_projection;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
     uint64_t vector_bytes, weight_bytes;
     bool *claimed; /* by number of the tensor: something is bound to it */
@@ -105,7 +152,7 @@ typedef struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
-} chord_blueprint;
+};
 
 typedef enum chord_call_state { CALL_WAITS, CALL_RUNS, CALL_TAKES, CALL_OVER } chord_call_state;
 
@@ -144,11 +191,26 @@ typedef struct chord_segment {
     uint32_t first, row, count; /* first: the first row's position */
 } chord_segment;
 
+/* A layer's blocks of the cache (kv.c). */
+typedef struct chord_kv_pool {
+    struct chord_kv_free *free; /* blocks that are no sequence's */
+    uint8_t *blocks;
+    uint64_t block_bytes;
+    uint16_t *owners; /* by block: in how many tables it stands */
+} chord_kv_pool;
+
+/* The last rows that were read of a table. */
+typedef struct chord_row_cache {
+    uint8_t *rows; /* as in the file */
+    int32_t *tags; /* which, plus 1 */
+} chord_row_cache;
+
 typedef struct chord_scratch {
     chord_region region;
     float *operands[CHORD_OPERANDS];
     float *tile; /* (rows of the pass, tile_rows_max) */
-    float *rope, *rope_window;
+    float *ropes[CHORD_ROPES];
+    float *row; /* of an embedding */
     chord_score_sum *scores;
     chord_segment *segments, *runs;
     uint32_t *wanted, *kept; /* lists of rows */
@@ -183,17 +245,13 @@ struct chord_network {
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
-    struct chord_kv_free *kv_free; /* blocks that are no sequence's (kv.c) */
-    uint8_t *kv_blocks;
-    uint64_t kv_block_bytes;
-    uint16_t *kv_owners;       /* by block */
+    chord_kv_pool *kv_pools;   /* by layer */
     chord_sequence *sequences; /* those of sessions, then branches */
     uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
-    uint8_t *embedding_cache;        /* rows as in the file */
-    int32_t *embedding_tags;
+    chord_row_cache rows[CHORD_TABLES];
     /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken,
      * which blocks are free, and the calls. All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
@@ -205,12 +263,33 @@ struct chord_network {
     atomic_bool called_off;        /* all whom the pass is for were cancelled */
 };
 
-/* hparams.c; h->architecture is set before */
-chord_status chord_hparams_read(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
-/* Sliding windows: which layers see only the last `window` positions, with a rotary base of their own. Without a pattern
- * in the file every pattern-th layer sees everything. */
-chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, uint32_t pattern,
-                                       float rope_base, chord_error *err);
+/* keys.c: metadata "<architecture>.SUFFIX"; out gets fallback where there is none. */
+#define CHORD_KEY_NEEDED UINT32_MAX /* a fallback: there must be one */
+typedef struct chord_key_range {
+    uint32_t low, high;
+} chord_key_range;
+bool chord_key_there(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix);
+/* One number, or a list for the layers that are known, all equal. */
+chord_status chord_key_u32(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, uint32_t fallback,
+                           chord_key_range range, uint32_t *out, chord_error *err);
+/* out: (layers), from one number or a list. */
+chord_status chord_key_of_layers(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix,
+                                 uint32_t fallback, chord_key_range range, uint32_t *out, chord_error *err);
+chord_status chord_key_f32(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, float fallback,
+                           float *out, chord_error *err);
+chord_status chord_key_bool(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, bool fallback,
+                            bool *out, chord_error *err);
+chord_status chord_key_text(chord_blueprint *print, const chord_gguf *gguf, const char *suffix, const char **out,
+                            chord_error *err); /* in the arena; NULL: there is none */
+
+/* hparams.c: print->h and the shapes of print->layers; h.architecture and arch are set before */
+chord_status chord_hparams_read(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* rotary.c: print->ropes and the layers' choice among them. head_dims: of layers that see everything, of those with a
+ * window. */
+chord_status chord_rotary_read(chord_blueprint *print, const chord_gguf *gguf, const uint32_t head_dims[2],
+                               chord_error *err);
+void chord_rotary_choose(chord_blueprint *print, uint32_t context_tokens); /* factors, once they are loaded */
 
 /* claims.c: CHORD_UNSUPPORTED names the first key or tensor that is left over. */
 chord_status chord_claim_keys(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
@@ -223,6 +302,9 @@ chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, cons
                                   uint32_t output_rows, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* Whether rows of the tensor may be packed by themselves: they begin at a panel, and end at one or with the tensor. */
+bool chord_weight_has_panels(const chord_tensor *tensor, uint64_t row_first, uint64_t rows);
 
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
@@ -295,7 +377,8 @@ typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *r
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
 
-/* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants; the rotary tables */
+/* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants, and the rotary tables; OWN from the
+ * tokens' rows of another table and from X. Recording, only what weights it uses. */
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
 chord_status chord_embed(chord_pass *pass, chord_error *err);
 
@@ -309,20 +392,31 @@ chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error 
 chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
 
 /* ops.c */
-/* to = from / rms(from) * weight; to may be from */
-void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const float *weight);
-/* The same for each head by itself, in place; weight NULL: nothing is done. */
-void chord_op_norm_heads(chord_pass *pass, chord_operand x, const float *weight, uint32_t heads);
+/* The operand is written anew, in rows of `width`. False: this is a recording, there is nothing to compute. */
+bool chord_op_begin(chord_pass *pass, chord_operand to, uint64_t width);
+/* to = norm of each row of from; to may be from */
+void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);
+/* The same in place, RMS, of each norm->n values by themselves; no norm: nothing is done. */
+void chord_op_norm_parts(chord_pass *pass, chord_operand x, const chord_norm *norm);
 void chord_op_add(chord_pass *pass, chord_operand x, chord_operand y); /* x += y */
+void chord_op_copy(chord_pass *pass, chord_operand to, chord_operand from);
+void chord_op_scale(chord_pass *pass, chord_operand x, float factor);           /* x *= factor */
+void chord_op_scale_by(chord_pass *pass, chord_operand x, const float *factor); /* one number; NULL: nothing is done */
 /* to (rows, w's rows) = from . w^T + bias */
 chord_status chord_op_linear(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, chord_error *err);
 /* to = f(from . gate^T + bias) * (from . up^T + bias) */
 chord_status chord_op_glu(chord_pass *pass, chord_operand to, chord_weight *gate, chord_weight *up, chord_operand from,
                           chord_error *err);
+/* to = f(from . w^T + bias), f that of the architecture */
+chord_status chord_op_active(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, chord_error *err);
+/* The same, times the layer's part of OWN. */
+chord_status chord_op_own(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, uint32_t layer,
+                          chord_error *err);
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
-void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t heads, uint32_t layer); /* turned by their positions */
-void chord_op_remember(chord_pass *pass, uint32_t layer);                              /* K and V go to the cache */
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer);   /* heads are turned by their positions */
+void chord_op_temper(chord_pass *pass, chord_operand x);                 /* late queries are multiplied */
+void chord_op_remember(chord_pass *pass, uint32_t layer);                /* K and V go to the cache */
 void chord_op_attend(chord_pass *pass, chord_operand q, uint32_t layer); /* queries become the attention's output */
 /* From here on only the wanted rows of X and NORM. False: there are none. */
 bool chord_op_narrow(chord_pass *pass);

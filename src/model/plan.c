@@ -55,13 +55,20 @@ uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_b
 /* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
 #define PAGE_BYTES_FOR_TABLE_BYTE 400
 
+static uint64_t cached_rows_bytes(const chord_blueprint *p)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < CHORD_TABLES; i++)
+        if (p->tables[i] != NULL) bytes += CHORD_EMBEDDING_CACHE_ROWS * p->tables[i]->row_bytes;
+    return bytes;
+}
+
 /* What everything costs that is neither weights nor KV nor scratch. */
 static uint64_t fixed_bytes(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes)
 {
     uint64_t page_tables = budget_bytes / PAGE_BYTES_FOR_TABLE_BYTE;
     return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes + p->tile_arena.used_bytes +
-           CHORD_EMBEDDING_CACHE_ROWS * p->embedding->row_bytes + (uint64_t)p->tile_count * TILE_RECORD_BYTES +
-           page_tables + CHORD_MIB / 2;
+           cached_rows_bytes(p) + (uint64_t)p->tile_count * TILE_RECORD_BYTES + page_tables + CHORD_MIB / 2;
 }
 
 /* Each change of banks costs some ten microseconds, and often a thread that fell asleep meanwhile, so a pass is to have

@@ -20,17 +20,34 @@ static void *carve(carver *c, uint64_t bytes)
 
 static float *carve_f32(carver *c, uint64_t count) { return carve(c, count * sizeof(float)); }
 
+/* Of the tables whose rows are added to others. */
+static uint64_t row_columns(const chord_blueprint *p)
+{
+    uint64_t columns = 0;
+    for (uint32_t i = CHORD_TABLE_TOKENS + 1; i < CHORD_TABLES; i++)
+        if (p->tables[i] != NULL) columns = chord_max_u64(columns, p->tables[i]->dims[0]);
+    return columns;
+}
+
+static uint64_t attention_bytes(const chord_blueprint *p, uint32_t threads)
+{
+    uint64_t bytes = 0;
+    for (uint32_t l = 0; l < p->h.layers; l++)
+        bytes = chord_max_u64(bytes, chord_attention_scratch_bytes(threads, p->layers[l].head_dim, p->layers[l].heads));
+    return bytes;
+}
+
 uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads,
                               chord_scratch *s)
 {
-    const chord_hparams *h = &p->h;
     carver c = {.base = (uintptr_t)s->region.base};
     uint64_t n = chunk;
     for (int b = 0; b < CHORD_OPERANDS; b++)
         s->operands[b] = carve_f32(&c, (b == CHORD_LOGITS ? logit_rows : n) * p->width_max[b]);
     s->tile = carve_f32(&c, n * p->tile_rows_max);
-    s->rope = carve_f32(&c, n * h->rope_dims);
-    s->rope_window = carve_f32(&c, h->window != 0 ? n * h->rope_dims : 0);
+    for (uint32_t i = 0; i < CHORD_ROPES; i++)
+        s->ropes[i] = carve_f32(&c, i < p->rope_count ? n * p->ropes[i].dims : 0);
+    s->row = carve_f32(&c, row_columns(p));
     s->scores = carve(&c, n * sizeof *s->scores);
     s->segments = carve(&c, n * SEGMENT_BYTES);
     s->runs = carve(&c, n * SEGMENT_BYTES);
@@ -38,7 +55,7 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
     s->kept = carve(&c, n * sizeof *s->kept);
     for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
         s->acts[kind] = p->uses[kind] ? carve(&c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
-    s->attention = carve(&c, chord_attention_scratch_bytes(threads, h->head_dim, h->heads));
+    s->attention = carve(&c, attention_bytes(p, threads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);
     s->workers = carve(&c, s->worker_bytes * threads);
     return c.used;

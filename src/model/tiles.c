@@ -30,25 +30,32 @@ static uint64_t output_tile_bytes(const chord_blueprint *p, uint64_t tile_bytes,
     uint64_t largest = 0;
     if (budget_bytes > p->weight_bytes) return tile_bytes;
     for (uint32_t i = 0; i < p->order_count; i++) {
-        const chord_tensor *t = p->order[i]->tensor;
-        uint64_t bytes = rows_for(t->row_bytes, tile_bytes, t->rows) * t->row_bytes;
+        uint64_t row_bytes = p->order[i]->tensor->row_bytes;
+        uint64_t bytes = rows_for(row_bytes, tile_bytes, p->order[i]->rows) * row_bytes;
         if (p->order[i] != &p->output) largest = chord_max_u64(largest, bytes);
     }
     return largest != 0 ? chord_min_u64(largest, tile_bytes) : tile_bytes;
 }
 
+bool chord_weight_has_panels(const chord_tensor *t, uint64_t row_first, uint64_t rows)
+{
+    uint64_t end = row_first + rows;
+    return row_first % CHORD_PANEL_ROWS == 0 && (end % CHORD_PANEL_ROWS == 0 || end == t->rows);
+}
+
 static chord_tile tile_of(const chord_weight *w, uint32_t i)
 {
     const chord_tensor *t = w->tensor;
-    uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, t->rows - first);
-    return (chord_tile){
-        .shard = t->shard, .offset = t->offset + first * t->row_bytes, .bytes = (uint32_t)(rows * t->row_bytes)};
+    uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, w->rows - first);
+    return (chord_tile){.shard = t->shard,
+                        .offset = t->offset + (w->row_first + first) * t->row_bytes,
+                        .bytes = (uint32_t)(rows * t->row_bytes)};
 }
 
 static void set_tiles(chord_weight *w, uint32_t rows, uint64_t first, uint32_t step)
 {
     w->tile_rows = rows;
-    w->tile_count = (uint32_t)chord_ceil_div(w->tensor->rows, rows);
+    w->tile_count = (uint32_t)chord_ceil_div(w->rows, rows);
     w->tile_first = (uint32_t)first;
     w->tile_step = step;
 }
@@ -61,7 +68,7 @@ static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, c
     if (row_bytes * CHORD_PANEL_ROWS > UINT32_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name,
                           row_bytes);
-    uint32_t rows = rows_for(row_bytes, tile_bytes, w->tensor->rows), step = w->pair != NULL ? 2 : 1;
+    uint32_t rows = rows_for(row_bytes, tile_bytes, w->rows), step = w->pair != NULL ? 2 : 1;
     set_tiles(w, rows, *count, step);
     if (w->pair != NULL) set_tiles(w->pair, rows, *count + 1, step);
     *count += (uint64_t)w->tile_count * step;

@@ -135,8 +135,12 @@ static void test_rope(void)
         float *input = random_floats(&r, count, 2), *want = malloc(4 * count), *table = malloc(8ull * tokens * half),
               factors[128];
         for (uint32_t i = 0; i < half; i++) factors[i] = 1.0f + (float)i * 0.25f;
-        chord_rope_table(table, cases[k].first, tokens, dims, cases[k].base, cases[k].scale,
-                         cases[k].factors ? factors : NULL);
+        chord_rotary rotary = {.dims = dims,
+                               .base = cases[k].base,
+                               .scale = cases[k].scale,
+                               .gain = 1.0f,
+                               .factors = cases[k].factors ? factors : NULL};
+        chord_rope_table(table, cases[k].first, tokens, &rotary);
         FOR_EACH_WAY("rope", dim, input, want, count,
                      chord_rope(&c, x, table, tokens, heads, dim, dims, cases[k].neox));
         double worst = 0;
@@ -158,8 +162,9 @@ static void test_rope(void)
         free(input), free(want), free(table);
     }
     float one[2], four[8];
-    chord_rope_table(four, 10, 4, 2, 10000, 1, NULL);
-    chord_rope_table(one, 12, 1, 2, 10000, 1, NULL);
+    chord_rotary rotary = {.dims = 2, .base = 10000, .scale = 1, .gain = 1};
+    chord_rope_table(four, 10, 4, &rotary);
+    chord_rope_table(one, 12, 1, &rotary);
     CHECK(memcmp(one, four + 4, sizeof one) == 0);
 }
 

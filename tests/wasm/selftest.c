@@ -199,7 +199,9 @@ static void rotary(work *b)
     float *x = take_floats(b, TOKENS * HEADS * DIM, 2), *table = take(b, TOKENS * DIMS * sizeof *table);
     if (b->refused) return;
     for (uint32_t round = 0; round < 4; round++) {
-        chord_rope_table(table, round * 300000, TOKENS, DIMS, round & 1 ? 1e6f : 1e4f, round & 2 ? 0.125f : 1.0f, NULL);
+        chord_rotary rotary = {
+            .dims = DIMS, .base = round & 1 ? 1e6f : 1e4f, .scale = round & 2 ? 0.125f : 1.0f, .gain = 1.0f};
+        chord_rope_table(table, round * 300000, TOKENS, &rotary);
         chord_rope(&b->compute, x, table, TOKENS, HEADS, DIM, DIMS, round & 1);
         add_floats(b, x, TOKENS * HEADS * DIM);
     }

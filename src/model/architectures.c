@@ -78,13 +78,19 @@ static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "emb
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
 
 static const chord_arch ARCHITECTURES[] = {
-    {.name = "llama", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE},
+    {.name = "llama", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE | CHORD_EXPERTS},
     {.name = "mistral3", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE, .keys = TEMPERATURE_KEYS, .read = read_mistral3},
     {.name = "qwen2", .has = CHORD_NEOX | CHORD_ROPE_FACTORS},
     {.name = "qwen3", .has = CHORD_NEOX | CHORD_QK_NORM},
     {.name = "qwen3vl",
      .has = CHORD_NEOX | CHORD_QK_NORM,
      .keys = SECTION_KEYS}, /* its text: see `rope.dimension_sections` */
+    {.name = "qwen2moe", .has = CHORD_NEOX | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
+    {.name = "qwen3moe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS},
+    {.name = "qwen3vlmoe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS, .keys = SECTION_KEYS},
+    {.name = "olmoe", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
+    {.name = "granitemoe", .has = CHORD_EXPERTS, .keys = GRANITE_KEYS, .read = read_granite},
+    {.name = "minimax-m2", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS, .gating = CHORD_GATING_SIGMOID},
     {.name = "gemma2",
      .has = CHORD_NEOX | CHORD_POST_NORM,
      .glu = CHORD_GLU_GELU,

@@ -47,6 +47,7 @@ typedef struct part {
     const char *name;
     uint32_t layer; /* or NO_LAYER */
     uint64_t first, count, all;
+    uint64_t each; /* of a vector for each expert: elements of one; 0: there is one vector */
 } part;
 
 static part whole(const char *name, uint32_t layer, uint64_t count)
@@ -62,7 +63,8 @@ static chord_status bind_vector(chord_blueprint *p, const chord_gguf *gguf, cons
     const chord_tensor *t = find(gguf, v.name, kind, v.layer, full);
     *out = NULL;
     if (t == NULL) return optional ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
-    CHORD_TRY(check_shape(t, 1, v.all, err));
+    uint64_t each = v.each != 0 ? v.each : v.all;
+    CHORD_TRY(check_shape(t, v.all / each, each, err));
     uint32_t block = chord_type_get((uint32_t)t->type)->block_elems;
     if (v.first % block != 0 || (v.count != v.all && v.count % block != 0))
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' is cut inside a block of its format", t->name);
@@ -82,14 +84,13 @@ static chord_status check_panels(const chord_tensor *t, part m, chord_error *err
     return chord_fail(err, CHORD_CORRUPT, "tensor '%s' is packed across the matrices that lie in it", t->name);
 }
 
-static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, part m, uint64_t columns,
+static chord_status bind_matrix(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, part m, uint64_t columns,
                                 chord_error *err)
 {
     char full[128];
     const chord_tensor *t = find(gguf, m.name, "weight", m.layer, full);
     if (t == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
     CHORD_TRY(check_shape(t, m.all, columns, err));
-    CHORD_TRY(check_panels(t, m, err));
     out->tensor = t;
     out->row_first = (uint32_t)m.first;
     out->rows = (uint32_t)m.count;
@@ -97,7 +98,15 @@ static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chor
     p->uses[chord_format_get(t->type)->act] = true;
     p->packed = p->packed || t->packed;
     p->columns_max = (uint32_t)chord_max_u64(p->columns_max, columns);
-    p->weight_bytes += m.count * t->row_bytes;
+    return CHORD_OK;
+}
+
+static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, part m, uint64_t columns,
+                                chord_error *err)
+{
+    CHORD_TRY(bind_matrix(p, gguf, out, m, columns, err));
+    CHORD_TRY(check_panels(out->tensor, m, err));
+    p->weight_bytes += m.count * out->tensor->row_bytes;
     return bind_vector(p, gguf, &out->bias, m, true, "bias", err);
 }
 
@@ -176,9 +185,9 @@ static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint
     uint64_t e = p->h.embedding, q = size_of(p, layer, DIM_Q), kv = size_of(p, layer, DIM_KV);
     if (!is_there(g, "attn_q", l) && is_there(g, "attn_qkv", l) && layer->kv_layer == l) {
         const uint64_t all = q + 2 * kv;
-        CHORD_TRY(bind_weight(p, g, &layer->attn_q, (part){"attn_qkv", l, 0, q, all}, e, err));
-        CHORD_TRY(bind_weight(p, g, &layer->attn_k, (part){"attn_qkv", l, q, kv, all}, e, err));
-        CHORD_TRY(bind_weight(p, g, &layer->attn_v, (part){"attn_qkv", l, q + kv, kv, all}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_q, (part){"attn_qkv", l, 0, q, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_k, (part){"attn_qkv", l, q, kv, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_v, (part){"attn_qkv", l, q + kv, kv, all, 0}, e, err));
     } else {
         bool as_keys = (p->arch->has & CHORD_SHARED_K) != 0 && !is_there(g, "attn_v", l);
         CHORD_TRY(bind_weight(p, g, &layer->attn_q, whole("attn_q", l, q), e, err));
@@ -199,7 +208,7 @@ static chord_status bind_feed_forward(chord_blueprint *p, const chord_gguf *g, u
     bool gated = (p->arch->has & CHORD_UNGATED) == 0;
     bool fused = gated && up != NULL && up->rows == 2 * ff && !is_there(g, "ffn_gate", l);
     part gate_part = whole("ffn_gate", l, ff), up_part = whole("ffn_up", l, ff);
-    if (fused) gate_part = (part){"ffn_up", l, 0, ff, 2 * ff}, up_part = (part){"ffn_up", l, ff, ff, 2 * ff};
+    if (fused) gate_part = (part){"ffn_up", l, 0, ff, 2 * ff, 0}, up_part = (part){"ffn_up", l, ff, ff, 2 * ff, 0};
     if (gated) CHORD_TRY(bind_weight(p, g, &layer->ffn_gate, gate_part, e, err));
     CHORD_TRY(bind_weight(p, g, &layer->ffn_up, up_part, e, err));
     return bind_weight(p, g, &layer->ffn_down, whole("ffn_down", l, e), ff, err);
@@ -216,10 +225,48 @@ static chord_status bind_own(chord_blueprint *p, const chord_gguf *g, uint32_t l
     return bind_norm(p, g, &layer->own_norm, whole("post_norm", l, e), err);
 }
 
+/* Experts follow each other in one tensor; of gate and up that are fused each expert has both. */
+static chord_status bind_expert(chord_blueprint *p, const chord_gguf *g, chord_weight *out, part m, uint64_t step,
+                                uint64_t columns, chord_error *err)
+{
+    uint64_t experts = p->h.routing.experts, n = experts * m.count;
+    m.all = experts * step;
+    CHORD_TRY(bind_matrix(p, g, out, m, columns, err));
+    CHORD_TRY(bind_vector(p, g, &out->bias, (part){m.name, m.layer, 0, n, n, m.count}, true, "bias", err));
+    p->expert_bytes += experts * m.count * out->tensor->row_bytes;
+    out->experts = (uint32_t)experts;
+    out->row_step = (uint32_t)step;
+    if (!out->tensor->packed || (m.first % CHORD_PANEL_ROWS == 0 && m.count % CHORD_PANEL_ROWS == 0)) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT, "tensor '%s' is packed across its experts", out->tensor->name);
+}
+
+static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, ff = p->h.expert_ff, n = p->h.routing.experts;
+    bool fused = is_there(g, "ffn_gate_up_exps", l);
+    part gate = whole("ffn_gate_exps", l, ff), up = whole("ffn_up_exps", l, ff), down = whole("ffn_down_exps", l, e);
+    if (fused) gate.name = up.name = "ffn_gate_up_exps", up.first = ff;
+    CHORD_TRY(bind_weight(p, g, &layer->router, whole("ffn_gate_inp", l, n), e, err));
+    CHORD_TRY(bind_vector(p, g, &layer->choice_bias, whole("exp_probs_b", l, n), true, "bias", err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_gate, gate, fused ? 2 * ff : ff, e, err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_up, up, fused ? 2 * ff : ff, e, err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_down, down, e, ff, err));
+    if (!is_there(g, "ffn_up_shexp", l)) return CHORD_OK;
+    char full[128];
+    uint64_t shared = p->h.shared_ff != 0 ? p->h.shared_ff : find(g, "ffn_up_shexp", "weight", l, full)->rows;
+    if (is_there(g, "ffn_gate_inp_shexp", l))
+        CHORD_TRY(bind_weight(p, g, &layer->shared_switch, whole("ffn_gate_inp_shexp", l, 1), e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->shared_gate, whole("ffn_gate_shexp", l, shared), e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->shared_up, whole("ffn_up_shexp", l, shared), e, err));
+    return bind_weight(p, g, &layer->shared_down, whole("ffn_down_shexp", l, e), shared, err);
+}
+
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
+    bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
     CHORD_TRY(bind_attention(p, g, l, err));
-    CHORD_TRY(bind_feed_forward(p, g, l, err));
+    CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
     CHORD_TRY(bind_norms(p, g, l, err));
     CHORD_TRY(bind_own(p, g, l, err));
     if ((p->arch->has & CHORD_OWN_EMBEDDING) == 0) return CHORD_OK;

@@ -44,9 +44,28 @@ static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_
     return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err); /* (rows, embedding) <- (rows, q) */
 }
 
+/* The experts that the router chooses, and one that all tokens go to. */
+static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->router, x, err)); /* (rows, experts) <- (rows, embedding) */
+    CHORD_TRY(chord_op_experts(p, CHORD_MIX, l, CHORD_ROUTES, x, err));
+    if (layer->shared_up.tensor != NULL) {
+        if (layer->shared_switch.tensor != NULL)
+            CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->shared_switch, x, err)); /* (rows, 1) */
+        CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->shared_gate, &layer->shared_up, x, err));
+        CHORD_TRY(chord_op_linear(p, y, &layer->shared_down, CHORD_GATE, err));
+        if (layer->shared_switch.tensor != NULL) chord_op_switch(p, y, CHORD_ROUTES);
+        chord_op_add(p, CHORD_MIX, y);
+    }
+    chord_op_copy(p, y, CHORD_MIX);
+    return CHORD_OK;
+}
+
 static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
+    if (layer->router.tensor != NULL) return experts(p, l, y, x, err);
     if (layer->ffn_gate.tensor == NULL) CHORD_TRY(chord_op_active(p, CHORD_GATE, &layer->ffn_up, x, err));
     else CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, x, err)); /* (rows, ff) */
     return chord_op_linear(p, y, &layer->ffn_down, CHORD_GATE, err); /* (rows, embedding) <- (rows, ff) */

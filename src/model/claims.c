@@ -26,6 +26,21 @@ static const char *const READ[] = {"context_length",
                                    "rope.scale_linear",
                                    NULL};
 
+/* Of architectures with experts, by hparams.c; which layers have them the tensors say. */
+static const char *const EXPERT_KEYS[] = {"expert_count",
+                                          "expert_used_count",
+                                          "expert_feed_forward_length",
+                                          "expert_shared_count",
+                                          "expert_shared_feed_forward_length",
+                                          "expert_gating_func",
+                                          "expert_weights_norm",
+                                          "expert_weights_scale",
+                                          "expert_group_count",
+                                          "expert_group_used_count",
+                                          "leading_dense_block_count",
+                                          "interleave_moe_layer_step",
+                                          NULL};
+
 /* Steps that none of our families computes; these values leave them out. */
 static const struct {
     const char *suffix;
@@ -69,7 +84,6 @@ static const char *const HARMLESS[] = {"vocab_size",
                                        "attention.sliding_window_pattern",
                                        "rope.freq_base_swa",
                                        "rope.scaling.finetuned",
-                                       "expert_",
                                        "vision.",
                                        "mm.",
                                        NULL};
@@ -107,7 +121,9 @@ static double number_of(const chord_gguf_value *v)
 
 static chord_status claim_key(const chord_blueprint *p, const chord_gguf_value *v, const char *suffix, chord_error *err)
 {
+    bool has_experts = (p->arch->has & CHORD_EXPERTS) != 0;
     if (is_listed(READ, suffix) || is_listed(p->arch->keys, suffix)) return CHORD_OK;
+    if (has_experts && is_listed(EXPERT_KEYS, suffix)) return CHORD_OK;
     for (size_t i = 0; i < CHORD_COUNT(NEUTRAL); i++) {
         if (!chord_text_equal(NEUTRAL[i].suffix, suffix)) continue;
         double value = number_of(v);
@@ -115,7 +131,7 @@ static chord_status claim_key(const chord_blueprint *p, const chord_gguf_value *
         return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s' asks for %s, which is not supported for %s models",
                           v->key, NEUTRAL[i].what, p->arch->name);
     }
-    if (is_listed(HARMLESS, suffix)) return CHORD_OK;
+    if (is_listed(HARMLESS, suffix) || (!has_experts && stands_for("expert_", suffix))) return CHORD_OK;
     return chord_fail(
         err, CHORD_UNSUPPORTED,
         "metadata '%s' is not known for %s models: it may change what they compute, so the file is refused", v->key,
@@ -140,10 +156,11 @@ static const char *const HARMLESS_TENSORS[] = {"v.", "mm.", NULL};
 
 static const struct {
     const char *part, *what;
+    uint32_t done_by; /* bits of the architectures that know it */
 } KNOWN[] = {
-    {"_exps.", "its feed-forward layers are a mixture of experts"},
-    {"ffn_gate_inp", "its feed-forward layers are a mixture of experts"},
-    {".lora_", "it holds a LoRA adapter"},
+    {"_exps.", "its feed-forward layers are a mixture of experts", CHORD_EXPERTS},
+    {"ffn_gate_inp", "its feed-forward layers are a mixture of experts", CHORD_EXPERTS},
+    {".lora_", "it holds a LoRA adapter", 0},
 };
 
 static bool contains(const char *text, const char *part)
@@ -158,7 +175,7 @@ chord_status chord_claim_known(const chord_blueprint *p, const chord_gguf *g, ch
 {
     for (uint64_t i = 0; i < chord_gguf_tensor_count(g); i++)
         for (size_t k = 0; k < CHORD_COUNT(KNOWN); k++)
-            if (contains(chord_gguf_tensor_at(g, i)->name, KNOWN[k].part))
+            if ((p->arch->has & KNOWN[k].done_by) == 0 && contains(chord_gguf_tensor_at(g, i)->name, KNOWN[k].part))
                 return chord_fail(err, CHORD_UNSUPPORTED,
                                   "the file is a %s model of a kind that is not supported: %s (tensor '%s')",
                                   p->arch->name, KNOWN[k].what, chord_gguf_tensor_at(g, i)->name);

@@ -38,6 +38,33 @@ static chord_status read_factors(chord_blueprint *p, const chord_gguf *g, chord_
                          err);
 }
 
+/* Without a number of experts there are none. */
+static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_routing *r = &p->h.routing;
+    uint32_t gating = p->arch->gating != 0 ? (uint32_t)p->arch->gating : CHORD_GATING_SOFTMAX;
+    if ((p->arch->has & CHORD_EXPERTS) == 0) return CHORD_OK;
+    CHORD_TRY(chord_key_u32(p, g, "expert_count", 0, (chord_key_range){0, CHORD_EXPERTS_MAX}, &r->experts, err));
+    if (r->experts == 0) return CHORD_OK;
+    CHORD_TRY(chord_key_u32(p, g, "expert_used_count", CHORD_KEY_NEEDED, (chord_key_range){1, r->experts}, &r->used,
+                            err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_group_count", 1, (chord_key_range){0, CHORD_GROUPS_MAX}, &r->groups, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_group_used_count", r->groups, (chord_key_range){0, r->groups},
+                            &r->groups_used, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 3}, &gating, err));
+    CHORD_TRY(chord_key_f32(p, g, "expert_weights_scale", 0.0f, &r->scale, err));
+    CHORD_TRY(chord_key_bool(p, g, "expert_weights_norm", (p->arch->has & CHORD_PLAIN_WEIGHTS) == 0, &r->norm, err));
+    if (r->scale == 0.0f) r->scale = 1.0f; /* as the reference reads it: none */
+    r->gating = (chord_gating)gating;
+    if (r->groups > 1 && (r->experts % r->groups != 0 || r->groups_used * (r->experts / r->groups) < r->used))
+        return chord_fail(err, CHORD_CORRUPT, "%u experts in %u groups, of which %u are used, leave too few for %u",
+                          r->experts, r->groups, r->groups_used, r->used);
+    chord_key_range sizes = {0, 1u << 22};
+    CHORD_TRY(chord_key_u32(p, g, "expert_shared_feed_forward_length", 0, sizes, &p->h.shared_ff, err));
+    sizes.low = 1;
+    return chord_key_u32(p, g, "expert_feed_forward_length", p->layers[0].ff, sizes, &p->h.expert_ff, err);
+}
+
 static chord_status read_epsilon(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     bool layer_norm = (p->arch->has & CHORD_LAYER_NORM) != 0;
@@ -141,6 +168,7 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
 {
     head_sizes sizes;
     CHORD_TRY(read_counts(p, g, each, err));
+    CHORD_TRY(read_routing(p, g, err));
     if (p->arch->read != NULL) CHORD_TRY(p->arch->read(p, g, err));
     CHORD_TRY(read_windows(p, g, each, err));
     CHORD_TRY(read_head_sizes(p, g, &sizes, err));

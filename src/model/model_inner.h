@@ -10,6 +10,21 @@
 
 typedef struct chord_blueprint chord_blueprint;
 
+typedef enum chord_gating { /* as files number them */
+                            CHORD_GATING_SOFTMAX = 1,
+                            CHORD_GATING_SIGMOID = 2,
+                            CHORD_GATING_SOFTMAX_CHOSEN = 3, /* over the scores of those that are chosen */
+} chord_gating;
+
+/* How tokens find their experts (route.c). */
+typedef struct chord_routing {
+    uint32_t experts, used; /* experts 0: there are none */
+    uint32_t groups, groups_used;
+    chord_gating gating;
+    bool norm;   /* weights are divided by their sum */
+    float scale; /* and multiplied */
+} chord_routing;
+
 typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, vocabulary, trained_tokens;
@@ -20,14 +35,18 @@ typedef struct chord_hparams {
     uint32_t shared_kv;    /* so many of the last layers have no keys and values of their own */
     uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
     float attention_scale; /* 0: by the size of heads */
-    bool unturned;         /* no layer is turned */
+    chord_routing routing;
+    uint32_t expert_ff, shared_ff; /* of one expert; of the shared experts together, 0: as the tensor has it */
+    bool unturned;                 /* no layer is turned */
 } chord_hparams;
 
 /* Rows of a matrix that is paged: rows are outputs, columns inputs. Several may lie in one tensor. Its tiles are tile_first,
- * tile_first + tile_step, ... */
+ * tile_first + tile_step, ... Of experts each has as many rows, row_step apart, and its tiles follow those of the one
+ * before it, among tiles that are asked for (experts.c). */
 typedef struct chord_weight {
     const chord_tensor *tensor; /* NULL: there is none */
     uint32_t row_first, rows;   /* of the tensor */
+    uint32_t experts, row_step; /* experts 0: one matrix, which every pass uses */
     const float *bias;          /* (rows), added to each token's results; NULL: none */
     struct chord_weight *pair;  /* of a gate: its up, visited tile by tile beside it; else NULL */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
@@ -48,6 +67,9 @@ typedef struct chord_layer {
     float attention_scale;
     chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
+    chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
+    chord_weight shared_switch, shared_gate, shared_up, shared_down; /* an expert for all tokens; with its own switch */
+    const float *choice_bias;  /* (experts), added where experts are chosen; NULL: none */
     const float *sinks;        /* (heads); NULL: none */
     const float *output_scale; /* one number; NULL: none */
 } chord_layer;
@@ -71,6 +93,9 @@ enum {
     CHORD_POSITIONS = 16384,     /* embeddings of positions are added to those of tokens */
     CHORD_SHARED_K = 32768,      /* values may be the keys before their norm; all are normed */
     CHORD_OWN_EMBEDDING = 65536, /* each layer may have an embedding of its own */
+    CHORD_EXPERTS = 131072,      /* layers with a router have experts */
+    CHORD_PLAIN_WEIGHTS =
+        262144, /* what experts say is not divided by the sum of their weights, unless a key says so */
 };
 
 /* How an architecture differs from the others. */
@@ -82,6 +107,7 @@ typedef struct chord_arch {
         window_every; /* of so many layers the last one sees everything, without a pattern in the file; 0: none does */
     uint32_t plain_every;    /* of so many layers the last one is not turned; 0: all are */
     float window_rope_base;  /* of CHORD_WINDOW_ROPE, without a key in the file; 0: as the others */
+    chord_gating gating;     /* of experts, without a key in the file; 0: softmax */
     const char *const *keys; /* that it heeds, besides those of all, without its name; ends with NULL; NULL: none */
     /* More differences, before the layers get their shapes (window, scales); NULL: none. */
     chord_status (*read)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
@@ -97,8 +123,10 @@ typedef enum chord_operand {
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
-    CHORD_AHEAD, /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
-    CHORD_OWN,   /* what each layer's own embedding says (layers, own_columns) */
+    CHORD_AHEAD,  /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
+    CHORD_OWN,    /* what each layer's own embedding says (layers, own_columns) */
+    CHORD_ROUTES, /* scores of experts (experts) */
+    CHORD_MIX,    /* what experts said, summed up (embedding) */
     CHORD_LOGITS,
     CHORD_OPERANDS
 } chord_operand;
@@ -141,8 +169,9 @@ struct chord_blueprint {
     const chord_tensor *tables[CHORD_TABLES]; /* NULL: there is none */
     chord_weight output, own_projection;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
-    uint64_t vector_bytes, weight_bytes;
-    bool *claimed; /* by number of the tensor: something is bound to it */
+    uint64_t vector_bytes, weight_bytes; /* weights that every pass uses */
+    uint64_t expert_bytes;               /* of all experts */
+    bool *claimed;                       /* by number of the tensor: something is bound to it */
     uint32_t columns_max;
     bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
     bool packed;                /* the file's weights are: none is to be packed in memory */
@@ -152,6 +181,9 @@ struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
+    chord_tile *expert_tiles;                                 /* of all experts; of a layer at most layer_tiles_max */
+    uint32_t expert_tile_count, layer_tiles_max;
+    uint64_t expert_slot_bytes, expert_slot_max; /* of all of them, of the largest */
 };
 
 typedef enum chord_call_state { CALL_WAITS, CALL_RUNS, CALL_TAKES, CALL_OVER } chord_call_state;
@@ -205,6 +237,21 @@ typedef struct chord_row_cache {
     int32_t *tags; /* which, plus 1 */
 } chord_row_cache;
 
+/* Which rows go to which experts, and what these work on. */
+typedef struct chord_expert_scratch {
+    uint32_t *ids;         /* (rows, used), ascending */
+    float *weights;        /* (rows, used) */
+    float *route;          /* (2, experts) */
+    uint32_t *first;       /* (experts + 1) into rows and row_weights */
+    uint32_t *rows;        /* (rows * used) */
+    float *row_weights;    /* (rows * used) */
+    uint32_t *list;        /* tiles of a layer */
+    uint8_t *done;         /* (experts) */
+    float *x, *gate, *out; /* (rows, embedding), (rows, ff), (rows, embedding) */
+    float *kept;           /* (CHORD_EXPERT_ROWS_KEPT, embedding) */
+    void *acts[CHORD_ACT_COUNT];
+} chord_expert_scratch;
+
 typedef struct chord_scratch {
     chord_region region;
     float *operands[CHORD_OPERANDS];
@@ -216,9 +263,15 @@ typedef struct chord_scratch {
     uint32_t *wanted, *kept; /* lists of rows */
     void *acts[CHORD_ACT_COUNT];
     void *attention;
+    chord_expert_scratch experts;
     uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
     uint64_t worker_bytes;
 } chord_scratch;
+
+#define CHORD_EXPERTS_MAX 1024u
+#define CHORD_GROUPS_MAX 64u
+#define CHORD_EXPERT_ROWS_KEPT 64u /* at most so many rows of all experts together wait for each other */
+#define CHORD_EXPERT_RING_LEAST 6u /* slots: what is computed, and reads in flight */
 
 /* One walk over the weights for a batch of rows. */
 typedef struct chord_pass {
@@ -241,6 +294,9 @@ struct chord_network {
     chord_store *stores[CHORD_GGUF_SHARDS_MAX];
     chord_pager *pager;
     chord_pager_config pager_config; /* as the pager was opened */
+    chord_asked *experts;            /* NULL: there are none */
+    chord_tile_set expert_set;
+    uint64_t expert_stall_ns;
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
@@ -365,7 +421,9 @@ void chord_calls_drop(chord_network *net); /* calls that are marked as dropped a
 chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
 
 /* linear.c */
-void chord_inputs_set(chord_network *net, chord_inputs *inputs, const float *x, uint32_t n, uint32_t tokens);
+/* acts: memory for each kind that is used. */
+void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT], chord_inputs *inputs, const float *x,
+                      uint32_t n, uint32_t tokens);
 /* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
 /* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
@@ -376,6 +434,16 @@ typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *r
                            uint32_t tokens);
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
+
+/* route.c: ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. */
+bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
+                 uint32_t *ids, float *weights);
+
+/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
+chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
+                               chord_error *err);
+chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);
+void chord_experts_count(const chord_network *net, chord_pager_stats *out); /* the pager's counters and theirs */
 
 /* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants, and the rotary tables; OWN from the
  * tokens' rows of another table and from X. Recording, only what weights it uses. */
@@ -412,6 +480,10 @@ chord_status chord_op_active(chord_pass *pass, chord_operand to, chord_weight *w
 /* The same, times the layer's part of OWN. */
 chord_status chord_op_own(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, uint32_t layer,
                           chord_error *err);
+/* to: what the experts say that the scores choose, summed up */
+chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer, chord_operand scores,
+                              chord_operand from, chord_error *err);
+void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
 void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer);   /* heads are turned by their positions */

@@ -56,9 +56,9 @@ static chord_status replace_pager(chord_network *net, const chord_pager_config *
 
 static chord_status open_planned_pager(chord_network *net, const chord_network_config *config, chord_error *err)
 {
-    uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes;
+    uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes +
+                     net->plan.expert_cache_bytes;
     chord_pager_config pager = chord_plan_pager(config, &net->print, config->budget_bytes - spent, net->plan.mapped);
-    for (uint32_t i = 0; i < pager.shards; i++) net->stores[i] = chord_gguf_store(config->gguf, i);
     pager.stores = net->stores;
     return start_pager(net, &pager, err);
 }
@@ -132,6 +132,9 @@ static chord_status open_parts(chord_network *net, const chord_network_config *c
     net->chunk_tokens = net->plan.chunk_tokens;
     net->logit_rows = chord_plan_logit_rows(config, &net->print, config->budget_bytes);
     CHORD_TRY(open_scratch(net, err));
+    for (uint32_t i = 0; i < chord_gguf_shards_expected(net->gguf); i++)
+        net->stores[i] = chord_gguf_store(net->gguf, i);
+    CHORD_TRY(chord_experts_open(net, config->readers, net->plan.expert_cache_bytes, err));
     CHORD_TRY(open_pager(net, config, err)); /* the first tiles are on their way while the rest opens */
     chord_kv_needs kv = chord_plan_kv(config, net->context_tokens, net->chunk_tokens);
     CHORD_TRY(chord_sequences_open(net, &kv, err));
@@ -166,6 +169,7 @@ void chord_network_close(chord_network *net)
 {
     if (net == NULL) return;
     chord_pager_close(net->pager);
+    chord_asked_close(net->experts);
     chord_region_close(net->heap, &net->kv_region);
     chord_region_close(net->heap, &net->scratch.region);
     for (uint32_t i = 0; i < CHORD_TABLES; i++) {

@@ -19,7 +19,8 @@ static bool write_to(chord_pass *p, chord_operand to, uint64_t width)
 /* What a linear word reads: quantised once, however many weights read it. */
 static chord_inputs *inputs_from(chord_pass *p, chord_operand from)
 {
-    if (p->inputs_of != from) chord_inputs_set(p->net, &p->inputs, at(p, from), p->width[from], p->rows);
+    if (p->inputs_of != from)
+        chord_inputs_set(p->net, p->net->scratch.acts, &p->inputs, at(p, from), p->width[from], p->rows);
     p->inputs_of = from;
     return &p->inputs;
 }
@@ -114,6 +115,30 @@ chord_status chord_op_own(chord_pass *p, chord_operand to, chord_weight *w, chor
         chord_glu_mul(&p->net->solo, p->print->arch->glu, at(p, to) + (uint64_t)r * w->rows,
                       own + (uint64_t)r * p->width[CHORD_OWN], w->rows);
     return CHORD_OK;
+}
+
+static void note_experts(chord_pass *p, chord_layer *layer)
+{
+    note_weight(p->print, &layer->expert_gate);
+    note_weight(p->print, &layer->expert_up);
+    note_weight(p->print, &layer->expert_down);
+    layer->expert_gate.pair = &layer->expert_up;
+}
+
+chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, chord_operand scores, chord_operand from,
+                              chord_error *err)
+{
+    if (p->net == NULL) note_experts(p, &p->print->layers[layer]);
+    if (!write_to(p, to, p->print->h.embedding)) return CHORD_OK;
+    return chord_experts_run(p->net, layer, at(p, scores), inputs_from(p, from), at(p, to), err);
+}
+
+void chord_op_switch(chord_pass *p, chord_operand x, chord_operand by)
+{
+    if (!write_to(p, x, p->width[x])) return;
+    for (uint32_t r = 0; r < p->rows; r++)
+        chord_scale(&p->net->solo, at(p, x) + (uint64_t)r * p->width[x],
+                    1.0f / (1.0f + chord_expf(-at(p, by)[(uint64_t)r * p->width[by]])), p->width[x]);
 }
 
 chord_status chord_op_fold(chord_pass *p, chord_weight *w, chord_operand from, chord_fold fold, void *ud,

@@ -37,6 +37,31 @@ static uint64_t attention_bytes(const chord_blueprint *p, uint32_t threads)
     return bytes;
 }
 
+static void carve_acts(carver *c, const chord_blueprint *p, uint32_t chunk, void *acts[CHORD_ACT_COUNT])
+{
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
+        acts[kind] = p->uses[kind] ? carve(c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
+}
+
+static void carve_experts(carver *c, const chord_blueprint *p, uint32_t chunk, chord_expert_scratch *s)
+{
+    uint64_t n = chunk, experts = p->h.routing.experts, used = p->h.routing.used, e = p->h.embedding;
+    if (p->expert_tile_count == 0) return;
+    s->ids = carve(c, n * used * sizeof *s->ids);
+    s->weights = carve_f32(c, n * used);
+    s->route = carve_f32(c, 2 * experts);
+    s->first = carve(c, (experts + 1) * sizeof *s->first);
+    s->rows = carve(c, n * used * sizeof *s->rows);
+    s->row_weights = carve_f32(c, n * used);
+    s->list = carve(c, p->layer_tiles_max * sizeof *s->list);
+    s->done = carve(c, experts);
+    s->x = carve_f32(c, n * e);
+    s->gate = carve_f32(c, n * p->h.expert_ff);
+    s->out = carve_f32(c, n * e);
+    s->kept = carve_f32(c, chord_min_u64(CHORD_EXPERT_ROWS_KEPT, n * used) * e);
+    carve_acts(c, p, chunk, s->acts);
+}
+
 uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads,
                               chord_scratch *s)
 {
@@ -53,8 +78,8 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
     s->runs = carve(&c, n * SEGMENT_BYTES);
     s->wanted = carve(&c, n * sizeof *s->wanted);
     s->kept = carve(&c, n * sizeof *s->kept);
-    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
-        s->acts[kind] = p->uses[kind] ? carve(&c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
+    carve_acts(&c, p, chunk, s->acts);
+    carve_experts(&c, p, chunk, &s->experts);
     s->attention = carve(&c, attention_bytes(p, threads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);
     s->workers = carve(&c, s->worker_bytes * threads);

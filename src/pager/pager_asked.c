@@ -156,6 +156,26 @@ int32_t chord_asked_ask(chord_asked *a, const uint32_t *list, uint32_t count)
     return reads;
 }
 
+bool chord_asked_has(chord_asked *a, const uint32_t *list, uint32_t count)
+{
+    bool all = true;
+    chord_mutex_lock(a->mutex);
+    for (uint32_t i = 0; i < count && all; i++) {
+        const asked_slot *slot = asked_slot_of(a, list[i]);
+        all = slot != NULL && slot->state == ASKED_READY;
+    }
+    chord_mutex_unlock(a->mutex);
+    return all;
+}
+
+void chord_asked_forget(chord_asked *a)
+{
+    chord_mutex_lock(a->mutex);
+    a->wanted_count = 0;
+    for (uint32_t i = 0; i < a->slot_count; i++) a->slots[i].asked = a->slots[i].fresh = false;
+    chord_mutex_unlock(a->mutex);
+}
+
 /* Once what is on its way has arrived: held, or NULL, when it is in no slot. */
 static chord_status hold_ready(chord_asked *a, uint32_t tile, const atomic_bool *called_off, asked_slot **out,
                                chord_error *err)

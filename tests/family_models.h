@@ -16,12 +16,12 @@
 enum {
     FM_LAYER_NORM = 1,
     FM_NORM_BIAS = 2,
-    FM_NO_PRE = 4,       /* no norms before attention and feed-forward */
-    FM_POST = 8,         /* norms after them */
-    FM_LATE = 16,        /* post_attention_norm stands before the feed-forward */
-    FM_ONE_NORM = 32,    /* for attention and feed-forward */
-    FM_QK_HEAD = 64,     /* norms of queries and keys, each head */
-    FM_QK_ALL = 128,     /* all heads together */
+    FM_NO_PRE = 4,    /* no norms before attention and feed-forward */
+    FM_POST = 8,      /* norms after them */
+    FM_LATE = 16,     /* post_attention_norm stands before the feed-forward */
+    FM_ONE_NORM = 32, /* for attention and feed-forward */
+    FM_QK_HEAD = 64,  /* norms of queries and keys, each head */
+    FM_QK_ALL = 128,  /* all heads together */
     FM_QKV_BIAS = 256,
     FM_O_BIAS = 512,
     FM_FF_BIAS = 1024,
@@ -33,7 +33,7 @@ enum {
     FM_OUT_BIAS = 65536,
     FM_FACTORS = 131072,
     FM_LONG_FACTORS = 262144,
-    FM_GEMMA4 = 524288,  /* heads by kind of layer, norms of values, a scale of each layer */
+    FM_GEMMA4 = 524288, /* heads by kind of layer, norms of values, a scale of each layer */
 };
 
 typedef struct fm_shape {
@@ -187,7 +187,10 @@ static const fm_family FM_FAMILIES[] = {
      .head_dim = 32,
      .keys = fm_gemma4_keys},
     {.name = "phi3", .arch = "phi3", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_LONG_FACTORS, .keys = fm_phi3_keys},
-    {.name = "phi3-short", .arch = "phi3", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_LONG_FACTORS, .keys = fm_phi3_short_keys},
+    {.name = "phi3-short",
+     .arch = "phi3",
+     .has = FM_FUSED_QKV | FM_FUSED_FF | FM_LONG_FACTORS,
+     .keys = fm_phi3_short_keys},
     {.name = "smollm3", .arch = "smollm3", .has = FM_TIED},
     {.name = "olmo2", .arch = "olmo2", .has = FM_NO_PRE | FM_POST | FM_QK_ALL, .kv_heads = 4, .keys = fm_olmo2_keys},
     {.name = "granite", .arch = "granite", .has = FM_TIED, .keys = fm_granite_keys},

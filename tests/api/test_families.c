@@ -9,7 +9,7 @@
 #include <math.h>
 
 #define TOKENS 128
-#define TARGETS 21 /* at positions TOKENS / 2, and every third from there */
+#define TARGETS 21       /* at positions TOKENS / 2, and every third from there */
 #define MEDIAN_MAX 0.004 /* our cache has 16 bits; a step that is wrong moves this by more */
 
 static fm_model m;
@@ -54,7 +54,8 @@ static chord_status evaluate(chord_session *session, const way *w, float *rows, 
     if (cut != 0)
         status = chord_session_logits(session, tokens, cut, w->first < cut ? w->first : cut, keep_row, &before, err);
     if (status != CHORD_OK) return status;
-    return chord_session_logits(session, tokens + cut, TOKENS - cut, w->first > cut ? w->first - cut : 0, keep_row, &after, err);
+    return chord_session_logits(session, tokens + cut, TOKENS - cut, w->first > cut ? w->first - cut : 0, keep_row,
+                                &after, err);
 }
 
 static chord_status run(const way *w, float *rows, chord_error *err)
@@ -131,7 +132,8 @@ static void check_ways(void)
         size_t first = WAYS[i].first * FM_VOCABULARY, count = TOKENS * FM_VOCABULARY - first;
         memset(other, 0, sizeof other);
         CHECK_OK(run(&WAYS[i], other, &err));
-        CHECK_SAY(memcmp(other + first, plain + first, count * sizeof *plain) == 0, "%s, %s", m.family->name, WAYS[i].name);
+        CHECK_SAY(memcmp(other + first, plain + first, count * sizeof *plain) == 0, "%s, %s", m.family->name,
+                  WAYS[i].name);
     }
 }
 

@@ -11,7 +11,11 @@ typedef struct shape {
     chord_kv_type type;
     uint32_t heads, kv_heads, dim, tokens, window;
     float softcap;
+    bool sinks;
 } shape;
+
+static const float SINKS[16] = {0.3f,  -2.0f, 4.0f, 0.0f,  1.5f, -0.5f, 2.5f, 3.0f,
+                          -1.0f, 0.7f,  6.0f, -8.0f, 1.0f, 2.0f,  3.0f, 4.0f};
 
 typedef struct inputs {
     float *q, *k, *v; /* (tokens, heads or kv_heads, dim) */
@@ -99,12 +103,12 @@ static void specified(const shape *s, const inputs *in, float *out)
         for (uint32_t h = 0; h < s->heads; h++) {
             uint64_t at = ((uint64_t)t * s->heads + h) * s->dim;
             uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
-            state all = {0};
+            state all = {.m = SINKS[h], .l = 1.0f};
             for (uint32_t block = first / 64; block <= t / 64; block++) {
                 uint32_t start = block * 64, low = first > start ? first - start : 0;
                 uint32_t high = t + 1 - start < 64 ? t + 1 - start : 64;
                 state st = block_partial(s, in, in->q + at, h / (s->heads / s->kv_heads), start, low, high);
-                if (block == first / 64) {
+                if (block == first / 64 && !s->sinks) {
                     all = st;
                     continue;
                 }
@@ -127,7 +131,7 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
             const float *q = in->q + ((uint64_t)t * s->heads + h) * s->dim;
             uint32_t kv_head = h / (s->heads / s->kv_heads);
             uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
-            double sum = 0;
+            double sum = s->sinks ? exp((double)SINKS[h]) : 0;
             for (uint32_t j = first; j <= t; j++) {
                 double score = 0;
                 for (uint32_t d = 0; d < s->dim; d++)
@@ -196,7 +200,8 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
                                      .heads = s->heads,
                                      .window = s->window,
                                      .scale = scale_of(s),
-                                     .softcap = s->softcap};
+                                     .softcap = s->softcap,
+                                     .sinks = s->sinks ? SINKS : NULL};
         chord_attention(c, out + done * q_row, out + done * q_row, &kv, &args, scratch);
         done += count;
     }
@@ -223,8 +228,8 @@ static void test_shape(const shape *s, uint64_t seed)
                               "type %d heads %u/%u dim %u window %u: %s, %u threads, chunking %zu, ring %d", s->type,
                               s->heads, s->kv_heads, s->dim, s->window, spellings[i].name, threads, k, ring);
                 }
-    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f: error %.2g\n", s->type, s->heads,
-           s->kv_heads, s->dim, s->tokens, s->window, (double)s->softcap, error);
+    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f%s: error %.2g\n", s->type, s->heads,
+           s->kv_heads, s->dim, s->tokens, s->window, (double)s->softcap, s->sinks ? ", sinks" : "", error);
     free_inputs(&in), free(want), free(got);
 }
 
@@ -316,12 +321,13 @@ int main(int argc, char **argv)
         bench();
     } else {
         const shape shapes[] = {
-            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},    {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},
-            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},  {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},
-            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},   {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
-            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},   {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},
-            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0}, {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},
-            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0}, {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true}, {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},       {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},
+            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},     {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},
+            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},      {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
+            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},      {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},
+            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0},    {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},
+            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0},    {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
         };
         for (size_t i = 0; i < CHORD_COUNT(shapes); i++) test_shape(&shapes[i], i + 100);
         test_edges();

@@ -15,7 +15,7 @@ typedef struct shape {
 } shape;
 
 static const float SINKS[16] = {0.3f,  -2.0f, 4.0f, 0.0f,  1.5f, -0.5f, 2.5f, 3.0f,
-                          -1.0f, 0.7f,  6.0f, -8.0f, 1.0f, 2.0f,  3.0f, 4.0f};
+                                -1.0f, 0.7f,  6.0f, -8.0f, 1.0f, 2.0f,  3.0f, 4.0f};
 
 typedef struct inputs {
     float *q, *k, *v; /* (tokens, heads or kv_heads, dim) */
@@ -321,13 +321,13 @@ int main(int argc, char **argv)
         bench();
     } else {
         const shape shapes[] = {
-            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true}, {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true},
-            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},       {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},
-            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},     {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},
-            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},      {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
-            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},      {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},
-            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0},    {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},
-            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0},    {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true},     {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, false},    {CHORD_KV_F16, 9, 3, 64, 200, 0, 0, false},
+            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0, false},  {CHORD_KV_F16, 12, 2, 128, 150, 0, 50, false},
+            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0, false},   {CHORD_KV_F16, 4, 1, 256, 140, 33, 30, false},
+            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0, false},   {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0, false},
+            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0, false}, {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20, false},
+            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0, false}, {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0, false},
         };
         for (size_t i = 0; i < CHORD_COUNT(shapes); i++) test_shape(&shapes[i], i + 100);
         test_edges();

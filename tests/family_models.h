@@ -34,6 +34,7 @@ enum {
     FM_FACTORS = 131072,
     FM_LONG_FACTORS = 262144,
     FM_GEMMA4 = 524288, /* heads by kind of layer, norms of values, a scale of each layer */
+    FM_Q8 = 1048576,    /* matrices are Q8_0 */
 };
 
 typedef struct fm_shape {
@@ -51,6 +52,7 @@ typedef struct fm_family {
 typedef struct fm_tensor {
     uint64_t offset, count;
     float mean, spread;
+    bool q8;
 } fm_tensor;
 
 typedef struct fm_model {
@@ -94,12 +96,19 @@ static void fm_mistral3_keys(gguf_builder *b)
     fm_f32(b, "rope.scaling.yarn_beta_fast", 8.0f);
     fm_f32(b, "attention.temperature_scale", 0.3f);
 }
+static void fm_scale_keys(gguf_builder *b) { fm_f32(b, "logit_scale", 0.25f); }
 static void fm_sections_keys(gguf_builder *b)
 {
     const uint32_t sections[4] = {6, 5, 5, 0};
     gb_array(b, fm_key("rope.dimension_sections"), 4, 4);
     for (int i = 0; i < 4; i++) gb_u32(b, sections[i]);
     fm_u32(b, "n_deepstack_layers", 3);
+}
+static void fm_short_sections_keys(gguf_builder *b)
+{
+    const uint32_t sections[4] = {2, 3, 3, 0};
+    gb_array(b, fm_key("rope.dimension_sections"), 4, 4);
+    for (int i = 0; i < 4; i++) gb_u32(b, sections[i]);
 }
 static void fm_gemma2_keys(gguf_builder *b)
 {
@@ -208,6 +217,18 @@ static const fm_family FM_FAMILIES[] = {
     {.name = "phi2", .arch = "phi2", .has = FM_BERT_LIKE | FM_ONE_NORM | FM_OUT_BIAS, .kv_heads = 4, .rope_dims = 8},
     {.name = "gpt2", .arch = "gpt2", .has = FM_BERT_LIKE | FM_FUSED_QKV | FM_TIED | FM_POSITIONS, .kv_heads = 4},
     {.name = "nemotron", .arch = "nemotron", .has = FM_LAYER_NORM | FM_NORM_BIAS | FM_UNGATED, .rope_dims = 8},
+    {.name = "qwen2vl", .arch = "qwen2vl", .has = FM_QKV_BIAS, .keys = fm_short_sections_keys},
+    {.name = "gemma", .arch = "gemma", .has = FM_TIED, .head_dim = 32},
+    {.name = "starcoder", .arch = "starcoder", .has = FM_BERT_LIKE | FM_FUSED_QKV | FM_POSITIONS, .kv_heads = 1},
+    {.name = "codeshell", .arch = "codeshell", .has = FM_BERT_LIKE},
+    {.name = "command-r", .arch = "command-r", .has = FM_LAYER_NORM | FM_ONE_NORM | FM_TIED, .keys = fm_scale_keys},
+    {.name = "exaone", .arch = "exaone", .has = FM_FACTORS},
+    {.name = "orion", .arch = "orion", .has = FM_LAYER_NORM | FM_NORM_BIAS},
+    {.name = "internlm2", .arch = "internlm2"},
+    {.name = "xverse", .arch = "xverse", .kv_heads = 4},
+    {.name = "ernie4_5", .arch = "ernie4_5", .has = FM_TIED},
+    {.name = "chatglm", .arch = "chatglm", .has = FM_FUSED_QKV | FM_QKV_BIAS | FM_FUSED_FF, .rope_dims = 8},
+    {.name = "arcee", .arch = "arcee", .has = FM_UNGATED, .keys = fm_yarn_keys},
 };
 #define FM_COUNT (sizeof FM_FAMILIES / sizeof FM_FAMILIES[0])
 
@@ -215,8 +236,10 @@ static const fm_family FM_FAMILIES[] = {
 
 static void fm_add(fm_model *m, const char *name, uint64_t columns, uint64_t rows, float mean, float spread)
 {
-    m->tensors[m->count++] = (fm_tensor){m->b.data_bytes, columns * rows, mean, spread};
-    gb_tensor(&m->b, name, 0, columns, rows, columns * rows * 4);
+    bool q8 = (m->family->has & FM_Q8) != 0 && rows > 1 && columns % 32 == 0;
+    uint64_t count = columns * rows;
+    m->tensors[m->count++] = (fm_tensor){m->b.data_bytes, count, mean, spread, q8};
+    gb_tensor(&m->b, name, q8 ? 8 : 0, columns, rows, q8 ? count / 32 * 34 : count * 4);
 }
 
 static const char *fm_name(int layer, const char *part, const char *kind)
@@ -412,6 +435,16 @@ static void fm_values(fm_model *m)
     fm_vocabulary(b);
 }
 
+static void fm_fill(uint8_t *at, const fm_tensor *t)
+{
+    for (uint64_t k = 0; k < t->count; k++) {
+        float v = t->mean + t->spread * fm_random();
+        if (!t->q8) memcpy(at + 4 * k, &v, 4);
+        else if (k % 32 == 0) memcpy(at + k / 32 * 34, &(uint16_t){0x1c18}, 2); /* 0.004 */
+        if (t->q8) at[k / 32 * 34 + 2 + k % 32] = (uint8_t)(int8_t)(v * 250);
+    }
+}
+
 /* gb_free(&m->b) when done. */
 static void fm_build(fm_model *m, const fm_family *family)
 {
@@ -424,11 +457,7 @@ static void fm_build(fm_model *m, const fm_family *family)
     fm_tensors(m);
     size_t data = gb_finish(&m->b);
     fm_seed = 88172645463325252ull;
-    for (int i = 0; i < m->count; i++)
-        for (uint64_t k = 0; k < m->tensors[i].count; k++) {
-            float v = m->tensors[i].mean + m->tensors[i].spread * fm_random();
-            memcpy(m->b.bytes + data + m->tensors[i].offset + 4 * k, &v, 4);
-        }
+    for (int i = 0; i < m->count; i++) fm_fill(m->b.bytes + data + m->tensors[i].offset, &m->tensors[i]);
 }
 
 #endif

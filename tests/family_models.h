@@ -89,6 +89,12 @@ static void fm_linear_keys(gguf_builder *b)
     fm_f32(b, "rope.scaling.factor", 4.0f);
 }
 static void fm_yarn_keys(gguf_builder *b) { fm_yarn(b, 8.0f); }
+static void fm_long_keys(gguf_builder *b)
+{
+    gb_value_text(b, fm_key("rope.scaling.type"), "longrope");
+    fm_u32(b, "rope.scaling.original_context_length", 64);
+    fm_f32(b, "rope.scaling.attn_factor", 1.19f);
+}
 static void fm_mistral3_keys(gguf_builder *b)
 {
     fm_yarn(b, 16.0f);
@@ -134,6 +140,7 @@ static void fm_olmo2_keys(gguf_builder *b)
     fm_window_keys(b);
     fm_yarn(b, 4.0f);
     fm_f32(b, "rope.scaling.attn_factor", 1.1f);
+    fm_f32(b, "rope.scaling.yarn_attn_factor", 1.138629f); /* what follows from the factor: a note */
 }
 static void fm_granite_keys(gguf_builder *b)
 {
@@ -175,6 +182,7 @@ static const fm_family FM_FAMILIES[] = {
     {.name = "llama-biases", .arch = "llama", .has = FM_QKV_BIAS | FM_O_BIAS, .keys = fm_linear_keys},
     {.name = "llama-factors", .arch = "llama", .has = FM_FACTORS | FM_TIED},
     {.name = "llama-yarn", .arch = "llama", .keys = fm_yarn_keys},
+    {.name = "llama-long", .arch = "llama", .has = FM_LONG_FACTORS, .keys = fm_long_keys},
     {.name = "mistral3", .arch = "mistral3", .keys = fm_mistral3_keys},
     {.name = "qwen2", .arch = "qwen2", .has = FM_QKV_BIAS},
     {.name = "qwen3", .arch = "qwen3", .has = FM_QK_HEAD | FM_TIED, .head_dim = 32},

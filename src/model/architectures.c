@@ -83,6 +83,7 @@ static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
                                           NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
+static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
 static const char *const LOGIT_SCALE_KEYS[] = {"logit_scale", NULL};
 
 static const chord_arch ARCHITECTURES[] = {
@@ -133,7 +134,8 @@ static const chord_arch ARCHITECTURES[] = {
      .has = CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_TURNS_WINDOWS,
      .window_every = 4,
      .keys = COHERE2_KEYS},
-    {.name = "stablelm", .has = CHORD_NEOX | CHORD_LAYER_NORM},
+    /* The one whose residuals are parallel has no ffn_norm, and is refused by that. */
+    {.name = "stablelm", .has = CHORD_NEOX | CHORD_LAYER_NORM, .keys = PARALLEL_KEYS},
     {.name = "starcoder2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
     {.name = "phi2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
     {.name = "gpt2", .has = CHORD_LAYER_NORM | CHORD_UNGATED | CHORD_NO_ROPE | CHORD_POSITIONS, .glu = CHORD_GLU_GELU},

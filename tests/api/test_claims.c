@@ -181,6 +181,7 @@ static void yarn_in_part(gguf_builder *b)
     gb_value_text(b, "llama.rope.scaling.type", "yarn");
     gb_value_f32(b, "llama.rope.scaling.yarn_ext_factor", 0.0f);
 }
+static void other_gain(gguf_builder *b) { gb_value_f32(b, "llama.rope.scaling.yarn_attn_factor", 1.2f); }
 static void adapter(gguf_builder *b) { gb_value_text(b, "general.type", "adapter"); }
 static void projector(gguf_builder *b) { gb_value_text(b, "general.type", "mmproj"); }
 static void old_name(gguf_builder *b) { gb_value_f32(b, "llama.rope.scale_linear", 4.0f); }
@@ -221,6 +222,7 @@ static void check_keys(uint64_t plain)
     expect_refused(unheard_of, NULL, "llama.attention.wobble");
     expect_refused(fancy, NULL, "rotary scaling 'dynamic'");
     expect_refused(yarn_in_part, NULL, "llama.rope.scaling.yarn_ext_factor");
+    expect_refused(other_gain, NULL, "llama.rope.scaling.yarn_attn_factor");
     expect_refused(unlike_layers, NULL, "differs between layers");
     expect_failure(CHORD_CORRUPT, list_for_one, NULL, "llama.rope.freq_base");
     expect_refused(adapter, NULL, "LoRA");

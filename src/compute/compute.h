@@ -73,8 +73,8 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
  * Positions lie in blocks of 64 counted from absolute position 0; a cache has a table of `blocks` of them, used
  * round (block b lies at table[b % blocks]), so a sliding window needs no more than window + chunk. Inside a block K lies transposed (lane =
  * position for scores) and V as it comes (lane = dim for the weighted sum), both in panels of 16 lanes (kv_inner.h).
- * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim works; multiples of 16 waste
- * nothing. Values are rounded to the cache's type when written:
+ * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim (of queries and keys) and
+ * value_dim work; multiples of 16 waste nothing. Values are rounded to the cache's type when written:
  *   f16   to nearest even
  *   q8_0  each position and head in groups of 32 dims, the last group shorter when head_dim asks for it:
  *         scale = f16(amax / 127), q = round-to-nearest-even(x * (1 / scale)) within +-127; the value read is
@@ -91,13 +91,13 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
 #define CHORD_KV_BLOCK 64u
 typedef struct chord_kv {
     chord_kv_type type;
-    uint32_t kv_heads, head_dim, blocks;
+    uint32_t kv_heads, head_dim, value_dim, blocks;
     /* Each chord_kv_block_bytes(), 64-byte aligned, zeroed before it was ever used; whoever writes to a block or reads
      * from it has put it there before. */
     uint8_t **table;
 } chord_kv;
-uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim);
-/* k, v: (tokens, kv_heads, head_dim) for positions first... */
+uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t value_dim);
+/* k: (tokens, kv_heads, head_dim) for positions first..., v: (tokens, kv_heads, value_dim) */
 void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k,
                     const float *v);
 
@@ -107,10 +107,10 @@ typedef struct chord_attention_args {
     float scale, softcap;          /* softcap 0: none */
     const float *sinks;            /* (heads); NULL: none */
 } chord_attention_args;
-/* out: (tokens, heads, head_dim); may be q. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
+/* out: (tokens, heads, value_dim); may be q where that is as large. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
  * 1), 64-byte aligned. */
 void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv,
                      const chord_attention_args *args, void *scratch);
-uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads);
+uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t value_dim, uint32_t heads);
 
 #endif

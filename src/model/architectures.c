@@ -21,6 +21,13 @@ static chord_status read_gemma2(chord_blueprint *p, const chord_gguf *g, chord_e
     return chord_key_f32(p, g, "final_logit_softcapping", 30.0f, &p->h.logits_softcap, err);
 }
 
+static chord_status read_gemma(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)g, (void)err;
+    p->h.embedding_scale = __builtin_sqrtf((float)p->h.embedding);
+    return CHORD_OK;
+}
+
 static chord_status read_gemma3(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     (void)g, (void)err;
@@ -76,6 +83,8 @@ static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
                                           NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
+static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
+static const char *const LOGIT_SCALE_KEYS[] = {"logit_scale", NULL};
 
 static const chord_arch ARCHITECTURES[] = {
     {.name = "llama", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE | CHORD_EXPERTS},
@@ -91,6 +100,8 @@ static const chord_arch ARCHITECTURES[] = {
     {.name = "olmoe", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
     {.name = "granitemoe", .has = CHORD_EXPERTS, .keys = GRANITE_KEYS, .read = read_granite},
     {.name = "minimax-m2", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS, .gating = CHORD_GATING_SIGMOID},
+    {.name = "qwen2vl", .has = CHORD_NEOX, .keys = SECTION_KEYS},
+    {.name = "gemma", .has = CHORD_NEOX, .glu = CHORD_GLU_GELU, .read = read_gemma},
     {.name = "gemma2",
      .has = CHORD_NEOX | CHORD_POST_NORM,
      .glu = CHORD_GLU_GELU,
@@ -129,10 +140,23 @@ static const chord_arch ARCHITECTURES[] = {
      .has = CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_TURNS_WINDOWS,
      .window_every = 4,
      .keys = COHERE2_KEYS},
-    {.name = "stablelm", .has = CHORD_NEOX | CHORD_LAYER_NORM},
+    /* The one whose residuals are parallel has no ffn_norm, and is refused by that. */
+    {.name = "stablelm", .has = CHORD_NEOX | CHORD_LAYER_NORM, .keys = PARALLEL_KEYS},
     {.name = "starcoder2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
     {.name = "phi2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
     {.name = "gpt2", .has = CHORD_LAYER_NORM | CHORD_UNGATED | CHORD_NO_ROPE | CHORD_POSITIONS, .glu = CHORD_GLU_GELU},
+    {.name = "starcoder",
+     .has = CHORD_LAYER_NORM | CHORD_UNGATED | CHORD_NO_ROPE | CHORD_POSITIONS,
+     .glu = CHORD_GLU_GELU},
+    {.name = "codeshell", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
+    {.name = "command-r", .has = CHORD_LAYER_NORM | CHORD_PARALLEL, .keys = LOGIT_SCALE_KEYS},
+    {.name = "exaone", .has = CHORD_NEOX | CHORD_ROPE_FACTORS},
+    {.name = "orion", .has = CHORD_NEOX | CHORD_LAYER_NORM},
+    {.name = "internlm2"},
+    {.name = "xverse"},
+    {.name = "ernie4_5"},
+    {.name = "chatglm"},
+    {.name = "arcee", .has = CHORD_UNGATED | CHORD_ROPE_FACTORS, .glu = CHORD_GLU_RELU2},
     {.name = "nemotron", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_RELU2},
 };
 

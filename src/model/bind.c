@@ -135,13 +135,15 @@ static chord_status bind_table(chord_blueprint *p, const chord_gguf *g, chord_ta
 
 /* ---- a layer ---------------------------------------------------------------------------------- */
 
-typedef enum dim { DIM_EMBEDDING, DIM_Q, DIM_KV, DIM_HEAD } dim;
+typedef enum dim { DIM_EMBEDDING, DIM_Q, DIM_K, DIM_V, DIM_HEARD, DIM_HEAD } dim;
 
 static uint64_t size_of(const chord_blueprint *p, const chord_layer *layer, dim which)
 {
     const uint64_t sizes[] = {[DIM_EMBEDDING] = p->h.embedding,
                               [DIM_Q] = (uint64_t)layer->heads * layer->head_dim,
-                              [DIM_KV] = (uint64_t)layer->kv_heads * layer->head_dim,
+                              [DIM_K] = (uint64_t)layer->kv_heads * layer->head_dim,
+                              [DIM_V] = (uint64_t)layer->kv_heads * layer->value_dim,
+                              [DIM_HEARD] = (uint64_t)layer->heads * layer->value_dim,
                               [DIM_HEAD] = layer->head_dim};
     return sizes[which];
 }
@@ -161,7 +163,7 @@ static const struct {
     {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM, 0},
     {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM, 0},
     {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_Q, CHORD_QK_NORM_ALL, 0},
-    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_KV, CHORD_QK_NORM_ALL, 0},
+    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_K, CHORD_QK_NORM_ALL, 0},
 };
 
 static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
@@ -174,7 +176,7 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
         CHORD_TRY(bind_norm(p, g, (chord_norm *)(void *)((uint8_t *)layer + NORMS[i].at),
                             whole(NORMS[i].name, l, size_of(p, layer, NORMS[i].n)), err));
     }
-    if ((p->arch->has & CHORD_SHARED_K) != 0) layer->attn_v_norm.n = layer->head_dim;
+    if ((p->arch->has & CHORD_SHARED_K) != 0) layer->attn_v_norm.n = layer->value_dim;
     return CHORD_OK;
 }
 
@@ -182,20 +184,21 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
 static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
     chord_layer *layer = &p->layers[l];
-    uint64_t e = p->h.embedding, q = size_of(p, layer, DIM_Q), kv = size_of(p, layer, DIM_KV);
+    uint64_t e = p->h.embedding, q = size_of(p, layer, DIM_Q), k = size_of(p, layer, DIM_K),
+             v = size_of(p, layer, DIM_V);
     if (!is_there(g, "attn_q", l) && is_there(g, "attn_qkv", l) && layer->kv_layer == l) {
-        const uint64_t all = q + 2 * kv;
+        const uint64_t all = q + k + v;
         CHORD_TRY(bind_weight(p, g, &layer->attn_q, (part){"attn_qkv", l, 0, q, all, 0}, e, err));
-        CHORD_TRY(bind_weight(p, g, &layer->attn_k, (part){"attn_qkv", l, q, kv, all, 0}, e, err));
-        CHORD_TRY(bind_weight(p, g, &layer->attn_v, (part){"attn_qkv", l, q + kv, kv, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_k, (part){"attn_qkv", l, q, k, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_v, (part){"attn_qkv", l, q + k, v, all, 0}, e, err));
     } else {
         bool as_keys = (p->arch->has & CHORD_SHARED_K) != 0 && !is_there(g, "attn_v", l);
         CHORD_TRY(bind_weight(p, g, &layer->attn_q, whole("attn_q", l, q), e, err));
-        if (layer->kv_layer == l) CHORD_TRY(bind_weight(p, g, &layer->attn_k, whole("attn_k", l, kv), e, err));
+        if (layer->kv_layer == l) CHORD_TRY(bind_weight(p, g, &layer->attn_k, whole("attn_k", l, k), e, err));
         if (layer->kv_layer == l && !as_keys)
-            CHORD_TRY(bind_weight(p, g, &layer->attn_v, whole("attn_v", l, kv), e, err));
+            CHORD_TRY(bind_weight(p, g, &layer->attn_v, whole("attn_v", l, v), e, err));
     }
-    return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e), q, err);
+    return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e), size_of(p, layer, DIM_HEARD), err);
 }
 
 /* Gate and up are matrices of their own, or rows of one. */

@@ -40,8 +40,9 @@ static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_
     chord_op_norm_parts(p, CHORD_Q, &layer->attn_q_norm);
     chord_op_rope(p, CHORD_Q, l);
     chord_op_temper(p, CHORD_Q);
-    chord_op_attend(p, CHORD_Q, l);
-    return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err); /* (rows, embedding) <- (rows, q) */
+    chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
+    chord_op_attend(p, heard, CHORD_Q, l);
+    return chord_op_linear(p, y, &layer->attn_output, heard, err); /* (rows, embedding) <- (rows, heads of values) */
 }
 
 /* The experts that the router chooses, and one that all tokens go to. */

@@ -155,7 +155,7 @@ static chord_status share_kv(chord_blueprint *p, uint32_t l, chord_error *err)
 static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uint32_t l, chord_error *err)
 {
     chord_layer *layer = &p->layers[l];
-    layer->head_dim = sizes->dims[layer->window != 0];
+    layer->head_dim = layer->value_dim = sizes->dims[layer->window != 0];
     if (layer->kv_heads > layer->heads || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
         return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads and head size %u do not go together",
                           layer->heads, layer->kv_heads, layer->head_dim);

@@ -28,7 +28,8 @@ typedef struct pool_plan {
 
 static uint64_t block_bytes_of(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t l)
 {
-    return chord_kv_block_bytes(needs->type, p->layers[l].kv_heads, p->layers[l].head_dim);
+    const chord_layer *layer = &p->layers[l];
+    return chord_kv_block_bytes(needs->type, layer->kv_heads, layer->head_dim, layer->value_dim);
 }
 
 /* Of all sequences, of one layer. */
@@ -146,6 +147,7 @@ static void set_layers(const chord_network *net, chord_kv_type type, uint8_t **t
         kv[l] = (chord_kv){.type = type,
                            .kv_heads = p->layers[l].kv_heads,
                            .head_dim = p->layers[l].head_dim,
+                           .value_dim = p->layers[l].value_dim,
                            .blocks = blocks_for(p, l, net->context_tokens, net->chunk_tokens),
                            .table = table};
         table += kv[l].blocks;

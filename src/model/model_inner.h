@@ -60,7 +60,7 @@ typedef struct chord_norm {
 #define CHORD_ROPES 2u /* tables: of layers that see everything, of those with a window */
 
 typedef struct chord_layer {
-    uint32_t heads, kv_heads, head_dim, ff;
+    uint32_t heads, kv_heads, head_dim, value_dim, ff;
     uint32_t window;   /* 0: sees everything */
     uint32_t kv_layer; /* whose keys and values it reads: its own, or an earlier one's */
     uint32_t rope;     /* table by which it is turned; CHORD_ROPES: none */
@@ -120,6 +120,7 @@ typedef enum chord_operand {
     CHORD_X,    /* the residual stream (embedding) */
     CHORD_NORM, /* normed, and what is to be added (embedding) */
     CHORD_Q,
+    CHORD_HEARD, /* attention's output, where values are not as wide as queries; else it is in Q */
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
@@ -486,10 +487,11 @@ chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer
 void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
-void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer);   /* heads are turned by their positions */
-void chord_op_temper(chord_pass *pass, chord_operand x);                 /* late queries are multiplied */
-void chord_op_remember(chord_pass *pass, uint32_t layer);                /* K and V go to the cache */
-void chord_op_attend(chord_pass *pass, chord_operand q, uint32_t layer); /* queries become the attention's output */
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer); /* heads are turned by their positions */
+void chord_op_temper(chord_pass *pass, chord_operand x);               /* late queries are multiplied */
+void chord_op_remember(chord_pass *pass, uint32_t layer);              /* K and V go to the cache */
+/* to (rows, heads of values): what the queries get from the cache; to may be q where that is as wide */
+void chord_op_attend(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer);
 /* From here on only the wanted rows of X and NORM. False: there are none. */
 bool chord_op_narrow(chord_pass *pass);
 /* Rows of calls that were cancelled meanwhile leave the pass. CHORD_CANCELLED: nobody is left. */

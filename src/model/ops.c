@@ -182,13 +182,14 @@ void chord_op_remember(chord_pass *p, uint32_t layer)
     }
 }
 
-void chord_op_attend(chord_pass *p, chord_operand q, uint32_t layer)
+void chord_op_attend(chord_pass *p, chord_operand to, chord_operand q, uint32_t layer)
 {
     const chord_layer *l = &p->print->layers[layer];
-    if (!write_to(p, q, p->width[q])) return;
+    if (!write_to(p, to, (uint64_t)l->heads * l->value_dim)) return;
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
-        float *x = at(p, q) + (uint64_t)s->row * p->width[q];
+        const float *x = at(p, q) + (uint64_t)s->row * p->width[q];
+        float *heard = at(p, to) + (uint64_t)s->row * p->width[to];
         chord_attention_args args = {.first = s->first,
                                      .tokens = s->count,
                                      .heads = l->heads,
@@ -196,7 +197,8 @@ void chord_op_attend(chord_pass *p, chord_operand q, uint32_t layer)
                                      .scale = l->attention_scale,
                                      .softcap = p->print->h.scores_softcap,
                                      .sinks = l->sinks};
-        chord_attention(&p->net->compute, x, x, &s->call->sequence->kv[l->kv_layer], &args, p->net->scratch.attention);
+        chord_attention(&p->net->compute, heard, x, &s->call->sequence->kv[l->kv_layer], &args,
+                        p->net->scratch.attention);
     }
 }
 

@@ -45,15 +45,30 @@ static chord_status read_yarn(chord_blueprint *p, const chord_gguf *g, double fa
     if (!(fast > 0.0f && slow > 0.0f && k >= 0.0f && r->base > 1.0f))
         return chord_fail(err, CHORD_CORRUPT, "YaRN with betas %g and %g, multiplier %g and base %g is out of range",
                           (double)fast, (double)slow, (double)k, (double)r->base);
-    if (chord_key_there(p, g, "rope.scaling.yarn_ext_factor"))
-        return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s.rope.scaling.yarn_ext_factor' is not supported",
-                          p->arch->name);
     double low = pair_of(p, r, fast), high = pair_of(p, r, slow);
     r->yarn = true;
     r->low = (float)(uint32_t)low;
     r->high = (float)(uint32_t)high;
     if ((double)r->high < high) r->high += 1.0f;
     r->gain *= (float)(stretch(factor, 1.0) / stretch(factor, (double)k));
+    return CHORD_OK;
+}
+
+/* What some files note besides of YaRN must say what is computed anyhow. */
+static chord_status check_notes(const chord_blueprint *p, const chord_gguf *g, const chord_rotary *r, float gain,
+                                chord_error *err)
+{
+    static const char *const NOTES[] = {"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"};
+    const float same[] = {r->yarn ? 1.0f : 0.0f, r->yarn ? gain : 1.0f};
+    for (size_t i = 0; i < CHORD_COUNT(NOTES); i++) {
+        float noted, apart;
+        CHORD_TRY(chord_key_f32(p, g, NOTES[i], same[i], &noted, err));
+        apart = noted - same[i];
+        bool unset = i == 0 && noted == -1.0f;
+        if (!unset && !(apart >= -0.001f && apart <= 0.001f))
+            return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s.%s' is %g, only %g is supported", p->arch->name,
+                              NOTES[i], (double)noted, (double)same[i]);
+    }
     return CHORD_OK;
 }
 
@@ -74,7 +89,9 @@ static chord_status read_table(chord_blueprint *p, const chord_gguf *g, chord_ro
         return chord_fail(err, CHORD_CORRUPT, "rotary base %g, factor %g or attention factor %g is out of range",
                           (double)r->base, (double)factor, (double)r->gain);
     r->scale = kind == SCALING_NONE ? 1.0f : 1.0f / factor;
-    return kind == SCALING_YARN ? read_yarn(p, g, (double)factor, r, err) : CHORD_OK;
+    float gain = r->gain;
+    if (kind == SCALING_YARN) CHORD_TRY(read_yarn(p, g, (double)factor, r, err));
+    return check_notes(p, g, r, r->gain / gain, err);
 }
 
 /* Of layers with a window. */

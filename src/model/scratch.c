@@ -32,8 +32,10 @@ static uint64_t row_columns(const chord_blueprint *p)
 static uint64_t attention_bytes(const chord_blueprint *p, uint32_t threads)
 {
     uint64_t bytes = 0;
-    for (uint32_t l = 0; l < p->h.layers; l++)
-        bytes = chord_max_u64(bytes, chord_attention_scratch_bytes(threads, p->layers[l].head_dim, p->layers[l].heads));
+    for (uint32_t i = 0; i < p->h.layers; i++) {
+        const chord_layer *l = &p->layers[i];
+        bytes = chord_max_u64(bytes, chord_attention_scratch_bytes(threads, l->head_dim, l->value_dim, l->heads));
+    }
     return bytes;
 }
 

@@ -215,9 +215,14 @@ static void attend(work *b, chord_kv_type type, uint32_t dim, uint32_t window, f
           *k = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 3);
     float *v = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 1);
     uint8_t *table[4];
-    chord_kv kv = {.type = type, .kv_heads = KV_HEADS, .head_dim = dim, .blocks = window ? 3 : 4, .table = table};
-    for (uint32_t i = 0; i < kv.blocks; i++) table[i] = take(b, chord_kv_block_bytes(type, KV_HEADS, dim));
-    void *scratch = take(b, chord_attention_scratch_bytes(1, dim, HEADS));
+    chord_kv kv = {.type = type,
+                   .kv_heads = KV_HEADS,
+                   .head_dim = dim,
+                   .value_dim = dim,
+                   .blocks = window ? 3 : 4,
+                   .table = table};
+    for (uint32_t i = 0; i < kv.blocks; i++) table[i] = take(b, chord_kv_block_bytes(type, KV_HEADS, dim, dim));
+    void *scratch = take(b, chord_attention_scratch_bytes(1, dim, dim, HEADS));
     if (b->refused) return;
     for (uint32_t done = 0; done < TOKENS; done += CHUNK) {
         uint32_t count = (uint32_t)chord_min_u64(CHUNK, TOKENS - done);

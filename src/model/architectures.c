@@ -81,6 +81,7 @@ static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
                                           "attention.shared_kv_layers",
                                           "embedding_length_per_layer_input",
                                           NULL};
+static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
 static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
@@ -99,6 +100,18 @@ static const chord_arch ARCHITECTURES[] = {
     {.name = "qwen3vlmoe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS, .keys = SECTION_KEYS},
     {.name = "olmoe", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
     {.name = "granitemoe", .has = CHORD_EXPERTS, .keys = GRANITE_KEYS, .read = read_granite},
+    {.name = "gpt-oss",
+     .has = CHORD_NEOX | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS | CHORD_SINKS,
+     .glu = CHORD_GLU_CLAMPED,
+     .gating = CHORD_GATING_SOFTMAX_CHOSEN,
+     .window_every = 2,
+     .keys = WINDOW},
+    {.name = "glm4moe",
+     .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .gating = CHORD_GATING_SIGMOID,
+     .keys = DRAFT_KEYS},
+    {.name = "ernie4_5-moe", .has = CHORD_EXPERTS},
+    {.name = "hunyuan-moe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_NORM_TURNED | CHORD_EXPERTS},
     {.name = "minimax-m2", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS, .gating = CHORD_GATING_SIGMOID},
     {.name = "qwen2vl", .has = CHORD_NEOX, .keys = SECTION_KEYS},
     {.name = "gemma", .has = CHORD_NEOX, .glu = CHORD_GLU_GELU, .read = read_gemma},

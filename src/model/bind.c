@@ -160,8 +160,8 @@ static const struct {
     {"post_attention_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, CHORD_LATE_FF_NORM, 0},
     {"post_attention_norm", offsetof(chord_layer, attn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
     {"post_ffw_norm", offsetof(chord_layer, ffn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
-    {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM, 0},
-    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM, 0},
+    {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
+    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
     {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_Q, CHORD_QK_NORM_ALL, 0},
     {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_K, CHORD_QK_NORM_ALL, 0},
 };
@@ -173,6 +173,8 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
         bool needed = NORMS[i].needs == 0 || (p->arch->has & NORMS[i].needs) != 0;
         if (!needed || (p->arch->has & NORMS[i].unless) != 0) continue;
         if (NORMS[i].at == offsetof(chord_layer, attn_k_norm) && layer->kv_layer != l) continue;
+        bool may = (NORMS[i].needs & p->arch->has) == CHORD_MAY_QK_NORM;
+        if (may && !is_there(g, NORMS[i].name, l)) continue;
         CHORD_TRY(bind_norm(p, g, (chord_norm *)(void *)((uint8_t *)layer + NORMS[i].at),
                             whole(NORMS[i].name, l, size_of(p, layer, NORMS[i].n)), err));
     }
@@ -198,6 +200,8 @@ static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint
         if (layer->kv_layer == l && !as_keys)
             CHORD_TRY(bind_weight(p, g, &layer->attn_v, whole("attn_v", l, v), e, err));
     }
+    if ((p->arch->has & CHORD_SINKS) != 0)
+        CHORD_TRY(bind_vector(p, g, &layer->sinks, whole("attn_sinks", l, layer->heads), false, "weight", err));
     return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e), size_of(p, layer, DIM_HEARD), err);
 }
 

@@ -19,15 +19,22 @@ static void join(chord_pass *p, chord_operand y, const chord_norm *post)
     chord_op_add(p, CHORD_X, y);
 }
 
+static void norm_and_turn(chord_pass *p, chord_operand heads, const chord_norm *norm, uint32_t l)
+{
+    bool late = (p->print->arch->has & CHORD_NORM_TURNED) != 0;
+    if (!late) chord_op_norm_parts(p, heads, norm);
+    chord_op_rope(p, heads, l);
+    if (late) chord_op_norm_parts(p, heads, norm);
+}
+
 static chord_status keys_and_values(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
     CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, x, err)); /* (rows, kv) <- (rows, embedding) */
     if (layer->attn_v.tensor != NULL) CHORD_TRY(chord_op_linear(p, CHORD_V, &layer->attn_v, x, err));
     else chord_op_copy(p, CHORD_V, CHORD_K);
-    chord_op_norm_parts(p, CHORD_K, &layer->attn_k_norm);
+    norm_and_turn(p, CHORD_K, &layer->attn_k_norm, l);
     chord_op_norm_parts(p, CHORD_V, &layer->attn_v_norm);
-    chord_op_rope(p, CHORD_K, l);
     chord_op_remember(p, l);
     return CHORD_OK;
 }
@@ -37,8 +44,7 @@ static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_
 {
     chord_layer *layer = &p->print->layers[l];
     CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) <- (rows, embedding) */
-    chord_op_norm_parts(p, CHORD_Q, &layer->attn_q_norm);
-    chord_op_rope(p, CHORD_Q, l);
+    norm_and_turn(p, CHORD_Q, &layer->attn_q_norm, l);
     chord_op_temper(p, CHORD_Q);
     chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
     chord_op_attend(p, heard, CHORD_Q, l);

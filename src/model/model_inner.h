@@ -10,10 +10,11 @@
 
 typedef struct chord_blueprint chord_blueprint;
 
-typedef enum chord_gating { /* as files number them */
-                            CHORD_GATING_SOFTMAX = 1,
-                            CHORD_GATING_SIGMOID = 2,
-                            CHORD_GATING_SOFTMAX_CHOSEN = 3, /* over the scores of those that are chosen */
+/* As files number them; SOFTMAX_CHOSEN is over the scores of those that are chosen. */
+typedef enum chord_gating {
+    CHORD_GATING_SOFTMAX = 1,
+    CHORD_GATING_SIGMOID = 2,
+    CHORD_GATING_SOFTMAX_CHOSEN = 3
 } chord_gating;
 
 /* How tokens find their experts (route.c). */
@@ -94,8 +95,11 @@ enum {
     CHORD_SHARED_K = 32768,      /* values may be the keys before their norm; all are normed */
     CHORD_OWN_EMBEDDING = 65536, /* each layer may have an embedding of its own */
     CHORD_EXPERTS = 131072,      /* layers with a router have experts */
-    CHORD_PLAIN_WEIGHTS =
-        262144, /* what experts say is not divided by the sum of their weights, unless a key says so */
+    /* what experts say is not divided by the sum of their weights, unless a key says so */
+    CHORD_PLAIN_WEIGHTS = 262144,
+    CHORD_NORM_TURNED = 524288,  /* heads are normed after they were turned */
+    CHORD_SINKS = 1048576,       /* each head has a score that takes part in the soft-max alone */
+    CHORD_MAY_QK_NORM = 2097152, /* as CHORD_QK_NORM, where the file has them */
 };
 
 /* How an architecture differs from the others. */

@@ -125,6 +125,7 @@ static void test_layernorm(void)
 static double exact_glu(chord_glu kind, double x)
 {
     if (kind == CHORD_GLU_RELU2) return x > 0 ? x * x : 0;
+    if (kind == CHORD_GLU_CLAMPED) return fmin(x, 7) / (1 + exp(-1.702 * fmin(x, 7)));
     return kind == CHORD_GLU_SILU ? x / (1 + exp(-x))
                                   : 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
 }
@@ -134,13 +135,15 @@ static void test_activations(void)
     rng r = {12};
     for (size_t k = 0; k < CHORD_COUNT(sizes); k++) {
         uint32_t n = sizes[k];
-        float *input = random_floats(&r, n, 12), *up = random_floats(&r, n, 2), *want = malloc(4ull * n);
-        for (chord_glu kind = CHORD_GLU_SILU; kind <= CHORD_GLU_RELU2; kind++) {
+        float *input = random_floats(&r, n, 12), *up = random_floats(&r, n, 9), *want = malloc(4ull * n);
+        for (chord_glu kind = CHORD_GLU_SILU; kind <= CHORD_GLU_CLAMPED; kind++) {
             FOR_EACH_WAY("glu", n, input, want, n, chord_glu_mul(&c, kind, x, up, n));
             for (uint32_t i = 0; i < n; i++) {
-                double exact = exact_glu(kind, (double)input[i]);
-                CHECK(fabs((double)want[i] - exact * (double)up[i]) <= 1e-6 * fabs(exact * (double)up[i]) + 1e-7);
+                double factor = kind == CHORD_GLU_CLAMPED ? fmax(fmin((double)up[i], 7), -7) + 1 : (double)up[i];
+                double exact = exact_glu(kind, (double)input[i]) * factor;
+                CHECK(fabs((double)want[i] - exact) <= 1e-6 * fabs(exact) + 1e-6);
             }
+            if (kind == CHORD_GLU_CLAMPED) continue;
             FOR_EACH_WAY("without up", n, input, want, n, chord_glu_mul(&c, kind, x, NULL, n));
             for (uint32_t i = 0; i < n; i++) {
                 double exact = exact_glu(kind, (double)input[i]);

@@ -20,7 +20,7 @@ typedef struct job {
     void (*run)(const struct job *job, uint64_t first, uint64_t end);
     uint64_t count, width, grain;
     float *out;
-    const float *x, *y;
+    const float *x, *y, *z;
     float factor;
     chord_glu kind;
     uint32_t heads, head_dim, dims;
@@ -51,6 +51,20 @@ void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const flo
                    float eps)
 {
     job j = {.run = rmsnorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight};
+    j.factor = eps;
+    share_out(c, &j, SHARE_CHEAP);
+}
+
+static void layernorm_rows(const job *j, uint64_t first, uint64_t end)
+{
+    for (uint64_t r = first; r < end; r++)
+        j->ops->layernorm(j->out + r * j->width, j->x + r * j->width, j->y, j->z, (uint32_t)j->width, j->factor);
+}
+
+void chord_layernorm(const chord_compute *c, float *out, const float *x, const float *weight, const float *bias,
+                     uint32_t rows, uint32_t n, float eps)
+{
+    job j = {.run = layernorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight, .z = bias};
     j.factor = eps;
     share_out(c, &j, SHARE_CHEAP);
 }
@@ -88,7 +102,7 @@ void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n)
 
 static void glu_values(const job *j, uint64_t first, uint64_t end)
 {
-    j->ops->glu_mul(j->kind, j->out + first, j->x + first, end - first);
+    j->ops->glu_mul(j->kind, j->out + first, j->x != NULL ? j->x + first : NULL, end - first);
 }
 
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n)

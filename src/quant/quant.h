@@ -1,7 +1,7 @@
 /* quant.h - block formats: the reference that defines every result to the last bit, and faster spellings of it.
  *
  * The rule ("canonical arithmetic"), for a weight row w and one activation row x of n columns:
- *  - x is quantised first (formats with blocks of 32: blocks of 32; K-quants: blocks of 256): amax = max |x|,
+ *  - x is quantised first (formats with blocks of 256: blocks of 256; the others: blocks of 32): amax = max |x|,
  *    d = amax / 127 in f32, q = round-to-nearest-even(x * (127 / amax)); q and d are 0 where amax is 0, or so small
  *    that 127 / amax overflows. A NaN or infinity is reported.
  *  - inside one block everything is exact in int32, sub-scales and the sums for minimums included;
@@ -9,7 +9,8 @@
  *      acc = acc + (d_w * d_x) * (float)isum
  *      acc = acc - (dmin_w * d_x) * (float)msum     (K-quants with minimums)
  *      acc = acc + (m_w * d_x) * (float)asum        (Q4_1, Q5_1; asum = sum of q over the block)
- *    A format with several float factors in a block counts as one of so many smaller blocks.
+ *    A format with several float factors in a block counts as one of so many smaller blocks (NVFP4: of 16 elements); one
+ *    with a factor for more than 32 elements, and activations in blocks of 32, as one of blocks of 32 (Q1_0, Q2_0).
  *  - one accumulator per row starting at +0, blocks first to last.
  *  - F32, F16, BF16 rows: x stays f32; 16 strided lanes (lane i sums w[16k+i] * x[16k+i], multiply then add, k
  *    ascending; a tail shorter than 16 fills the first lanes), then lanes are halved: 16 -> 8 (i + (i+8)) -> 4 -> 2
@@ -65,7 +66,7 @@ bool chord_acts_fill(chord_acts *acts, const float *x, uint32_t first, uint32_t 
  * 64-byte aligned. */
 typedef struct chord_rows {
     chord_type type;
-    const uint8_t *data; /* 2-byte aligned; NULL: in the bank */
+    const uint8_t *data; /* 2-byte aligned where blocks have an even number of bytes; NULL: in the bank */
     uint32_t n;          /* columns, whole blocks */
     uint32_t rows;
     bool packed;

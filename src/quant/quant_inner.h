@@ -8,10 +8,16 @@
 
 /* ---- formats ----------------------------------------------------------------------------------- */
 
-#define CHORD_K 256u /* elements of a K-quant's super-block, the largest there is */
+#define CHORD_K 256u /* elements of a super-block, the largest there is */
+
+/* What the sixteen values of a nibble mean in IQ4_NL and IQ4_XS; in MXFP4 and NVFP4, where all is doubled. */
+#define CHORD_VALUES_IQ4 -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+#define CHORD_VALUES_FP4 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
 
 /* A block of weights taken apart: element i is
- *     d[i / factor] * scale[i / group] * q[i],  plus or less  m[i / factor] * min[i / group]. */
+ *     d[i / factor] * scale[i / group] * q[i],  plus or less  m[i / factor] * min[i / group].
+ * A product of scale and q fits 16 bits, and the sum of 256 of them times activations fits 32: the largest are IQ4_XS's,
+ * 32 * 127 * 127 * 256 < 2^27 (of those with unsigned scales Q6_K's, 128 * 32 * 127 * 256 < 2^28). */
 typedef struct chord_split {
     float d[CHORD_K / 16], m[CHORD_K / 16];
     int16_t scale[CHORD_K / 16], min[CHORD_K / 16];
@@ -34,7 +40,22 @@ typedef struct chord_split {
     BLOCKS(Q3_K, q3_k, Q8_256, 256, 16, NONE)                                                          \
     BLOCKS(Q4_K, q4_k, Q8_256, 256, 32, TAKEN)                                                         \
     BLOCKS(Q5_K, q5_k, Q8_256, 256, 32, TAKEN)                                                         \
-    BLOCKS(Q6_K, q6_k, Q8_256, 256, 16, NONE)
+    BLOCKS(Q6_K, q6_k, Q8_256, 256, 16, NONE)                                                          \
+    BLOCKS(IQ4_NL, iq4_nl, Q8_32, 32, 32, NONE)                                                        \
+    BLOCKS(IQ4_XS, iq4_xs, Q8_256, 256, 32, NONE)                                                      \
+    BLOCKS(IQ3_S, iq3_s, Q8_256, 256, 32, NONE)                                                        \
+    BLOCKS(IQ3_XXS, iq3_xxs, Q8_256, 256, 32, NONE)                                                    \
+    BLOCKS(IQ2_S, iq2_s, Q8_256, 256, 16, NONE)                                                        \
+    BLOCKS(IQ2_XS, iq2_xs, Q8_256, 256, 16, NONE)                                                      \
+    BLOCKS(IQ2_XXS, iq2_xxs, Q8_256, 256, 32, NONE)                                                    \
+    BLOCKS(IQ1_M, iq1_m, Q8_256, 256, 16, NONE)                                                        \
+    BLOCKS(IQ1_S, iq1_s, Q8_256, 256, 32, NONE)                                                        \
+    BLOCKS(MXFP4, mxfp4, Q8_32, 32, 32, NONE)                                                          \
+    BLOCKS(NVFP4, nvfp4, Q8_32, 16, 16, NONE)                                                          \
+    BLOCKS(TQ2_0, tq2_0, Q8_256, 256, 256, NONE)                                                       \
+    BLOCKS(TQ1_0, tq1_0, Q8_256, 256, 256, NONE)                                                       \
+    BLOCKS(Q2_0, q2_0, Q8_32, 64, 64, NONE)                                                            \
+    BLOCKS(Q1_0, q1_0, Q8_32, 128, 128, NONE)
 /* clang-format on */
 
 #define CHORD_NO_SPLIT(...)

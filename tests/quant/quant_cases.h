@@ -23,22 +23,21 @@ typedef struct format_case {
     uint32_t factors, first;
 } format_case;
 
-/* They are the first field of a packed format. false: we do not compute with this type. */
+/* false: we do not compute with this type. */
 static bool case_of(uint32_t type, format_case *out)
 {
-#define FIELD_ROW(...) {__VA_ARGS__},
-#define FACTOR_CASE(NAME, name, isa, cpu)                                         \
-    case CHORD_TYPE_##NAME: {                                                     \
-        static const chord_field fields[] = {CHORD_FIELDS_##NAME(FIELD_ROW)};     \
-        *out = (format_case){CHORD_TYPE_##NAME, fields[0].count, fields[0].from}; \
-        return true;                                                              \
-    }
-    if (chord_format_get((chord_type)type) == NULL) return false;
-    switch (type) {
-        CHORD_PANELS(FACTOR_CASE, , )
-    default: CHECK(chord_type_get(type)->block_elems == 1);
-    }
-    *out = (format_case){(chord_type)type, 0, 0};
+#define FACTORS(NAME, count, first) [CHORD_TYPE_##NAME] = { CHORD_TYPE_##NAME, count, first }
+    static const format_case cases[CHORD_TYPE_ID_MAX] = {
+        FACTORS(Q4_0, 1, 0),    FACTORS(Q4_1, 2, 0),   FACTORS(Q5_0, 1, 0),   FACTORS(Q5_1, 2, 0),
+        FACTORS(Q8_0, 1, 0),    FACTORS(Q2_K, 2, 80),  FACTORS(Q3_K, 1, 108), FACTORS(Q4_K, 2, 0),
+        FACTORS(Q5_K, 2, 0),    FACTORS(Q6_K, 1, 208), FACTORS(IQ4_NL, 1, 0), FACTORS(IQ4_XS, 1, 0),
+        FACTORS(IQ2_XXS, 1, 0), FACTORS(IQ2_XS, 1, 0), FACTORS(IQ2_S, 1, 0),  FACTORS(IQ3_XXS, 1, 0),
+        FACTORS(IQ3_S, 1, 0),   FACTORS(IQ1_S, 1, 0),  FACTORS(TQ1_0, 1, 52), FACTORS(TQ2_0, 1, 64),
+        FACTORS(Q1_0, 1, 0),    FACTORS(Q2_0, 1, 0),
+    };
+    const chord_format_ops *format = chord_format_get((chord_type)type);
+    if (format == NULL) return false;
+    *out = cases[type].factors != 0 ? cases[type] : (format_case){(chord_type)type, 0, 0};
     return true;
 }
 
@@ -72,6 +71,29 @@ static uint16_t finite_f16(weight_fill fill)
 static uint8_t *malloc_odd(uint64_t bytes) { return (uint8_t *)malloc(bytes + 2) + 2; }
 static void free_odd(uint8_t *p) { free(p - 2); }
 
+/* The factors of a block of random or extreme bytes, so that sums stay finite. */
+static void set_factors(const format_case *f, uint8_t *block, weight_fill fill)
+{
+    for (uint32_t k = 0; k < f->factors; k++) {
+        uint16_t d = finite_f16(fill);
+        memcpy(block + f->first + 2 * k, &d, 2);
+    }
+    float value = ((float)(random_u32() % 20001) - 10000.0f) / 4096.0f;
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint16_t half = f->type == CHORD_TYPE_F16 ? finite_f16(fill) : (uint16_t)(bits >> 16);
+    switch ((int)f->type) {
+    case CHORD_TYPE_F32: memcpy(block, &bits, 4); break;
+    case CHORD_TYPE_F16:
+    case CHORD_TYPE_BF16: memcpy(block, &half, 2); break;
+    case CHORD_TYPE_IQ1_M: block[55] &= 0xbf; break; /* a bit of the exponent */
+    case CHORD_TYPE_MXFP4:
+        block[0] = (uint8_t)(fill == W_SUBNORMAL ? random_u32() % 4 : fill == W_HUGE ? 160 : 110 + random_u32() % 20);
+        break;
+    default: break;
+    }
+}
+
 static uint8_t *make_weights(const format_case *f, uint32_t n, uint32_t rows, weight_fill fill)
 {
     const chord_type_info *info = chord_type_get((uint32_t)f->type);
@@ -80,21 +102,7 @@ static uint8_t *make_weights(const format_case *f, uint32_t n, uint32_t rows, we
     const uint8_t value[W_FILLS] = {0, 0xff, 0, 0x80, 0x7f, 0, 0};
     for (uint64_t i = 0; i < bytes; i++)
         w[i] = fill == W_RANDOM || fill >= W_SUBNORMAL ? (uint8_t)random_u32() : value[fill];
-    for (uint64_t b = 0; b < blocks; b++) {
-        uint32_t count = f->factors;
-        for (uint32_t k = 0; k < count; k++) {
-            uint16_t d = finite_f16(fill);
-            memcpy(w + b * info->block_bytes + f->first + 2 * k, &d, 2);
-        }
-        if (count == 0) { /* floats: small random values, so that sums stay finite */
-            float value32 = ((float)(random_u32() % 20001) - 10000.0f) / 4096.0f;
-            uint32_t bits;
-            memcpy(&bits, &value32, 4);
-            uint16_t half = f->type == CHORD_TYPE_F16 ? finite_f16(fill) : (uint16_t)(bits >> 16);
-            if (info->block_bytes == 4) memcpy(w + 4 * b, &bits, 4);
-            else memcpy(w + 2 * b, &half, 2);
-        }
-    }
+    for (uint64_t b = 0; b < blocks; b++) set_factors(f, w + b * info->block_bytes, fill);
     return w;
 }
 

@@ -124,7 +124,7 @@ static void check_packing(void)
 {
     format_case f;
     for (uint32_t id = 0; id < CHORD_TYPE_ID_MAX; id++) {
-        if (!case_of(id, &f) || f.factors == 0) continue; /* what has no blocks is not packed */
+        if (!case_of(id, &f) || block_of(f.type) == 1) continue; /* what has no blocks is not packed */
         uint32_t bytes = chord_type_get(id)->block_bytes * 3;
         uint8_t *w = make_weights(&f, 3 * block_of(f.type), 16, W_RANDOM), *panel = malloc_odd(16 * bytes), row[1024];
         chord_pack_slice(f.type, w, bytes, 16, 0, 3, panel);
@@ -148,7 +148,7 @@ int main(void)
         format_case f;
         for (uint32_t id = 0; id < CHORD_TYPE_ID_MAX; id++) {
             if (!case_of(id, &f)) continue;
-            uint32_t few = f.factors == 0 ? 1000 : block_of(f.type) * 3;
+            uint32_t few = block_of(f.type) == 1 ? 1000 : block_of(f.type) * 3;
             if (cpu == CHORD_CPU_ANY) { /* slow, and without vectors that could be of different heights */
                 check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 17, 5);
                 continue;

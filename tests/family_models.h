@@ -61,6 +61,7 @@ typedef struct fm_family {
     uint32_t has, layers, heads, kv_heads, head_dim, rope_dims, ff; /* 0: 4 layers, 4 heads, 2, 16, as the head, 96 */
     void (*keys)(gguf_builder *b);
     uint32_t own_columns, shared_kv, mixture;
+    uint32_t drafts; /* layers behind the others, which have no part in a token */
 } fm_family;
 
 typedef struct fm_tensor {
@@ -336,6 +337,7 @@ static const fm_family FM_FAMILIES[] = {
      .arch = "glm4moe",
      .has = FM_LATE | FM_QKV_BIAS | FM_QK_HEAD,
      .rope_dims = 8,
+     .drafts = 1,
      .keys = fm_glm4moe_keys,
      .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST},
     {.name = "ernie4_5-moe",
@@ -493,6 +495,7 @@ static void fm_tensors(fm_model *m)
         fm_norm(m, -1, "per_layer_proj_norm", f->own_columns);
     }
     for (uint32_t l = 0; l < m->layers; l++) fm_layer(m, (int)l);
+    if (f->drafts != 0) fm_norm(m, (int)m->layers, "attn_norm", FM_EMBEDDING);
 }
 
 static uint64_t fm_seed;
@@ -567,7 +570,8 @@ static void fm_values(fm_model *m)
     bool layer_norm = (f->has & FM_LAYER_NORM) != 0;
     gb_value_text(b, "general.architecture", f->arch);
     gb_value_text(b, "general.name", "noise"); /* some names change how the reference reads a vocabulary */
-    fm_u32(b, "block_count", m->layers);
+    fm_u32(b, "block_count", m->layers + f->drafts);
+    if (f->drafts != 0) fm_u32(b, "nextn_predict_layers", f->drafts);
     fm_u32(b, "embedding_length", FM_EMBEDDING);
     fm_u32(b, "context_length", FM_CONTEXT);
     fm_u32(b, "vocab_size", FM_VOCABULARY);

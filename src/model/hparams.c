@@ -182,6 +182,9 @@ chord_status chord_hparams_read(chord_blueprint *p, const chord_gguf *g, chord_e
     CHORD_TRY(read_vocabulary(p, g, err));
     CHORD_TRY(chord_key_u32(p, g, "block_count", CHORD_KEY_NEEDED, (chord_key_range){1, CHORD_LAYERS_MAX}, &h->layers,
                             err));
+    CHORD_TRY(chord_key_u32(p, g, "nextn_predict_layers", 0, (chord_key_range){0, h->layers - 1}, &h->draft_layers,
+                            err));
+    h->layers -= h->draft_layers;
     CHORD_TRY(chord_key_u32(p, g, "embedding_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 20}, &h->embedding,
                             err));
     CHORD_TRY(chord_key_u32(p, g, "context_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28},

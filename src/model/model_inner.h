@@ -29,6 +29,7 @@ typedef struct chord_routing {
 typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, vocabulary, trained_tokens;
+    uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
     float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
     float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
     uint32_t temperature_tokens;

@@ -132,7 +132,12 @@ static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *ou
     uint64_t start_ns = chord_clock_ns();
     chord_status status = chord_asked_pin(net->experts, tile, &net->called_off, &out->data, err);
     net->expert_stall_ns += chord_clock_ns() - start_ns;
-    return status;
+    if (status != CHORD_OK) return status;
+    out->packed = chord_asked_is_packed(net->experts, tile);
+    if (!net->pager_config.pack) return CHORD_OK;
+    out->home = CHORD_HOME_IN_PLACE; /* it may be used again */
+    out->own = (uint8_t *)(uintptr_t)out->data;
+    return CHORD_OK;
 }
 
 static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, const chord_acts *acts, float *out,
@@ -160,6 +165,7 @@ static void release(chord_network *net, const tile_part *part, uint32_t i)
 {
     uint32_t tile = tile_index(part->weight, i);
     if (part->weight->experts != 0) {
+        if (part->keep) chord_asked_set_packed(net->experts, tile);
         chord_asked_release(net->experts, tile);
         return;
     }

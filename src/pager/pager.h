@@ -190,6 +190,9 @@ void chord_asked_forget(chord_asked *asked);
 chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_bool *called_off, const uint8_t **data,
                              chord_error *err);
 void chord_asked_release(chord_asked *asked, uint32_t tile);
+/* Who holds a tile may rearrange its bytes in their slot, and says so: they stay so until the tile leaves. */
+void chord_asked_set_packed(chord_asked *asked, uint32_t tile);
+bool chord_asked_is_packed(chord_asked *asked, uint32_t tile);
 void chord_asked_look(chord_asked *asked); /* after a flag was raised */
 
 /* Reads the first tiles into what slots are empty; gives how many are there then. */

@@ -240,6 +240,21 @@ void chord_asked_release(chord_asked *a, uint32_t tile)
     chord_mutex_unlock(a->mutex);
 }
 
+void chord_asked_set_packed(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    asked_slot_of(a, tile)->packed = true;
+    chord_mutex_unlock(a->mutex);
+}
+
+bool chord_asked_is_packed(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    bool packed = asked_slot_of(a, tile)->packed;
+    chord_mutex_unlock(a->mutex);
+    return packed;
+}
+
 void chord_asked_look(chord_asked *a)
 {
     chord_mutex_lock(a->mutex);

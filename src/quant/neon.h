@@ -22,6 +22,8 @@ static inline vi dot_pairs(vb a, vb b)
     return (vi)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 }
 
+static inline vb look_up(vb table, vb v) { return (vb)vqtbl1q_s8((int8x16_t)table, (uint8x16_t)v); }
+
 static inline vf load_f16(const uint8_t *p)
 {
     return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)(const void *)p)));

@@ -133,10 +133,10 @@ INLINE void gather_dword(const uint8_t *const rows[4], uint64_t offset, uint8_t 
 INLINE void pack_field(chord_field f, const uint8_t *const rows[4], uint64_t block, uint8_t *dst, uint32_t quad)
 {
     uint64_t from = block + f.from;
-    if (f.unit == 2) {
+    if (f.unit <= 2) {
         for (uint32_t k = 0; k < f.count; k++)
             for (uint32_t r = 0; r < 4; r++)
-                memcpy(dst + 16 * (f.slot + 2 * k) + 2 * (4 * quad + r), rows[r] + from + 2 * k, 2);
+                memcpy(dst + 16 * (f.slot + f.unit * k) + f.unit * (4 * quad + r), rows[r] + from + f.unit * k, f.unit);
         return;
     }
     if (f.unit == 6) return; /* pack_q6_weights */
@@ -208,7 +208,7 @@ static void q6_row_from_runs(uint8_t *block)
 static void gather_block(const chord_field *f, const uint8_t *column, uint32_t lane, uint8_t *block)
 {
     for (; f->unit != 0; f++) {
-        uint32_t size = f->unit == 2 ? 2 : 4;
+        uint32_t size = f->unit <= 2 ? f->unit : 4;
         for (uint32_t k = 0; k < f->count; k++) {
             uint8_t *to = block + f->from + size * k;
             memcpy(to, column + 16 * (f->slot + f->step * k) + size * lane, size);

@@ -35,6 +35,8 @@ static inline void part_steps(part p[1], const vb w[1], vb a) { p[0] = part_step
 
 static inline vi signed_step(vi acc, vb w, vb a) { return part_step(acc, (vb)((vu)w ^ 0x80808080u), a); }
 
+static inline vb look_up(vb table, vb v) { return (vb)_mm512_shuffle_epi8((__m512i)table, (__m512i)v); }
+
 static inline vf load_f16(const uint8_t *p)
 {
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));

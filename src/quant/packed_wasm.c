@@ -56,9 +56,18 @@ static inline vi dot_pairs(vb a, vb b) { return (vi)wasm_i32x4_dot_i16x8((v128_t
 static inline vi part_total(part p) { return dot_pairs((vb)p, (vb)wasm_i16x8_const_splat(1)); }
 static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale); }
 
+/* The relaxed swizzle leaves open only what numbers from 16 to 127 give. */
+static inline vb look_up(vb table, vb v)
+{
+#if defined(__wasm_relaxed_simd__)
+    return (vb)wasm_i8x16_relaxed_swizzle((v128_t)table, (v128_t)v);
+#else
+    return (vb)wasm_i8x16_swizzle((v128_t)table, (v128_t)v);
+#endif
+}
+
 /* Bytes of each dword, by their numbers in it; NO: a zero. The compiler may not see the numbers: it would make a
- * shuffle of two vectors of it, which is three instructions on x86 instead of one. The relaxed swizzle leaves open only
- * what numbers from 16 to 127 give. */
+ * shuffle of two vectors of it, which is three instructions on x86 instead of one. */
 #define NO 0x80
 #define PICK(v, a, b, c, d) \
     pick(v, (vb){PICK_4(0, a, b, c, d), PICK_4(4, a, b, c, d), PICK_4(8, a, b, c, d), PICK_4(12, a, b, c, d)})
@@ -66,11 +75,7 @@ static inline vi part_scaled(part p, vb scale) { return dot_pairs((vb)p, scale);
 static inline vb pick(vb v, vb numbers)
 {
     __asm__("" : "+r"(numbers));
-#if defined(__wasm_relaxed_simd__)
-    return (vb)wasm_i8x16_relaxed_swizzle((v128_t)v, (v128_t)numbers);
-#else
-    return (vb)wasm_i8x16_swizzle((v128_t)v, (v128_t)numbers);
-#endif
+    return look_up(v, numbers);
 }
 
 /* Byte i of each dword in both its halves. */

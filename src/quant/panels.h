@@ -9,7 +9,8 @@
 #define CHORD_PANELS(X, isa, cpu)                                                                      \
     X(Q4_0, q4_0, isa, cpu) X(Q4_1, q4_1, isa, cpu) X(Q5_0, q5_0, isa, cpu) X(Q5_1, q5_1, isa, cpu)    \
     X(Q8_0, q8_0, isa, cpu) X(Q2_K, q2_k, isa, cpu) X(Q3_K, q3_k, isa, cpu) X(Q4_K, q4_k, isa, cpu)    \
-    X(Q5_K, q5_k, isa, cpu) X(Q6_K, q6_k, isa, cpu)
+    X(Q5_K, q5_k, isa, cpu) X(Q6_K, q6_k, isa, cpu) X(IQ4_NL, iq4_nl, isa, cpu)                        \
+    X(IQ4_XS, iq4_xs, isa, cpu) X(MXFP4, mxfp4, isa, cpu)
 /* clang-format on */
 
 /* Those with kernels, by instruction set: what is not in its list is computed by generic.c there. */
@@ -25,7 +26,8 @@
 /* A run of fields of a block that move alike. Slot k of a packed block column is the k-th byte of each of its sixteen
  * rows. */
 typedef struct chord_field {
-    uint8_t unit;  /* 2: f16, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
+    uint8_t
+        unit; /* 1: a byte, 2: words, 4: dwords, 5: dwords of high bits, rearranged, 6: dwords of Q6_K's weights, recombined */
     uint8_t count; /* how many */
     uint16_t from; /* byte in the block */
     uint16_t slot; /* first slot */
@@ -46,6 +48,9 @@ typedef struct chord_field {
 #define CHORD_FIELDS_Q6_K(X)                                                                           \
     X(2, 1, 208, 0, 2) X(4, 4, 192, 2, 4) X(6, 8, 0, 18, 12) X(6, 8, 32, 22, 12)                       \
     X(6, 8, 128, 26, 12) X(6, 8, 64, 114, 12) X(6, 8, 96, 118, 12) X(6, 8, 160, 122, 12)
+#define CHORD_FIELDS_IQ4_NL(X) X(2, 1, 0, 0, 2) X(4, 4, 2, 2, 4)
+#define CHORD_FIELDS_IQ4_XS(X) X(2, 2, 0, 0, 2) X(4, 33, 4, 4, 4)
+#define CHORD_FIELDS_MXFP4(X) X(1, 1, 0, 0, 1) X(4, 4, 1, 1, 4)
 /* clang-format on */
 
 /* ---- traits (packed_body.inc) ------------------------------------------------------------------ */
@@ -59,22 +64,27 @@ typedef struct chord_traits {
     /* A dword holds low bits of one, two or four columns' weights; SIXES: Q6_K's runs, see pack.c. */
     enum { BYTES, NIBBLES, PAIRS, SIXES } low;
     uint32_t high; /* which bit of a weight is kept apart, before the low ones; 0: none is */
-    enum { NO_SCALES, SCALES_NIBBLES, SCALES_SIX, SCALES_SIX_BIASED, SCALES_SIGNED } scales;
+    enum { NO_SCALES, SCALES_NIBBLES, SCALES_SIX, SCALES_SIX_BIASED, SCALES_SIGNED, SCALES_IQ4 } scales;
     uint32_t scale_count; /* in a block */
     enum { NO_MIN, MIN_FACTOR, MIN_32, MIN_16 } min;
+    /* What nibbles stand for; FP4: floats of four bits, and the factor is a power of two; IQ4: signed bytes. */
+    enum { THEMSELVES, FP4, IQ4 } values;
 } chord_traits;
 
 /* clang-format off */
-#define CHORD_TRAITS_Q4_0 ((chord_traits){ 32,  18,  32,  3, 32, NIBBLES, 0, NO_SCALES,          0, NO_MIN})
-#define CHORD_TRAITS_Q4_1 ((chord_traits){ 32,  20,  64, -1, 32, NIBBLES, 0, NO_SCALES,          0, MIN_FACTOR})
-#define CHORD_TRAITS_Q5_0 ((chord_traits){ 32,  22,  96,  4, 32, NIBBLES, 4, NO_SCALES,          0, NO_MIN})
-#define CHORD_TRAITS_Q5_1 ((chord_traits){ 32,  24, 128, -1, 16, NIBBLES, 4, NO_SCALES,          0, MIN_FACTOR})
-#define CHORD_TRAITS_Q8_0 ((chord_traits){ 32,  34,  32,  7, 32, BYTES,   0, NO_SCALES,          0, NO_MIN})
-#define CHORD_TRAITS_Q2_K ((chord_traits){256,  84, 320, -1, 16, PAIRS,   0, SCALES_NIBBLES,    16, MIN_16})
-#define CHORD_TRAITS_Q3_K ((chord_traits){256, 110, 224,  2, 16, PAIRS,   2, SCALES_SIX_BIASED, 16, NO_MIN})
-#define CHORD_TRAITS_Q4_K ((chord_traits){256, 144, 256, -1, 32, NIBBLES, 0, SCALES_SIX,         8, MIN_32})
-#define CHORD_TRAITS_Q5_K ((chord_traits){256, 176, 256, -1, 16, NIBBLES, 4, SCALES_SIX,         8, MIN_32})
-#define CHORD_TRAITS_Q6_K ((chord_traits){256, 210, 288,  5, 16, SIXES,   0, SCALES_SIGNED,     16, NO_MIN})
+#define CHORD_TRAITS_Q4_0 ((chord_traits){ 32,  18,  32,  3, 32, NIBBLES, 0, NO_SCALES,          0, NO_MIN, THEMSELVES})
+#define CHORD_TRAITS_Q4_1 ((chord_traits){ 32,  20,  64, -1, 32, NIBBLES, 0, NO_SCALES,          0, MIN_FACTOR, THEMSELVES})
+#define CHORD_TRAITS_Q5_0 ((chord_traits){ 32,  22,  96,  4, 32, NIBBLES, 4, NO_SCALES,          0, NO_MIN, THEMSELVES})
+#define CHORD_TRAITS_Q5_1 ((chord_traits){ 32,  24, 128, -1, 16, NIBBLES, 4, NO_SCALES,          0, MIN_FACTOR, THEMSELVES})
+#define CHORD_TRAITS_Q8_0 ((chord_traits){ 32,  34,  32,  7, 32, BYTES,   0, NO_SCALES,          0, NO_MIN, THEMSELVES})
+#define CHORD_TRAITS_Q2_K ((chord_traits){256,  84, 320, -1, 16, PAIRS,   0, SCALES_NIBBLES,    16, MIN_16, THEMSELVES})
+#define CHORD_TRAITS_Q3_K ((chord_traits){256, 110, 224,  2, 16, PAIRS,   2, SCALES_SIX_BIASED, 16, NO_MIN, THEMSELVES})
+#define CHORD_TRAITS_Q4_K ((chord_traits){256, 144, 256, -1, 32, NIBBLES, 0, SCALES_SIX,         8, MIN_32, THEMSELVES})
+#define CHORD_TRAITS_Q5_K ((chord_traits){256, 176, 256, -1, 16, NIBBLES, 4, SCALES_SIX,         8, MIN_32, THEMSELVES})
+#define CHORD_TRAITS_Q6_K ((chord_traits){256, 210, 288,  5, 16, SIXES,   0, SCALES_SIGNED,     16, NO_MIN, THEMSELVES})
+#define CHORD_TRAITS_IQ4_NL ((chord_traits){ 32,  18,  32,  7, 32, NIBBLES, 0, NO_SCALES,        0, NO_MIN, IQ4})
+#define CHORD_TRAITS_IQ4_XS ((chord_traits){256, 136, 128,  7, 16, NIBBLES, 0, SCALES_IQ4,       8, NO_MIN, IQ4})
+#define CHORD_TRAITS_MXFP4 ((chord_traits){ 32,  17,  16,  4, 32, NIBBLES, 0, NO_SCALES,         0, NO_MIN, FP4})
 /* clang-format on */
 
 #endif

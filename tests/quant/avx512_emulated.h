@@ -10,6 +10,7 @@
 #define __m256i simde__m256i
 #define __m512i simde__m512i
 #define _mm256_loadu_si256 simde_mm256_loadu_si256
+#define _mm512_shuffle_epi8 simde_mm512_shuffle_epi8
 #define _mm512_set1_epi16 simde_mm512_set1_epi16
 #define _mm512_madd_epi16 simde_mm512_madd_epi16
 #define _mm512_dpbusd_epi32 simde_mm512_dpbusd_epi32

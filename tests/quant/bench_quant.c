@@ -91,7 +91,8 @@ static void run(chord_type type, const char *isa, uint32_t cpu, uint32_t n, uint
     for (uint32_t i = 0; i < 512 * n; i++) x[i] = (float)(rand() % 2001 - 1000) / 500.0f;
     for (uint64_t i = 0; i < bytes; i++) hot[i] = (uint8_t)(rand() & 0x3b); /* factors stay finite */
     for (uint64_t i = info->block_bytes - 1; info->block_elems == 1 && i < bytes; i += info->block_bytes)
-        hot[i] = (uint8_t)(0x38 + (rand() & 0x87)); /* floats are near 1 */
+        hot[i] = (uint8_t)(0x38 + (rand() & 0x87));                                  /* floats are near 1 */
+    for (uint64_t i = 0; type == CHORD_TYPE_MXFP4 && i < bytes; i++) hot[i] |= 0x40; /* not subnormal */
     bench b = {.type = type, .n = n, .rows = rows, .cpu = cpu, .weights = hot, .packed = chord_rows_packs(type, cpu)};
     void *memory = region(chord_act_bytes(kind, n, 512) + 64);
     chord_acts_init(&b.acts, kind, n, 512, memory);

@@ -10,11 +10,13 @@ static const struct {
     chord_type type;
     uint64_t hash;
 } PINNED[] = {
-    {CHORD_TYPE_Q4_0, 0x7901280aeaa06ce5u}, {CHORD_TYPE_Q4_1, 0xcfc10ebf0d1cd700u},
-    {CHORD_TYPE_Q5_0, 0x4da2ec4606044bb2u}, {CHORD_TYPE_Q5_1, 0xaf03d5495a7348d1u},
-    {CHORD_TYPE_Q8_0, 0x2cdaef8cc173e80au}, {CHORD_TYPE_Q2_K, 0xc9d0d608cd6c023bu},
-    {CHORD_TYPE_Q3_K, 0x2b1edd97f192860bu}, {CHORD_TYPE_Q4_K, 0x8583690f92c587a6u},
-    {CHORD_TYPE_Q5_K, 0x1ab508c3ec9bc2c4u}, {CHORD_TYPE_Q6_K, 0x0c63d51963a150a9u},
+    {CHORD_TYPE_Q4_0, 0x7901280aeaa06ce5u},   {CHORD_TYPE_Q4_1, 0xcfc10ebf0d1cd700u},
+    {CHORD_TYPE_Q5_0, 0x4da2ec4606044bb2u},   {CHORD_TYPE_Q5_1, 0xaf03d5495a7348d1u},
+    {CHORD_TYPE_Q8_0, 0x2cdaef8cc173e80au},   {CHORD_TYPE_Q2_K, 0xc9d0d608cd6c023bu},
+    {CHORD_TYPE_Q3_K, 0x2b1edd97f192860bu},   {CHORD_TYPE_Q4_K, 0x8583690f92c587a6u},
+    {CHORD_TYPE_Q5_K, 0x1ab508c3ec9bc2c4u},   {CHORD_TYPE_Q6_K, 0x0c63d51963a150a9u},
+    {CHORD_TYPE_IQ4_NL, 0x7901280aeaa06ce5u}, {CHORD_TYPE_IQ4_XS, 0x02d9b8e70492ea6du},
+    {CHORD_TYPE_MXFP4, 0x89e6a2a1713ff0c5u},
 };
 
 static uint8_t rows[ROWS * BLOCKS * 256], packed[sizeof rows], back[BLOCKS * 256], scratch[16 * BLOCKS * 256];

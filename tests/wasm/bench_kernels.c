@@ -66,7 +66,8 @@ static void *take(uint64_t bytes)
 static void fill(const chord_type_info *info)
 {
     /* factors stay finite */
-    for (uint64_t i = 0; i < bench.bytes; i++) bench.weights[i] = (uint8_t)(next_random() & 0x3b);
+    for (uint64_t i = 0; i < bench.bytes; i++)
+        bench.weights[i] = (uint8_t)((next_random() & 0x3b) | (bench.type == CHORD_TYPE_MXFP4 ? 0x40 : 0));
     for (uint64_t i = info->block_bytes - 1; info->block_elems == 1 && i < bench.bytes; i += info->block_bytes)
         bench.weights[i] = (uint8_t)(0x38 + (next_random() & 0x87)); /* floats are near 1 */
     for (uint64_t i = 0; i < (uint64_t)TOKENS_MAX * bench.n; i++)

@@ -59,6 +59,15 @@ static chord_status read_granite(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+static chord_status read_deepseek2(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)err;
+    bool told = chord_key_there(p, g, "expert_gating_func");
+    if (!told && (p->h.layers == 47 || p->h.layers == 48) && p->h.vocabulary == 154880) /* GLM-4.7-Flash */
+        p->h.routing.gating = CHORD_GATING_SIGMOID;
+    return CHORD_OK;
+}
+
 static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     (void)err;
@@ -82,6 +91,9 @@ static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
                                           "embedding_length_per_layer_input",
                                           NULL};
 static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
+#define LATENT_KEYS \
+    "attention.q_lora_rank", "attention.kv_lora_rank", "attention.key_length_mla", "attention.value_length_mla"
+static const char *const DEEPSEEK2_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
 static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
@@ -106,6 +118,10 @@ static const chord_arch ARCHITECTURES[] = {
      .gating = CHORD_GATING_SOFTMAX_CHOSEN,
      .window_every = 2,
      .keys = WINDOW},
+    {.name = "deepseek2",
+     .has = CHORD_LATENT | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .keys = DEEPSEEK2_KEYS,
+     .read = read_deepseek2},
     {.name = "glm4moe",
      .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
      .gating = CHORD_GATING_SIGMOID,

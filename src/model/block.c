@@ -39,6 +39,33 @@ static chord_status keys_and_values(chord_pass *p, uint32_t l, chord_operand x, 
     return CHORD_OK;
 }
 
+static chord_status latent_keys(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, x, err)); /* (rows, head_dim) <- (rows, embedding) */
+    chord_op_norm_latent(p, CHORD_K, l);
+    chord_op_turn_ends(p, CHORD_K, l, layer->head_dim);
+    chord_op_latent_values(p, CHORD_V, CHORD_K);
+    chord_op_remember(p, l);
+    return CHORD_OK;
+}
+
+static chord_status latent_attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    if (layer->attn_q_a.tensor != NULL) {
+        CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_q_a, x, err)); /* (rows, rank) <- (rows, embedding) */
+        chord_op_norm(p, CHORD_GATE, CHORD_GATE, &layer->attn_q_a_norm);
+        x = CHORD_GATE;
+    }
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err));
+    chord_op_turn_ends(p, CHORD_Q, l, p->print->h.latent_head_dim);
+    CHORD_TRY(chord_op_to_latent(p, CHORD_LATENT_Q, CHORD_Q, l, err));
+    chord_op_attend(p, CHORD_HEARD, CHORD_LATENT_Q, l);
+    CHORD_TRY(chord_op_from_latent(p, CHORD_Q, CHORD_HEARD, l, err));
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err); /* (rows, embedding) <- (rows, heads of values) */
+}
+
 /* What layer l reads, (rows, embedding) in x, becomes what it says, in y. */
 static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
@@ -94,9 +121,10 @@ static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
     chord_layer *layer = &p->print->layers[l];
     bool parallel = (p->print->arch->has & CHORD_PARALLEL) != 0;
     chord_operand x = normed(p, &layer->attn_norm), said = parallel ? CHORD_AHEAD : CHORD_NORM;
-    if (layer->kv_layer == l) CHORD_TRY(keys_and_values(p, l, x, err));
+    bool latent = p->print->h.latent != 0;
+    if (layer->kv_layer == l) CHORD_TRY((latent ? latent_keys : keys_and_values)(p, l, x, err));
     if (l + 1 == p->print->h.layers - p->print->h.shared_kv && !chord_op_narrow(p)) return CHORD_OK;
-    CHORD_TRY(attention(p, l, said, x, err));
+    CHORD_TRY((latent ? latent_attention : attention)(p, l, said, x, err));
     if (!parallel) {
         join(p, CHORD_NORM, &layer->attn_post_norm);
         x = normed(p, &layer->ffn_norm);

@@ -46,8 +46,17 @@ enum {
     FM_SWITCH = 16,      /* with a switch */
     FM_DENSE_FIRST = 32, /* the first layer has none */
     FM_SINKS = 64,
+    FM_GROUPS = 128,
+    FM_LATENT = 256, /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,  /* of which an index chooses some */
 };
 #define FM_EXPERT_COUNT 8u
+#define FM_RANK 48u /* of latent queries */
+#define FM_LATENT_N 32u
+#define FM_TURNED 16u
+#define FM_PLAIN 32u /* what is not turned of a head */
+#define FM_LATENT_V 16u
+#define FM_INDEX_N 128u
 #define FM_EXPERT_FF 32u
 #define FM_SHARED_FF 32u
 
@@ -217,6 +226,43 @@ static void fm_glm4moe_keys(gguf_builder *b)
     fm_f32(b, "expert_weights_scale", 1.5f);
     fm_u32(b, "leading_dense_block_count", 1);
 }
+static void fm_latent_keys(gguf_builder *b)
+{
+    fm_u32(b, "attention.q_lora_rank", FM_RANK);
+    fm_u32(b, "attention.kv_lora_rank", FM_LATENT_N);
+    fm_u32(b, "attention.key_length", FM_LATENT_N + FM_TURNED);
+    fm_u32(b, "attention.value_length", FM_LATENT_N);
+    fm_u32(b, "attention.key_length_mla", FM_PLAIN + FM_TURNED);
+    fm_u32(b, "attention.value_length_mla", FM_LATENT_V);
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "expert_gating_func", 2);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 2.5f);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_deepseek2_keys(gguf_builder *b)
+{
+    fm_latent_keys(b);
+    fm_u32(b, "expert_group_count", 4);
+    fm_u32(b, "expert_group_used_count", 2);
+    fm_yarn(b, 40.0f);
+    fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
+static void fm_index_keys(gguf_builder *b)
+{
+    fm_latent_keys(b);
+    fm_f32(b, "attention.layer_norm_epsilon", 1e-6f);
+    fm_u32(b, "attention.indexer.head_count", 4);
+    fm_u32(b, "attention.indexer.key_length", FM_INDEX_N);
+    fm_u32(b, "attention.indexer.top_k", 1024);
+}
+static void fm_deepseek32_keys(gguf_builder *b)
+{
+    fm_index_keys(b);
+    fm_yarn(b, 40.0f);
+    fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
 static void fm_ernie_keys(gguf_builder *b)
 {
     fm_shared_keys(b);
@@ -351,6 +397,24 @@ static const fm_family FM_FAMILIES[] = {
      .ff = FM_EXPERT_FF,
      .keys = fm_shared_keys,
      .mixture = FM_EXPERTS | FM_SHARED},
+    {.name = "deepseek2",
+     .arch = "deepseek2",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_deepseek2_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT},
+    {.name = "glm-dsa",
+     .arch = "glm-dsa",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_index_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT | FM_INDEX},
+    {.name = "deepseek32",
+     .arch = "deepseek32",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_deepseek32_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT | FM_INDEX},
     {.name = "arcee", .arch = "arcee", .has = FM_UNGATED, .keys = fm_yarn_keys},
 };
 #define FM_COUNT (sizeof FM_FAMILIES / sizeof FM_FAMILIES[0])
@@ -365,12 +429,12 @@ static void fm_add(fm_model *m, const char *name, uint64_t columns, uint64_t row
     gb_tensor(&m->b, name, q8 ? 8 : 0, columns, rows, q8 ? count / 32 * 34 : count * 4);
 }
 
-/* A matrix for each expert. */
-static void fm_add_experts(fm_model *m, const char *name, uint64_t columns, uint64_t rows, float spread)
+/* A matrix for each expert, or head. */
+static void fm_add_each(fm_model *m, const char *name, uint64_t columns, uint64_t rows, uint64_t matrices, float spread)
 {
-    uint64_t count = columns * rows * FM_EXPERT_COUNT;
+    uint64_t count = columns * rows * matrices;
     m->tensors[m->count++] = (fm_tensor){m->b.data_bytes, count, 0, spread, false};
-    gb_tensor_of(&m->b, name, 0, columns, rows, FM_EXPERT_COUNT, count * 4);
+    gb_tensor_of(&m->b, name, 0, columns, rows, matrices, count * 4);
 }
 
 static const char *fm_name(int layer, const char *part, const char *kind)
@@ -400,8 +464,31 @@ static void fm_norm(fm_model *m, int layer, const char *part, uint64_t n)
     if ((m->family->has & FM_NORM_BIAS) != 0) fm_add(m, fm_name(layer, part, "bias"), n, 1, 0, 0.2f);
 }
 
+static void fm_latent(fm_model *m, int l, const fm_shape *s)
+{
+    uint64_t e = FM_EMBEDDING, head = FM_PLAIN + FM_TURNED;
+    fm_matrix(m, l, "attn_q_a", e, FM_RANK, 1, false);
+    fm_norm(m, l, "attn_q_a_norm", FM_RANK);
+    fm_matrix(m, l, "attn_q_b", FM_RANK, s->heads * head, 1.2f, false);
+    fm_matrix(m, l, "attn_kv_a_mqa", e, FM_LATENT_N + FM_TURNED, 1, false);
+    fm_norm(m, l, "attn_kv_a_norm", FM_LATENT_N);
+    fm_add_each(m, fm_name(l, "attn_k_b", "weight"), FM_PLAIN, FM_LATENT_N, s->heads, 1 / fm_root(FM_LATENT_N));
+    fm_add_each(m, fm_name(l, "attn_v_b", "weight"), FM_LATENT_N, FM_LATENT_V, s->heads, 1 / fm_root(FM_LATENT_N));
+    fm_matrix(m, l, "attn_output", s->heads * (uint64_t)FM_LATENT_V, e, 1, false);
+    if ((m->family->mixture & FM_INDEX) == 0) return;
+    fm_norm(m, l, "indexer.k_norm", FM_INDEX_N);
+    fm_add(m, fm_name(l, "indexer.k_norm", "bias"), FM_INDEX_N, 1, 0, 0.2f);
+    fm_matrix(m, l, "indexer.proj", e, 4, 1, false);
+    fm_matrix(m, l, "indexer.attn_k", e, FM_INDEX_N, 1, false);
+    fm_matrix(m, l, "indexer.attn_q_b", FM_RANK, 4 * FM_INDEX_N, 1, false);
+}
+
 static void fm_attention(fm_model *m, int l, const fm_shape *s)
 {
+    if ((m->family->mixture & FM_LATENT) != 0) {
+        fm_latent(m, l, s);
+        return;
+    }
     uint32_t has = m->family->has;
     uint64_t q = (uint64_t)s->heads * s->head_dim, kv = (uint64_t)s->kv_heads * s->head_dim;
     bool bias = (has & FM_QKV_BIAS) != 0;
@@ -428,9 +515,9 @@ static void fm_mixture(fm_model *m, int l)
     fm_matrix(m, l, "ffn_gate_inp", e, FM_EXPERT_COUNT, 1.5f, bias);
     if ((mixture & FM_CHOICE_BIAS) != 0) fm_add(m, fm_name(l, "exp_probs_b", "bias"), FM_EXPERT_COUNT, 1, 0, 0.3f);
     if ((mixture & FM_SINKS) != 0) fm_add(m, fm_name(l, "attn_sinks", "weight"), m->shapes[l].heads, 1, 0.5f, 0.5f);
-    fm_add_experts(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, 1 / fm_root((float)e));
-    fm_add_experts(m, fm_name(l, "ffn_up_exps", "weight"), e, ff, 1 / fm_root((float)e));
-    fm_add_experts(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, 1 / fm_root((float)ff));
+    fm_add_each(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+    fm_add_each(m, fm_name(l, "ffn_up_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+    fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
     if (bias) {
         fm_add(m, fm_name(l, "ffn_gate_exps", "bias"), ff, FM_EXPERT_COUNT, 0, 0.2f);
         fm_add(m, fm_name(l, "ffn_up_exps", "bias"), ff, FM_EXPERT_COUNT, 0, 0.2f);

@@ -182,10 +182,11 @@ chord_status chord_claim_known(const chord_blueprint *p, const chord_gguf *g, ch
     return CHORD_OK;
 }
 
-/* Of a layer that predicts further tokens. */
-static bool is_draft(const chord_blueprint *p, const char *name)
+/* Of a layer that predicts further tokens, or of an index that is not needed. */
+static bool is_left_out(const chord_blueprint *p, const char *name)
 {
     char prefix[32];
+    if (p->h.index_left_out && contains(name, ".indexer.")) return true;
     for (uint32_t l = p->h.layers; l < p->h.layers + p->h.draft_layers; l++) {
         chord_format(prefix, sizeof prefix, "blk.%u.", l);
         if (stands_for(prefix, name)) return true;
@@ -199,7 +200,7 @@ chord_status chord_claim_tensors(const chord_blueprint *p, const chord_gguf *g, 
     uint64_t left = 0;
     for (uint64_t i = 0; i < chord_gguf_tensor_count(g); i++) {
         const chord_tensor *t = chord_gguf_tensor_at(g, i);
-        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name) || is_draft(p, t->name)) continue;
+        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name) || is_left_out(p, t->name)) continue;
         if (left++ == 0) first = t;
     }
     if (left == 0) return CHORD_OK;

@@ -40,6 +40,7 @@ typedef struct chord_hparams {
     chord_routing routing;
     uint32_t expert_ff, shared_ff; /* of one expert; of the shared experts together, 0: as the tensor has it */
     bool unturned;                 /* no layer is turned */
+    bool index_left_out;           /* of positions: the context is so short that it chooses all */
     /* Keys and values that are one latent vector of so many numbers, and a part of the key that is turned (latent.c); 0: they
      * are not. Heads of queries and of values before it; rank of queries, 0: they have a matrix of their own. */
     uint32_t latent, latent_head_dim, latent_value_dim, query_rank;

@@ -4,7 +4,7 @@
  *
  * Eight rows at a time. The integer sums of a super-block are made row by row, over many lanes, and brought together
  * lane = row. A product of an entry of a grid and an activation is at most 62 * 127, two of them fit 16 bits; a sum of
- * two times a scale of at most 31, eight times, fits 32. */
+ * two times a scale of at most 31, eight times, fits 32. The weights of IQ1_S and IQ1_M, -9 to 9, are raised by 9. */
 #include "quant/grids.inc"
 #include "quant/quant_inner.h"
 
@@ -29,9 +29,13 @@
 #define VALUE_3(codes, i) ((8u * THREE_BITS(codes, i) + (THREE_BITS(codes, i) == 7 ? 6 : 4)) << 8 * (i))
 #define FOUR(codes) (VALUE_3(codes, 0) | VALUE_3(codes, 1) | VALUE_3(codes, 2) | VALUE_3(codes, 3)),
 #define ODD_3(codes, i) ((2u * THREE_BITS(codes, i) + 1) << 8 * (i))
+#define EIGHTS(codes, i) (TWO_BITS(codes, i) * 8ull << 8 * (i))
+#define TERNARY(codes)                                                                                                 \
+    (EIGHTS(codes, 0) | EIGHTS(codes, 1) | EIGHTS(codes, 2) | EIGHTS(codes, 3) | EIGHTS(codes, 4) | EIGHTS(codes, 5) | \
+     EIGHTS(codes, 6) | EIGHTS(codes, 7)),
 #define FOUR_ODD(codes) (ODD_3(codes, 0) | ODD_3(codes, 1) | ODD_3(codes, 2) | ODD_3(codes, 3)),
 static const uint64_t grid_iq2_xxs[256] = {CHORD_GRID_IQ2_XXS(EIGHT)}, grid_iq2_xs[512] = {CHORD_GRID_IQ2_XS(EIGHT)};
-static const uint64_t grid_iq2_s[1024] = {CHORD_GRID_IQ2_S(EIGHT)};
+static const uint64_t grid_iq2_s[1024] = {CHORD_GRID_IQ2_S(EIGHT)}, grid_iq1[2048] = {CHORD_GRID_IQ1(TERNARY)};
 static const uint32_t grid_iq3_xxs[256] = {CHORD_GRID_IQ3_XXS(FOUR)}, grid_iq3_s[512] = {CHORD_GRID_IQ3_S(FOUR_ODD)};
 
 /* ---- a block of a row -------------------------------------------------------------------------- */
@@ -39,7 +43,7 @@ static const uint32_t grid_iq3_xxs[256] = {CHORD_GRID_IQ3_XXS(FOUR)}, grid_iq3_s
 /* What a block says of its eight times 32 columns, taken apart at once. */
 typedef struct looked_up {
     _Alignas(32) uint16_t entries[64]; /* numbers, eight or four for 32 columns */
-    uint32_t signs[8];                 /* a bit per column, set where it is negative */
+    uint32_t signs[8];                 /* a bit per column, set where it is negative; or a byte per entry to add */
     uint16_t scales[8][2];             /* of the first and the last 16 columns */
 } looked_up;
 
@@ -85,8 +89,8 @@ INLINE __m128i nibble_bytes(__m128i v)
 
 INLINE __m256i bytes_as_words(const uint8_t *p) { return _mm256_cvtepu8_epi16(load_half(p)); }
 
-/* How a block lies in a file split_iq.c says. */
-INLINE void take_iq2_xxs(const uint8_t *block, looked_up *out)
+/* How a block lies in a file split_iq.c says. They give the float factor. */
+INLINE uint16_t take_iq2_xxs(const uint8_t *block, looked_up *out)
 {
     __m256 a = _mm256_castsi256_ps(load(block + 2)), b = _mm256_castsi256_ps(load(block + 34));
     __m256i numbers = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)); /* blocks 0 1 4 5, 2 3 6 7 */
@@ -95,9 +99,10 @@ INLINE void take_iq2_xxs(const uint8_t *block, looked_up *out)
     store(out->entries, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(numbers)));
     store(out->entries + 16, _mm256_cvtepu8_epi16(_mm256_extracti128_si256(numbers, 1)));
     take_dwords(_mm256_permute4x64_epi64(others, 0xd8), out);
+    return chord_load_u16(block);
 }
 
-INLINE void take_iq2_xs(const uint8_t *block, looked_up *out)
+INLINE uint16_t take_iq2_xs(const uint8_t *block, looked_up *out)
 {
     __m256i a = load(block + 2), b = load(block + 34);
     __m256i signs = _mm256_packus_epi16(_mm256_srli_epi16(a, 9), _mm256_srli_epi16(b, 9));
@@ -105,6 +110,7 @@ INLINE void take_iq2_xs(const uint8_t *block, looked_up *out)
     store(out->entries + 16, masked(b, 0x01ff01ff));
     store(out->signs, with_parity(_mm256_permute4x64_epi64(signs, 0xd8)));
     put_scales(nibble_bytes(_mm_loadl_epi64((const __m128i *)(const void *)(block + 66))), out);
+    return chord_load_u16(block);
 }
 
 /* 16 numbers: low bytes at p; above them the two bits of each that `order` picks from high, moved up. */
@@ -114,7 +120,7 @@ INLINE __m256i with_two_bits(const uint8_t *p, __m256i high, __m256i order)
     return _mm256_or_si256(bytes_as_words(p), masked(up, 0x03000300));
 }
 
-INLINE void take_iq2_s(const uint8_t *block, looked_up *out)
+INLINE uint16_t take_iq2_s(const uint8_t *block, looked_up *out)
 {
     const __m256i four = _mm256_setr_epi64x((int64_t)0x8000800080008000ull, (int64_t)0x8001800180018001ull,
                                             (int64_t)0x8002800280028002ull, (int64_t)0x8003800380038003ull);
@@ -123,15 +129,17 @@ INLINE void take_iq2_s(const uint8_t *block, looked_up *out)
     store(out->entries + 16, with_two_bits(block + 18, high, _mm256_add_epi8(four, all_dwords(0x00040004))));
     store(out->signs, load(block + 34));
     put_scales(nibble_bytes(_mm_loadl_epi64((const __m128i *)(const void *)(block + 74))), out);
+    return chord_load_u16(block);
 }
 
-INLINE void take_iq3_xxs(const uint8_t *block, looked_up *out)
+INLINE uint16_t take_iq3_xxs(const uint8_t *block, looked_up *out)
 {
     for (uint32_t i = 0; i < 64; i += 16) store(out->entries + i, bytes_as_words(block + 2 + i));
     take_dwords(load(block + 66), out);
+    return chord_load_u16(block);
 }
 
-INLINE void take_iq3_s(const uint8_t *block, looked_up *out)
+INLINE uint16_t take_iq3_s(const uint8_t *block, looked_up *out)
 {
     const __m256i bits = _mm256_set_m128i(_mm_setr_epi16(256, 128, 64, 32, 16, 8, 4, 2),
                                           _mm_setr_epi16(256, 128, 64, 32, 16, 8, 4, 2));
@@ -143,6 +151,54 @@ INLINE void take_iq3_s(const uint8_t *block, looked_up *out)
     store(out->signs, load(block + 74));
     __m128i scales = nibble_bytes(_mm_cvtsi32_si128((int32_t)chord_load_u32(block + 106)));
     put_scales(_mm_unpacklo_epi8(scales, scales), out);
+    return chord_load_u16(block);
+}
+
+/* Of 16 words the three bits at 0, 3, 6, 9, 0 ..., at 0x0e00. */
+INLINE __m256i three_bits(__m256i words)
+{
+    return masked(_mm256_mullo_epi16(words, _mm256_set1_epi64x(0x0001000800400200)), 0x0e000e00);
+}
+
+/* Words 0 to 3 of each lane of v, four times each, half of them in each lane. */
+INLINE __m256i four_times(__m256i v)
+{
+    const __m256i order = _mm256_setr_epi64x(0x0100010001000100, 0x0302030203020302, 0x0504050405040504,
+                                             0x0706070607060706);
+    return _mm256_shuffle_epi8(v, order);
+}
+
+INLINE uint16_t take_iq1_s(const uint8_t *block, looked_up *out)
+{
+    __m128i high = load_half(block + 34), scale = _mm_and_si128(_mm_srli_epi16(high, 12), _mm_set1_epi16(7));
+    __m128i less = _mm_srai_epi16(high, 15);
+    __m256i both = _mm256_set_m128i(_mm_unpackhi_epi16(scale, scale), _mm_unpacklo_epi16(scale, scale));
+    for (uint32_t i = 0; i < 2; i++) {
+        __m256i words = four_times(_mm256_broadcastq_epi64(i == 0 ? high : _mm_srli_si128(high, 8)));
+        __m256i up = _mm256_srli_epi16(three_bits(words), 1);
+        store(out->entries + 16 * i, _mm256_or_si256(bytes_as_words(block + 2 + 16 * i), up));
+    }
+    store(out->scales, _mm256_or_si256(_mm256_slli_epi16(both, 1), all_dwords(0x00010001)));
+    store(out->signs,
+          _mm256_andnot_si256(_mm256_set_m128i(_mm_unpackhi_epi16(less, less), _mm_unpacklo_epi16(less, less)),
+                              all_dwords(0x02020202)));
+    return chord_load_u16(block);
+}
+
+INLINE uint16_t take_iq1_m(const uint8_t *block, looked_up *out)
+{
+    uint64_t scales;
+    memcpy(&scales, block + 48, sizeof scales);
+    __m128i bytes = load_half(block + 32);
+    for (uint32_t i = 0; i < 2; i++) {
+        __m128i four = nibble_bytes(i == 0 ? bytes : _mm_srli_si128(bytes, 8)), low = load_half(block + 16 * i);
+        __m128i high = _mm_and_si128(four, _mm_set1_epi8(7)), two = _mm_set1_epi8(2);
+        store(out->entries + 16 * i, _mm256_set_m128i(_mm_unpackhi_epi8(low, high), _mm_unpacklo_epi8(low, high)));
+        _mm_store_si128((__m128i *)(void *)(out->signs + 4 * i), _mm_andnot_si128(_mm_srli_epi16(four, 2), two));
+    }
+    __m256i scale = _mm256_srli_epi16(three_bits(four_times(_mm256_set1_epi64x((int64_t)scales))), 8);
+    store(out->scales, _mm256_or_si256(scale, all_dwords(0x00010001)));
+    return (uint16_t)((scales >> 12 & 15) | (scales >> 24 & 0xf0) | (scales >> 36 & 0xf00) | (scales >> 48 & 0xf000));
 }
 
 /* Entries of eight columns, or of four. */
@@ -161,13 +217,19 @@ INLINE __m256i eight_entries(const uint32_t *grid, const uint16_t *n)
                              (int)grid[n[5]], (int)grid[n[6]], (int)grid[n[7]]);
 }
 
+/* A byte for eight columns each. */
+INLINE __m256i spread_bytes(uint32_t bytes)
+{
+    const __m256i order = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    return _mm256_shuffle_epi8(all_dwords(bytes), order);
+}
+
 /* For each of 32 columns 1, or -1 where its bit is set. */
 INLINE __m256i signs_of(uint32_t set)
 {
     const __m256i bits = _mm256_set1_epi64x((int64_t)0x8040201008040201ull);
-    const __m256i order = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    __m256i bytes = _mm256_and_si256(_mm256_shuffle_epi8(all_dwords(set), order), bits);
-    return _mm256_or_si256(_mm256_cmpeq_epi8(bytes, bits), _mm256_set1_epi8(1));
+    __m256i hit = _mm256_cmpeq_epi8(_mm256_and_si256(spread_bytes(set), bits), bits);
+    return _mm256_or_si256(hit, _mm256_set1_epi8(1));
 }
 
 /* Words, for two products each. The empty statement keeps the compiler from three shuffles in place of this one. */
@@ -184,11 +246,12 @@ INLINE __m256i scales_of(const uint16_t pair[2])
 
 /* What a format is to the kernels; each field is a constant where the kernel is built. */
 typedef struct grid_format {
-    void (*take)(const uint8_t *block, looked_up *out);
+    uint16_t (*take)(const uint8_t *block, looked_up *out);
     const uint64_t *eights; /* the grid; NULL: it has entries of four */
     const uint32_t *fours;
     uint32_t block_bytes;
-    float unit; /* what the factor is multiplied by: scales and entries are whole */
+    float unit;   /* what the factor is multiplied by: scales and entries are whole */
+    int32_t over; /* weights are stored plus that, and never negative; 0: they have signs */
 } grid_format;
 
 /* Lane r: the sum of v[r]. */
@@ -199,19 +262,25 @@ INLINE __m256i totals(const __m256i v[ROWS])
     return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
 }
 
-/* One block times m tokens, whose activations are q_bytes apart. */
-INLINE void sum_block(grid_format f, const looked_up *c, const int8_t *q, uint64_t q_bytes, uint32_t m,
+/* One block times m tokens, whose first activation is number `at`. */
+INLINE void sum_block(grid_format f, const looked_up *c, const chord_acts *x, uint64_t at, uint32_t m,
                       __m256i isum[TOKENS])
 {
-    for (uint32_t t = 0; t < m; t++) isum[t] = _mm256_setzero_si256();
+    for (uint32_t t = 0; t < m; t++) {
+        isum[t] = _mm256_setzero_si256();
+        if (f.over == 0) continue;
+        __m256i sums = _mm256_madd_epi16(load(c->scales), load(x->sums + (at + t * x->n) / 16));
+        isum[t] = _mm256_mullo_epi32(sums, _mm256_set1_epi32(-f.over));
+    }
     UNROLL
     for (uint32_t k = 0; k < 8; k++) {
         __m256i sizes = f.eights != NULL ? four_entries(f.eights, c->entries + 4 * k)
                                          : eight_entries(f.fours, c->entries + 8 * k);
         __m256i signs = signs_of(c->signs[k]), scales = scales_of(c->scales[k]);
+        if (f.over != 0) sizes = _mm256_add_epi8(sizes, spread_bytes(c->signs[k]));
         for (uint32_t t = 0; t < m; t++) {
-            __m256i x = load(q + t * q_bytes + 32 * k);
-            __m256i products = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(x, signs));
+            __m256i q = load(x->q + at + t * x->n + 32 * k);
+            __m256i products = _mm256_maddubs_epi16(sizes, f.over == 0 ? _mm256_sign_epi8(q, signs) : q);
             isum[t] = _mm256_add_epi32(isum[t], _mm256_madd_epi16(products, scales));
         }
     }
@@ -229,19 +298,16 @@ INLINE void walk(grid_format f, const eight_rows *rows, uint32_t blocks, const c
 {
     uint64_t per_row = x->n / CHORD_K;
     for (uint32_t b = 0; b < blocks; b++) {
-        const int8_t *q = x->q + (uint64_t)token * x->n + CHORD_K * (first_block + b);
+        uint64_t at = (uint64_t)token * x->n + CHORD_K * (first_block + b);
         __m256i isum[TOKENS][ROWS], sums[TOKENS];
         looked_up looked[ROWS];
         uint16_t factors[ROWS];
         for (uint32_t i = 0; ahead != NULL && i < ROWS * f.block_bytes; i += 64) __builtin_prefetch(ahead + i);
         if (ahead != NULL) ahead += ROWS * f.block_bytes;
-        for (uint32_t r = 0; r < ROWS; r++) { /* before all products: what is stored here is not awaited there */
-            const uint8_t *block = rows->lanes[r] + b * rows->step;
-            memcpy(&factors[r], block, sizeof factors[r]);
-            f.take(block, &looked[r]);
-        }
+        for (uint32_t r = 0; r < ROWS; r++) /* before all products: what is stored here is not awaited there */
+            factors[r] = f.take(rows->lanes[r] + b * rows->step, &looked[r]);
         for (uint32_t r = 0; r < ROWS; r++) {
-            sum_block(f, &looked[r], q, x->n, m, sums);
+            sum_block(f, &looked[r], x, at, m, sums);
             for (uint32_t t = 0; t < m; t++) isum[t][r] = sums[t];
         }
         __m256 d = _mm256_mul_ps(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)factors)),
@@ -283,11 +349,13 @@ INLINE void as_filed(grid_format f, const chord_row_job *job)
 }
 
 /* clang-format off */
-#define IQ2_XXS ((grid_format){take_iq2_xxs, grid_iq2_xxs, NULL, 66, 0.125f})
-#define IQ2_XS ((grid_format){take_iq2_xs, grid_iq2_xs, NULL, 74, 0.125f})
-#define IQ2_S ((grid_format){take_iq2_s, grid_iq2_s, NULL, 82, 0.125f})
-#define IQ3_XXS ((grid_format){take_iq3_xxs, NULL, grid_iq3_xxs, 98, 0.25f})
-#define IQ3_S ((grid_format){take_iq3_s, NULL, grid_iq3_s, 110, 1.0f})
+#define IQ2_XXS ((grid_format){take_iq2_xxs, grid_iq2_xxs, NULL, 66, 0.125f, 0})
+#define IQ2_XS ((grid_format){take_iq2_xs, grid_iq2_xs, NULL, 74, 0.125f, 0})
+#define IQ2_S ((grid_format){take_iq2_s, grid_iq2_s, NULL, 82, 0.125f, 0})
+#define IQ3_XXS ((grid_format){take_iq3_xxs, NULL, grid_iq3_xxs, 98, 0.25f, 0})
+#define IQ1_S ((grid_format){take_iq1_s, grid_iq1, NULL, 50, 0.125f, 9})
+#define IQ1_M ((grid_format){take_iq1_m, grid_iq1, NULL, 56, 0.125f, 9})
+#define IQ3_S ((grid_format){take_iq3_s, NULL, grid_iq3_s, 110, 1.0f, 0})
 /* clang-format on */
 
 void chord_few_iq2_xxs_avx2(const chord_panel_job *job);
@@ -305,6 +373,12 @@ void chord_row_iq3_xxs_avx2(const chord_row_job *job);
 void chord_few_iq3_s_avx2(const chord_panel_job *job);
 void chord_many_iq3_s_avx2(const chord_panel_job *job);
 void chord_row_iq3_s_avx2(const chord_row_job *job);
+void chord_few_iq1_s_avx2(const chord_panel_job *job);
+void chord_many_iq1_s_avx2(const chord_panel_job *job);
+void chord_row_iq1_s_avx2(const chord_row_job *job);
+void chord_few_iq1_m_avx2(const chord_panel_job *job);
+void chord_many_iq1_m_avx2(const chord_panel_job *job);
+void chord_row_iq1_m_avx2(const chord_row_job *job);
 
 void chord_many_iq2_xxs_avx2(const chord_panel_job *job) { panel(IQ2_XXS, job); }
 void chord_few_iq2_xxs_avx2(const chord_panel_job *job) { chord_many_iq2_xxs_avx2(job); }
@@ -321,3 +395,9 @@ void chord_row_iq3_xxs_avx2(const chord_row_job *job) { as_filed(IQ3_XXS, job); 
 void chord_many_iq3_s_avx2(const chord_panel_job *job) { panel(IQ3_S, job); }
 void chord_few_iq3_s_avx2(const chord_panel_job *job) { chord_many_iq3_s_avx2(job); }
 void chord_row_iq3_s_avx2(const chord_row_job *job) { as_filed(IQ3_S, job); }
+void chord_many_iq1_s_avx2(const chord_panel_job *job) { panel(IQ1_S, job); }
+void chord_few_iq1_s_avx2(const chord_panel_job *job) { chord_many_iq1_s_avx2(job); }
+void chord_row_iq1_s_avx2(const chord_row_job *job) { as_filed(IQ1_S, job); }
+void chord_many_iq1_m_avx2(const chord_panel_job *job) { panel(IQ1_M, job); }
+void chord_few_iq1_m_avx2(const chord_panel_job *job) { chord_many_iq1_m_avx2(job); }
+void chord_row_iq1_m_avx2(const chord_row_job *job) { as_filed(IQ1_M, job); }

@@ -190,7 +190,7 @@ export const chord_sampling = {
 } as const;
 
 export const chord_plan = {
-  bytes: 120,
+  bytes: 144,
   fields: {
     model_bytes: { offset: 0, type: "u64", count: 1 },
     budget_bytes: { offset: 8, type: "u64", count: 1 },
@@ -205,13 +205,16 @@ export const chord_plan = {
     fixed_bytes: { offset: 72, type: "u64", count: 1 },
     streamed_bytes_per_pass: { offset: 80, type: "u64", count: 1 },
     read_bytes_per_pass: { offset: 88, type: "u64", count: 1 },
-    chunk_tokens: { offset: 96, type: "u32", count: 1 },
-    tiles: { offset: 100, type: "u32", count: 1 },
-    tiles_pinned: { offset: 104, type: "u32", count: 1 },
-    ring_slots: { offset: 108, type: "u32", count: 1 },
-    mapped: { offset: 112, type: "bool", count: 1 },
-    fits: { offset: 113, type: "bool", count: 1 },
-    packed: { offset: 114, type: "bool", count: 1 },
+    expert_bytes: { offset: 96, type: "u64", count: 1 },
+    expert_cache_bytes: { offset: 104, type: "u64", count: 1 },
+    expert_bytes_per_token: { offset: 112, type: "u64", count: 1 },
+    chunk_tokens: { offset: 120, type: "u32", count: 1 },
+    tiles: { offset: 124, type: "u32", count: 1 },
+    tiles_pinned: { offset: 128, type: "u32", count: 1 },
+    ring_slots: { offset: 132, type: "u32", count: 1 },
+    mapped: { offset: 136, type: "bool", count: 1 },
+    fits: { offset: 137, type: "bool", count: 1 },
+    packed: { offset: 138, type: "bool", count: 1 },
   },
 } as const;
 
@@ -328,7 +331,7 @@ export const chord_guest_model_options = {
 } as const;
 
 export const chord_guest_model_info = {
-  bytes: 360,
+  bytes: 384,
   fields: {
     parameters: { offset: 0, type: "u64", count: 1 },
     file_bytes: { offset: 8, type: "u64", count: 1 },

@@ -4,6 +4,7 @@
 #define READERS_MAX 8u
 #define READ_BYTES_MAX (4 * CHORD_MIB)
 #define DISK_ROUND_NS 100000000ull
+#define DISK_LAST_ROUND_NS 1000000000ull /* a disk gives more for a moment than it gives for long */
 #define MEMORY_ROUNDS 5u
 #define MEMORY_BYTES (64 * CHORD_MIB) /* least: beyond most caches */
 #define MEMORY_BYTES_WANTED (256 * CHORD_MIB)
@@ -45,8 +46,8 @@ static void read_until_deadline(void *ud)
     do {
         chord_error err;
         uint64_t block = atomic_fetch_add(&round->next, 1) % round->blocks * round->stride % round->blocks;
-        if (chord_store_fetch(round->store, block * round->read_bytes, round->read_bytes, slot, round->slot_bytes,
-                              &data, &err) != CHORD_OK) {
+        if (chord_store_fetch_device(round->store, block * round->read_bytes, round->read_bytes, slot,
+                                     round->slot_bytes, &data, &err) != CHORD_OK) {
             if (atomic_exchange(&round->failed, 1) == 0) round->err = err;
             return;
         }
@@ -66,45 +67,53 @@ static void run_readers(chord_runtime *r, disk_round *round, uint32_t depth)
     for (uint32_t i = 0; i < started; i++) chord_thread_join(r->heap, threads[i]);
 }
 
-static chord_status measure_disk_at(chord_runtime *r, disk_round *round, size_t read_bytes, uint32_t depth,
-                                    chord_probe *out, chord_error *err)
+/* One round; its rate is 0 where the file is smaller than a read. */
+static chord_status measure_disk_at(chord_runtime *r, disk_round *round, chord_probe *out, uint64_t ns,
+                                    chord_error *err)
 {
     uint64_t start = chord_clock_ns();
-    round->read_bytes = read_bytes;
-    round->blocks = round->store->size_bytes / read_bytes;
+    round->read_bytes = out->read_bytes;
+    round->blocks = round->store->size_bytes / round->read_bytes;
     if (round->blocks == 0) return CHORD_OK;
     round->stride = scattering_stride(round->blocks);
-    round->deadline_ns = start + DISK_ROUND_NS;
+    round->deadline_ns = start + ns;
     atomic_store(&round->done_bytes, 0);
     atomic_store(&round->next_reader, 0);
-    run_readers(r, round, depth);
+    run_readers(r, round, out->depth);
     if (atomic_load(&round->failed) != 0) {
         if (err != NULL) *err = round->err;
         return round->err.status;
     }
-    double rate = (double)atomic_load(&round->done_bytes) * 1e9 / (double)chord_max_u64(1, chord_clock_ns() - start);
-    if (rate <= out->disk_bytes_per_s) return CHORD_OK;
-    out->disk_bytes_per_s = rate;
-    out->read_bytes = (uint32_t)read_bytes;
-    out->depth = depth;
+    uint64_t took_ns = chord_max_u64(1, chord_clock_ns() - start);
+    out->disk_bytes_per_s = (double)atomic_load(&round->done_bytes) * 1e9 / (double)took_ns;
     return CHORD_OK;
 }
 
-static chord_status measure_disk(chord_runtime *r, chord_store *store, chord_probe *out, chord_error *err)
+/* The best of some short rounds is read with once more, for longer. */
+static chord_status measure_disk_rounds(chord_runtime *r, disk_round *round, uint32_t readers, chord_probe *out,
+                                        chord_error *err)
 {
     static const struct {
         uint32_t mib, depth;
     } ROUNDS[] = {{1, 1}, {4, 1}, {1, 4}, {4, 4}, {1, 8}, {4, 8}};
+    for (uint32_t i = 0; i < CHORD_COUNT(ROUNDS); i++) {
+        chord_probe now = {.read_bytes = (uint32_t)(ROUNDS[i].mib * CHORD_MIB), .depth = ROUNDS[i].depth};
+        if (now.depth > readers) continue;
+        CHORD_TRY(measure_disk_at(r, round, &now, DISK_ROUND_NS, err));
+        if (now.disk_bytes_per_s > out->disk_bytes_per_s) *out = now;
+    }
+    return out->depth == 0 ? CHORD_OK : measure_disk_at(r, round, out, DISK_LAST_ROUND_NS, err);
+}
+
+static chord_status measure_disk(chord_runtime *r, chord_store *store, chord_probe *out, chord_error *err)
+{
     disk_round round = {.store = store,
                         .slot_bytes = (size_t)chord_align_up(chord_store_slot_bytes(store, READ_BYTES_MAX), 4096)};
     uint64_t free_bytes = chord_heap_ceiling_bytes(r->heap) - chord_heap_used_bytes(r->heap);
     uint32_t readers = (uint32_t)chord_max_u64(1, chord_min_u64(READERS_MAX, free_bytes * 3 / 4 / round.slot_bytes));
     CHORD_TRY(chord_region_open(r->heap, readers * round.slot_bytes, "the probe's slots", true, false, &round.slots,
                                 err));
-    chord_status status = CHORD_OK;
-    for (uint32_t i = 0; i < CHORD_COUNT(ROUNDS) && status == CHORD_OK; i++)
-        if (ROUNDS[i].depth <= readers)
-            status = measure_disk_at(r, &round, (size_t)(ROUNDS[i].mib * CHORD_MIB), ROUNDS[i].depth, out, err);
+    chord_status status = measure_disk_rounds(r, &round, readers, out, err);
     chord_region_close(r->heap, &round.slots);
     return status;
 }

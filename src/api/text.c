@@ -4,7 +4,8 @@
 static chord_status need_vocab(const chord_model *m, chord_error *err)
 {
     CHORD_NEED(m, "the model");
-    return m->vocab != NULL ? CHORD_OK : chord_fail(err, CHORD_INVALID, "the model was opened without its vocabulary");
+    if (m->vocab != NULL) return CHORD_OK;
+    return chord_fail(err, CHORD_INVALID, "the model was opened without its vocabulary, or its file has none");
 }
 
 chord_status chord_tokenize(const chord_model *m, const char *text, size_t len, chord_tokenize_mode mode, int32_t *out,

@@ -257,6 +257,10 @@ uint32_t chord_char_lower(uint32_t code);
 size_t chord_char_upper_full(uint32_t code, uint32_t out[3]);
 size_t chord_char_title_full(uint32_t code, uint32_t out[3]);
 bool chord_char_is_cased(uint32_t code);
+/* The first character of its canonical decomposition, which is itself when it has none. */
+uint32_t chord_char_base(uint32_t code);
+/* Control, format, private use, surrogate. */
+bool chord_char_is_control(uint32_t code);
 
 /* ---- threads, clock, system ------------------------------------------------------------------- */
 

@@ -67,3 +67,35 @@ bool chord_char_is_cased(uint32_t code)
     uint32_t upper[3];
     return chord_char_lower(code) != code || chord_char_upper_full(code, upper) > 1 || upper[0] != code;
 }
+
+static uint32_t next_number(const uint8_t **at)
+{
+    uint32_t number = 0;
+    for (uint32_t shift = 0;; shift += 7) {
+        uint8_t byte = *(*at)++;
+        number |= (byte & 127u) << shift;
+        if (byte < 128) return number;
+    }
+}
+
+uint32_t chord_char_base(uint32_t code)
+{
+    if (code >= 0xAC00 && code <= 0xD7A3) return 0x1100 + (code - 0xAC00) / 588; /* Hangul's first letters */
+    const uint8_t *at = code < 0xAC00 ? chord_unicode_bases_low : chord_unicode_bases_high;
+    const uint8_t *end = at + (code < 0xAC00 ? chord_unicode_bases_low_bytes : chord_unicode_bases_high_bytes);
+    uint32_t last = 0, base = 0;
+    while (at < end && last < code) {
+        uint32_t step = next_number(&at), gap = step & 1 ? next_number(&at) : 2, first = last + (gap >> 1);
+        last = first + (gap & 1 ? next_number(&at) : 0);
+        base += step & 2 ? 0u - ((step >> 2) + 1) : step >> 2;
+        if (code >= first && code <= last) return base;
+    }
+    return code;
+}
+
+bool chord_char_is_control(uint32_t code)
+{
+    for (size_t i = 0; i < chord_unicode_controls_count; i++)
+        if (code >= chord_unicode_controls[i][0] && code <= chord_unicode_controls[i][1]) return true;
+    return false;
+}

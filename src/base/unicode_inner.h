@@ -16,5 +16,10 @@ extern const uint32_t chord_unicode_ranges[], chord_unicode_range_count; /* firs
 extern const chord_case_range chord_upper_ranges[], chord_lower_ranges[];
 extern const chord_case_long chord_upper_long[], chord_title_long[];
 extern const size_t chord_upper_ranges_count, chord_lower_ranges_count, chord_upper_long_count, chord_title_long_count;
+/* How characters without their accents are packed: unicode_base_tables.c. */
+extern const uint8_t chord_unicode_bases_low[], chord_unicode_bases_high[];
+extern const size_t chord_unicode_bases_low_bytes, chord_unicode_bases_high_bytes;
+extern const uint32_t chord_unicode_controls[][2];
+extern const size_t chord_unicode_controls_count;
 
 #endif

@@ -34,32 +34,31 @@ typedef struct desk {             /* one worker's memory */
     float *k, *v, *acc, *partial; /* widened block; UNIT_ROWS and CHORD_TILE_ROWS partials */
 } desk;
 
-static uint64_t partial_stride(uint32_t head_dim) { return chord_kv_dims_padded(head_dim) + 16u; }
+static uint64_t partial_stride(uint32_t value_dim) { return chord_kv_dims_padded(value_dim) + 16u; }
 
-static uint64_t worker_floats(uint32_t head_dim)
+static uint64_t worker_floats(uint32_t head_dim, uint32_t value_dim)
 {
-    return (uint64_t)CHORD_KV_BLOCK * 2 * chord_kv_dims_padded(head_dim) +
-           (UNIT_ROWS + CHORD_TILE_ROWS) * partial_stride(head_dim);
+    return (uint64_t)CHORD_KV_BLOCK * (chord_kv_dims_padded(head_dim) + chord_kv_dims_padded(value_dim)) +
+           (UNIT_ROWS + CHORD_TILE_ROWS) * partial_stride(value_dim);
 }
 
-static uint64_t split_floats(uint32_t threads, uint32_t head_dim, uint32_t heads)
+static uint64_t split_floats(uint32_t threads, uint32_t value_dim, uint32_t heads)
 {
-    uint64_t partials = (uint64_t)(SPLIT_SLOTS + SPLIT_TOKENS) * heads * partial_stride(head_dim);
+    uint64_t partials = (uint64_t)(SPLIT_SLOTS + SPLIT_TOKENS) * heads * partial_stride(value_dim);
     return threads > 1 ? partials + chord_align_up(heads, 16) : 0;
 }
 
-uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads)
+uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t value_dim, uint32_t heads)
 {
     threads = threads > 0 ? threads : 1;
-    return (split_floats(threads, head_dim, heads) + threads * worker_floats(head_dim)) * sizeof(float);
+    return (split_floats(threads, value_dim, heads) + threads * worker_floats(head_dim, value_dim)) * sizeof(float);
 }
 
 static desk desk_of(const attention *a, uint32_t worker)
 {
-    uint64_t padded = chord_kv_dims_padded(a->kv->head_dim);
     desk d = {.k = a->workers + worker * a->worker_floats};
-    d.v = d.k + CHORD_KV_BLOCK * padded;
-    d.acc = d.v + CHORD_KV_BLOCK * padded;
+    d.v = d.k + (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(a->kv->head_dim);
+    d.acc = d.v + (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(a->kv->value_dim);
     d.partial = d.acc + UNIT_ROWS * a->stride;
     return d;
 }
@@ -76,15 +75,20 @@ static bool sees(chord_share seen, uint64_t block)
     return seen.first < (block + 1) * CHORD_KV_BLOCK && seen.end > block * CHORD_KV_BLOCK;
 }
 
+/* The row's place among all heads of all tokens. */
+static uint64_t place_of(const attention *a, uint32_t kv_head, uint32_t row)
+{
+    return (uint64_t)(row / a->group) * a->args->heads + (uint64_t)kv_head * a->group + row % a->group;
+}
+
 static const float *query(const attention *a, uint32_t kv_head, uint32_t row)
 {
-    uint64_t token = row / a->group, head = (uint64_t)kv_head * a->group + row % a->group;
-    return a->q + (token * a->args->heads + head) * a->kv->head_dim;
+    return a->q + place_of(a, kv_head, row) * a->kv->head_dim;
 }
 
 static float *result(const attention *a, uint32_t kv_head, uint32_t row)
 {
-    return a->out + (query(a, kv_head, row) - a->q);
+    return a->out + place_of(a, kv_head, row) * a->kv->value_dim;
 }
 
 /* K and V panels of a block, as they lie or widened. */
@@ -93,17 +97,17 @@ static void open_block(const attention *a, const desk *d, uint32_t kv_head, uint
 {
     const chord_kv *kv = a->kv;
     const uint8_t *memory = chord_kv_block(kv, kv_head, block);
-    const uint8_t *v = memory + chord_kv_layout_of(kv->type, kv->head_dim).v;
+    const uint8_t *v = memory + chord_kv_layout_of(kv->type, kv->head_dim, kv->value_dim).v;
     tile->half = kv->type == CHORD_KV_F16 && rows <= a->c->ops->direct_rows;
     tile->k = tile->half ? (const void *)memory : d->k;
     tile->v = tile->half ? (const void *)v : d->v;
     if (tile->half) return;
     if (kv->type == CHORD_KV_Q8_0) {
-        a->c->ops->q8_to_f32(d->k, d->v, memory, kv->head_dim);
+        a->c->ops->q8_to_f32(d->k, d->v, memory, kv->head_dim, kv->value_dim);
         return;
     }
     a->c->ops->f16_to_f32(d->k, (const void *)memory, (uint64_t)CHORD_KV_BLOCK * kv->head_dim);
-    a->c->ops->f16_to_f32(d->v, (const void *)v, (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(kv->head_dim));
+    a->c->ops->f16_to_f32(d->v, (const void *)v, (uint64_t)CHORD_KV_BLOCK * chord_kv_dims_padded(kv->value_dim));
 }
 
 /* Fill the tile with rows from `row` on that see the block, and compute their partials. Returns the first row not
@@ -130,15 +134,28 @@ static uint32_t attend_tile(const attention *a, chord_attention_tile *tile, uint
 
 static chord_attention_tile tile_of(const attention *a)
 {
-    return (chord_attention_tile){
-        .head_dim = a->kv->head_dim, .scale = a->args->scale, .softcap = a->args->softcap, .partial_stride = a->stride};
+    return (chord_attention_tile){.head_dim = a->kv->head_dim,
+                                  .value_dim = a->kv->value_dim,
+                                  .scale = a->args->scale,
+                                  .softcap = a->args->softcap,
+                                  .partial_stride = a->stride};
 }
 
-/* The first block that a row sees is taken as it is; those after it are folded in. */
-static void take_partial(const attention *a, float *acc, const float *partial, uint32_t row, uint64_t block)
+/* The first block that a row sees is taken as it is, or folded to the head's sink; those after it are folded in. */
+static void take_partial(const attention *a, float *acc, const float *partial, uint32_t kv_head, uint32_t row,
+                         uint64_t block)
 {
-    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) memcpy(acc, partial, a->stride * sizeof *acc);
-    else a->c->ops->fold(acc, partial, a->kv->head_dim);
+    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) {
+        if (a->args->sinks == NULL) {
+            memcpy(acc, partial, a->stride * sizeof *acc);
+            return;
+        }
+        uint32_t padded = chord_kv_dims_padded(a->kv->value_dim);
+        memset(acc, 0, a->stride * sizeof *acc);
+        acc[padded] = a->args->sinks[kv_head * a->group + row % a->group];
+        acc[padded + 1] = 1.0f;
+    }
+    a->c->ops->fold(acc, partial, a->kv->value_dim);
 }
 
 /* ---- whole rows ---- */
@@ -155,12 +172,13 @@ static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uin
             row = attend_tile(a, &tile, kv_head, block, row, end);
             for (uint32_t r = 0; r < tile.rows; r++) {
                 uint32_t taken = row - tile.rows + r;
-                take_partial(a, d->acc + (taken - first) * a->stride, d->partial + r * a->stride, taken, block);
+                take_partial(a, d->acc + (taken - first) * a->stride, d->partial + r * a->stride, kv_head, taken,
+                             block);
             }
         }
     }
     for (uint32_t row = first; row < end; row++)
-        a->c->ops->finish(result(a, kv_head, row), d->acc + (row - first) * a->stride, a->kv->head_dim);
+        a->c->ops->finish(result(a, kv_head, row), d->acc + (row - first) * a->stride, a->kv->value_dim);
 }
 
 /* Units of late tokens, the long ones, come first. */
@@ -201,9 +219,9 @@ static void fold_round(const attention *a, uint32_t kv_head)
         float *acc = a->folded + ((uint64_t)kv_head * a->rows + row) * a->stride;
         chord_share seen = seen_by(a, row);
         for (uint64_t block = a->block_first; block < end; block++)
-            if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), row, block);
+            if (sees(seen, block)) take_partial(a, acc, slot(a, block, kv_head, row), kv_head, row, block);
         bool whole = seen.end <= end * CHORD_KV_BLOCK && seen.end > a->block_first * CHORD_KV_BLOCK;
-        if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->head_dim);
+        if (whole) a->c->ops->finish(result(a, kv_head, row), acc, a->kv->value_dim);
     }
 }
 
@@ -236,16 +254,17 @@ void chord_attention(const chord_compute *c, float *out, const float *q, const c
     uint32_t threads = c->pool ? chord_pool_threads(c->pool) : 1;
     attention a = {.c = c, .kv = kv, .args = args, .q = q, .out = out, .slots = scratch};
     a.group = args->heads / kv->kv_heads;
-    a.stride = partial_stride(kv->head_dim);
-    a.worker_floats = worker_floats(kv->head_dim);
+    a.stride = partial_stride(kv->value_dim);
+    a.worker_floats = worker_floats(kv->head_dim, kv->value_dim);
     a.rows = args->tokens * a.group;
     a.folded = a.slots + (uint64_t)SPLIT_SLOTS * args->heads * a.stride;
     a.finished = (uint32_t *)(void *)(a.folded + (uint64_t)SPLIT_TOKENS * args->heads * a.stride);
-    a.workers = a.slots + split_floats(threads, kv->head_dim, args->heads);
+    a.workers = a.slots + split_floats(threads, kv->value_dim, args->heads);
     a.block_first = seen_by(&a, 0).first / CHORD_KV_BLOCK;
     a.blocks = (seen_by(&a, a.rows - 1).end - 1) / CHORD_KV_BLOCK + 1 - a.block_first;
 
-    bool alone = threads == 1 || a.blocks * CHORD_KV_BLOCK * 2 * kv->head_dim * args->heads * args->tokens < SHARE_WORK;
+    uint64_t products = a.blocks * CHORD_KV_BLOCK * (kv->head_dim + kv->value_dim) * args->heads * args->tokens;
+    bool alone = threads == 1 || products < SHARE_WORK;
     uint64_t slices = alone ? 1 : chord_ceil_div(4ull * threads, kv->kv_heads);
     uint64_t rows = chord_align_up(chord_ceil_div(a.rows, slices), CHORD_TILE_ROWS);
     a.unit_rows = (uint32_t)chord_min_u64(chord_max_u64(rows, UNIT_ROWS_MIN), UNIT_ROWS);

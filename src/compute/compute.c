@@ -20,7 +20,7 @@ typedef struct job {
     void (*run)(const struct job *job, uint64_t first, uint64_t end);
     uint64_t count, width, grain;
     float *out;
-    const float *x, *y;
+    const float *x, *y, *z;
     float factor;
     chord_glu kind;
     uint32_t heads, head_dim, dims;
@@ -51,6 +51,20 @@ void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const flo
                    float eps)
 {
     job j = {.run = rmsnorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight};
+    j.factor = eps;
+    share_out(c, &j, SHARE_CHEAP);
+}
+
+static void layernorm_rows(const job *j, uint64_t first, uint64_t end)
+{
+    for (uint64_t r = first; r < end; r++)
+        j->ops->layernorm(j->out + r * j->width, j->x + r * j->width, j->y, j->z, (uint32_t)j->width, j->factor);
+}
+
+void chord_layernorm(const chord_compute *c, float *out, const float *x, const float *weight, const float *bias,
+                     uint32_t rows, uint32_t n, float eps)
+{
+    job j = {.run = layernorm_rows, .count = rows, .width = n, .grain = 1, .out = out, .x = x, .y = weight, .z = bias};
     j.factor = eps;
     share_out(c, &j, SHARE_CHEAP);
 }
@@ -91,10 +105,21 @@ static void glu_values(const job *j, uint64_t first, uint64_t end)
     j->ops->glu_mul(j->kind, j->out + first, j->x + first, end - first);
 }
 
+/* Without up: times one, which changes no bit, and needs no spelling of its own. */
+static void activate_values(const job *j, uint64_t first, uint64_t end)
+{
+    float ones[64];
+    for (size_t i = 0; i < CHORD_COUNT(ones); i++) ones[i] = 1.0f;
+    for (; first < end; first += CHORD_COUNT(ones))
+        j->ops->glu_mul(j->kind, j->out + first, ones, chord_min_u64(end - first, CHORD_COUNT(ones)));
+}
+
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n)
 {
-    share_out(c, &(job){.run = glu_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up, .kind = kind},
-              SHARE_DEAR);
+    job j = {
+        .run = up != NULL ? glu_values : activate_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up};
+    j.kind = kind;
+    share_out(c, &j, SHARE_DEAR);
 }
 
 static void softcap_values(const job *j, uint64_t first, uint64_t end)

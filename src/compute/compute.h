@@ -34,21 +34,37 @@ float chord_dot_f32(const float *x, const float *y, uint64_t n);
  * sum = x . x by the rule of chord_dot_f32; inv = 1 / sqrt(sum / n + eps); out = (x * inv) * weight. */
 void chord_rmsnorm(const chord_compute *c, float *out, const float *x, const float *weight, uint32_t rows, uint32_t n,
                    float eps);
+/* out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, each row of n; out may be x. bias NULL: none. In f32 and this
+ * order: mean = sum of x, 16 strided lanes, then halved, / n; d = x - mean; sum = d . d by the rule of chord_dot_f32;
+ * inv = 1 / sqrt(sum / n + eps); out = (d * inv) * weight + bias. */
+void chord_layernorm(const chord_compute *c, float *out, const float *x, const float *weight, const float *bias,
+                     uint32_t rows, uint32_t n, float eps);
 void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);                      /* x += y */
 void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t rows, uint32_t n); /* bias */
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
-typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU } chord_glu;
-/* gate = f(gate) * up */
+/* RELU2: max(x, 0)^2. CLAMPED (gpt-oss): with g = min(gate, 7) and u = up within +-7, (g / (1 + exp(-1.702 g))) * (u + 1). */
+typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU, CHORD_GLU_RELU2, CHORD_GLU_CLAMPED } chord_glu;
+/* gate = f(gate) * up; up NULL: gate = f(gate), not CLAMPED, which goes with a gate */
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n);
 /* x = cap * tanh(x / cap) */
 void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);
 bool chord_all_finite(const float *x, uint64_t n);
 
-/* Rotary embedding. table: (tokens, dims/2) pairs of (cos, sin) for positions first..; factors (dims/2) divides the
- * frequency of each pair, NULL: 1. scale: positions are multiplied by it (linear scaling: 1/factor). In double:
- * angle = ((position * scale) * exp2(-2i / dims * log2(base))) / factor; cosine and sine are rounded to f32 once. */
-void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale,
-                      const float *factors);
+/* How fast pairs of a head are turned. */
+typedef struct chord_rotary {
+    uint32_t dims; /* of a head, the first ones; two to a pair */
+    float base;
+    float scale;          /* positions are multiplied by it (linear scaling: 1/factor) */
+    float gain;           /* cosines and sines are; 1: plain */
+    const float *factors; /* (dims/2) divide the pairs' frequencies; NULL: 1 */
+    bool yarn;            /* pairs up to `low` are not scaled, from `high` on they are, those between in part */
+    float low, high;
+} chord_rotary;
+/* table: (tokens, dims/2) pairs of (cos, sin) for positions first... In double:
+ * kept = yarn ? 1 - clamp((i - low) / max(0.001, high - low), 0, 1) : 0;  s = scale * (1 - kept) + kept
+ * angle = ((position * s) * exp2(-2i / dims * log2(base))) / factor
+ * cosine and sine, times gain, are rounded to f32 once. */
+void chord_rope_table(float *table, uint32_t first, uint32_t tokens, const chord_rotary *rotary);
 /* x: (tokens, heads, head_dim), the first dims of each head are turned. neox: pairs (i, i + dims/2); else (2i, 2i+1).
  * (a, b) becomes (a cos - b sin, a sin + b cos). */
 void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads,
@@ -58,8 +74,8 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
  * Positions lie in blocks of 64 counted from absolute position 0; a cache has a table of `blocks` of them, used
  * round (block b lies at table[b % blocks]), so a sliding window needs no more than window + chunk. Inside a block K lies transposed (lane =
  * position for scores) and V as it comes (lane = dim for the weighted sum), both in panels of 16 lanes (kv_inner.h).
- * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim works; multiples of 16 waste
- * nothing. Values are rounded to the cache's type when written:
+ * heads % kv_heads == 0: query head h reads kv head h / (heads / kv_heads). Any head_dim (of queries and keys) and
+ * value_dim work; multiples of 16 waste nothing. Values are rounded to the cache's type when written:
  *   f16   to nearest even
  *   q8_0  each position and head in groups of 32 dims, the last group shorter when head_dim asks for it:
  *         scale = f16(amax / 127), q = round-to-nearest-even(x * (1 / scale)) within +-127; the value read is
@@ -69,19 +85,20 @@ void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t t
  *   s_j = (sum over d ascending of q_d * k_jd, multiply then add) * scale [, softcap]
  *   m = max s_j;  p_j = exp(s_j - m);  l = sum of p_j (16-lane rule over the 64 places, masked ones +0)
  *   o_d = sum over j ascending of p_j * v_jd
- * Folding blocks first to last; the first that a query sees is taken as it is, then
+ * Folding blocks first to last; the first that a query sees is taken as it is (with a sink, which is one more score s of the
+ * head without a value, it is folded to M = s, L = 1, O = 0), then
  *   M' = max(M, m);  a = exp(M - M');  b = exp(m - M');  L = L * a + l * b;  O_d = O_d * a + o_d * b
  * Result O_d / L. */
 #define CHORD_KV_BLOCK 64u
 typedef struct chord_kv {
     chord_kv_type type;
-    uint32_t kv_heads, head_dim, blocks;
+    uint32_t kv_heads, head_dim, value_dim, blocks;
     /* Each chord_kv_block_bytes(), 64-byte aligned, zeroed before it was ever used; whoever writes to a block or reads
      * from it has put it there before. */
     uint8_t **table;
 } chord_kv;
-uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim);
-/* k, v: (tokens, kv_heads, head_dim) for positions first... */
+uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t value_dim);
+/* k: (tokens, kv_heads, head_dim) for positions first..., v: (tokens, kv_heads, value_dim) */
 void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, uint32_t tokens, const float *k,
                     const float *v);
 
@@ -89,11 +106,12 @@ typedef struct chord_attention_args {
     uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and before */
     uint32_t window;               /* 0: all; else only the last `window` positions, itself included */
     float scale, softcap;          /* softcap 0: none */
+    const float *sinks;            /* (heads); NULL: none */
 } chord_attention_args;
-/* out: (tokens, heads, head_dim); may be q. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
+/* out: (tokens, heads, value_dim); may be q where that is as large. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
  * 1), 64-byte aligned. */
 void chord_attention(const chord_compute *c, float *out, const float *q, const chord_kv *kv,
                      const chord_attention_args *args, void *scratch);
-uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t heads);
+uint64_t chord_attention_scratch_bytes(uint32_t threads, uint32_t head_dim, uint32_t value_dim, uint32_t heads);
 
 #endif

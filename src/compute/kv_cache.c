@@ -4,9 +4,9 @@
 
 #define LANES 16u /* of a panel */
 
-uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim)
+uint64_t chord_kv_block_bytes(chord_kv_type type, uint32_t kv_heads, uint32_t head_dim, uint32_t value_dim)
 {
-    return chord_kv_layout_of(type, head_dim).bytes * kv_heads;
+    return chord_kv_layout_of(type, head_dim, value_dim).bytes * kv_heads;
 }
 
 /* Index of a value in the panels of a block. */
@@ -52,32 +52,40 @@ typedef struct write {
     uint64_t blocks;
 } write;
 
-static void write_f16(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k,
-                      const float *v)
+/* Dims d.. of a position's key or value, at most a group. */
+static void write_k(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k)
 {
-    uint32_t dims = w->kv->head_dim;
-    uint16_t *k_values = (uint16_t *)(void *)block;
-    uint16_t *v_values = (uint16_t *)(void *)(block + chord_kv_layout_of(CHORD_KV_F16, dims).v);
+    const chord_kv *kv = w->kv;
+    uint32_t dims = kv->head_dim;
     uint16_t halves[CHORD_KV_GROUP];
+    int8_t q[CHORD_KV_GROUP];
+    if (kv->type == CHORD_KV_Q8_0) {
+        uint16_t *scales = (uint16_t *)(void *)(block + chord_kv_layout_of(kv->type, dims, kv->value_dim).k_scales);
+        scales[d / CHORD_KV_GROUP * CHORD_KV_BLOCK + place] = quantize_group(q, k, n);
+        for (uint32_t i = 0; i < n; i++) ((int8_t *)block)[k_at(dims, place, d + i)] = q[i];
+        return;
+    }
     w->c->ops->f32_to_f16(halves, k, n);
-    for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = halves[i];
-    w->c->ops->f32_to_f16(halves, v, n);
-    for (uint32_t i = 0; i < n; i++) v_values[v_at(place, d + i)] = halves[i];
+    for (uint32_t i = 0; i < n; i++) ((uint16_t *)(void *)block)[k_at(dims, place, d + i)] = halves[i];
 }
 
-static void write_q8(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *k,
-                     const float *v)
+static void write_v(const write *w, uint8_t *block, uint32_t place, uint32_t d, uint32_t n, const float *v)
 {
-    uint32_t dims = w->kv->head_dim, group = d / CHORD_KV_GROUP;
-    chord_kv_layout at = chord_kv_layout_of(CHORD_KV_Q8_0, dims);
-    int8_t *k_values = (int8_t *)block, *v_values = (int8_t *)block + at.v, q[CHORD_KV_GROUP];
-    uint16_t *k_scales = (uint16_t *)(void *)(block + at.k_scales);
-    uint16_t *v_scales = (uint16_t *)(void *)(block + at.v_scales);
-    k_scales[group * CHORD_KV_BLOCK + place] = quantize_group(q, k, n);
-    for (uint32_t i = 0; i < n; i++) k_values[k_at(dims, place, d + i)] = q[i];
-    v_scales[place * chord_kv_groups(dims) + group] = quantize_group(q, v, n);
-    for (uint32_t i = 0; i < n; i++) v_values[v_at(place, d + i)] = q[i];
+    const chord_kv *kv = w->kv;
+    chord_kv_layout at = chord_kv_layout_of(kv->type, kv->head_dim, kv->value_dim);
+    uint16_t halves[CHORD_KV_GROUP];
+    int8_t q[CHORD_KV_GROUP];
+    if (kv->type == CHORD_KV_Q8_0) {
+        uint16_t *scales = (uint16_t *)(void *)(block + at.v_scales);
+        scales[place * chord_kv_groups(kv->value_dim) + d / CHORD_KV_GROUP] = quantize_group(q, v, n);
+        for (uint32_t i = 0; i < n; i++) ((int8_t *)(block + at.v))[v_at(place, d + i)] = q[i];
+        return;
+    }
+    w->c->ops->f32_to_f16(halves, v, n);
+    for (uint32_t i = 0; i < n; i++) ((uint16_t *)(void *)(block + at.v))[v_at(place, d + i)] = halves[i];
 }
+
+static uint32_t group_at(uint32_t dims, uint32_t d) { return (uint32_t)chord_min_u64(CHORD_KV_GROUP, dims - d); }
 
 /* The tokens of one chunk that fall into one block of one head. */
 static void write_block(const write *w, uint32_t head, uint32_t block)
@@ -87,13 +95,12 @@ static void write_block(const write *w, uint32_t head, uint32_t block)
     uint64_t start = (uint64_t)block * CHORD_KV_BLOCK;
     uint64_t end = chord_min_u64(start + CHORD_KV_BLOCK, (uint64_t)w->first + w->tokens);
     for (uint64_t position = chord_max_u64(start, w->first); position < end; position++) {
-        uint64_t row = ((position - w->first) * kv->kv_heads + head) * kv->head_dim;
-        for (uint32_t d = 0; d < kv->head_dim; d += CHORD_KV_GROUP) {
-            uint32_t n = (uint32_t)chord_min_u64(CHORD_KV_GROUP, kv->head_dim - d);
-            uint32_t at = (uint32_t)(position - start);
-            if (kv->type == CHORD_KV_Q8_0) write_q8(w, memory, at, d, n, w->k + row + d, w->v + row + d);
-            else write_f16(w, memory, at, d, n, w->k + row + d, w->v + row + d);
-        }
+        uint64_t row = (position - w->first) * kv->kv_heads + head;
+        uint32_t place = (uint32_t)(position - start);
+        for (uint32_t d = 0; d < kv->head_dim; d += CHORD_KV_GROUP)
+            write_k(w, memory, place, d, group_at(kv->head_dim, d), w->k + row * kv->head_dim + d);
+        for (uint32_t d = 0; d < kv->value_dim; d += CHORD_KV_GROUP)
+            write_v(w, memory, place, d, group_at(kv->value_dim, d), w->v + row * kv->value_dim + d);
     }
 }
 

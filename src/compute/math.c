@@ -87,20 +87,29 @@ double chord_log2(double x)
     return (double)exponent + s * polynomial(terms, CHORD_COUNT(terms), s * s) * 0x1.71547652b82fep+1;
 }
 
-void chord_rope_table(float *table, uint32_t first, uint32_t tokens, uint32_t dims, float base, float scale,
-                      const float *factors)
+/* What positions are multiplied by for pair i. */
+static double pair_scale(const chord_rotary *r, uint32_t i)
 {
-    uint32_t half = dims / 2;
-    double log2_base = chord_log2((double)base);
+    double scale = (double)r->scale, width = (double)r->high - (double)r->low;
+    if (!r->yarn) return scale;
+    double turned = ((double)i - (double)r->low) / (width > 0.001 ? width : 0.001);
+    double kept = 1.0 - (turned < 0.0 ? 0.0 : turned > 1.0 ? 1.0 : turned);
+    return scale * (1.0 - kept) + kept;
+}
+
+void chord_rope_table(float *table, uint32_t first, uint32_t tokens, const chord_rotary *r)
+{
+    uint32_t half = r->dims / 2;
+    double log2_base = chord_log2((double)r->base), gain = (double)r->gain;
     for (uint32_t i = 0; i < half; i++) {
-        double frequency = chord_exp2(-2.0 * (double)i / (double)dims * log2_base);
+        double frequency = chord_exp2(-2.0 * (double)i / (double)r->dims * log2_base), scale = pair_scale(r, i);
         for (uint32_t t = 0; t < tokens; t++) {
-            double angle = (((double)first + (double)t) * (double)scale) * frequency, sine, cosine;
-            if (factors) angle /= (double)factors[i];
+            double angle = (((double)first + (double)t) * scale) * frequency, sine, cosine;
+            if (r->factors) angle /= (double)r->factors[i];
             chord_sincos(angle, &sine, &cosine);
             float *pair = table + ((uint64_t)t * half + i) * 2;
-            pair[0] = (float)cosine;
-            pair[1] = (float)sine;
+            pair[0] = (float)(cosine * gain);
+            pair[1] = (float)(sine * gain);
         }
     }
 }

@@ -4,12 +4,12 @@
 
 #include "compute/compute.h"
 
-/* Query rows of one kv head against one block of positions. A partial: head_dim sums padded to 16, then m, then l. */
+/* Query rows of one kv head against one block of positions. A partial: value_dim sums padded to 16, then m, then l. */
 #define CHORD_TILE_ROWS 16u
 typedef struct chord_attention_tile {
     const float *q[CHORD_TILE_ROWS];                      /* head_dim values each */
     uint32_t low[CHORD_TILE_ROWS], high[CHORD_TILE_ROWS]; /* places [low, high) of the block are seen; low < high */
-    uint32_t rows, head_dim;
+    uint32_t rows, head_dim, value_dim;
     const void *k, *v; /* panels (kv_inner.h), f16 or f32 */
     bool half;
     float scale, softcap;
@@ -21,6 +21,7 @@ typedef struct chord_vector_ops {
     uint32_t direct_rows; /* attend: up to so many rows read f16 panels faster than panels widened before */
     float (*dot)(const float *x, const float *y, uint64_t n);
     void (*rmsnorm)(float *out, const float *x, const float *weight, uint32_t n, float eps);
+    void (*layernorm)(float *out, const float *x, const float *weight, const float *bias, uint32_t n, float eps);
     void (*add)(float *x, const float *y, uint64_t n);
     void (*scale)(float *x, float factor, uint64_t n);
     void (*glu_mul)(chord_glu kind, float *gate, const float *up, uint64_t n);
@@ -30,11 +31,11 @@ typedef struct chord_vector_ops {
     void (*f16_to_f32)(float *out, const uint16_t *halves, uint64_t n);
     void (*f32_to_f16)(uint16_t *out, const float *x, uint64_t n);
     /* K and V panels of one block of a q8_0 cache as f32 panels. */
-    void (*q8_to_f32)(float *k, float *v, const uint8_t *block, uint32_t head_dim);
+    void (*q8_to_f32)(float *k, float *v, const uint8_t *block, uint32_t head_dim, uint32_t value_dim);
     void (*attend)(const chord_attention_tile *tile);
     /* acc = acc folded with the partial that follows it. */
-    void (*fold)(float *acc, const float *partial, uint32_t head_dim);
-    void (*finish)(float *out, const float *acc, uint32_t head_dim);
+    void (*fold)(float *acc, const float *partial, uint32_t value_dim);
+    void (*finish)(float *out, const float *acc, uint32_t value_dim);
 } chord_vector_ops;
 
 extern const chord_vector_ops chord_vector_ops_ref;

@@ -1,31 +1,176 @@
 /* architectures.c - what tells one architecture from another. The decoder block (block.c) is written once; a row here says
  * which of its steps an architecture has. Llama: Touvron et al. 2023, arXiv:2302.13971 (Mistral and SmolLM use its name).
- * Rotary embedding: Su et al. 2021, arXiv:2104.09864. Qwen2: arXiv:2407.10671. Qwen3: arXiv:2505.09388. Gemma 3:
- * arXiv:2503.19786. */
+ * Rotary embedding: Su et al. 2021, arXiv:2104.09864. Qwen2: arXiv:2407.10671. Qwen3: arXiv:2505.09388. Gemma 2:
+ * arXiv:2408.00118. Gemma 3: arXiv:2503.19786. Phi-3: arXiv:2404.14219. OLMo 2: arXiv:2501.00656. Granite: the factors of
+ * Yang et al. 2022, arXiv:2203.03466. GLM-4: arXiv:2406.12793. EXAONE 4: arXiv:2507.11407. Cohere 2 (Command A):
+ * arXiv:2504.00698. StableLM 2: arXiv:2402.17834. StarCoder 2: arXiv:2402.19173. Nemotron: arXiv:2402.16819. */
 #include "model/model_inner.h"
 
-static const char *const GEMMA3_KEYS[] = {"attention.sliding_window", "attention.sliding_window_pattern",
-                                          "rope.freq_base_swa", "final_logit_softcapping", NULL};
-
-static chord_status read_gemma3(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err)
+/* Scores are scaled by the model's width per head, not by the head's size. */
+static void scale_by_width(chord_blueprint *p)
 {
-    h->embedding_scale = __builtin_sqrtf((float)h->embedding);
-    /* Of the published sizes only 27B (62 layers) scales queries by the model's width per head. */
-    if (h->layers == 62) h->attention_scale = 1.0f / __builtin_sqrtf((float)(h->embedding / h->heads));
-    return chord_hparams_read_window(gguf, arena, h, 6, 10000.0f, err);
+    p->h.attention_scale = 1.0f / __builtin_sqrtf((float)(p->h.embedding / p->layers[0].heads));
 }
 
+static chord_status read_gemma2(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    p->h.embedding_scale = __builtin_sqrtf((float)p->h.embedding);
+    if (p->h.layers == 46) scale_by_width(p); /* of the published sizes only 27B */
+    if (!chord_key_there(p, g, "attention.sliding_window")) p->h.window = 4096;
+    CHORD_TRY(chord_key_f32(p, g, "attn_logit_softcapping", 50.0f, &p->h.scores_softcap, err));
+    return chord_key_f32(p, g, "final_logit_softcapping", 30.0f, &p->h.logits_softcap, err);
+}
+
+static chord_status read_gemma(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)g, (void)err;
+    p->h.embedding_scale = __builtin_sqrtf((float)p->h.embedding);
+    return CHORD_OK;
+}
+
+static chord_status read_gemma3(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)g, (void)err;
+    p->h.embedding_scale = __builtin_sqrtf((float)p->h.embedding);
+    if (p->h.layers == 62) scale_by_width(p); /* of the published sizes only 27B */
+    return CHORD_OK;
+}
+
+static chord_status read_gemma4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)g, (void)err;
+    p->h.embedding_scale = __builtin_sqrtf((float)p->h.embedding);
+    p->h.attention_scale = 1.0f;
+    return CHORD_OK;
+}
+
+static chord_status read_mistral3(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    return chord_key_u32(p, g, "rope.scaling.original_context_length", p->h.trained_tokens,
+                         (chord_key_range){1, UINT32_MAX - 1}, &p->h.temperature_tokens, err);
+}
+
+static chord_status read_granite(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    bool turned;
+    CHORD_TRY(chord_key_bool(p, g, "rope.scaling.finetuned", true, &turned, err));
+    p->h.unturned = !turned;
+    p->h.logits_scale = 1.0f / p->h.logits_scale;
+    return CHORD_OK;
+}
+
+static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)err;
+    if (p->h.layers == 64 && !chord_key_there(p, g, "attention.sliding_window")) p->h.window = 4096; /* 32B */
+    return CHORD_OK;
+}
+
+#define WINDOW_KEYS "attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"
+
+static const char *const SECTION_KEYS[] = {"rope.dimension_sections", "n_deepstack_layers", NULL};
+static const char *const TEMPERATURE_KEYS[] = {"attention.temperature_scale", NULL};
+static const char *const WINDOW[] = {WINDOW_KEYS, NULL};
+static const char *const GEMMA2_KEYS[] = {WINDOW_KEYS, "attn_logit_softcapping", "final_logit_softcapping", NULL};
+static const char *const GEMMA3_KEYS[] = {WINDOW_KEYS, "final_logit_softcapping", NULL};
+static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
+                                          "final_logit_softcapping",
+                                          "attention.key_length_swa",
+                                          "attention.value_length_swa",
+                                          "rope.dimension_count_swa",
+                                          "attention.shared_kv_layers",
+                                          "embedding_length_per_layer_input",
+                                          NULL};
+static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
+static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
+static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
+static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
+static const char *const LOGIT_SCALE_KEYS[] = {"logit_scale", NULL};
+
 static const chord_arch ARCHITECTURES[] = {
-    {.name = "llama", .may_have = CHORD_ATTENTION_BIAS | CHORD_FF_BIAS | CHORD_ROPE_FACTORS},
-    {.name = "qwen2", .rope_neox = true, .may_have = CHORD_ATTENTION_BIAS | CHORD_OUTPUT_BIAS | CHORD_ROPE_FACTORS},
-    {.name = "qwen3", .rope_neox = true, .has = CHORD_QK_NORM},
-    {.name = "gemma3",
-     .rope_neox = true,
+    {.name = "llama", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE | CHORD_EXPERTS},
+    {.name = "mistral3", .has = CHORD_ROPE_FACTORS | CHORD_LONG_ROPE, .keys = TEMPERATURE_KEYS, .read = read_mistral3},
+    {.name = "qwen2", .has = CHORD_NEOX | CHORD_ROPE_FACTORS},
+    {.name = "qwen3", .has = CHORD_NEOX | CHORD_QK_NORM},
+    {.name = "qwen3vl",
+     .has = CHORD_NEOX | CHORD_QK_NORM,
+     .keys = SECTION_KEYS}, /* its text: see `rope.dimension_sections` */
+    {.name = "qwen2moe", .has = CHORD_NEOX | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
+    {.name = "qwen3moe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS},
+    {.name = "qwen3vlmoe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS, .keys = SECTION_KEYS},
+    {.name = "olmoe", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
+    {.name = "granitemoe", .has = CHORD_EXPERTS, .keys = GRANITE_KEYS, .read = read_granite},
+    {.name = "gpt-oss",
+     .has = CHORD_NEOX | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS | CHORD_SINKS,
+     .glu = CHORD_GLU_CLAMPED,
+     .gating = CHORD_GATING_SOFTMAX_CHOSEN,
+     .window_every = 2,
+     .keys = WINDOW},
+    {.name = "glm4moe",
+     .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .gating = CHORD_GATING_SIGMOID,
+     .keys = DRAFT_KEYS},
+    {.name = "ernie4_5-moe", .has = CHORD_EXPERTS},
+    {.name = "hunyuan-moe", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_NORM_TURNED | CHORD_EXPERTS},
+    {.name = "minimax-m2", .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_EXPERTS, .gating = CHORD_GATING_SIGMOID},
+    {.name = "qwen2vl", .has = CHORD_NEOX, .keys = SECTION_KEYS},
+    {.name = "gemma", .has = CHORD_NEOX, .glu = CHORD_GLU_GELU, .read = read_gemma},
+    {.name = "gemma2",
+     .has = CHORD_NEOX | CHORD_POST_NORM,
      .glu = CHORD_GLU_GELU,
-     .has = CHORD_QK_NORM | CHORD_POST_NORM,
-     .may_have = CHORD_ATTENTION_BIAS,
+     .window_every = 2,
+     .keys = GEMMA2_KEYS,
+     .read = read_gemma2},
+    {.name = "gemma3",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_POST_NORM | CHORD_WINDOW_ROPE,
+     .glu = CHORD_GLU_GELU,
+     .window_every = 6,
+     .window_rope_base = 10000.0f,
      .keys = GEMMA3_KEYS,
      .read = read_gemma3},
+    {.name = "gemma4",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_POST_NORM | CHORD_WINDOW_ROPE | CHORD_ROPE_FACTORS | CHORD_SHARED_K |
+            CHORD_OWN_EMBEDDING,
+     .glu = CHORD_GLU_GELU,
+     .window_rope_base = 10000.0f,
+     .keys = GEMMA4_KEYS,
+     .read = read_gemma4},
+    {.name = "phi3", .has = CHORD_NEOX | CHORD_LONG_ROPE, .keys = WINDOW},
+    {.name = "smollm3", .plain_every = 4},
+    {.name = "olmo2",
+     .has = CHORD_NEOX | CHORD_QK_NORM_ALL | CHORD_NO_PRE_NORM | CHORD_POST_NORM | CHORD_WINDOW_ROPE,
+     .window_every = 4,
+     .keys = WINDOW},
+    {.name = "granite", .keys = GRANITE_KEYS, .read = read_granite},
+    {.name = "glm4", .has = CHORD_POST_NORM},
+    {.name = "seed_oss", .has = CHORD_NEOX | CHORD_LATE_FF_NORM},
+    {.name = "exaone4",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_NO_PRE_NORM | CHORD_POST_NORM | CHORD_ROPE_FACTORS | CHORD_TURNS_WINDOWS,
+     .window_every = 4,
+     .keys = WINDOW,
+     .read = read_exaone4},
+    {.name = "cohere2",
+     .has = CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_TURNS_WINDOWS,
+     .window_every = 4,
+     .keys = COHERE2_KEYS},
+    /* The one whose residuals are parallel has no ffn_norm, and is refused by that. */
+    {.name = "stablelm", .has = CHORD_NEOX | CHORD_LAYER_NORM, .keys = PARALLEL_KEYS},
+    {.name = "starcoder2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
+    {.name = "phi2", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_PARALLEL | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
+    {.name = "gpt2", .has = CHORD_LAYER_NORM | CHORD_UNGATED | CHORD_NO_ROPE | CHORD_POSITIONS, .glu = CHORD_GLU_GELU},
+    {.name = "starcoder",
+     .has = CHORD_LAYER_NORM | CHORD_UNGATED | CHORD_NO_ROPE | CHORD_POSITIONS,
+     .glu = CHORD_GLU_GELU},
+    {.name = "codeshell", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
+    {.name = "command-r", .has = CHORD_LAYER_NORM | CHORD_PARALLEL, .keys = LOGIT_SCALE_KEYS},
+    {.name = "exaone", .has = CHORD_NEOX | CHORD_ROPE_FACTORS},
+    {.name = "orion", .has = CHORD_NEOX | CHORD_LAYER_NORM},
+    {.name = "internlm2"},
+    {.name = "xverse"},
+    {.name = "ernie4_5"},
+    {.name = "chatglm"},
+    {.name = "arcee", .has = CHORD_UNGATED | CHORD_ROPE_FACTORS, .glu = CHORD_GLU_RELU2},
+    {.name = "nemotron", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_RELU2},
 };
 
 const chord_arch *chord_arch_find(const char *name)

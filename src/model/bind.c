@@ -6,65 +6,27 @@ typedef struct chord_vector_source {
     struct chord_vector_source *next;
     const chord_tensor *tensor;
     const float **target;
+    uint64_t first, count; /* elements */
 } chord_vector_source;
 
 #define BLUEPRINT_BYTES_MAX (64 * CHORD_MIB)
-
-/* ---- what a layer has ------------------------------------------------------------------------- */
-
-typedef enum dim { DIM_EMBEDDING, DIM_Q, DIM_KV, DIM_HEAD, DIM_FF } dim;
-
-static uint64_t size_of(const chord_hparams *h, dim which)
-{
-    const uint64_t sizes[] = {[DIM_EMBEDDING] = h->embedding,
-                              [DIM_Q] = (uint64_t)h->heads * h->head_dim,
-                              [DIM_KV] = (uint64_t)h->kv_heads * h->head_dim,
-                              [DIM_HEAD] = h->head_dim,
-                              [DIM_FF] = h->ff};
-    return sizes[which];
-}
-
-static const struct {
-    const char *name;
-    size_t at; /* in chord_layer */
-    dim rows, columns;
-} MATRICES[] = {
-    {"blk.%u.attn_q.weight", offsetof(chord_layer, attn_q), DIM_Q, DIM_EMBEDDING},
-    {"blk.%u.attn_k.weight", offsetof(chord_layer, attn_k), DIM_KV, DIM_EMBEDDING},
-    {"blk.%u.attn_v.weight", offsetof(chord_layer, attn_v), DIM_KV, DIM_EMBEDDING},
-    {"blk.%u.attn_output.weight", offsetof(chord_layer, attn_output), DIM_EMBEDDING, DIM_Q},
-    {"blk.%u.ffn_gate.weight", offsetof(chord_layer, ffn_gate), DIM_FF, DIM_EMBEDDING},
-    {"blk.%u.ffn_up.weight", offsetof(chord_layer, ffn_up), DIM_FF, DIM_EMBEDDING},
-    {"blk.%u.ffn_down.weight", offsetof(chord_layer, ffn_down), DIM_EMBEDDING, DIM_FF},
-};
-
-static const struct {
-    const char *name;
-    size_t at;
-    dim n;
-    uint32_t trait; /* of the architectures that have it; 0: all do */
-} VECTORS[] = {
-    {"blk.%u.attn_norm.weight", offsetof(chord_layer, attn_norm), DIM_EMBEDDING, 0},
-    {"blk.%u.ffn_norm.weight", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, 0},
-    {"blk.%u.attn_q_norm.weight", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM},
-    {"blk.%u.attn_k_norm.weight", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM},
-    {"blk.%u.post_attention_norm.weight", offsetof(chord_layer, attn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM},
-    {"blk.%u.post_ffw_norm.weight", offsetof(chord_layer, ffn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM},
-    {"blk.%u.attn_q.bias", offsetof(chord_layer, attn_q.bias), DIM_Q, CHORD_ATTENTION_BIAS},
-    {"blk.%u.attn_k.bias", offsetof(chord_layer, attn_k.bias), DIM_KV, CHORD_ATTENTION_BIAS},
-    {"blk.%u.attn_v.bias", offsetof(chord_layer, attn_v.bias), DIM_KV, CHORD_ATTENTION_BIAS},
-    {"blk.%u.attn_output.bias", offsetof(chord_layer, attn_output.bias), DIM_EMBEDDING, CHORD_ATTENTION_BIAS},
-    {"blk.%u.ffn_gate.bias", offsetof(chord_layer, ffn_gate.bias), DIM_FF, CHORD_FF_BIAS},
-    {"blk.%u.ffn_up.bias", offsetof(chord_layer, ffn_up.bias), DIM_FF, CHORD_FF_BIAS},
-    {"blk.%u.ffn_down.bias", offsetof(chord_layer, ffn_down.bias), DIM_EMBEDDING, CHORD_FF_BIAS},
-};
+#define NO_LAYER UINT32_MAX
 
 /* ---- one tensor ------------------------------------------------------------------------------- */
 
-static const chord_tensor *find(const chord_gguf *gguf, const char *name, uint32_t layer, char full[128])
+/* NAME.KIND, or blk.LAYER.NAME.KIND. */
+static const chord_tensor *find(const chord_gguf *gguf, const char *name, const char *kind, uint32_t layer,
+                                char full[128])
 {
-    chord_format(full, 128, name, layer);
+    if (layer == NO_LAYER) chord_format(full, 128, "%s.%s", name, kind);
+    else chord_format(full, 128, "blk.%u.%s.%s", layer, name, kind);
     return chord_gguf_tensor(gguf, full);
+}
+
+static bool is_there(const chord_gguf *gguf, const char *name, uint32_t layer)
+{
+    char full[128];
+    return find(gguf, name, "weight", layer, full) != NULL;
 }
 
 static chord_status check_shape(const chord_tensor *t, uint64_t rows, uint64_t columns, chord_error *err)
@@ -80,56 +42,242 @@ static chord_status check_shape(const chord_tensor *t, uint64_t rows, uint64_t c
     return CHORD_OK;
 }
 
-static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, uint64_t rows,
-                                uint64_t columns, const char *name, uint32_t layer, chord_error *err)
+/* Which part of a tensor is meant: rows of a matrix, or elements of a vector. */
+typedef struct part {
+    const char *name;
+    uint32_t layer; /* or NO_LAYER */
+    uint64_t first, count, all;
+    uint64_t each; /* of a vector for each expert: elements of one; 0: there is one vector */
+} part;
+
+static part whole(const char *name, uint32_t layer, uint64_t count)
+{
+    return (part){.name = name, .layer = layer, .count = count, .all = count};
+}
+
+/* *out stays NULL till the vectors are loaded, and when an optional one is not there. */
+static chord_status bind_vector(chord_blueprint *p, const chord_gguf *gguf, const float **out, part v, bool optional,
+                                const char *kind, chord_error *err)
 {
     char full[128];
-    const chord_tensor *t = find(gguf, name, layer, full);
+    const chord_tensor *t = find(gguf, v.name, kind, v.layer, full);
+    *out = NULL;
+    if (t == NULL) return optional ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
+    uint64_t each = v.each != 0 ? v.each : v.all;
+    CHORD_TRY(check_shape(t, v.all / each, each, err));
+    uint32_t block = chord_type_get((uint32_t)t->type)->block_elems;
+    if (v.first % block != 0 || (v.count != v.all && v.count % block != 0))
+        return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' is cut inside a block of its format", t->name);
+    chord_vector_source *source = chord_arena_get(&p->arena, sizeof *source);
+    if (source == NULL) return chord_arena_fail(&p->arena, err);
+    p->claimed[t->number] = true;
+    *source = (chord_vector_source){.next = p->vectors, .tensor = t, .target = out, .first = v.first, .count = v.count};
+    p->vectors = source;
+    p->vector_bytes += v.count * sizeof(float) + 64;
+    return CHORD_OK;
+}
+
+/* Panels are taken whole: what is packed in the file begins at one, and ends at one or with the tensor. */
+static chord_status check_panels(const chord_tensor *t, part m, chord_error *err)
+{
+    if (!t->packed || chord_weight_has_panels(t, m.first, m.count)) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT, "tensor '%s' is packed across the matrices that lie in it", t->name);
+}
+
+static chord_status bind_matrix(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, part m, uint64_t columns,
+                                chord_error *err)
+{
+    char full[128];
+    const chord_tensor *t = find(gguf, m.name, "weight", m.layer, full);
     if (t == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
-    CHORD_TRY(check_shape(t, rows, columns, err));
+    CHORD_TRY(check_shape(t, m.all, columns, err));
     out->tensor = t;
+    out->row_first = (uint32_t)m.first;
+    out->rows = (uint32_t)m.count;
     p->claimed[t->number] = true;
     p->uses[chord_format_get(t->type)->act] = true;
     p->packed = p->packed || t->packed;
     p->columns_max = (uint32_t)chord_max_u64(p->columns_max, columns);
-    p->weight_bytes += t->bytes;
     return CHORD_OK;
 }
 
-/* *out stays NULL till the vectors are loaded, and when an optional one is not there. */
-static chord_status bind_vector(chord_blueprint *p, const chord_gguf *gguf, const float **out, uint64_t n,
-                                bool optional, const char *name, uint32_t layer, chord_error *err)
+static chord_status bind_weight(chord_blueprint *p, const chord_gguf *gguf, chord_weight *out, part m, uint64_t columns,
+                                chord_error *err)
+{
+    CHORD_TRY(bind_matrix(p, gguf, out, m, columns, err));
+    CHORD_TRY(check_panels(out->tensor, m, err));
+    p->weight_bytes += m.count * out->tensor->row_bytes;
+    return bind_vector(p, gguf, &out->bias, m, true, "bias", err);
+}
+
+static chord_status bind_norm(chord_blueprint *p, const chord_gguf *gguf, chord_norm *out, part v, chord_error *err)
+{
+    CHORD_TRY(bind_vector(p, gguf, &out->weight, v, false, "weight", err));
+    out->n = (uint32_t)v.count;
+    if ((p->arch->has & CHORD_LAYER_NORM) == 0) return CHORD_OK;
+    return bind_vector(p, gguf, &out->bias, v, true, "bias", err);
+}
+
+/* Rows that are read one by one. */
+static chord_status bind_table(chord_blueprint *p, const chord_gguf *g, chord_table which, const char *name,
+                               uint64_t rows, uint64_t columns, chord_error *err)
 {
     char full[128];
-    const chord_tensor *t = find(gguf, name, layer, full);
-    *out = NULL;
-    if (t == NULL) return optional ? CHORD_OK : chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
-    CHORD_TRY(check_shape(t, 1, n, err));
-    chord_vector_source *source = chord_arena_get(&p->arena, sizeof *source);
-    if (source == NULL) return chord_arena_fail(&p->arena, err);
+    const chord_tensor *t = find(g, name, "weight", NO_LAYER, full);
+    if (t == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
+    CHORD_TRY(check_shape(t, rows, columns, err));
+    if (t->packed && which != CHORD_TABLE_TOKENS)
+        return chord_fail(err, CHORD_CORRUPT, "tensor '%s' is packed, and its rows are read one by one", t->name);
+    p->tables[which] = t;
     p->claimed[t->number] = true;
-    *source = (chord_vector_source){.next = p->vectors, .tensor = t, .target = out};
-    p->vectors = source;
-    p->vector_bytes += n * sizeof(float) + 64;
     return CHORD_OK;
+}
+
+/* ---- a layer ---------------------------------------------------------------------------------- */
+
+typedef enum dim { DIM_EMBEDDING, DIM_Q, DIM_K, DIM_V, DIM_HEARD, DIM_HEAD } dim;
+
+static uint64_t size_of(const chord_blueprint *p, const chord_layer *layer, dim which)
+{
+    const uint64_t sizes[] = {[DIM_EMBEDDING] = p->h.embedding,
+                              [DIM_Q] = (uint64_t)layer->heads * layer->head_dim,
+                              [DIM_K] = (uint64_t)layer->kv_heads * layer->head_dim,
+                              [DIM_V] = (uint64_t)layer->kv_heads * layer->value_dim,
+                              [DIM_HEARD] = (uint64_t)layer->heads * layer->value_dim,
+                              [DIM_HEAD] = layer->head_dim};
+    return sizes[which];
+}
+
+static const struct {
+    const char *name;
+    size_t at; /* in chord_layer */
+    dim n;
+    uint32_t needs, unless; /* bits of the architecture: any of the first, when there are some; none of the others */
+} NORMS[] = {
+    {"attn_norm", offsetof(chord_layer, attn_norm), DIM_EMBEDDING, 0, CHORD_NO_PRE_NORM},
+    {"ffn_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, 0,
+     CHORD_NO_PRE_NORM | CHORD_LATE_FF_NORM | CHORD_PARALLEL},
+    {"post_attention_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, CHORD_LATE_FF_NORM, 0},
+    {"post_attention_norm", offsetof(chord_layer, attn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
+    {"post_ffw_norm", offsetof(chord_layer, ffn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
+    {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
+    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
+    {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_Q, CHORD_QK_NORM_ALL, 0},
+    {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_K, CHORD_QK_NORM_ALL, 0},
+};
+
+static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    for (size_t i = 0; i < CHORD_COUNT(NORMS); i++) {
+        bool needed = NORMS[i].needs == 0 || (p->arch->has & NORMS[i].needs) != 0;
+        if (!needed || (p->arch->has & NORMS[i].unless) != 0) continue;
+        if (NORMS[i].at == offsetof(chord_layer, attn_k_norm) && layer->kv_layer != l) continue;
+        bool may = (NORMS[i].needs & p->arch->has) == CHORD_MAY_QK_NORM;
+        if (may && !is_there(g, NORMS[i].name, l)) continue;
+        CHORD_TRY(bind_norm(p, g, (chord_norm *)(void *)((uint8_t *)layer + NORMS[i].at),
+                            whole(NORMS[i].name, l, size_of(p, layer, NORMS[i].n)), err));
+    }
+    if ((p->arch->has & CHORD_SHARED_K) != 0) layer->attn_v_norm.n = layer->value_dim;
+    return CHORD_OK;
+}
+
+/* Queries, keys and values are matrices of their own, or rows of one. */
+static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, q = size_of(p, layer, DIM_Q), k = size_of(p, layer, DIM_K),
+             v = size_of(p, layer, DIM_V);
+    if (!is_there(g, "attn_q", l) && is_there(g, "attn_qkv", l) && layer->kv_layer == l) {
+        const uint64_t all = q + k + v;
+        CHORD_TRY(bind_weight(p, g, &layer->attn_q, (part){"attn_qkv", l, 0, q, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_k, (part){"attn_qkv", l, q, k, all, 0}, e, err));
+        CHORD_TRY(bind_weight(p, g, &layer->attn_v, (part){"attn_qkv", l, q + k, v, all, 0}, e, err));
+    } else {
+        bool as_keys = (p->arch->has & CHORD_SHARED_K) != 0 && !is_there(g, "attn_v", l);
+        CHORD_TRY(bind_weight(p, g, &layer->attn_q, whole("attn_q", l, q), e, err));
+        if (layer->kv_layer == l) CHORD_TRY(bind_weight(p, g, &layer->attn_k, whole("attn_k", l, k), e, err));
+        if (layer->kv_layer == l && !as_keys)
+            CHORD_TRY(bind_weight(p, g, &layer->attn_v, whole("attn_v", l, v), e, err));
+    }
+    if ((p->arch->has & CHORD_SINKS) != 0)
+        CHORD_TRY(bind_vector(p, g, &layer->sinks, whole("attn_sinks", l, layer->heads), false, "weight", err));
+    return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e), size_of(p, layer, DIM_HEARD), err);
+}
+
+/* Gate and up are matrices of their own, or rows of one. */
+static chord_status bind_feed_forward(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, ff = layer->ff;
+    char full[128];
+    const chord_tensor *up = find(g, "ffn_up", "weight", l, full);
+    bool gated = (p->arch->has & CHORD_UNGATED) == 0;
+    bool fused = gated && up != NULL && up->rows == 2 * ff && !is_there(g, "ffn_gate", l);
+    part gate_part = whole("ffn_gate", l, ff), up_part = whole("ffn_up", l, ff);
+    if (fused) gate_part = (part){"ffn_up", l, 0, ff, 2 * ff, 0}, up_part = (part){"ffn_up", l, ff, ff, 2 * ff, 0};
+    if (gated) CHORD_TRY(bind_weight(p, g, &layer->ffn_gate, gate_part, e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->ffn_up, up_part, e, err));
+    return bind_weight(p, g, &layer->ffn_down, whole("ffn_down", l, e), ff, err);
+}
+
+/* What each layer has for itself of an embedding of all. */
+static chord_status bind_own(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, n = p->h.own_columns;
+    if (n == 0) return CHORD_OK;
+    CHORD_TRY(bind_weight(p, g, &layer->own_gate, whole("inp_gate", l, n), e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->own_output, whole("proj", l, e), n, err));
+    return bind_norm(p, g, &layer->own_norm, whole("post_norm", l, e), err);
+}
+
+/* Experts follow each other in one tensor; of gate and up that are fused each expert has both. */
+static chord_status bind_expert(chord_blueprint *p, const chord_gguf *g, chord_weight *out, part m, uint64_t step,
+                                uint64_t columns, chord_error *err)
+{
+    uint64_t experts = p->h.routing.experts, n = experts * m.count;
+    m.all = experts * step;
+    CHORD_TRY(bind_matrix(p, g, out, m, columns, err));
+    CHORD_TRY(bind_vector(p, g, &out->bias, (part){m.name, m.layer, 0, n, n, m.count}, true, "bias", err));
+    p->expert_bytes += experts * m.count * out->tensor->row_bytes;
+    out->experts = (uint32_t)experts;
+    out->row_step = (uint32_t)step;
+    if (!out->tensor->packed || (m.first % CHORD_PANEL_ROWS == 0 && m.count % CHORD_PANEL_ROWS == 0)) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT, "tensor '%s' is packed across its experts", out->tensor->name);
+}
+
+static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, ff = p->h.expert_ff, n = p->h.routing.experts;
+    bool fused = is_there(g, "ffn_gate_up_exps", l);
+    part gate = whole("ffn_gate_exps", l, ff), up = whole("ffn_up_exps", l, ff), down = whole("ffn_down_exps", l, e);
+    if (fused) gate.name = up.name = "ffn_gate_up_exps", up.first = ff;
+    CHORD_TRY(bind_weight(p, g, &layer->router, whole("ffn_gate_inp", l, n), e, err));
+    CHORD_TRY(bind_vector(p, g, &layer->choice_bias, whole("exp_probs_b", l, n), true, "bias", err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_gate, gate, fused ? 2 * ff : ff, e, err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_up, up, fused ? 2 * ff : ff, e, err));
+    CHORD_TRY(bind_expert(p, g, &layer->expert_down, down, e, ff, err));
+    if (!is_there(g, "ffn_up_shexp", l)) return CHORD_OK;
+    char full[128];
+    uint64_t shared = p->h.shared_ff != 0 ? p->h.shared_ff : find(g, "ffn_up_shexp", "weight", l, full)->rows;
+    if (is_there(g, "ffn_gate_inp_shexp", l))
+        CHORD_TRY(bind_weight(p, g, &layer->shared_switch, whole("ffn_gate_inp_shexp", l, 1), e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->shared_gate, whole("ffn_gate_shexp", l, shared), e, err));
+    CHORD_TRY(bind_weight(p, g, &layer->shared_up, whole("ffn_up_shexp", l, shared), e, err));
+    return bind_weight(p, g, &layer->shared_down, whole("ffn_down_shexp", l, e), shared, err);
 }
 
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
-    const chord_hparams *h = &p->h;
-    uint8_t *layer = (uint8_t *)&p->layers[l];
-    for (size_t i = 0; i < CHORD_COUNT(MATRICES); i++)
-        CHORD_TRY(bind_weight(p, g, (chord_weight *)(void *)(layer + MATRICES[i].at), size_of(h, MATRICES[i].rows),
-                              size_of(h, MATRICES[i].columns), MATRICES[i].name, l, err));
-    for (size_t i = 0; i < CHORD_COUNT(VECTORS); i++) {
-        uint32_t trait = VECTORS[i].trait;
-        bool must = trait == 0 || (p->arch->has & trait) != 0;
-        if (!must && (p->arch->may_have & trait) == 0) continue;
-        CHORD_TRY(bind_vector(p, g, (const float **)(void *)(layer + VECTORS[i].at), size_of(h, VECTORS[i].n), !must,
-                              VECTORS[i].name, l, err));
-    }
-    p->layers[l].window = h->sees_window != NULL && h->sees_window[l] ? h->window : 0;
-    return CHORD_OK;
+    bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
+    CHORD_TRY(bind_attention(p, g, l, err));
+    CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
+    CHORD_TRY(bind_norms(p, g, l, err));
+    CHORD_TRY(bind_own(p, g, l, err));
+    if ((p->arch->has & CHORD_OWN_EMBEDDING) == 0) return CHORD_OK;
+    return bind_vector(p, g, &p->layers[l].output_scale, whole("layer_output_scale", l, 1), true, "weight", err);
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */
@@ -154,7 +302,7 @@ static chord_status check_type(chord_blueprint *p, const chord_gguf *g, chord_er
 
 static chord_status read_names(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
-    char known[256];
+    char known[512];
     size_t len;
     CHORD_TRY(check_type(p, g, err));
     CHORD_TRY(chord_gguf_get_text(g, "general.architecture", 64, &p->arena, &p->h.architecture, &len, err));
@@ -180,58 +328,55 @@ chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, bool
     return status;
 }
 
-static chord_status bind_embedding(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+static chord_status bind_tables(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
-    p->embedding = chord_gguf_tensor(g, "token_embd.weight");
-    if (p->embedding->dims[0] != p->h.embedding || chord_format_get(p->embedding->type) == NULL)
+    const chord_tensor *t = chord_gguf_tensor(g, "token_embd.weight");
+    uint64_t own = (uint64_t)p->h.layers * p->h.own_columns, e = p->h.embedding;
+    if (t->dims[0] != e || chord_format_get(t->type) == NULL)
         return chord_fail(err, CHORD_UNSUPPORTED,
                           "tensor 'token_embd.weight' has rows of %" PRIu64 " elements in the format "
                           "%s; the model says %u, supported formats are %s",
-                          p->embedding->dims[0], chord_type_get((uint32_t)p->embedding->type)->name, p->h.embedding,
-                          chord_format_list());
-    p->claimed[p->embedding->number] = true;
-    return CHORD_OK;
+                          t->dims[0], chord_type_get((uint32_t)t->type)->name, p->h.embedding, chord_format_list());
+    CHORD_TRY(bind_table(p, g, CHORD_TABLE_TOKENS, "token_embd", p->h.vocabulary, e, err));
+    if ((p->arch->has & CHORD_POSITIONS) != 0)
+        CHORD_TRY(bind_table(p, g, CHORD_TABLE_POSITIONS, "position_embd", p->h.trained_tokens, e, err));
+    if (own == 0) return CHORD_OK;
+    CHORD_TRY(bind_table(p, g, CHORD_TABLE_OWN, "per_layer_token_embd", p->h.vocabulary, own, err));
+    CHORD_TRY(bind_weight(p, g, &p->own_projection, whole("per_layer_model_proj", NO_LAYER, own), e, err));
+    return bind_norm(p, g, &p->own_norm, whole("per_layer_proj_norm", NO_LAYER, p->h.own_columns), err);
 }
 
-static chord_status bind_output(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+static chord_status bind_factors(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
-    bool tied = chord_gguf_tensor(g, "output.weight") == NULL;
-    CHORD_TRY(bind_vector(p, g, &p->output_norm, p->h.embedding, false, "output_norm.weight", 0, err));
-    if ((p->arch->may_have & CHORD_OUTPUT_BIAS) != 0)
-        CHORD_TRY(bind_vector(p, g, &p->output.bias, p->h.vocabulary, true, "output.bias", 0, err));
-    return bind_weight(p, g, &p->output, p->h.vocabulary, p->h.embedding, tied ? "token_embd.weight" : "output.weight",
-                       0, err);
+    uint64_t n = p->ropes[0].dims / 2;
+    if ((p->arch->has & CHORD_ROPE_FACTORS) != 0)
+        CHORD_TRY(bind_vector(p, g, &p->ropes[0].factors, whole("rope_freqs", NO_LAYER, n), true, "weight", err));
+    if ((p->arch->has & CHORD_LONG_ROPE) == 0 || !is_there(g, "rope_factors_long", NO_LAYER)) return CHORD_OK;
+    CHORD_TRY(bind_vector(p, g, &p->long_factors, whole("rope_factors_long", NO_LAYER, n), false, "weight", err));
+    return bind_vector(p, g, &p->short_factors, whole("rope_factors_short", NO_LAYER, n), false, "weight", err);
 }
 
-/* Of the output matrix the first rows alone are read: those tokens are the ones that the model can name. */
-static chord_status shorten_output(chord_blueprint *p, uint32_t rows, chord_error *err)
+static chord_status bind_output(chord_blueprint *p, const chord_gguf *g, uint32_t rows, chord_error *err)
 {
-    const chord_tensor *whole = p->output.tensor;
-    chord_tensor *part = chord_arena_get(&p->arena, sizeof *part);
-    if (part == NULL) return chord_arena_fail(&p->arena, err);
-    *part = *whole;
-    part->rows = part->dims[1] = rows;
-    part->bytes = rows * whole->row_bytes;
-    p->weight_bytes -= whole->bytes - part->bytes;
-    p->output.tensor = part;
-    return CHORD_OK;
+    bool tied = !is_there(g, "output", NO_LAYER);
+    part matrix = whole(tied ? "token_embd" : "output", NO_LAYER, p->h.vocabulary);
+    if (rows != 0 && rows < p->h.vocabulary) matrix.count = rows; /* those tokens alone can be named */
+    CHORD_TRY(bind_norm(p, g, &p->output_norm, whole("output_norm", NO_LAYER, p->h.embedding), err));
+    CHORD_TRY(bind_weight(p, g, &p->output, matrix, p->h.embedding, err));
+    matrix.name = "output";
+    return tied ? bind_vector(p, g, &p->output.bias, matrix, true, "bias", err) : CHORD_OK;
 }
 
 static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint32_t output_rows, chord_error *err)
 {
     CHORD_TRY(read_names(p, g, err));
-    CHORD_TRY(chord_hparams_read(g, &p->arena, &p->h, err));
-    p->h.rope_neox = p->arch->rope_neox;
-    if (p->arch->read != NULL) CHORD_TRY(p->arch->read(g, &p->arena, &p->h, err));
-    p->layers = chord_arena_get(&p->arena, p->h.layers * sizeof *p->layers);
+    CHORD_TRY(chord_hparams_read(p, g, err));
     p->claimed = chord_arena_get(&p->arena, chord_gguf_tensor_count(g));
-    if (p->layers == NULL || p->claimed == NULL) return chord_arena_fail(&p->arena, err);
-    CHORD_TRY(bind_embedding(p, g, err));
-    if ((p->arch->may_have & CHORD_ROPE_FACTORS) != 0)
-        CHORD_TRY(bind_vector(p, g, &p->rope_factors, p->h.rope_dims / 2, true, "rope_freqs.weight", 0, err));
+    if (p->claimed == NULL) return chord_arena_fail(&p->arena, err);
+    CHORD_TRY(bind_tables(p, g, err));
+    CHORD_TRY(bind_factors(p, g, err));
     for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(bind_layer(p, g, l, err));
-    CHORD_TRY(bind_output(p, g, err));
-    if (output_rows != 0 && output_rows < p->h.vocabulary) CHORD_TRY(shorten_output(p, output_rows, err));
+    CHORD_TRY(bind_output(p, g, output_rows, err));
     CHORD_TRY(chord_claim_tensors(p, g, err));
     return chord_blueprint_record(p, err);
 }
@@ -257,16 +402,19 @@ static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const c
                                 chord_error *err)
 {
     const chord_tensor *t = source->tensor;
-    float *values = chord_arena_get(&p->arena, t->dims[0] * sizeof *values);
+    const chord_type_info *type = chord_type_get((uint32_t)t->type);
+    float *values = chord_arena_get(&p->arena, source->count * sizeof *values);
     void *raw = NULL;
     if (values == NULL) return chord_arena_fail(&p->arena, err);
     chord_heap *heap = p->arena.heap;
-    CHORD_TRY(chord_alloc(heap, t->bytes, t->name, &raw, err));
-    chord_status status = chord_store_read(chord_gguf_store(g, t->shard), t->offset, raw, (size_t)t->bytes, err);
+    uint64_t skip = source->first / type->block_elems * type->block_bytes;
+    uint64_t bytes = chord_ceil_div(source->count, type->block_elems) * type->block_bytes;
+    CHORD_TRY(chord_alloc(heap, bytes, t->name, &raw, err));
+    chord_status status = chord_store_read(chord_gguf_store(g, t->shard), t->offset + skip, raw, (size_t)bytes, err);
     if (status == CHORD_OK) {
-        chord_format_get(t->type)->dequantize(raw, values, t->dims[0]);
+        chord_format_get(t->type)->dequantize(raw, values, source->count);
         *source->target = values;
-        if (!chord_all_finite(values, t->dims[0]))
+        if (!chord_all_finite(values, source->count))
             status = chord_fail(err, CHORD_CORRUPT, "tensor '%s' holds a value that is not finite", t->name);
     }
     chord_free(heap, raw);

@@ -3,36 +3,109 @@
  * when a model opens, say in which order the weights are used. */
 #include "model/model_inner.h"
 
-static chord_status attention(chord_pass *p, uint32_t l, chord_error *err)
+/* Where a block finds its input: in NORM, or as it is. */
+static chord_operand normed(chord_pass *p, const chord_norm *norm)
 {
-    const chord_hparams *h = &p->print->h;
-    chord_layer *layer = &p->print->layers[l];
-    chord_op_norm(p, CHORD_NORM, CHORD_X, layer->attn_norm);
-    CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, CHORD_NORM, err)); /* (rows, kv) <- (rows, embedding) */
-    CHORD_TRY(chord_op_linear(p, CHORD_V, &layer->attn_v, CHORD_NORM, err));
-    chord_op_norm_heads(p, CHORD_K, layer->attn_k_norm, h->kv_heads);
-    chord_op_rope(p, CHORD_K, h->kv_heads, l);
-    chord_op_remember(p, l);
-    if (l + 1 == h->layers && !chord_op_narrow(p)) return CHORD_OK;
+    if (norm->n == 0) return CHORD_X;
+    chord_op_norm(p, CHORD_NORM, CHORD_X, norm);
+    return CHORD_NORM;
+}
 
-    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, CHORD_NORM, err)); /* (rows, q) <- (rows, embedding) */
-    chord_op_norm_heads(p, CHORD_Q, layer->attn_q_norm, h->heads);
-    chord_op_rope(p, CHORD_Q, h->heads, l);
-    chord_op_attend(p, CHORD_Q, l);
-    CHORD_TRY(chord_op_linear(p, CHORD_NORM, &layer->attn_output, CHORD_Q, err)); /* (rows, embedding) <- (rows, q) */
-    if (layer->attn_post_norm != NULL) chord_op_norm(p, CHORD_NORM, CHORD_NORM, layer->attn_post_norm);
-    chord_op_add(p, CHORD_X, CHORD_NORM);
+/* The block's output is added to the stream. */
+static void join(chord_pass *p, chord_operand y, const chord_norm *post)
+{
+    if (post->n != 0) chord_op_norm(p, y, y, post);
+    chord_op_scale(p, y, p->print->h.residual_scale);
+    chord_op_add(p, CHORD_X, y);
+}
+
+static void norm_and_turn(chord_pass *p, chord_operand heads, const chord_norm *norm, uint32_t l)
+{
+    bool late = (p->print->arch->has & CHORD_NORM_TURNED) != 0;
+    if (!late) chord_op_norm_parts(p, heads, norm);
+    chord_op_rope(p, heads, l);
+    if (late) chord_op_norm_parts(p, heads, norm);
+}
+
+static chord_status keys_and_values(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, x, err)); /* (rows, kv) <- (rows, embedding) */
+    if (layer->attn_v.tensor != NULL) CHORD_TRY(chord_op_linear(p, CHORD_V, &layer->attn_v, x, err));
+    else chord_op_copy(p, CHORD_V, CHORD_K);
+    norm_and_turn(p, CHORD_K, &layer->attn_k_norm, l);
+    chord_op_norm_parts(p, CHORD_V, &layer->attn_v_norm);
+    chord_op_remember(p, l);
     return CHORD_OK;
 }
 
-static chord_status feed_forward(chord_pass *p, uint32_t l, chord_error *err)
+/* What layer l reads, (rows, embedding) in x, becomes what it says, in y. */
+static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    chord_op_norm(p, CHORD_NORM, CHORD_X, layer->ffn_norm);
-    CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, CHORD_NORM, err)); /* (rows, ff) */
-    CHORD_TRY(chord_op_linear(p, CHORD_NORM, &layer->ffn_down, CHORD_GATE, err)); /* (rows, embedding) <- (rows, ff) */
-    if (layer->ffn_post_norm != NULL) chord_op_norm(p, CHORD_NORM, CHORD_NORM, layer->ffn_post_norm);
-    chord_op_add(p, CHORD_X, CHORD_NORM);
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) <- (rows, embedding) */
+    norm_and_turn(p, CHORD_Q, &layer->attn_q_norm, l);
+    chord_op_temper(p, CHORD_Q);
+    chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
+    chord_op_attend(p, heard, CHORD_Q, l);
+    return chord_op_linear(p, y, &layer->attn_output, heard, err); /* (rows, embedding) <- (rows, heads of values) */
+}
+
+/* The experts that the router chooses, and one that all tokens go to. */
+static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->router, x, err)); /* (rows, experts) <- (rows, embedding) */
+    CHORD_TRY(chord_op_experts(p, CHORD_MIX, l, CHORD_ROUTES, x, err));
+    if (layer->shared_up.tensor != NULL) {
+        if (layer->shared_switch.tensor != NULL)
+            CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->shared_switch, x, err)); /* (rows, 1) */
+        CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->shared_gate, &layer->shared_up, x, err));
+        CHORD_TRY(chord_op_linear(p, y, &layer->shared_down, CHORD_GATE, err));
+        if (layer->shared_switch.tensor != NULL) chord_op_switch(p, y, CHORD_ROUTES);
+        chord_op_add(p, CHORD_MIX, y);
+    }
+    chord_op_copy(p, y, CHORD_MIX);
+    return CHORD_OK;
+}
+
+static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    if (layer->router.tensor != NULL) return experts(p, l, y, x, err);
+    if (layer->ffn_gate.tensor == NULL) CHORD_TRY(chord_op_active(p, CHORD_GATE, &layer->ffn_up, x, err));
+    else CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, x, err)); /* (rows, ff) */
+    return chord_op_linear(p, y, &layer->ffn_down, CHORD_GATE, err); /* (rows, embedding) <- (rows, ff) */
+}
+
+/* What a layer has for itself of the tokens' embeddings is added, through a gate. */
+static chord_status add_own(chord_pass *p, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    if (layer->own_gate.tensor == NULL) return CHORD_OK;
+    CHORD_TRY(chord_op_own(p, CHORD_GATE, &layer->own_gate, CHORD_X, l, err));
+    CHORD_TRY(chord_op_linear(p, CHORD_NORM, &layer->own_output, CHORD_GATE, err));
+    join(p, CHORD_NORM, &layer->own_norm);
+    return CHORD_OK;
+}
+
+static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    bool parallel = (p->print->arch->has & CHORD_PARALLEL) != 0;
+    chord_operand x = normed(p, &layer->attn_norm), said = parallel ? CHORD_AHEAD : CHORD_NORM;
+    if (layer->kv_layer == l) CHORD_TRY(keys_and_values(p, l, x, err));
+    if (l + 1 == p->print->h.layers - p->print->h.shared_kv && !chord_op_narrow(p)) return CHORD_OK;
+    CHORD_TRY(attention(p, l, said, x, err));
+    if (!parallel) {
+        join(p, CHORD_NORM, &layer->attn_post_norm);
+        x = normed(p, &layer->ffn_norm);
+    }
+    CHORD_TRY(feed_forward(p, l, CHORD_NORM, x, err));
+    join(p, CHORD_NORM, &layer->ffn_post_norm);
+    if (parallel) join(p, CHORD_AHEAD, &layer->attn_post_norm);
+    CHORD_TRY(add_own(p, l, err));
+    chord_op_scale_by(p, CHORD_X, layer->output_scale);
     return CHORD_OK;
 }
 
@@ -40,9 +113,8 @@ chord_status chord_walk_blocks(chord_pass *p, chord_error *err)
 {
     for (uint32_t l = 0; l < p->print->h.layers; l++) {
         CHORD_TRY(chord_op_drop(p, err));
-        CHORD_TRY(attention(p, l, err));
+        CHORD_TRY(block(p, l, err));
         if (p->rows == 0) break;
-        CHORD_TRY(feed_forward(p, l, err));
     }
     return CHORD_OK;
 }

@@ -70,7 +70,7 @@ void chord_calls_tile_done(chord_network *net)
 void chord_calls_count_pass(chord_network *net)
 {
     chord_pager_stats now;
-    chord_pager_stats_get(net->pager, &now);
+    chord_experts_count(net, &now);
     for (chord_call *call = net->calls; call != NULL; call = call->next) {
         if (call->state != CALL_RUNS) continue;
         chord_pager_stats_add(&call->sequence->counted.pager, &now, &net->counted);
@@ -85,7 +85,7 @@ void chord_sequence_stats(chord_network *net, const chord_sequence *s, chord_seq
     chord_pager_stats now;
     chord_mutex_lock(&net->mutex);
     *out = s->counted;
-    chord_pager_stats_get(net->pager, &now);
+    chord_experts_count(net, &now);
     if (s->computing) chord_pager_stats_add(&out->pager, &now, &net->counted);
     chord_mutex_unlock(&net->mutex);
 }

@@ -4,12 +4,44 @@
 
 /* ---- keys: "<architecture>." and these --------------------------------------------------------------- */
 
-/* Read for every family, by hparams.c. */
-static const char *const READ[] = {"context_length",       "embedding_length",       "block_count",
-                                   "feed_forward_length",  "attention.head_count",   "attention.head_count_kv",
-                                   "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
-                                   "rope.dimension_count", "rope.freq_base",         "rope.scaling.type",
-                                   "rope.scaling.factor",  "rope.scale_linear",      NULL};
+/* Read for every family, by hparams.c and rotary.c. */
+static const char *const READ[] = {"context_length",
+                                   "embedding_length",
+                                   "block_count",
+                                   "feed_forward_length",
+                                   "attention.head_count",
+                                   "attention.head_count_kv",
+                                   "attention.key_length",
+                                   "attention.value_length",
+                                   "attention.layer_norm_rms_epsilon",
+                                   "rope.dimension_count",
+                                   "rope.freq_base",
+                                   "rope.scaling.type",
+                                   "rope.scaling.factor",
+                                   "rope.scaling.attn_factor",
+                                   "rope.scaling.original_context_length",
+                                   "rope.scaling.yarn_attn_factor",
+                                   "rope.scaling.yarn_ext_factor",
+                                   "rope.scaling.yarn_beta_fast",
+                                   "rope.scaling.yarn_beta_slow",
+                                   "rope.scaling.yarn_log_multiplier",
+                                   "rope.scale_linear",
+                                   NULL};
+
+/* Of architectures with experts, by hparams.c; which layers have them the tensors say. */
+static const char *const EXPERT_KEYS[] = {"expert_count",
+                                          "expert_used_count",
+                                          "expert_feed_forward_length",
+                                          "expert_shared_count",
+                                          "expert_shared_feed_forward_length",
+                                          "expert_gating_func",
+                                          "expert_weights_norm",
+                                          "expert_weights_scale",
+                                          "expert_group_count",
+                                          "expert_group_used_count",
+                                          "leading_dense_block_count",
+                                          "interleave_moe_layer_step",
+                                          NULL};
 
 /* Steps that none of our families computes; these values leave them out. */
 static const struct {
@@ -24,6 +56,7 @@ static const struct {
     {"attention.max_alibi_bias", {0, 0}, "ALiBi position biases"},
     {"attention.sliding_window", {0, 0}, "a sliding window"},
     {"attention.shared_kv_layers", {0, 0}, "layers that share a KV cache"},
+    {"embedding_length_per_layer_input", {0, 0}, "embeddings of each layer"},
     {"attention.temperature_length", {0, 0}, "attention temperatures"},
     {"attention.temperature_scale", {0, 0}, "attention temperatures"},
     {"attn_logit_softcapping", {0, 0}, "capped attention scores"},
@@ -35,11 +68,7 @@ static const struct {
     {"expert_used_count", {0, 0}, "a mixture of experts"},
     {"nextn_predict_layers", {0, 0}, "layers that predict further tokens"},
     {"n_deepstack_layers", {0, 0}, "pictures between layers"},
-    {"rope.scaling.attn_factor", {1, 1}, "rotary attention factors"},
     {"rope.scaling.alpha", {0, 1}, "rotary bases that depend on the context"},
-    {"rope.scaling.yarn_attn_factor", {1, 1}, "rotary attention factors"},
-    {"rope.scaling.yarn_ext_factor", {0, -1}, "YaRN"},
-    {"rope.scaling.yarn_log_multiplier", {0, 0}, "YaRN"},
     {"use_parallel_residual", {0, 0}, "parallel residuals"},
     {"swin_norm", {0, 0}, "Swin norms"},
     {"activation_sparsity_scale", {0, 0}, "sparse activations"},
@@ -54,10 +83,7 @@ static const char *const HARMLESS[] = {"vocab_size",
                                        "attention.layer_norm_epsilon",
                                        "attention.sliding_window_pattern",
                                        "rope.freq_base_swa",
-                                       "rope.scaling.original_context_length",
                                        "rope.scaling.finetuned",
-                                       "rope.scaling.yarn_beta_",
-                                       "expert_",
                                        "vision.",
                                        "mm.",
                                        NULL};
@@ -95,7 +121,9 @@ static double number_of(const chord_gguf_value *v)
 
 static chord_status claim_key(const chord_blueprint *p, const chord_gguf_value *v, const char *suffix, chord_error *err)
 {
+    bool has_experts = (p->arch->has & CHORD_EXPERTS) != 0;
     if (is_listed(READ, suffix) || is_listed(p->arch->keys, suffix)) return CHORD_OK;
+    if (has_experts && is_listed(EXPERT_KEYS, suffix)) return CHORD_OK;
     for (size_t i = 0; i < CHORD_COUNT(NEUTRAL); i++) {
         if (!chord_text_equal(NEUTRAL[i].suffix, suffix)) continue;
         double value = number_of(v);
@@ -103,7 +131,7 @@ static chord_status claim_key(const chord_blueprint *p, const chord_gguf_value *
         return chord_fail(err, CHORD_UNSUPPORTED, "metadata '%s' asks for %s, which is not supported for %s models",
                           v->key, NEUTRAL[i].what, p->arch->name);
     }
-    if (is_listed(HARMLESS, suffix)) return CHORD_OK;
+    if (is_listed(HARMLESS, suffix) || (!has_experts && stands_for("expert_", suffix))) return CHORD_OK;
     return chord_fail(
         err, CHORD_UNSUPPORTED,
         "metadata '%s' is not known for %s models: it may change what they compute, so the file is refused", v->key,
@@ -128,11 +156,11 @@ static const char *const HARMLESS_TENSORS[] = {"v.", "mm.", NULL};
 
 static const struct {
     const char *part, *what;
+    uint32_t done_by; /* bits of the architectures that know it */
 } KNOWN[] = {
-    {"_exps.", "its feed-forward layers are a mixture of experts"},
-    {"ffn_gate_inp", "its feed-forward layers are a mixture of experts"},
-    {"attn_qkv", "its query, key and value matrices are fused into one"},
-    {".lora_", "it holds a LoRA adapter"},
+    {"_exps.", "its feed-forward layers are a mixture of experts", CHORD_EXPERTS},
+    {"ffn_gate_inp", "its feed-forward layers are a mixture of experts", CHORD_EXPERTS},
+    {".lora_", "it holds a LoRA adapter", 0},
 };
 
 static bool contains(const char *text, const char *part)
@@ -147,11 +175,22 @@ chord_status chord_claim_known(const chord_blueprint *p, const chord_gguf *g, ch
 {
     for (uint64_t i = 0; i < chord_gguf_tensor_count(g); i++)
         for (size_t k = 0; k < CHORD_COUNT(KNOWN); k++)
-            if (contains(chord_gguf_tensor_at(g, i)->name, KNOWN[k].part))
+            if ((p->arch->has & KNOWN[k].done_by) == 0 && contains(chord_gguf_tensor_at(g, i)->name, KNOWN[k].part))
                 return chord_fail(err, CHORD_UNSUPPORTED,
                                   "the file is a %s model of a kind that is not supported: %s (tensor '%s')",
                                   p->arch->name, KNOWN[k].what, chord_gguf_tensor_at(g, i)->name);
     return CHORD_OK;
+}
+
+/* Of a layer that predicts further tokens. */
+static bool is_draft(const chord_blueprint *p, const char *name)
+{
+    char prefix[32];
+    for (uint32_t l = p->h.layers; l < p->h.layers + p->h.draft_layers; l++) {
+        chord_format(prefix, sizeof prefix, "blk.%u.", l);
+        if (stands_for(prefix, name)) return true;
+    }
+    return false;
 }
 
 chord_status chord_claim_tensors(const chord_blueprint *p, const chord_gguf *g, chord_error *err)
@@ -160,7 +199,7 @@ chord_status chord_claim_tensors(const chord_blueprint *p, const chord_gguf *g, 
     uint64_t left = 0;
     for (uint64_t i = 0; i < chord_gguf_tensor_count(g); i++) {
         const chord_tensor *t = chord_gguf_tensor_at(g, i);
-        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name)) continue;
+        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name) || is_draft(p, t->name)) continue;
         if (left++ == 0) first = t;
     }
     if (left == 0) return CHORD_OK;

@@ -4,9 +4,8 @@
 
 /* A packed row comes with its panel: sixteen times the bytes are still one small read against a pass, and a table that is
  * also the output would else stand in the file twice. The workers' scratch is idle here and holds sixteen rows. */
-static chord_status read_row(chord_network *net, uint32_t index, uint8_t *row, chord_error *err)
+static chord_status read_row(chord_network *net, const chord_tensor *t, uint32_t index, uint8_t *row, chord_error *err)
 {
-    const chord_tensor *t = net->print.embedding;
     uint32_t lane = index % CHORD_PANEL_ROWS, first = index - lane;
     if (!t->packed || t->rows - first < CHORD_PANEL_ROWS)
         return chord_pager_read(net->pager, t->shard, t->offset + index * t->row_bytes, (size_t)t->row_bytes, row, err);
@@ -17,53 +16,88 @@ static chord_status read_row(chord_network *net, uint32_t index, uint8_t *row, c
     return CHORD_OK;
 }
 
-static chord_status embedding_row(chord_network *net, int32_t token, const uint8_t **out, chord_error *err)
+/* The table's row as numbers. */
+static chord_status take_row(chord_network *net, chord_table which, uint32_t index, float *out, chord_error *err)
 {
-    const chord_tensor *t = net->print.embedding;
-    uint32_t slot = (uint32_t)token % CHORD_EMBEDDING_CACHE_ROWS;
-    uint8_t *row = net->embedding_cache + slot * t->row_bytes;
-    if (net->embedding_tags[slot] != token + 1) {
-        net->embedding_tags[slot] = 0;
-        CHORD_TRY(read_row(net, (uint32_t)token, row, err));
-        net->embedding_tags[slot] = token + 1;
+    const chord_tensor *t = net->print.tables[which];
+    const chord_row_cache *cache = &net->rows[which];
+    uint32_t slot = index % CHORD_EMBEDDING_CACHE_ROWS;
+    uint8_t *row = cache->rows + slot * t->row_bytes;
+    if (cache->tags[slot] != (int32_t)index + 1) {
+        cache->tags[slot] = 0;
+        CHORD_TRY(read_row(net, t, index, row, err));
+        cache->tags[slot] = (int32_t)index + 1;
     }
-    *out = row;
+    chord_format_get(t->type)->dequantize(row, out, t->dims[0]);
     return CHORD_OK;
 }
 
-static chord_status embed_segment(chord_network *net, const chord_segment *s, float *x, chord_error *err)
+/* x += factor * the table's row */
+static chord_status add_row(chord_network *net, chord_table which, uint32_t index, float factor, float *x,
+                            chord_error *err)
 {
-    const chord_format_ops *format = chord_format_get(net->print.embedding->type);
+    uint64_t n = net->print.tables[which]->dims[0];
+    float *row = net->scratch.row;
+    CHORD_TRY(take_row(net, which, index, row, err));
+    if (factor != 1.0f) chord_scale(&net->solo, row, factor, n);
+    chord_add(&net->solo, x, row, n);
+    return CHORD_OK;
+}
+
+static chord_status embed_segment(chord_network *net, const chord_segment *s, chord_error *err)
+{
+    const chord_hparams *h = &net->print.h;
     const int32_t *tokens = s->call->args->tokens + s->call->done;
     for (uint32_t i = 0; i < s->count; i++) {
-        const uint8_t *row;
-        CHORD_TRY(embedding_row(net, tokens[i], &row, err));
-        format->dequantize(row, x + (uint64_t)i * net->print.h.embedding, net->print.h.embedding);
+        float *x = net->scratch.operands[CHORD_X] + (uint64_t)(s->row + i) * h->embedding;
+        CHORD_TRY(take_row(net, CHORD_TABLE_TOKENS, (uint32_t)tokens[i], x, err));
+        if (h->embedding_scale != 1.0f) chord_scale(&net->solo, x, h->embedding_scale, h->embedding);
+        if (net->print.tables[CHORD_TABLE_POSITIONS] != NULL)
+            CHORD_TRY(add_row(net, CHORD_TABLE_POSITIONS, s->first + i, 1.0f, x, err));
     }
     return CHORD_OK;
 }
 
-static void turn_segment(const chord_blueprint *print, const chord_scratch *scratch, const chord_segment *s)
+static void turn_segment(const chord_network *net, const chord_segment *s)
 {
-    const chord_hparams *h = &print->h;
-    uint64_t at = (uint64_t)s->row * h->rope_dims;
-    chord_rope_table(scratch->rope + at, s->first, s->count, h->rope_dims, h->rope_base, h->rope_scale,
-                     print->rope_factors);
-    if (h->window != 0)
-        chord_rope_table(scratch->rope_window + at, s->first, s->count, h->rope_dims, h->window_rope_base, 1.0f, NULL);
+    for (uint32_t i = 0; i < net->print.rope_count; i++) {
+        const chord_rotary *r = &net->print.ropes[i];
+        chord_rope_table(net->scratch.ropes[i] + (uint64_t)s->row * r->dims, s->first, s->count, r);
+    }
+}
+
+static chord_status add_own_rows(chord_pass *p, float factor, chord_error *err)
+{
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        const int32_t *tokens = s->call->args->tokens + s->call->done;
+        for (uint32_t r = 0; r < s->count; r++)
+            CHORD_TRY(add_row(p->net, CHORD_TABLE_OWN, (uint32_t)tokens[r], factor,
+                              p->net->scratch.operands[CHORD_OWN] + (uint64_t)(s->row + r) * p->width[CHORD_OWN], err));
+    }
+    return CHORD_OK;
+}
+
+/* What each layer gets for itself: the mean, by their squares, of what the token's embedding says of it and of what a table
+ * of its own does. */
+static chord_status embed_own(chord_pass *p, chord_error *err)
+{
+    chord_blueprint *print = p->print;
+    if (print->h.own_columns == 0) return CHORD_OK;
+    CHORD_TRY(chord_op_linear(p, CHORD_OWN, &print->own_projection, CHORD_X, err));
+    chord_op_scale(p, CHORD_OWN, 1.0f / __builtin_sqrtf((float)print->h.embedding));
+    chord_op_norm_parts(p, CHORD_OWN, &print->own_norm);
+    if (p->net != NULL) CHORD_TRY(add_own_rows(p, __builtin_sqrtf((float)print->h.own_columns), err));
+    chord_op_scale(p, CHORD_OWN, 0.707106781f);
+    return CHORD_OK;
 }
 
 chord_status chord_embed(chord_pass *p, chord_error *err)
 {
-    const chord_hparams *h = &p->print->h;
-    float *x = p->net->scratch.operands[CHORD_X];
+    if (!chord_op_begin(p, CHORD_X, p->print->h.embedding)) return embed_own(p, err);
     for (uint32_t i = 0; i < p->segment_count; i++) {
-        const chord_segment *s = &p->segments[i];
-        CHORD_TRY(embed_segment(p->net, s, x + (uint64_t)s->row * h->embedding, err));
-        turn_segment(p->print, &p->net->scratch, s);
+        CHORD_TRY(embed_segment(p->net, &p->segments[i], err));
+        turn_segment(p->net, &p->segments[i]);
     }
-    p->width[CHORD_X] = h->embedding;
-    if (h->embedding_scale != 1.0f)
-        chord_scale(&p->net->compute, x, h->embedding_scale, (uint64_t)p->rows * h->embedding);
-    return CHORD_OK;
+    return embed_own(p, err);
 }

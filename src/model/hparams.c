@@ -1,132 +1,198 @@
-/* hparams.c - hyper-parameters that all architectures name alike: "<architecture>.block_count" and so on. */
+/* hparams.c - hyper-parameters, which all architectures name alike: of the model, then of each layer. */
 #include "model/model_inner.h"
 
-static const char *key_of(const chord_hparams *h, const char *suffix, char key[128])
-{
-    chord_format(key, 128, "%s.%s", h->architecture, suffix);
-    return key;
-}
-
-#define NO_FALLBACK UINT32_MAX
-
-/* One number for the model, or one and the same for each layer. */
-static chord_status read_u32(const chord_gguf *g, const chord_hparams *h, const char *suffix, uint32_t fallback,
-                             uint32_t low, uint32_t high, uint32_t *out, chord_error *err)
-{
-    char key[128];
-    if (fallback == NO_FALLBACK && chord_gguf_find(g, key_of(h, suffix, key)) == NULL)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is missing", key);
-    CHORD_TRY(chord_gguf_get_u32_of_layers(g, key_of(h, suffix, key), fallback, h->layers, out, err));
-    if (*out < low || *out > high)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is %u, it must lie between %u and %u", key, *out, low,
-                          high);
-    return CHORD_OK;
-}
-
-static chord_status read_f32(const chord_gguf *g, const chord_hparams *h, const char *suffix, float fallback,
-                             float *out, chord_error *err)
-{
-    char key[128];
-    return chord_gguf_get_f32(g, key_of(h, suffix, key), fallback, out, err);
-}
-
-static chord_status read_vocabulary(const chord_gguf *g, chord_hparams *h, chord_error *err)
+static chord_status read_vocabulary(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     const chord_tensor *embedding = chord_gguf_tensor(g, "token_embd.weight");
     if (embedding == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor 'token_embd.weight'");
     if (embedding->rows > 1u << 24)
         return chord_fail(err, CHORD_CORRUPT, "'token_embd.weight' has %" PRIu64 " rows, at most %u are allowed",
                           embedding->rows, 1u << 24);
-    h->vocabulary = (uint32_t)embedding->rows;
+    p->h.vocabulary = (uint32_t)embedding->rows;
     return CHORD_OK;
 }
 
-/* Rotary scaling: only the plain forms; a model that asks for another must not answer nonsense. */
-static chord_status read_rope(const chord_gguf *g, chord_hparams *h, chord_arena *arena, chord_error *err)
+/* Numbers that most architectures do not know: without the key they change nothing, and with it the architecture's row must
+ * name it (claims.c). */
+static chord_status read_factors(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
-    char key[128];
-    const char *kind = NULL;
-    size_t len = 0;
-    float factor = 1.0f;
-    CHORD_TRY(read_f32(g, h, "rope.freq_base", 10000.0f, &h->rope_base, err));
-    CHORD_TRY(chord_gguf_get_text(g, key_of(h, "rope.scaling.type", key), 64, arena, &kind, &len, err));
-    CHORD_TRY(read_f32(g, h, "rope.scale_linear", 0.0f, &factor, err)); /* the name it had before */
-    CHORD_TRY(read_f32(g, h, "rope.scaling.factor", factor, &factor, err));
-    if (factor == 0.0f) factor = 1.0f; /* as the reference reads it: none */
-    if (kind != NULL && !chord_text_equal(kind, "none") && !chord_text_equal(kind, "linear"))
-        return chord_fail(err, CHORD_UNSUPPORTED, "rotary scaling '%s' is not supported (none and linear are)", kind);
-    bool linear = kind == NULL || chord_text_equal(kind, "linear");
-    if (!(h->rope_base >= 1.0f && factor > 0.0f))
-        return chord_fail(err, CHORD_CORRUPT, "rotary base %g or factor %g is out of range", (double)h->rope_base,
-                          (double)factor);
-    h->rope_scale = linear ? 1.0f / factor : 1.0f;
-    h->window_rope_base = h->rope_base;
+    chord_hparams *h = &p->h;
+    const struct {
+        const char *suffix;
+        float *out;
+    } ONES[] = {{"embedding_scale", &h->embedding_scale},
+                {"residual_scale", &h->residual_scale},
+                {"logit_scale", &h->logits_scale}};
+    for (size_t i = 0; i < CHORD_COUNT(ONES); i++) {
+        CHORD_TRY(chord_key_f32(p, g, ONES[i].suffix, 0.0f, ONES[i].out, err));
+        if (*ONES[i].out == 0.0f) *ONES[i].out = 1.0f; /* as the reference reads it: none */
+    }
+    CHORD_TRY(chord_key_f32(p, g, "attention.scale", 0.0f, &h->attention_scale, err));
+    CHORD_TRY(chord_key_f32(p, g, "attention.temperature_scale", 0.0f, &h->temperature, err));
+    CHORD_TRY(chord_key_f32(p, g, "attn_logit_softcapping", 0.0f, &h->scores_softcap, err));
+    CHORD_TRY(chord_key_f32(p, g, "final_logit_softcapping", 0.0f, &h->logits_softcap, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.sliding_window", 0, (chord_key_range){0, 1u << 28}, &h->window, err));
+    CHORD_TRY(chord_key_u32(p, g, "embedding_length_per_layer_input", 0, (chord_key_range){0, 1u << 16},
+                            &h->own_columns, err));
+    return chord_key_u32(p, g, "attention.shared_kv_layers", 0, (chord_key_range){0, h->layers - 1}, &h->shared_kv,
+                         err);
+}
+
+/* Without a number of experts there are none. */
+static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_routing *r = &p->h.routing;
+    uint32_t gating = p->arch->gating != 0 ? (uint32_t)p->arch->gating : CHORD_GATING_SOFTMAX;
+    if ((p->arch->has & CHORD_EXPERTS) == 0) return CHORD_OK;
+    CHORD_TRY(chord_key_u32(p, g, "expert_count", 0, (chord_key_range){0, CHORD_EXPERTS_MAX}, &r->experts, err));
+    if (r->experts == 0) return CHORD_OK;
+    CHORD_TRY(chord_key_u32(p, g, "expert_used_count", CHORD_KEY_NEEDED, (chord_key_range){1, r->experts}, &r->used,
+                            err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_group_count", 1, (chord_key_range){0, CHORD_GROUPS_MAX}, &r->groups, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_group_used_count", r->groups, (chord_key_range){0, r->groups},
+                            &r->groups_used, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 3}, &gating, err));
+    CHORD_TRY(chord_key_f32(p, g, "expert_weights_scale", 0.0f, &r->scale, err));
+    CHORD_TRY(chord_key_bool(p, g, "expert_weights_norm", (p->arch->has & CHORD_PLAIN_WEIGHTS) == 0, &r->norm, err));
+    if (r->scale == 0.0f) r->scale = 1.0f; /* as the reference reads it: none */
+    r->gating = (chord_gating)gating;
+    if (r->groups > 1 && (r->experts % r->groups != 0 || r->groups_used * (r->experts / r->groups) < r->used))
+        return chord_fail(err, CHORD_CORRUPT, "%u experts in %u groups, of which %u are used, leave too few for %u",
+                          r->experts, r->groups, r->groups_used, r->used);
+    chord_key_range sizes = {0, 1u << 22};
+    CHORD_TRY(chord_key_u32(p, g, "expert_shared_feed_forward_length", 0, sizes, &p->h.shared_ff, err));
+    sizes.low = 1;
+    return chord_key_u32(p, g, "expert_feed_forward_length", p->layers[0].ff, sizes, &p->h.expert_ff, err);
+}
+
+static chord_status read_epsilon(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    bool layer_norm = (p->arch->has & CHORD_LAYER_NORM) != 0;
+    const char *suffix = layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    if (!chord_key_there(p, g, suffix))
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s.%s' is missing", p->h.architecture, suffix);
+    CHORD_TRY(chord_key_f32(p, g, suffix, 0.0f, &p->h.norm_eps, err));
+    if (!(p->h.norm_eps > 0.0f))
+        return chord_fail(err, CHORD_CORRUPT, "metadata '%s.%s' is %g, it must be greater than 0", p->h.architecture,
+                          suffix, (double)p->h.norm_eps);
     return CHORD_OK;
 }
 
-chord_status chord_hparams_read(const chord_gguf *g, chord_arena *arena, chord_hparams *h, chord_error *err)
+/* ---- layers ----------------------------------------------------------------------------------- */
+
+static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
 {
-    char key[128];
-    CHORD_TRY(read_vocabulary(g, h, err));
-    CHORD_TRY(read_u32(g, h, "block_count", NO_FALLBACK, 1, CHORD_LAYERS_MAX, &h->layers, err));
-    CHORD_TRY(read_u32(g, h, "embedding_length", NO_FALLBACK, 1, 1u << 20, &h->embedding, err));
-    CHORD_TRY(read_u32(g, h, "feed_forward_length", NO_FALLBACK, 1, 1u << 22, &h->ff, err));
-    CHORD_TRY(read_u32(g, h, "attention.head_count", NO_FALLBACK, 1, 4096, &h->heads, err));
-    CHORD_TRY(read_u32(g, h, "attention.head_count_kv", h->heads, 1, h->heads, &h->kv_heads, err));
-    CHORD_TRY(read_u32(g, h, "context_length", NO_FALLBACK, 1, 1u << 28, &h->trained_tokens, err));
-    uint32_t head_dim = h->embedding / h->heads, value_dim;
-    CHORD_TRY(read_u32(g, h, "attention.key_length", head_dim, 2, 1024, &h->head_dim, err));
-    CHORD_TRY(read_u32(g, h, "attention.value_length", h->head_dim, h->head_dim, h->head_dim, &value_dim, err));
-    CHORD_TRY(read_u32(g, h, "rope.dimension_count", h->head_dim, 2, h->head_dim, &h->rope_dims, err));
-    if (chord_gguf_find(g, key_of(h, "attention.layer_norm_rms_epsilon", key)) == NULL)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' is missing", key);
-    CHORD_TRY(read_f32(g, h, "attention.layer_norm_rms_epsilon", 0.0f, &h->norm_eps, err));
-    if (h->heads % h->kv_heads != 0 || h->head_dim % 2 != 0 || h->rope_dims % 2 != 0 || !(h->norm_eps > 0.0f))
-        return chord_fail(err, CHORD_CORRUPT,
-                          "%u heads, %u key-value heads, head size %u, rotary size %u and norm epsilon %g "
-                          "do not go together",
-                          h->heads, h->kv_heads, h->head_dim, h->rope_dims, (double)h->norm_eps);
-    h->attention_scale = 1.0f / __builtin_sqrtf((float)h->head_dim);
-    h->embedding_scale = 1.0f;
-    return read_rope(g, h, arena, err);
+    static const struct {
+        const char *suffix;
+        size_t at; /* in chord_layer */
+        uint32_t high;
+    } COUNTS[] = {{"feed_forward_length", offsetof(chord_layer, ff), 1u << 22},
+                  {"attention.head_count", offsetof(chord_layer, heads), 4096},
+                  {"attention.head_count_kv", offsetof(chord_layer, kv_heads), 4096}};
+    for (size_t i = 0; i < CHORD_COUNT(COUNTS); i++) {
+        bool as_heads = COUNTS[i].at == offsetof(chord_layer, kv_heads) && !chord_key_there(p, g, COUNTS[i].suffix);
+        if (!as_heads)
+            CHORD_TRY(chord_key_of_layers(p, g, COUNTS[i].suffix, CHORD_KEY_NEEDED,
+                                          (chord_key_range){1, COUNTS[i].high}, each, err));
+        for (uint32_t l = 0; l < p->h.layers; l++)
+            memcpy((uint8_t *)&p->layers[l] + COUNTS[i].at, as_heads ? &p->layers[l].heads : &each[l], sizeof *each);
+    }
+    return CHORD_OK;
 }
 
 /* "attention.sliding_window_pattern": n, so that every n-th layer sees everything (0: none does), or a truth value for
  * each layer. */
-static chord_status read_pattern(const chord_gguf *g, const chord_hparams *h, uint32_t pattern, bool *out,
-                                 chord_error *err)
+static chord_status read_windows(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
 {
+    static const char SUFFIX[] = "attention.sliding_window_pattern";
+    uint32_t every = p->arch->window_every;
+    if (p->h.window == 0) return CHORD_OK;
+    CHORD_TRY(chord_key_of_layers(p, g, SUFFIX, every, (chord_key_range){0, UINT32_MAX}, each, err));
     char key[128];
-    chord_gguf_walk walk;
-    const chord_gguf_value *v = chord_gguf_find(g, key_of(h, "attention.sliding_window_pattern", key));
-    if (v == NULL || v->type != CHORD_GGUF_ARRAY) {
-        CHORD_TRY(chord_gguf_get_u32(g, key, pattern, &pattern, err));
-        for (uint32_t l = 0; l < h->layers; l++) out[l] = pattern == 0 || (l + 1) % pattern != 0;
-        return CHORD_OK;
+    chord_format(key, sizeof key, "%s.%s", p->h.architecture, SUFFIX);
+    const chord_gguf_value *v = chord_gguf_find(g, key);
+    bool listed = v != NULL && v->type == CHORD_GGUF_ARRAY;
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        bool sees_window = listed ? each[l] != 0 : each[l] == 0 || (l + 1) % each[l] != 0;
+        p->layers[l].window = sees_window ? p->h.window : 0;
     }
-    if (v->count < h->layers)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %u layers", key, v->count,
-                          h->layers);
-    CHORD_TRY(chord_gguf_walk_open(g, v, &walk, err));
-    chord_status status = CHORD_OK;
-    for (uint32_t l = 0; l < h->layers && status == CHORD_OK; l++) {
-        double number = 0;
-        status = chord_gguf_walk_number(&walk, &number, err);
-        out[l] = number != 0;
-    }
-    chord_gguf_walk_close(&walk);
-    return status;
+    return CHORD_OK;
 }
 
-chord_status chord_hparams_read_window(const chord_gguf *g, chord_arena *arena, chord_hparams *h, uint32_t pattern,
-                                       float rope_base, chord_error *err)
+typedef struct head_sizes {
+    uint32_t dims[2]; /* of layers that see everything, of those with a window */
+} head_sizes;
+
+static chord_status read_head_sizes(chord_blueprint *p, const chord_gguf *g, head_sizes *out, chord_error *err)
 {
-    CHORD_TRY(read_u32(g, h, "attention.sliding_window", 0, 0, 1u << 28, &h->window, err));
-    CHORD_TRY(read_f32(g, h, "rope.freq_base_swa", rope_base, &h->window_rope_base, err));
-    CHORD_TRY(read_f32(g, h, "final_logit_softcapping", 0.0f, &h->logits_softcap, err));
-    bool *sees_window = chord_arena_get(arena, h->layers * sizeof *sees_window);
-    if (sees_window == NULL) return chord_arena_fail(arena, err);
-    CHORD_TRY(read_pattern(g, h, pattern, sees_window, err));
-    h->sees_window = sees_window;
+    static const char *const KEYS[] = {"attention.key_length", "attention.key_length_swa"};
+    static const char *const VALUES[] = {"attention.value_length", "attention.value_length_swa"};
+    uint32_t fallback = p->h.embedding / p->layers[0].heads, value_dim;
+    for (int i = 0; i < 2; i++) {
+        CHORD_TRY(chord_key_u32(p, g, KEYS[i], fallback, (chord_key_range){2, 1024}, &out->dims[i], err));
+        fallback = out->dims[i];
+        CHORD_TRY(chord_key_u32(p, g, VALUES[i], fallback, (chord_key_range){fallback, fallback}, &value_dim, err));
+    }
     return CHORD_OK;
+}
+
+/* The layer whose keys and values a late one reads: the last of its kind that has some. */
+static chord_status share_kv(chord_blueprint *p, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint32_t own = p->h.layers - p->h.shared_kv;
+    layer->kv_layer = l;
+    if (l < own) return CHORD_OK;
+    for (layer->kv_layer = own; layer->kv_layer-- > 0;) {
+        const chord_layer *from = &p->layers[layer->kv_layer];
+        if (from->window == layer->window && from->kv_heads == layer->kv_heads && from->head_dim == layer->head_dim)
+            return CHORD_OK;
+        if (from->window == layer->window) break;
+    }
+    return chord_fail(err, CHORD_CORRUPT, "layer %u reads the keys and values of an earlier layer, and none fits", l);
+}
+
+static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    layer->head_dim = layer->value_dim = sizes->dims[layer->window != 0];
+    if (layer->kv_heads > layer->heads || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
+        return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads and head size %u do not go together",
+                          layer->heads, layer->kv_heads, layer->head_dim);
+    layer->attention_scale = p->h.attention_scale;
+    if (layer->attention_scale == 0.0f) layer->attention_scale = 1.0f / __builtin_sqrtf((float)layer->head_dim);
+    return share_kv(p, l, err);
+}
+
+static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
+{
+    head_sizes sizes;
+    CHORD_TRY(read_counts(p, g, each, err));
+    CHORD_TRY(read_routing(p, g, err));
+    if (p->arch->read != NULL) CHORD_TRY(p->arch->read(p, g, err));
+    CHORD_TRY(read_windows(p, g, each, err));
+    CHORD_TRY(read_head_sizes(p, g, &sizes, err));
+    for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(shape_layer(p, &sizes, l, err));
+    return chord_rotary_read(p, g, sizes.dims, err);
+}
+
+chord_status chord_hparams_read(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_hparams *h = &p->h;
+    CHORD_TRY(read_vocabulary(p, g, err));
+    CHORD_TRY(chord_key_u32(p, g, "block_count", CHORD_KEY_NEEDED, (chord_key_range){1, CHORD_LAYERS_MAX}, &h->layers,
+                            err));
+    CHORD_TRY(chord_key_u32(p, g, "nextn_predict_layers", 0, (chord_key_range){0, h->layers - 1}, &h->draft_layers,
+                            err));
+    h->layers -= h->draft_layers;
+    CHORD_TRY(chord_key_u32(p, g, "embedding_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 20}, &h->embedding,
+                            err));
+    CHORD_TRY(chord_key_u32(p, g, "context_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28},
+                            &h->trained_tokens, err));
+    CHORD_TRY(read_epsilon(p, g, err));
+    CHORD_TRY(read_factors(p, g, err));
+    p->layers = chord_arena_get(&p->arena, h->layers * sizeof *p->layers);
+    uint32_t *each = chord_arena_get(&p->arena, h->layers * sizeof *each);
+    if (p->layers == NULL || each == NULL) return chord_arena_fail(&p->arena, err);
+    return read_layers(p, g, each, err);
 }

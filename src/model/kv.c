@@ -3,19 +3,15 @@
  * were one text up to some place share its blocks; whoever writes to a shared block gets a copy of it first. */
 #include "model/model_inner.h"
 
-/* Layers with a window keep the window, the largest chunk, and the block that the window's start cuts. */
-static uint32_t blocks_for(const chord_layer *layer, uint32_t context_tokens, uint32_t chunk_tokens)
+/* Layers with a window keep the window, the largest chunk, and the block that the window's start cuts; those that read
+ * another layer's keep nothing. */
+static uint32_t blocks_for(const chord_blueprint *p, uint32_t l, uint32_t context_tokens, uint32_t chunk_tokens)
 {
+    const chord_layer *layer = &p->layers[l];
     uint64_t tokens = context_tokens;
+    if (layer->kv_layer != l) return 0;
     if (layer->window != 0) tokens = chord_min_u64(tokens, (uint64_t)layer->window + chunk_tokens + CHORD_KV_BLOCK);
     return (uint32_t)chord_ceil_div(tokens, CHORD_KV_BLOCK);
-}
-
-static uint32_t sequence_blocks(const chord_blueprint *p, uint32_t context, uint32_t chunk)
-{
-    uint32_t blocks = 0;
-    for (uint32_t l = 0; l < p->h.layers; l++) blocks += blocks_for(&p->layers[l], context, chunk);
-    return blocks;
 }
 
 /* The same on machines of all widths of pointers: so is the plan. */
@@ -27,16 +23,31 @@ _Static_assert(CHORD_BRANCH_TOKENS <= CHORD_KV_BLOCK, "a branch ends in the bloc
 
 typedef struct pool_plan {
     uint32_t sequences, table_blocks; /* entries of one sequence's tables */
-    uint64_t blocks, block_bytes, tables_bytes, owners_bytes;
+    uint64_t blocks, blocks_bytes, tables_bytes, owners_bytes;
 } pool_plan;
+
+static uint64_t block_bytes_of(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t l)
+{
+    const chord_layer *layer = &p->layers[l];
+    return chord_kv_block_bytes(needs->type, layer->kv_heads, layer->head_dim, layer->value_dim);
+}
+
+/* Of all sequences, of one layer. */
+static uint64_t pool_blocks(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t l)
+{
+    uint64_t blocks = blocks_for(p, l, needs->context_tokens, needs->chunk_tokens);
+    return blocks != 0 ? needs->sessions * blocks + (uint64_t)needs->branches * BRANCH_BLOCKS : 0;
+}
 
 static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs)
 {
-    pool_plan plan = {.sequences = needs->sessions + needs->branches,
-                      .table_blocks = sequence_blocks(p, needs->context_tokens, needs->chunk_tokens),
-                      .block_bytes = chord_kv_block_bytes(needs->type, p->h.kv_heads, p->h.head_dim)};
-    plan.blocks = (uint64_t)needs->sessions * plan.table_blocks +
-                  (uint64_t)needs->branches * p->h.layers * BRANCH_BLOCKS;
+    pool_plan plan = {.sequences = needs->sessions + needs->branches};
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        uint64_t blocks = pool_blocks(p, needs, l);
+        plan.table_blocks += blocks_for(p, l, needs->context_tokens, needs->chunk_tokens);
+        plan.blocks += blocks;
+        plan.blocks_bytes += blocks * block_bytes_of(p, needs, l);
+    }
     plan.tables_bytes = plan.sequences * table_bytes(plan.table_blocks);
     plan.owners_bytes = chord_align_up(plan.blocks * sizeof(uint16_t), 64);
     return plan;
@@ -45,10 +56,10 @@ static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs
 uint64_t chord_kv_plan_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
 {
     pool_plan plan = plan_pool(p, needs);
-    return plan.blocks * plan.block_bytes + plan.tables_bytes + plan.owners_bytes;
+    return plan.blocks_bytes + plan.tables_bytes + plan.owners_bytes;
 }
 
-/* ---- the pool: with the mutex held ----------------------------------------------------------------- */
+/* ---- pools: with the mutex held ---------------------------------------------------------------------- */
 
 /* At the start of a block that is no sequence's. */
 typedef struct chord_kv_free {
@@ -56,50 +67,50 @@ typedef struct chord_kv_free {
 } chord_kv_free;
 
 /* In how many tables the block stands. */
-static uint16_t *owners_of(chord_network *net, const uint8_t *block)
+static uint16_t *owners_of(const chord_kv_pool *pool, const uint8_t *block)
 {
-    return &net->kv_owners[(uint64_t)(block - net->kv_blocks) / net->kv_block_bytes];
+    return &pool->owners[(uint64_t)(block - pool->blocks) / pool->block_bytes];
 }
 
-static void put_free(chord_network *net, uint8_t *block)
+static void put_free(chord_kv_pool *pool, uint8_t *block)
 {
     chord_kv_free *link = (void *)block;
-    link->next = net->kv_free;
-    net->kv_free = link;
+    link->next = pool->free;
+    pool->free = link;
 }
 
-static void give_block(chord_network *net, uint8_t **entry)
+static void give_block(chord_kv_pool *pool, uint8_t **entry)
 {
-    if (*entry != NULL && --*owners_of(net, *entry) == 0) put_free(net, *entry);
+    if (*entry != NULL && --*owners_of(pool, *entry) == 0) put_free(pool, *entry);
     *entry = NULL;
 }
 
 /* There are as many as all sequences together can need. */
-static uint8_t *take_block(chord_network *net)
+static uint8_t *take_block(chord_kv_pool *pool)
 {
-    chord_kv_free *link = net->kv_free;
+    chord_kv_free *link = pool->free;
     CHORD_ASSERT(link != NULL);
-    net->kv_free = link->next;
+    pool->free = link->next;
     *link = (chord_kv_free){0};
-    *owners_of(net, (uint8_t *)link) = 1;
+    *owners_of(pool, (uint8_t *)link) = 1;
     return (uint8_t *)link;
 }
 
 /* A block that is this table's alone. */
-static void own_block(chord_network *net, uint8_t **entry)
+static void own_block(chord_kv_pool *pool, uint8_t **entry)
 {
     uint8_t *shared = *entry;
-    if (shared != NULL && *owners_of(net, shared) == 1) return;
-    *entry = take_block(net);
+    if (shared != NULL && *owners_of(pool, shared) == 1) return;
+    *entry = take_block(pool);
     if (shared == NULL) return;
-    memcpy(*entry, shared, (size_t)net->kv_block_bytes);
-    --*owners_of(net, shared);
+    memcpy(*entry, shared, (size_t)pool->block_bytes);
+    --*owners_of(pool, shared);
 }
 
-static void share_block(chord_network *net, uint8_t **to, uint8_t *block)
+static void share_block(chord_kv_pool *pool, uint8_t **to, uint8_t *block)
 {
-    if (block != NULL) ++*owners_of(net, block);
-    give_block(net, to);
+    if (block != NULL) ++*owners_of(pool, block);
+    give_block(pool, to);
     *to = block;
 }
 
@@ -110,16 +121,19 @@ static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
         chord_kv *kv = &s->kv[l];
         if (length != 0 && net->print.layers[l].window != 0) continue;
-        for (uint32_t i = first; i < kv->blocks; i++) give_block(net, &kv->table[i]);
+        for (uint32_t i = first; i < kv->blocks; i++) give_block(&net->kv_pools[l], &kv->table[i]);
     }
 }
 
 void chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first, uint32_t length)
 {
     chord_mutex_lock(&net->mutex);
-    for (uint32_t l = 0; l < net->print.h.layers; l++)
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        chord_kv *kv = &s->kv[l];
+        if (kv->blocks == 0) continue;
         for (uint32_t i = first / CHORD_KV_BLOCK; i <= (length - 1) / CHORD_KV_BLOCK; i++)
-            own_block(net, &s->kv[l].table[i % s->kv[l].blocks]);
+            own_block(&net->kv_pools[l], &kv->table[i % kv->blocks]);
+    }
     if (length > s->length_high) s->length_high = length;
     chord_mutex_unlock(&net->mutex);
 }
@@ -131,12 +145,30 @@ static void set_layers(const chord_network *net, chord_kv_type type, uint8_t **t
     const chord_blueprint *p = &net->print;
     for (uint32_t l = 0; l < p->h.layers; l++) {
         kv[l] = (chord_kv){.type = type,
-                           .kv_heads = p->h.kv_heads,
-                           .head_dim = p->h.head_dim,
-                           .blocks = blocks_for(&p->layers[l], net->context_tokens, net->chunk_tokens),
+                           .kv_heads = p->layers[l].kv_heads,
+                           .head_dim = p->layers[l].head_dim,
+                           .value_dim = p->layers[l].value_dim,
+                           .blocks = blocks_for(p, l, net->context_tokens, net->chunk_tokens),
                            .table = table};
         table += kv[l].blocks;
     }
+}
+
+static chord_status open_pools(chord_network *net, const chord_kv_needs *needs, uint16_t *owners, uint8_t *blocks,
+                               chord_error *err)
+{
+    const chord_blueprint *p = &net->print;
+    net->kv_pools = chord_arena_get(&net->print.arena, p->h.layers * sizeof *net->kv_pools);
+    if (net->kv_pools == NULL) return chord_arena_fail(&p->arena, err);
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        chord_kv_pool *pool = &net->kv_pools[l];
+        uint64_t count = pool_blocks(p, needs, l);
+        *pool = (chord_kv_pool){.blocks = blocks, .block_bytes = block_bytes_of(p, needs, l), .owners = owners};
+        for (uint64_t i = count; i-- > 0;) put_free(pool, blocks + i * pool->block_bytes); /* first taken first */
+        blocks += count * pool->block_bytes;
+        owners += count;
+    }
+    return CHORD_OK;
 }
 
 /* The region: the tables of all sequences, the counts of owners, the blocks, all free. */
@@ -155,11 +187,8 @@ chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *need
         uint8_t *table = memory + s * table_bytes(plan.table_blocks);
         set_layers(net, needs->type, (uint8_t **)(void *)table, net->sequences[s].kv);
     }
-    net->kv_owners = (uint16_t *)(void *)(memory + plan.tables_bytes);
-    net->kv_blocks = memory + plan.tables_bytes + plan.owners_bytes;
-    net->kv_block_bytes = plan.block_bytes;
-    for (uint64_t i = plan.blocks; i-- > 0;)
-        put_free(net, net->kv_blocks + i * plan.block_bytes); /* first taken first */
+    CHORD_TRY(open_pools(net, needs, (uint16_t *)(void *)(memory + plan.tables_bytes),
+                         memory + plan.tables_bytes + plan.owners_bytes, err));
     net->session_count = needs->sessions;
     net->sequence_count = plan.sequences;
     return CHORD_OK;
@@ -220,7 +249,7 @@ static bool still_there(const chord_network *net, const chord_sequence *s, uint3
 {
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
         uint32_t window = net->print.layers[l].window, blocks = s->kv[l].blocks;
-        if (window == 0 || length == 0 || s->length_high == 0) continue;
+        if (window == 0 || blocks == 0 || length == 0 || s->length_high == 0) continue;
         uint32_t oldest = length + 1 > window ? (length + 1 - window) / CHORD_KV_BLOCK : 0;
         if (oldest + blocks <= (s->length_high - 1) / CHORD_KV_BLOCK) return false;
     }
@@ -245,7 +274,7 @@ uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord
         uint32_t blocks = from->kv[l].blocks, used = (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK);
         if (net->print.layers[l].window != 0 && length != 0) used = blocks; /* a ring: wherever they are */
         for (uint32_t i = 0; i < blocks; i++)
-            share_block(net, &to->kv[l].table[i], i < used ? from->kv[l].table[i] : NULL);
+            share_block(&net->kv_pools[l], &to->kv[l].table[i], i < used ? from->kv[l].table[i] : NULL);
     }
     to->length = length;
     to->length_high = length != 0 ? from->length_high : 0;

@@ -2,12 +2,12 @@
  * No forward pass ever holds a layer. */
 #include "model/model_inner.h"
 
-void chord_inputs_set(chord_network *net, chord_inputs *in, const float *x, uint32_t n, uint32_t tokens)
+void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT], chord_inputs *in, const float *x,
+                      uint32_t n, uint32_t tokens)
 {
     *in = (chord_inputs){.x = x, .n = n, .tokens = tokens};
     for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
-        if (net->print.uses[kind])
-            chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, net->scratch.acts[kind]);
+        if (net->print.uses[kind]) chord_acts_init(&in->acts[kind], (chord_act)kind, n, net->chunk_tokens, acts[kind]);
 }
 
 typedef struct fill_job {
@@ -126,6 +126,20 @@ static void run_tile(tile_job *job)
 
 static uint32_t tile_index(const chord_weight *w, uint32_t i) { return w->tile_first + i * w->tile_step; }
 
+/* A tile of an expert, which was asked for. */
+static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *out, chord_error *err)
+{
+    uint64_t start_ns = chord_clock_ns();
+    chord_status status = chord_asked_pin(net->experts, tile, &net->called_off, &out->data, err);
+    net->expert_stall_ns += chord_clock_ns() - start_ns;
+    if (status != CHORD_OK) return status;
+    out->packed = chord_asked_is_packed(net->experts, tile);
+    if (!net->pager_config.pack) return CHORD_OK;
+    out->home = CHORD_HOME_IN_PLACE; /* it may be used again */
+    out->own = (uint8_t *)(uintptr_t)out->data;
+    return CHORD_OK;
+}
+
 static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, const chord_acts *acts, float *out,
                         uint64_t stride, tile_part *part, chord_error *err)
 {
@@ -135,9 +149,10 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
                         .out = out,
                         .stride = stride,
                         .row_first = (uint32_t)first,
-                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->tensor->rows - first)};
+                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->rows - first)};
     chord_view *view = &part->view;
-    CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), view, err));
+    if (w->experts != 0) CHORD_TRY(pin_expert(net, tile_index(w, i), view, err));
+    else CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), view, err));
     view->packed = view->packed || w->tensor->packed; /* by the file */
     bool banked = view->home == CHORD_HOME_BANK, fits = !banked || view->any_form || part->rows % CHORD_PANEL_ROWS == 0;
     part->pack = view->home != CHORD_HOME_NONE && fits && !view->packed &&
@@ -149,6 +164,11 @@ static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, c
 static void release(chord_network *net, const tile_part *part, uint32_t i)
 {
     uint32_t tile = tile_index(part->weight, i);
+    if (part->weight->experts != 0) {
+        if (part->keep) chord_asked_set_packed(net->experts, tile);
+        chord_asked_release(net->experts, tile);
+        return;
+    }
     if (part->keep) chord_pager_keep(net->pager, tile, part->pack || part->view.packed);
     chord_pager_release(net->pager, tile);
     chord_calls_tile_done(net);
@@ -160,7 +180,7 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_job job = {.net = net, .parts = 1};
-        CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->tensor->rows, &job.part[0], err));
+        CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->rows, &job.part[0], err));
         run_tile(&job);
         release(net, &job.part[0], i);
     }
@@ -176,9 +196,12 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
     for (uint32_t i = 0; i < gate->tile_count; i++) {
         tile_job job = {.net = net, .parts = 2, .glu = kind};
-        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->tensor->rows, &job.part[0],
-                      err));
-        CHORD_TRY(pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err));
+        CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->rows, &job.part[0], err));
+        chord_status status = pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err);
+        if (status != CHORD_OK) {
+            release(net, &job.part[0], i);
+            return status;
+        }
         run_tile(&job);
         release(net, &job.part[0], i);
         release(net, &job.part[1], i);

@@ -8,50 +8,114 @@
 
 #define CHORD_LAYERS_MAX 1024u
 
+typedef struct chord_blueprint chord_blueprint;
+
+/* As files number them; SOFTMAX_CHOSEN is over the scores of those that are chosen. */
+typedef enum chord_gating {
+    CHORD_GATING_SOFTMAX = 1,
+    CHORD_GATING_SIGMOID = 2,
+    CHORD_GATING_SOFTMAX_CHOSEN = 3
+} chord_gating;
+
+/* How tokens find their experts (route.c). */
+typedef struct chord_routing {
+    uint32_t experts, used; /* experts 0: there are none */
+    uint32_t groups, groups_used;
+    chord_gating gating;
+    bool norm;   /* weights are divided by their sum */
+    float scale; /* and multiplied */
+} chord_routing;
+
 typedef struct chord_hparams {
     const char *architecture, *name;
-    uint32_t layers, embedding, ff, heads, kv_heads, head_dim, rope_dims, vocabulary, trained_tokens;
-    float norm_eps, attention_scale, embedding_scale, logits_softcap;
-    float rope_base, rope_scale; /* of layers that see everything */
-    float window_rope_base;      /* of sliding-window layers */
-    uint32_t window;             /* 0: none */
-    const bool *sees_window;     /* (layers): which ones have it; NULL: none */
-    bool rope_neox;
+    uint32_t layers, embedding, vocabulary, trained_tokens;
+    uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
+    float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
+    float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
+    uint32_t temperature_tokens;
+    uint32_t window;       /* of the layers that have one; 0: none */
+    uint32_t shared_kv;    /* so many of the last layers have no keys and values of their own */
+    uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
+    float attention_scale; /* 0: by the size of heads */
+    chord_routing routing;
+    uint32_t expert_ff, shared_ff; /* of one expert; of the shared experts together, 0: as the tensor has it */
+    bool unturned;                 /* no layer is turned */
 } chord_hparams;
 
-/* A matrix that is paged: rows are outputs, columns inputs. Its tiles are tile_first, tile_first + tile_step, ... */
+/* Rows of a matrix that is paged: rows are outputs, columns inputs. Several may lie in one tensor. Its tiles are tile_first,
+ * tile_first + tile_step, ... Of experts each has as many rows, row_step apart, and its tiles follow those of the one
+ * before it, among tiles that are asked for (experts.c). */
 typedef struct chord_weight {
-    const chord_tensor *tensor;
-    const float *bias;         /* (rows), added to each token's results; NULL: none */
-    struct chord_weight *pair; /* of a gate: its up, visited tile by tile beside it; else NULL */
+    const chord_tensor *tensor; /* NULL: there is none */
+    uint32_t row_first, rows;   /* of the tensor */
+    uint32_t experts, row_step; /* experts 0: one matrix, which every pass uses */
+    const float *bias;          /* (rows), added to each token's results; NULL: none */
+    struct chord_weight *pair;  /* of a gate: its up, visited tile by tile beside it; else NULL */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
 
+typedef struct chord_norm {
+    uint32_t n;                 /* values that are normed together; 0: there is no norm */
+    const float *weight, *bias; /* weight NULL: 1 */
+} chord_norm;
+
+#define CHORD_ROPES 2u /* tables: of layers that see everything, of those with a window */
+
 typedef struct chord_layer {
-    const float *attn_norm, *attn_q_norm, *attn_k_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
-    chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down;
-    uint32_t window; /* 0: sees everything */
+    uint32_t heads, kv_heads, head_dim, value_dim, ff;
+    uint32_t window;   /* 0: sees everything */
+    uint32_t kv_layer; /* whose keys and values it reads: its own, or an earlier one's */
+    uint32_t rope;     /* table by which it is turned; CHORD_ROPES: none */
+    float attention_scale;
+    chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
+    chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
+    chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
+    chord_weight shared_switch, shared_gate, shared_up, shared_down; /* an expert for all tokens; with its own switch */
+    const float *choice_bias;  /* (experts), added where experts are chosen; NULL: none */
+    const float *sinks;        /* (heads); NULL: none */
+    const float *output_scale; /* one number; NULL: none */
 } chord_layer;
 
-/* What some architectures have and others not: bits of chord_arch. */
+/* What an architecture has: bits of chord_arch. Biases, fused matrices and a tied output are found by their presence. */
 enum {
-    CHORD_QK_NORM = 1,        /* norms on the heads of queries and keys */
-    CHORD_POST_NORM = 2,      /* norms after attention and feed-forward, before they are added */
-    CHORD_ATTENTION_BIAS = 4, /* of q, k, v and output */
-    CHORD_FF_BIAS = 8,
-    CHORD_OUTPUT_BIAS = 16,
-    CHORD_ROPE_FACTORS = 32,
+    CHORD_NEOX = 1,              /* rotary pairs are half a head apart, else neighbours */
+    CHORD_LAYER_NORM = 2,        /* in place of RMS norms */
+    CHORD_NO_PRE_NORM = 4,       /* none before attention and feed-forward */
+    CHORD_POST_NORM = 8,         /* after attention and feed-forward, before they are added */
+    CHORD_LATE_FF_NORM = 16,     /* the norm before the feed-forward is named post_attention_norm */
+    CHORD_PARALLEL = 32,         /* attention and feed-forward read one norm, and are added together */
+    CHORD_QK_NORM = 64,          /* of each head of queries and keys */
+    CHORD_QK_NORM_ALL = 128,     /* of all heads together */
+    CHORD_UNGATED = 256,         /* feed-forward without a gate */
+    CHORD_NO_ROPE = 512,         /* no layer is turned */
+    CHORD_TURNS_WINDOWS = 1024,  /* only layers with a window are turned, where there are some */
+    CHORD_ROPE_FACTORS = 2048,   /* may have them */
+    CHORD_LONG_ROPE = 4096,      /* may have two lists of factors: for contexts as trained first, and for longer ones */
+    CHORD_WINDOW_ROPE = 8192,    /* layers with a window have a rotary table of their own, unscaled, without factors */
+    CHORD_POSITIONS = 16384,     /* embeddings of positions are added to those of tokens */
+    CHORD_SHARED_K = 32768,      /* values may be the keys before their norm; all are normed */
+    CHORD_OWN_EMBEDDING = 65536, /* each layer may have an embedding of its own */
+    CHORD_EXPERTS = 131072,      /* layers with a router have experts */
+    /* what experts say is not divided by the sum of their weights, unless a key says so */
+    CHORD_PLAIN_WEIGHTS = 262144,
+    CHORD_NORM_TURNED = 524288,  /* heads are normed after they were turned */
+    CHORD_SINKS = 1048576,       /* each head has a score that takes part in the soft-max alone */
+    CHORD_MAY_QK_NORM = 2097152, /* as CHORD_QK_NORM, where the file has them */
 };
 
 /* How an architecture differs from the others. */
 typedef struct chord_arch {
     const char *name;
-    uint32_t has, may_have;  /* must be in the file; may be */
-    bool rope_neox;          /* pairs are half a head apart, else neighbours */
-    chord_glu glu;           /* SiLU or GELU on the gate */
-    const char *const *keys; /* that read reads, without the architecture's name; ends with NULL; NULL: none */
-    /* More differences in the hyper-parameters, NULL: none. */
-    chord_status (*read)(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
+    uint32_t has;
+    chord_glu glu; /* SiLU unless said */
+    uint32_t
+        window_every; /* of so many layers the last one sees everything, without a pattern in the file; 0: none does */
+    uint32_t plain_every;    /* of so many layers the last one is not turned; 0: all are */
+    float window_rope_base;  /* of CHORD_WINDOW_ROPE, without a key in the file; 0: as the others */
+    chord_gating gating;     /* of experts, without a key in the file; 0: softmax */
+    const char *const *keys; /* that it heeds, besides those of all, without its name; ends with NULL; NULL: none */
+    /* More differences, before the layers get their shapes (window, scales); NULL: none. */
+    chord_status (*read)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 } chord_arch;
 const chord_arch *chord_arch_find(const char *name); /* NULL: unknown */
 const char *chord_arch_list(char *out, size_t cap);  /* their names, with commas; gives out back */
@@ -61,9 +125,14 @@ typedef enum chord_operand {
     CHORD_X,    /* the residual stream (embedding) */
     CHORD_NORM, /* normed, and what is to be added (embedding) */
     CHORD_Q,
+    CHORD_HEARD, /* attention's output, where values are not as wide as queries; else it is in Q */
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
+    CHORD_AHEAD,  /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
+    CHORD_OWN,    /* what each layer's own embedding says (layers, own_columns) */
+    CHORD_ROUTES, /* scores of experts (experts) */
+    CHORD_MIX,    /* what experts said, summed up (embedding) */
     CHORD_LOGITS,
     CHORD_OPERANDS
 } chord_operand;
@@ -84,18 +153,31 @@ typedef struct chord_score_sum {
     bool finite;
 } chord_score_sum;
 
+/* What is read row by row. */
+typedef enum chord_table {
+    CHORD_TABLE_TOKENS,
+    CHORD_TABLE_POSITIONS,
+    CHORD_TABLE_OWN, /* by token, what each layer has for itself */
+    CHORD_TABLES
+} chord_table;
+
 /* Weights bound by name and the sizes that follow: enough to plan, nothing is loaded yet. */
-typedef struct chord_blueprint {
+struct chord_blueprint {
     chord_arena arena, tile_arena;
     const chord_arch *arch;
     chord_hparams h;
     chord_layer *layers;
-    const float *output_norm, *rope_factors;
-    const chord_tensor *embedding;
-    chord_weight output;
+    chord_rotary ropes[CHORD_ROPES];
+    uint32_t rope_count;                       /* tables that are used */
+    const float *long_factors, *short_factors; /* the context decides; NULL: there are none */
+    uint32_t original_tokens;                  /* as trained first */
+    chord_norm output_norm, own_norm;
+    const chord_tensor *tables[CHORD_TABLES]; /* NULL: there is none */
+    chord_weight output, own_projection;
     struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
-    uint64_t vector_bytes, weight_bytes;
-    bool *claimed; /* by number of the tensor: something is bound to it */
+    uint64_t vector_bytes, weight_bytes; /* weights that every pass uses */
+    uint64_t expert_bytes;               /* of all experts */
+    bool *claimed;                       /* by number of the tensor: something is bound to it */
     uint32_t columns_max;
     bool uses[CHORD_ACT_COUNT]; /* kinds of activations */
     bool packed;                /* the file's weights are: none is to be packed in memory */
@@ -105,7 +187,10 @@ typedef struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
-} chord_blueprint;
+    chord_tile *expert_tiles;                                 /* of all experts; of a layer at most layer_tiles_max */
+    uint32_t expert_tile_count, layer_tiles_max;
+    uint64_t expert_slot_bytes, expert_slot_max; /* of all of them, of the largest */
+};
 
 typedef enum chord_call_state { CALL_WAITS, CALL_RUNS, CALL_TAKES, CALL_OVER } chord_call_state;
 
@@ -144,19 +229,55 @@ typedef struct chord_segment {
     uint32_t first, row, count; /* first: the first row's position */
 } chord_segment;
 
+/* A layer's blocks of the cache (kv.c). */
+typedef struct chord_kv_pool {
+    struct chord_kv_free *free; /* blocks that are no sequence's */
+    uint8_t *blocks;
+    uint64_t block_bytes;
+    uint16_t *owners; /* by block: in how many tables it stands */
+} chord_kv_pool;
+
+/* The last rows that were read of a table. */
+typedef struct chord_row_cache {
+    uint8_t *rows; /* as in the file */
+    int32_t *tags; /* which, plus 1 */
+} chord_row_cache;
+
+/* Which rows go to which experts, and what these work on. */
+typedef struct chord_expert_scratch {
+    uint32_t *ids;         /* (rows, used), ascending */
+    float *weights;        /* (rows, used) */
+    float *route;          /* (2, experts) */
+    uint32_t *first;       /* (experts + 1) into rows and row_weights */
+    uint32_t *rows;        /* (rows * used) */
+    float *row_weights;    /* (rows * used) */
+    uint32_t *list;        /* tiles of a layer */
+    uint8_t *done;         /* (experts) */
+    float *x, *gate, *out; /* (rows, embedding), (rows, ff), (rows, embedding) */
+    float *kept;           /* (CHORD_EXPERT_ROWS_KEPT, embedding) */
+    void *acts[CHORD_ACT_COUNT];
+} chord_expert_scratch;
+
 typedef struct chord_scratch {
     chord_region region;
     float *operands[CHORD_OPERANDS];
     float *tile; /* (rows of the pass, tile_rows_max) */
-    float *rope, *rope_window;
+    float *ropes[CHORD_ROPES];
+    float *row; /* of an embedding */
     chord_score_sum *scores;
     chord_segment *segments, *runs;
     uint32_t *wanted, *kept; /* lists of rows */
     void *acts[CHORD_ACT_COUNT];
     void *attention;
+    chord_expert_scratch experts;
     uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
     uint64_t worker_bytes;
 } chord_scratch;
+
+#define CHORD_EXPERTS_MAX 1024u
+#define CHORD_GROUPS_MAX 64u
+#define CHORD_EXPERT_ROWS_KEPT 64u /* at most so many rows of all experts together wait for each other */
+#define CHORD_EXPERT_RING_LEAST 6u /* slots: what is computed, and reads in flight */
 
 /* One walk over the weights for a batch of rows. */
 typedef struct chord_pass {
@@ -179,21 +300,20 @@ struct chord_network {
     chord_store *stores[CHORD_GGUF_SHARDS_MAX];
     chord_pager *pager;
     chord_pager_config pager_config; /* as the pager was opened */
+    chord_asked *experts;            /* NULL: there are none */
+    chord_tile_set expert_set;
+    uint64_t expert_stall_ns;
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
-    struct chord_kv_free *kv_free; /* blocks that are no sequence's (kv.c) */
-    uint8_t *kv_blocks;
-    uint64_t kv_block_bytes;
-    uint16_t *kv_owners;       /* by block */
+    chord_kv_pool *kv_pools;   /* by layer */
     chord_sequence *sequences; /* those of sessions, then branches */
     uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
-    uint8_t *embedding_cache;        /* rows as in the file */
-    int32_t *embedding_tags;
+    chord_row_cache rows[CHORD_TABLES];
     /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken,
      * which blocks are free, and the calls. All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
@@ -205,12 +325,33 @@ struct chord_network {
     atomic_bool called_off;        /* all whom the pass is for were cancelled */
 };
 
-/* hparams.c; h->architecture is set before */
-chord_status chord_hparams_read(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, chord_error *err);
-/* Sliding windows: which layers see only the last `window` positions, with a rotary base of their own. Without a pattern
- * in the file every pattern-th layer sees everything. */
-chord_status chord_hparams_read_window(const chord_gguf *gguf, chord_arena *arena, chord_hparams *h, uint32_t pattern,
-                                       float rope_base, chord_error *err);
+/* keys.c: metadata "<architecture>.SUFFIX"; out gets fallback where there is none. */
+#define CHORD_KEY_NEEDED UINT32_MAX /* a fallback: there must be one */
+typedef struct chord_key_range {
+    uint32_t low, high;
+} chord_key_range;
+bool chord_key_there(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix);
+/* One number, or a list for the layers that are known, all equal. */
+chord_status chord_key_u32(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, uint32_t fallback,
+                           chord_key_range range, uint32_t *out, chord_error *err);
+/* out: (layers), from one number or a list. */
+chord_status chord_key_of_layers(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix,
+                                 uint32_t fallback, chord_key_range range, uint32_t *out, chord_error *err);
+chord_status chord_key_f32(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, float fallback,
+                           float *out, chord_error *err);
+chord_status chord_key_bool(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, bool fallback,
+                            bool *out, chord_error *err);
+chord_status chord_key_text(chord_blueprint *print, const chord_gguf *gguf, const char *suffix, const char **out,
+                            chord_error *err); /* in the arena; NULL: there is none */
+
+/* hparams.c: print->h and the shapes of print->layers; h.architecture and arch are set before */
+chord_status chord_hparams_read(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* rotary.c: print->ropes and the layers' choice among them. head_dims: of layers that see everything, of those with a
+ * window. */
+chord_status chord_rotary_read(chord_blueprint *print, const chord_gguf *gguf, const uint32_t head_dims[2],
+                               chord_error *err);
+void chord_rotary_choose(chord_blueprint *print, uint32_t context_tokens); /* factors, once they are loaded */
 
 /* claims.c: CHORD_UNSUPPORTED names the first key or tensor that is left over. */
 chord_status chord_claim_keys(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
@@ -223,6 +364,9 @@ chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, cons
                                   uint32_t output_rows, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
+/* Whether rows of the tensor may be packed by themselves: they begin at a panel, and end at one or with the tensor. */
+bool chord_weight_has_panels(const chord_tensor *tensor, uint64_t row_first, uint64_t rows);
 
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
@@ -283,7 +427,9 @@ void chord_calls_drop(chord_network *net); /* calls that are marked as dropped a
 chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
 
 /* linear.c */
-void chord_inputs_set(chord_network *net, chord_inputs *inputs, const float *x, uint32_t n, uint32_t tokens);
+/* acts: memory for each kind that is used. */
+void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT], chord_inputs *inputs, const float *x,
+                      uint32_t n, uint32_t tokens);
 /* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
 /* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
@@ -295,7 +441,18 @@ typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *r
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
 
-/* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants; the rotary tables */
+/* route.c: ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. */
+bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
+                 uint32_t *ids, float *weights);
+
+/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
+chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
+                               chord_error *err);
+chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);
+void chord_experts_count(const chord_network *net, chord_pager_stats *out); /* the pager's counters and theirs */
+
+/* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants, and the rotary tables; OWN from the
+ * tokens' rows of another table and from X. Recording, only what weights it uses. */
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
 chord_status chord_embed(chord_pass *pass, chord_error *err);
 
@@ -309,21 +466,37 @@ chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error 
 chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
 
 /* ops.c */
-/* to = from / rms(from) * weight; to may be from */
-void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const float *weight);
-/* The same for each head by itself, in place; weight NULL: nothing is done. */
-void chord_op_norm_heads(chord_pass *pass, chord_operand x, const float *weight, uint32_t heads);
+/* The operand is written anew, in rows of `width`. False: this is a recording, there is nothing to compute. */
+bool chord_op_begin(chord_pass *pass, chord_operand to, uint64_t width);
+/* to = norm of each row of from; to may be from */
+void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);
+/* The same in place, RMS, of each norm->n values by themselves; no norm: nothing is done. */
+void chord_op_norm_parts(chord_pass *pass, chord_operand x, const chord_norm *norm);
 void chord_op_add(chord_pass *pass, chord_operand x, chord_operand y); /* x += y */
+void chord_op_copy(chord_pass *pass, chord_operand to, chord_operand from);
+void chord_op_scale(chord_pass *pass, chord_operand x, float factor);           /* x *= factor */
+void chord_op_scale_by(chord_pass *pass, chord_operand x, const float *factor); /* one number; NULL: nothing is done */
 /* to (rows, w's rows) = from . w^T + bias */
 chord_status chord_op_linear(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, chord_error *err);
 /* to = f(from . gate^T + bias) * (from . up^T + bias) */
 chord_status chord_op_glu(chord_pass *pass, chord_operand to, chord_weight *gate, chord_weight *up, chord_operand from,
                           chord_error *err);
+/* to = f(from . w^T + bias), f that of the architecture */
+chord_status chord_op_active(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, chord_error *err);
+/* The same, times the layer's part of OWN. */
+chord_status chord_op_own(chord_pass *pass, chord_operand to, chord_weight *w, chord_operand from, uint32_t layer,
+                          chord_error *err);
+/* to: what the experts say that the scores choose, summed up */
+chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer, chord_operand scores,
+                              chord_operand from, chord_error *err);
+void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
-void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t heads, uint32_t layer); /* turned by their positions */
-void chord_op_remember(chord_pass *pass, uint32_t layer);                              /* K and V go to the cache */
-void chord_op_attend(chord_pass *pass, chord_operand q, uint32_t layer); /* queries become the attention's output */
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer); /* heads are turned by their positions */
+void chord_op_temper(chord_pass *pass, chord_operand x);               /* late queries are multiplied */
+void chord_op_remember(chord_pass *pass, uint32_t layer);              /* K and V go to the cache */
+/* to (rows, heads of values): what the queries get from the cache; to may be q where that is as wide */
+void chord_op_attend(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer);
 /* From here on only the wanted rows of X and NORM. False: there are none. */
 bool chord_op_narrow(chord_pass *pass);
 /* Rows of calls that were cancelled meanwhile leave the pass. CHORD_CANCELLED: nobody is left. */

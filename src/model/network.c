@@ -1,6 +1,21 @@
 /* network.c - opening a model for a plan, and leaving a map that the system takes away. */
 #include "model/model_inner.h"
 
+static chord_status open_row_caches(chord_network *net, chord_error *err)
+{
+    for (uint32_t i = 0; i < CHORD_TABLES; i++) {
+        const chord_tensor *t = net->print.tables[i];
+        void *rows = NULL, *tags = NULL;
+        if (t == NULL) continue;
+        CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * t->row_bytes, "the embedding rows", &rows, err));
+        net->rows[i].rows = rows;
+        CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * sizeof(int32_t), "the embedding rows", &tags,
+                              err));
+        net->rows[i].tags = tags;
+    }
+    return CHORD_OK;
+}
+
 static chord_status open_scratch(chord_network *net, chord_error *err)
 {
     uint32_t threads = chord_pool_threads(net->compute.pool);
@@ -8,11 +23,7 @@ static chord_status open_scratch(chord_network *net, chord_error *err)
                                 &net->scratch.region, err));
     chord_scratch_layout(&net->print, net->chunk_tokens, net->logit_rows, threads, &net->scratch);
     void *memory = NULL;
-    CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * net->print.embedding->row_bytes, "the embedding rows",
-                          &memory, err));
-    net->embedding_cache = memory;
-    CHORD_TRY(chord_alloc(net->heap, CHORD_EMBEDDING_CACHE_ROWS * sizeof(int32_t), "the embedding rows", &memory, err));
-    net->embedding_tags = memory;
+    CHORD_TRY(open_row_caches(net, err));
     CHORD_TRY(chord_alloc(net->heap, net->print.tile_count * sizeof(uint32_t), "the pass list", &memory, err));
     net->pass_list = memory;
     for (uint32_t i = 0; i < net->print.tile_count; i++) net->pass_list[i] = i;
@@ -45,9 +56,9 @@ static chord_status replace_pager(chord_network *net, const chord_pager_config *
 
 static chord_status open_planned_pager(chord_network *net, const chord_network_config *config, chord_error *err)
 {
-    uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes;
+    uint64_t spent = net->plan.fixed_bytes + net->plan.scratch_bytes + net->plan.kv_bytes +
+                     net->plan.expert_cache_bytes;
     chord_pager_config pager = chord_plan_pager(config, &net->print, config->budget_bytes - spent, net->plan.mapped);
-    for (uint32_t i = 0; i < pager.shards; i++) net->stores[i] = chord_gguf_store(config->gguf, i);
     pager.stores = net->stores;
     return start_pager(net, &pager, err);
 }
@@ -121,10 +132,15 @@ static chord_status open_parts(chord_network *net, const chord_network_config *c
     net->chunk_tokens = net->plan.chunk_tokens;
     net->logit_rows = chord_plan_logit_rows(config, &net->print, config->budget_bytes);
     CHORD_TRY(open_scratch(net, err));
+    for (uint32_t i = 0; i < chord_gguf_shards_expected(net->gguf); i++)
+        net->stores[i] = chord_gguf_store(net->gguf, i);
+    CHORD_TRY(chord_experts_open(net, config->readers, net->plan.expert_cache_bytes, err));
     CHORD_TRY(open_pager(net, config, err)); /* the first tiles are on their way while the rest opens */
     chord_kv_needs kv = chord_plan_kv(config, net->context_tokens, net->chunk_tokens);
     CHORD_TRY(chord_sequences_open(net, &kv, err));
-    return chord_blueprint_load_vectors(&net->print, net->gguf, err);
+    CHORD_TRY(chord_blueprint_load_vectors(&net->print, net->gguf, err));
+    chord_rotary_choose(&net->print, net->context_tokens);
+    return CHORD_OK;
 }
 
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err)
@@ -153,10 +169,13 @@ void chord_network_close(chord_network *net)
 {
     if (net == NULL) return;
     chord_pager_close(net->pager);
+    chord_asked_close(net->experts);
     chord_region_close(net->heap, &net->kv_region);
     chord_region_close(net->heap, &net->scratch.region);
-    chord_free(net->heap, net->embedding_cache);
-    chord_free(net->heap, net->embedding_tags);
+    for (uint32_t i = 0; i < CHORD_TABLES; i++) {
+        chord_free(net->heap, net->rows[i].rows);
+        chord_free(net->heap, net->rows[i].tags);
+    }
     chord_free(net->heap, net->pass_list);
     chord_blueprint_close(&net->print);
     chord_cond_free(&net->moved);
@@ -176,8 +195,8 @@ void chord_network_describe(const chord_network *net, chord_model_info *out)
     out->name = h->name;
     out->layers = h->layers;
     out->embedding = h->embedding;
-    out->heads = h->heads;
-    out->kv_heads = h->kv_heads;
+    out->heads = net->print.layers[0].heads;
+    out->kv_heads = net->print.layers[0].kv_heads;
     out->vocabulary = h->vocabulary;
     out->trained_context_tokens = h->trained_tokens;
     out->context_tokens = net->context_tokens;

@@ -19,7 +19,8 @@ static bool write_to(chord_pass *p, chord_operand to, uint64_t width)
 /* What a linear word reads: quantised once, however many weights read it. */
 static chord_inputs *inputs_from(chord_pass *p, chord_operand from)
 {
-    if (p->inputs_of != from) chord_inputs_set(p->net, &p->inputs, at(p, from), p->width[from], p->rows);
+    if (p->inputs_of != from)
+        chord_inputs_set(p->net, p->net->scratch.acts, &p->inputs, at(p, from), p->width[from], p->rows);
     p->inputs_of = from;
     return &p->inputs;
 }
@@ -33,18 +34,27 @@ static void note_weight(chord_blueprint *p, chord_weight *w)
 
 /* ---- norms and products ----------------------------------------------------------------------- */
 
-void chord_op_norm(chord_pass *p, chord_operand to, chord_operand from, const float *weight)
+bool chord_op_begin(chord_pass *p, chord_operand to, uint64_t width) { return write_to(p, to, width); }
+
+static void norm_rows(const chord_pass *p, float *out, const float *x, const chord_norm *norm, uint64_t rows,
+                      bool layer)
 {
-    uint32_t n = p->width[from];
-    if (!write_to(p, to, n)) return;
-    chord_rmsnorm(&p->net->compute, at(p, to), at(p, from), weight, p->rows, n, p->print->h.norm_eps);
+    float eps = p->print->h.norm_eps;
+    const chord_compute *c = &p->net->compute;
+    if (layer) chord_layernorm(c, out, x, norm->weight, norm->bias, (uint32_t)rows, norm->n, eps);
+    else chord_rmsnorm(c, out, x, norm->weight, (uint32_t)rows, norm->n, eps);
 }
 
-void chord_op_norm_heads(chord_pass *p, chord_operand x, const float *weight, uint32_t heads)
+void chord_op_norm(chord_pass *p, chord_operand to, chord_operand from, const chord_norm *norm)
 {
-    const chord_hparams *h = &p->print->h;
-    if (weight == NULL || !write_to(p, x, p->width[x])) return;
-    chord_rmsnorm(&p->net->compute, at(p, x), at(p, x), weight, p->rows * heads, h->head_dim, h->norm_eps);
+    if (!write_to(p, to, norm->n)) return;
+    norm_rows(p, at(p, to), at(p, from), norm, p->rows, (p->print->arch->has & CHORD_LAYER_NORM) != 0);
+}
+
+void chord_op_norm_parts(chord_pass *p, chord_operand x, const chord_norm *norm)
+{
+    if (norm->n == 0 || !write_to(p, x, p->width[x])) return;
+    norm_rows(p, at(p, x), at(p, x), norm, values(p, x) / norm->n, false);
 }
 
 void chord_op_add(chord_pass *p, chord_operand x, chord_operand y)
@@ -53,10 +63,26 @@ void chord_op_add(chord_pass *p, chord_operand x, chord_operand y)
     chord_add(&p->net->compute, at(p, x), at(p, y), values(p, x));
 }
 
+void chord_op_copy(chord_pass *p, chord_operand to, chord_operand from)
+{
+    if (write_to(p, to, p->width[from])) memcpy(at(p, to), at(p, from), values(p, from) * sizeof(float));
+}
+
+void chord_op_scale(chord_pass *p, chord_operand x, float factor)
+{
+    if (factor == 1.0f || !write_to(p, x, p->width[x])) return;
+    chord_scale(&p->net->compute, at(p, x), factor, values(p, x));
+}
+
+void chord_op_scale_by(chord_pass *p, chord_operand x, const float *factor)
+{
+    if (factor != NULL) chord_op_scale(p, x, *factor);
+}
+
 chord_status chord_op_linear(chord_pass *p, chord_operand to, chord_weight *w, chord_operand from, chord_error *err)
 {
     if (p->net == NULL) note_weight(p->print, w);
-    if (!write_to(p, to, w->tensor->rows)) return CHORD_OK;
+    if (!write_to(p, to, w->rows)) return CHORD_OK;
     return chord_linear(p->net, at(p, to), w, inputs_from(p, from), err);
 }
 
@@ -68,8 +94,51 @@ chord_status chord_op_glu(chord_pass *p, chord_operand to, chord_weight *gate, c
         note_weight(p->print, up);
         gate->pair = up;
     }
-    if (!write_to(p, to, gate->tensor->rows)) return CHORD_OK;
+    if (!write_to(p, to, gate->rows)) return CHORD_OK;
     return chord_linear_glu(p->net, at(p, to), gate, p->print->arch->glu, inputs_from(p, from), err);
+}
+
+chord_status chord_op_active(chord_pass *p, chord_operand to, chord_weight *w, chord_operand from, chord_error *err)
+{
+    CHORD_TRY(chord_op_linear(p, to, w, from, err));
+    if (p->net != NULL) chord_glu_mul(&p->net->compute, p->print->arch->glu, at(p, to), NULL, values(p, to));
+    return CHORD_OK;
+}
+
+chord_status chord_op_own(chord_pass *p, chord_operand to, chord_weight *w, chord_operand from, uint32_t layer,
+                          chord_error *err)
+{
+    CHORD_TRY(chord_op_linear(p, to, w, from, err));
+    if (p->net == NULL) return CHORD_OK;
+    const float *own = at(p, CHORD_OWN) + (uint64_t)layer * w->rows;
+    for (uint32_t r = 0; r < p->rows; r++)
+        chord_glu_mul(&p->net->solo, p->print->arch->glu, at(p, to) + (uint64_t)r * w->rows,
+                      own + (uint64_t)r * p->width[CHORD_OWN], w->rows);
+    return CHORD_OK;
+}
+
+static void note_experts(chord_pass *p, chord_layer *layer)
+{
+    note_weight(p->print, &layer->expert_gate);
+    note_weight(p->print, &layer->expert_up);
+    note_weight(p->print, &layer->expert_down);
+    layer->expert_gate.pair = &layer->expert_up;
+}
+
+chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, chord_operand scores, chord_operand from,
+                              chord_error *err)
+{
+    if (p->net == NULL) note_experts(p, &p->print->layers[layer]);
+    if (!write_to(p, to, p->print->h.embedding)) return CHORD_OK;
+    return chord_experts_run(p->net, layer, at(p, scores), inputs_from(p, from), at(p, to), err);
+}
+
+void chord_op_switch(chord_pass *p, chord_operand x, chord_operand by)
+{
+    if (!write_to(p, x, p->width[x])) return;
+    for (uint32_t r = 0; r < p->rows; r++)
+        chord_scale(&p->net->solo, at(p, x) + (uint64_t)r * p->width[x],
+                    1.0f / (1.0f + chord_expf(-at(p, by)[(uint64_t)r * p->width[by]])), p->width[x]);
 }
 
 chord_status chord_op_fold(chord_pass *p, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
@@ -80,13 +149,26 @@ chord_status chord_op_fold(chord_pass *p, chord_weight *w, chord_operand from, c
 
 /* ---- attention -------------------------------------------------------------------------------- */
 
-void chord_op_rope(chord_pass *p, chord_operand x, uint32_t heads, uint32_t layer)
+void chord_op_rope(chord_pass *p, chord_operand x, uint32_t layer)
+{
+    const chord_layer *l = &p->print->layers[layer];
+    if (l->rope == CHORD_ROPES || !write_to(p, x, p->width[x])) return;
+    chord_rope(&p->net->compute, at(p, x), p->net->scratch.ropes[l->rope], p->rows, p->width[x] / l->head_dim,
+               l->head_dim, p->print->ropes[l->rope].dims, (p->print->arch->has & CHORD_NEOX) != 0);
+}
+
+void chord_op_temper(chord_pass *p, chord_operand x)
 {
     const chord_hparams *h = &p->print->h;
-    if (!write_to(p, x, p->width[x])) return;
-    const chord_scratch *s = &p->net->scratch;
-    chord_rope(&p->net->compute, at(p, x), p->print->layers[layer].window != 0 ? s->rope_window : s->rope, p->rows,
-               heads, h->head_dim, h->rope_dims, h->rope_neox);
+    if (h->temperature == 0.0f || !write_to(p, x, p->width[x])) return;
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        for (uint32_t r = 0; r < s->count; r++) {
+            double times = (double)((s->first + r) / h->temperature_tokens + 1u);
+            double factor = 1.0 + (double)h->temperature * chord_log2(times) * 0.6931471805599453;
+            chord_scale(&p->net->solo, at(p, x) + (uint64_t)(s->row + r) * p->width[x], (float)factor, p->width[x]);
+        }
+    }
 }
 
 void chord_op_remember(chord_pass *p, uint32_t layer)
@@ -100,19 +182,23 @@ void chord_op_remember(chord_pass *p, uint32_t layer)
     }
 }
 
-void chord_op_attend(chord_pass *p, chord_operand q, uint32_t layer)
+void chord_op_attend(chord_pass *p, chord_operand to, chord_operand q, uint32_t layer)
 {
-    const chord_hparams *h = &p->print->h;
-    if (!write_to(p, q, p->width[q])) return;
+    const chord_layer *l = &p->print->layers[layer];
+    if (!write_to(p, to, (uint64_t)l->heads * l->value_dim)) return;
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
-        float *x = at(p, q) + (uint64_t)s->row * p->width[q];
+        const float *x = at(p, q) + (uint64_t)s->row * p->width[q];
+        float *heard = at(p, to) + (uint64_t)s->row * p->width[to];
         chord_attention_args args = {.first = s->first,
                                      .tokens = s->count,
-                                     .heads = h->heads,
-                                     .window = p->print->layers[layer].window,
-                                     .scale = h->attention_scale};
-        chord_attention(&p->net->compute, x, x, &s->call->sequence->kv[layer], &args, p->net->scratch.attention);
+                                     .heads = l->heads,
+                                     .window = l->window,
+                                     .scale = l->attention_scale,
+                                     .softcap = p->print->h.scores_softcap,
+                                     .sinks = l->sinks};
+        chord_attention(&p->net->compute, heard, x, &s->call->sequence->kv[l->kv_layer], &args,
+                        p->net->scratch.attention);
     }
 }
 
@@ -120,7 +206,7 @@ void chord_op_attend(chord_pass *p, chord_operand q, uint32_t layer)
 
 static void gather(float *x, uint64_t width, const uint32_t *rows, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && width != 0; i++)
         if (rows[i] != i) memcpy(x + i * width, x + rows[i] * width, (size_t)width * sizeof *x);
 }
 
@@ -143,13 +229,11 @@ static void narrow_segments(chord_pass *p, const uint32_t *rows, uint32_t count)
 /* From here on only these rows, ascending. */
 static void keep_rows(chord_pass *p, const uint32_t *rows, uint32_t count)
 {
-    const chord_hparams *h = &p->print->h;
-    const chord_scratch *s = &p->net->scratch;
+    static const chord_operand KEPT[] = {CHORD_X, CHORD_NORM, CHORD_OWN};
     if (count == p->rows) return;
-    gather(at(p, CHORD_X), p->width[CHORD_X], rows, count);
-    gather(at(p, CHORD_NORM), p->width[CHORD_NORM], rows, count);
-    gather(s->rope, h->rope_dims, rows, count);
-    if (h->window != 0) gather(s->rope_window, h->rope_dims, rows, count);
+    for (size_t i = 0; i < CHORD_COUNT(KEPT); i++) gather(at(p, KEPT[i]), p->width[KEPT[i]], rows, count);
+    for (uint32_t i = 0; i < p->print->rope_count; i++)
+        gather(p->net->scratch.ropes[i], p->print->ropes[i].dims, rows, count);
     narrow_segments(p, rows, count);
     p->rows = count;
     p->inputs_of = CHORD_OPERANDS;

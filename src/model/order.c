@@ -1,7 +1,7 @@
 /* order.c - how a file's tensors should stand so that a pass reads it front to back. */
 #include "model/model_inner.h"
 
-typedef enum kind { KIND_REST, KIND_VECTOR, KIND_WEIGHT } kind;
+typedef enum kind { KIND_REST, KIND_VECTOR, KIND_WEIGHT, KIND_CUT, KIND_LISTED } kind;
 
 static uint32_t list_all(const uint8_t *kinds, uint64_t count, kind wanted, uint32_t *numbers, uint32_t at)
 {
@@ -10,17 +10,31 @@ static uint32_t list_all(const uint8_t *kinds, uint64_t count, kind wanted, uint
     return at;
 }
 
+/* A tensor with matrices that panels would be cut by stays as it is: behind all others, where nothing is packed. */
+static void mark_weight(uint8_t *kinds, const chord_weight *w)
+{
+    uint8_t *kind = &kinds[w->tensor->number];
+    if (!chord_weight_has_panels(w->tensor, w->row_first, w->rows)) *kind = KIND_CUT;
+    else if (*kind != KIND_CUT) *kind = KIND_WEIGHT;
+}
+
 static chord_status order_of(chord_blueprint *p, const chord_gguf *g, chord_file_order *out, chord_error *err)
 {
     uint64_t count = chord_gguf_tensor_count(g);
     uint8_t *kinds = chord_arena_get(&p->arena, count);
     if (kinds == NULL) return chord_arena_fail(&p->arena, err);
     for (uint64_t i = 0; i < count; i++) kinds[i] = p->claimed[i] ? KIND_VECTOR : KIND_REST;
-    kinds[p->embedding->number] = KIND_REST;
-    for (uint32_t i = 0; i < p->order_count; i++) kinds[p->order[i]->tensor->number] = KIND_WEIGHT;
+    for (uint32_t i = 0; i < CHORD_TABLES; i++)
+        if (p->tables[i] != NULL) kinds[p->tables[i]->number] = KIND_REST;
+    for (uint32_t i = 0; i < p->order_count; i++) mark_weight(kinds, p->order[i]);
     uint32_t at = out->weights = list_all(kinds, count, KIND_VECTOR, out->numbers, 0);
-    for (uint32_t i = 0; i < p->order_count; i++) out->numbers[at++] = p->order[i]->tensor->number;
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        uint8_t *kind = &kinds[p->order[i]->tensor->number];
+        if (*kind == KIND_WEIGHT) out->numbers[at++] = p->order[i]->tensor->number;
+        if (*kind == KIND_WEIGHT) *kind = KIND_LISTED;
+    }
     out->rest = at;
+    at = list_all(kinds, count, KIND_CUT, out->numbers, at);
     list_all(kinds, count, KIND_REST, out->numbers, at);
     return CHORD_OK;
 }

@@ -30,6 +30,7 @@ static chord_status output_logits(chord_pass *p, chord_error *err)
 {
     CHORD_TRY(chord_op_linear(p, CHORD_LOGITS, &p->print->output, CHORD_NORM, err));
     float softcap = p->print->h.logits_softcap;
+    chord_op_scale(p, CHORD_LOGITS, p->print->h.logits_scale);
     if (softcap != 0.0f)
         chord_softcap(&p->net->compute, p->net->scratch.operands[CHORD_LOGITS], softcap,
                       (uint64_t)p->rows * p->width[CHORD_LOGITS]);
@@ -42,7 +43,7 @@ static chord_status output_logits(chord_pass *p, chord_error *err)
 
 typedef struct score_fold {
     chord_score_sum *sums; /* by row */
-    float softcap;
+    float scale, softcap;
 } score_fold;
 
 static void fold_group(chord_score_sum *s, uint32_t row_first, uint32_t rows, const float *logits)
@@ -66,6 +67,7 @@ static void fold_scores(void *ud, uint32_t row_first, uint32_t rows, float *logi
     chord_compute_init(&here, NULL, CHORD_CPU_ANY);
     for (uint32_t t = 0; t < tokens; t++) {
         float *row = logits + t * stride;
+        if (f->scale != 1.0f) chord_scale(&here, row, f->scale, rows);
         if (f->softcap != 0.0f) chord_softcap(&here, row, f->softcap, rows);
         f->sums[t].finite = f->sums[t].finite && chord_all_finite(row, rows);
         for (uint32_t r = 0; r < rows; r += CHORD_PANEL_ROWS)
@@ -106,7 +108,8 @@ static void end_scores(const chord_pass *p, const chord_score_sum *sums)
 
 static chord_status output_scores(chord_pass *p, chord_error *err)
 {
-    score_fold fold = {.sums = p->net->scratch.scores, .softcap = p->print->h.logits_softcap};
+    const chord_hparams *h = &p->print->h;
+    score_fold fold = {.sums = p->net->scratch.scores, .scale = h->logits_scale, .softcap = h->logits_softcap};
     begin_scores(p, fold.sums);
     CHORD_TRY(chord_op_fold(p, &p->print->output, CHORD_NORM, fold_scores, &fold, err));
     end_scores(p, fold.sums);
@@ -116,7 +119,7 @@ static chord_status output_scores(chord_pass *p, chord_error *err)
 chord_status chord_output_make(chord_pass *p, chord_output kind, chord_error *err)
 {
     CHORD_TRY(chord_op_drop(p, err));
-    chord_op_norm(p, CHORD_NORM, CHORD_X, p->print->output_norm);
+    chord_op_norm(p, CHORD_NORM, CHORD_X, &p->print->output_norm);
     if (kind == CHORD_OUTPUT_SCORES) return output_scores(p, err);
     if (kind == CHORD_OUTPUT_LOGITS) return output_logits(p, err);
     hand_out(p, CHORD_NORM);

@@ -55,13 +55,21 @@ uint32_t chord_plan_logit_rows(const chord_network_config *config, const chord_b
 /* 8 bytes describe a page of 4096, so 512; the rest is for the levels above, and tables that are filled in part. */
 #define PAGE_BYTES_FOR_TABLE_BYTE 400
 
+static uint64_t cached_rows_bytes(const chord_blueprint *p)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < CHORD_TABLES; i++)
+        if (p->tables[i] != NULL) bytes += CHORD_EMBEDDING_CACHE_ROWS * p->tables[i]->row_bytes;
+    return bytes;
+}
+
 /* What everything costs that is neither weights nor KV nor scratch. */
 static uint64_t fixed_bytes(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes)
 {
     uint64_t page_tables = budget_bytes / PAGE_BYTES_FOR_TABLE_BYTE;
     return config->fixed_bytes + p->vector_bytes + p->arena.used_bytes + p->tile_arena.used_bytes +
-           CHORD_EMBEDDING_CACHE_ROWS * p->embedding->row_bytes + (uint64_t)p->tile_count * TILE_RECORD_BYTES +
-           page_tables + CHORD_MIB / 2;
+           cached_rows_bytes(p) + ((uint64_t)p->tile_count + p->expert_tile_count) * TILE_RECORD_BYTES + page_tables +
+           CHORD_MIB / 2;
 }
 
 /* Each change of banks costs some ten microseconds, and often a thread that fell asleep meanwhile, so a pass is to have
@@ -139,10 +147,44 @@ void chord_plan_set_pager(chord_plan *plan, const chord_pager_plan *got)
     plan->ring_slots = got->ring_slots;
 }
 
+/* Weights that every pass uses get what they need first; the rest keeps experts. */
+static void give_to_experts(const chord_blueprint *p, uint64_t bytes, chord_plan *plan)
+{
+    const chord_routing *r = &p->h.routing;
+    if (p->expert_tile_count == 0) return;
+    plan->expert_bytes = p->expert_bytes;
+    plan->expert_bytes_per_token = p->expert_bytes / r->experts * r->used;
+    plan->expert_cache_bytes = chord_min_u64(bytes, p->expert_slot_bytes);
+    plan->read_bytes_per_pass += plan->expert_bytes_per_token;
+}
+
+/* The pager's part of what is left, and the experts', of which `least` is taken already. */
+static void share_memory(const chord_network_config *config, const chord_blueprint *p, uint64_t left, uint64_t least,
+                         chord_plan *plan)
+{
+    const chord_model_options *o = options_of(config);
+    uint64_t spare = chord_max_u64(64 * CHORD_MIB, p->weight_bytes / 33);
+    uint64_t map_bytes = p->weight_bytes + config->map_bytes + spare;
+    plan->mapped = o->mode != CHORD_MODE_PAGED && o->policy == CHORD_POLICY_PLAN && config->may_map &&
+                   left >= map_bytes;
+    if (plan->mapped) {
+        plan->resident_bytes = p->weight_bytes;
+        plan->tiles_pinned = p->tile_count;
+        plan->fits = true;
+        give_to_experts(p, least + left - map_bytes, plan);
+        return;
+    }
+    chord_pager_config pager = chord_plan_pager(config, p, left, false);
+    chord_pager_plan got = {0};
+    if (o->mode == CHORD_MODE_MAPPED || chord_pager_plan_make(&pager, &got, NULL) != CHORD_OK) return;
+    chord_plan_set_pager(plan, &got);
+    plan->fits = true;
+    give_to_experts(p, got.ring_slots == 0 ? least + left - got.pinned_bytes : least, plan);
+}
+
 void chord_plan_make(const chord_network_config *config, const chord_blueprint *p, uint64_t budget_bytes,
                      uint32_t context, chord_plan *plan)
 {
-    const chord_model_options *o = options_of(config);
     *plan = (chord_plan){.model_bytes = chord_gguf_data_bytes(config->gguf),
                          .budget_bytes = budget_bytes,
                          .context_tokens = context,
@@ -154,24 +196,9 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
     plan->chunk_tokens = chunk_for(config, p, context, budget_bytes, left, &plan->scratch_bytes);
     chord_kv_needs kv = chord_plan_kv(config, context, plan->chunk_tokens);
     plan->kv_bytes = chord_kv_plan_bytes(p, &kv);
-    uint64_t spent = plan->scratch_bytes + plan->kv_bytes;
-    if (left < spent) return;
-    left -= spent;
-
-    uint64_t spare = chord_max_u64(64 * CHORD_MIB, p->weight_bytes / 33);
-    plan->mapped = o->mode != CHORD_MODE_PAGED && o->policy == CHORD_POLICY_PLAN && config->may_map &&
-                   left >= p->weight_bytes + config->map_bytes + spare;
-    if (plan->mapped) {
-        plan->resident_bytes = p->weight_bytes;
-        plan->tiles_pinned = p->tile_count;
-        plan->fits = true;
-        return;
-    }
-    chord_pager_config pager = chord_plan_pager(config, p, left, false);
-    chord_pager_plan got = {0};
-    if (o->mode == CHORD_MODE_MAPPED || chord_pager_plan_make(&pager, &got, NULL) != CHORD_OK) return;
-    chord_plan_set_pager(plan, &got);
-    plan->fits = true;
+    uint64_t least = chord_min_u64(p->expert_slot_bytes, CHORD_EXPERT_RING_LEAST * p->expert_slot_max);
+    uint64_t spent = plan->scratch_bytes + plan->kv_bytes + least;
+    if (left >= spent) share_memory(config, p, left - spent, least, plan);
 }
 
 /* ---- the limits a refusal names ------------------------------------------------------------------ */

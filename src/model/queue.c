@@ -255,6 +255,7 @@ void chord_sequence_cancel(chord_network *net, chord_sequence *s)
         others = others || (call->state == CALL_RUNS && !is_off(call));
     if (!others) atomic_store(&net->called_off, true); /* by all whom the pass is for */
     chord_pager_look(net->pager);
+    if (net->experts != NULL) chord_asked_look(net->experts);
     chord_cond_wake_all(&net->moved);
     chord_mutex_unlock(&net->mutex);
 }

@@ -6,9 +6,9 @@ static chord_status record(chord_blueprint *print, chord_error *err)
 {
     chord_pass p = {.print = print, .rows = 1, .inputs_of = CHORD_OPERANDS};
     print->order_count = 0;
-    p.width[CHORD_X] = print->width_max[CHORD_X] = print->h.embedding;
+    CHORD_TRY(chord_embed(&p, err));
     CHORD_TRY(chord_walk_blocks(&p, err));
-    chord_op_norm(&p, CHORD_NORM, CHORD_X, NULL);
+    chord_op_norm(&p, CHORD_NORM, CHORD_X, &print->output_norm);
     return chord_op_linear(&p, CHORD_LOGITS, &print->output, CHORD_NORM, err);
 }
 

@@ -20,25 +20,69 @@ static void *carve(carver *c, uint64_t bytes)
 
 static float *carve_f32(carver *c, uint64_t count) { return carve(c, count * sizeof(float)); }
 
+/* Of the tables whose rows are added to others. */
+static uint64_t row_columns(const chord_blueprint *p)
+{
+    uint64_t columns = 0;
+    for (uint32_t i = CHORD_TABLE_TOKENS + 1; i < CHORD_TABLES; i++)
+        if (p->tables[i] != NULL) columns = chord_max_u64(columns, p->tables[i]->dims[0]);
+    return columns;
+}
+
+static uint64_t attention_bytes(const chord_blueprint *p, uint32_t threads)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < p->h.layers; i++) {
+        const chord_layer *l = &p->layers[i];
+        bytes = chord_max_u64(bytes, chord_attention_scratch_bytes(threads, l->head_dim, l->value_dim, l->heads));
+    }
+    return bytes;
+}
+
+static void carve_acts(carver *c, const chord_blueprint *p, uint32_t chunk, void *acts[CHORD_ACT_COUNT])
+{
+    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
+        acts[kind] = p->uses[kind] ? carve(c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
+}
+
+static void carve_experts(carver *c, const chord_blueprint *p, uint32_t chunk, chord_expert_scratch *s)
+{
+    uint64_t n = chunk, experts = p->h.routing.experts, used = p->h.routing.used, e = p->h.embedding;
+    if (p->expert_tile_count == 0) return;
+    s->ids = carve(c, n * used * sizeof *s->ids);
+    s->weights = carve_f32(c, n * used);
+    s->route = carve_f32(c, 2 * experts);
+    s->first = carve(c, (experts + 1) * sizeof *s->first);
+    s->rows = carve(c, n * used * sizeof *s->rows);
+    s->row_weights = carve_f32(c, n * used);
+    s->list = carve(c, p->layer_tiles_max * sizeof *s->list);
+    s->done = carve(c, experts);
+    s->x = carve_f32(c, n * e);
+    s->gate = carve_f32(c, n * p->h.expert_ff);
+    s->out = carve_f32(c, n * e);
+    s->kept = carve_f32(c, chord_min_u64(CHORD_EXPERT_ROWS_KEPT, n * used) * e);
+    carve_acts(c, p, chunk, s->acts);
+}
+
 uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads,
                               chord_scratch *s)
 {
-    const chord_hparams *h = &p->h;
     carver c = {.base = (uintptr_t)s->region.base};
     uint64_t n = chunk;
     for (int b = 0; b < CHORD_OPERANDS; b++)
         s->operands[b] = carve_f32(&c, (b == CHORD_LOGITS ? logit_rows : n) * p->width_max[b]);
     s->tile = carve_f32(&c, n * p->tile_rows_max);
-    s->rope = carve_f32(&c, n * h->rope_dims);
-    s->rope_window = carve_f32(&c, h->window != 0 ? n * h->rope_dims : 0);
+    for (uint32_t i = 0; i < CHORD_ROPES; i++)
+        s->ropes[i] = carve_f32(&c, i < p->rope_count ? n * p->ropes[i].dims : 0);
+    s->row = carve_f32(&c, row_columns(p));
     s->scores = carve(&c, n * sizeof *s->scores);
     s->segments = carve(&c, n * SEGMENT_BYTES);
     s->runs = carve(&c, n * SEGMENT_BYTES);
     s->wanted = carve(&c, n * sizeof *s->wanted);
     s->kept = carve(&c, n * sizeof *s->kept);
-    for (int kind = 0; kind < CHORD_ACT_COUNT; kind++)
-        s->acts[kind] = p->uses[kind] ? carve(&c, chord_act_bytes((chord_act)kind, p->columns_max, chunk)) : NULL;
-    s->attention = carve(&c, chord_attention_scratch_bytes(threads, h->head_dim, h->heads));
+    carve_acts(&c, p, chunk, s->acts);
+    carve_experts(&c, p, chunk, &s->experts);
+    s->attention = carve(&c, attention_bytes(p, threads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);
     s->workers = carve(&c, s->worker_bytes * threads);
     return c.used;

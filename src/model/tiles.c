@@ -30,25 +30,33 @@ static uint64_t output_tile_bytes(const chord_blueprint *p, uint64_t tile_bytes,
     uint64_t largest = 0;
     if (budget_bytes > p->weight_bytes) return tile_bytes;
     for (uint32_t i = 0; i < p->order_count; i++) {
-        const chord_tensor *t = p->order[i]->tensor;
-        uint64_t bytes = rows_for(t->row_bytes, tile_bytes, t->rows) * t->row_bytes;
+        uint64_t row_bytes = p->order[i]->tensor->row_bytes;
+        uint64_t bytes = rows_for(row_bytes, tile_bytes, p->order[i]->rows) * row_bytes;
         if (p->order[i] != &p->output) largest = chord_max_u64(largest, bytes);
     }
     return largest != 0 ? chord_min_u64(largest, tile_bytes) : tile_bytes;
 }
 
-static chord_tile tile_of(const chord_weight *w, uint32_t i)
+bool chord_weight_has_panels(const chord_tensor *t, uint64_t row_first, uint64_t rows)
+{
+    uint64_t end = row_first + rows;
+    return row_first % CHORD_PANEL_ROWS == 0 && (end % CHORD_PANEL_ROWS == 0 || end == t->rows);
+}
+
+/* first_row: of the weight's rows, which are those of one expert. */
+static chord_tile tile_of(const chord_weight *w, uint32_t i, uint64_t skip)
 {
     const chord_tensor *t = w->tensor;
-    uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, t->rows - first);
-    return (chord_tile){
-        .shard = t->shard, .offset = t->offset + first * t->row_bytes, .bytes = (uint32_t)(rows * t->row_bytes)};
+    uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, w->rows - first);
+    return (chord_tile){.shard = t->shard,
+                        .offset = t->offset + (skip + w->row_first + first) * t->row_bytes,
+                        .bytes = (uint32_t)(rows * t->row_bytes)};
 }
 
 static void set_tiles(chord_weight *w, uint32_t rows, uint64_t first, uint32_t step)
 {
     w->tile_rows = rows;
-    w->tile_count = (uint32_t)chord_ceil_div(w->tensor->rows, rows);
+    w->tile_count = (uint32_t)chord_ceil_div(w->rows, rows);
     w->tile_first = (uint32_t)first;
     w->tile_step = step;
 }
@@ -61,10 +69,10 @@ static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, c
     if (row_bytes * CHORD_PANEL_ROWS > UINT32_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name,
                           row_bytes);
-    uint32_t rows = rows_for(row_bytes, tile_bytes, w->tensor->rows), step = w->pair != NULL ? 2 : 1;
+    uint32_t rows = rows_for(row_bytes, tile_bytes, w->rows), step = w->pair != NULL ? 2 : 1;
     set_tiles(w, rows, *count, step);
     if (w->pair != NULL) set_tiles(w->pair, rows, *count + 1, step);
-    *count += (uint64_t)w->tile_count * step;
+    *count += (uint64_t)w->tile_count * step * chord_max_u64(w->experts, 1);
     if (*count > TILES_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "the model has more than %u tiles of weights", TILES_MAX);
     return CHORD_OK;
@@ -74,26 +82,54 @@ static chord_status list_tiles(chord_blueprint *p, chord_error *err)
 {
     chord_arena_free(&p->tile_arena);
     p->tiles = chord_arena_get(&p->tile_arena, p->tile_count * sizeof *p->tiles);
-    if (p->tiles == NULL) return chord_arena_fail(&p->tile_arena, err);
+    p->expert_tiles = chord_arena_get(&p->tile_arena, p->expert_tile_count * sizeof *p->expert_tiles);
+    if (p->tiles == NULL || p->expert_tiles == NULL) return chord_arena_fail(&p->tile_arena, err);
     for (uint32_t i = 0; i < p->order_count; i++) {
         const chord_weight *w = p->order[i];
-        for (uint32_t t = 0; t < w->tile_count; t++) p->tiles[w->tile_first + t * w->tile_step] = tile_of(w, t);
+        for (uint32_t t = 0; t < w->tile_count && w->experts == 0; t++)
+            p->tiles[w->tile_first + t * w->tile_step] = tile_of(w, t, 0);
+        for (uint32_t e = 0; e < w->experts; e++)
+            for (uint32_t t = 0; t < w->tile_count; t++)
+                p->expert_tiles[w->tile_first + (e * w->tile_count + t) * w->tile_step] =
+                    tile_of(w, t, (uint64_t)e * w->row_step);
     }
     return CHORD_OK;
 }
 
+/* A plan may be made before the stores are known: as for tiles of a pass (pager_plan.c). */
+static void sum_up_experts(chord_blueprint *p)
+{
+    p->expert_slot_bytes = p->expert_slot_max = 0;
+    for (uint32_t i = 0; i < p->expert_tile_count; i++) {
+        uint64_t bytes = chord_align_up(p->expert_tiles[i].bytes, 4096) + 2 * 4096;
+        p->expert_slot_bytes += bytes;
+        p->expert_slot_max = chord_max_u64(p->expert_slot_max, bytes);
+    }
+}
+
 chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chord_error *err)
 {
-    uint64_t tile_bytes = tile_bytes_for(budget_bytes), count = 0;
-    p->tile_rows_max = 0;
+    uint64_t tile_bytes = tile_bytes_for(budget_bytes), count = 0, expert_count = 0, layer_count = 0;
+    p->tile_rows_max = p->layer_tiles_max = 0;
     for (uint32_t i = 0; i < p->order_count; i++) {
         chord_weight *w = p->order[i];
         if (i == p->order_before_output) p->tiles_without_output = (uint32_t)count;
         if (i > 0 && p->order[i - 1]->pair == w) continue; /* its tiles stand between the other's */
-        CHORD_TRY(cut(w, w == &p->output ? output_tile_bytes(p, tile_bytes, budget_bytes) : tile_bytes, &count, err));
+        if (w->experts != 0) {
+            uint64_t before = expert_count;
+            CHORD_TRY(cut(w, tile_bytes, &expert_count, err));
+            if (w->pair != NULL) layer_count = 0; /* the first of its layer */
+            layer_count += expert_count - before;
+            p->layer_tiles_max = (uint32_t)chord_max_u64(p->layer_tiles_max, layer_count);
+        } else
+            CHORD_TRY(cut(w, w == &p->output ? output_tile_bytes(p, tile_bytes, budget_bytes) : tile_bytes, &count,
+                          err));
         if (w->pair != NULL || w == &p->output)
             p->tile_rows_max = w->tile_rows > p->tile_rows_max ? w->tile_rows : p->tile_rows_max;
     }
     p->tile_count = (uint32_t)count;
-    return list_tiles(p, err);
+    p->expert_tile_count = (uint32_t)expert_count;
+    CHORD_TRY(list_tiles(p, err));
+    sum_up_experts(p);
+    return CHORD_OK;
 }

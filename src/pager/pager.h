@@ -181,11 +181,18 @@ void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
 /* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
  * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
 int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* All of these are there. */
+bool chord_asked_has(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* What was asked for and not pinned yet is no longer wanted. */
+void chord_asked_forget(chord_asked *asked);
 /* called_off: NULL, or whoever pins is called off by it (CHORD_CANCELLED). CHORD_BUDGET, CHORD_NO_MEMORY: no slot is
  * free for the tile, or there is no memory for it. */
 chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_bool *called_off, const uint8_t **data,
                              chord_error *err);
 void chord_asked_release(chord_asked *asked, uint32_t tile);
+/* Who holds a tile may rearrange its bytes in their slot, and says so: they stay so until the tile leaves. */
+void chord_asked_set_packed(chord_asked *asked, uint32_t tile);
+bool chord_asked_is_packed(chord_asked *asked, uint32_t tile);
 void chord_asked_look(chord_asked *asked); /* after a flag was raised */
 
 /* Reads the first tiles into what slots are empty; gives how many are there then. */

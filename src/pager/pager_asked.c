@@ -156,6 +156,26 @@ int32_t chord_asked_ask(chord_asked *a, const uint32_t *list, uint32_t count)
     return reads;
 }
 
+bool chord_asked_has(chord_asked *a, const uint32_t *list, uint32_t count)
+{
+    bool all = true;
+    chord_mutex_lock(a->mutex);
+    for (uint32_t i = 0; i < count && all; i++) {
+        const asked_slot *slot = asked_slot_of(a, list[i]);
+        all = slot != NULL && slot->state == ASKED_READY;
+    }
+    chord_mutex_unlock(a->mutex);
+    return all;
+}
+
+void chord_asked_forget(chord_asked *a)
+{
+    chord_mutex_lock(a->mutex);
+    a->wanted_count = 0;
+    for (uint32_t i = 0; i < a->slot_count; i++) a->slots[i].asked = a->slots[i].fresh = false;
+    chord_mutex_unlock(a->mutex);
+}
+
 /* Once what is on its way has arrived: held, or NULL, when it is in no slot. */
 static chord_status hold_ready(chord_asked *a, uint32_t tile, const atomic_bool *called_off, asked_slot **out,
                                chord_error *err)
@@ -218,6 +238,21 @@ void chord_asked_release(chord_asked *a, uint32_t tile)
     slot->used_tick = ++a->tick;
     asked_wake_readers(a);
     chord_mutex_unlock(a->mutex);
+}
+
+void chord_asked_set_packed(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    asked_slot_of(a, tile)->packed = true;
+    chord_mutex_unlock(a->mutex);
+}
+
+bool chord_asked_is_packed(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    bool packed = asked_slot_of(a, tile)->packed;
+    chord_mutex_unlock(a->mutex);
+    return packed;
 }
 
 void chord_asked_look(chord_asked *a)

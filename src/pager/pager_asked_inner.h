@@ -23,6 +23,7 @@ typedef struct asked_slot {
     bool home;    /* of one tile for good */
     bool fresh;   /* read, and not pinned since */
     bool asked;   /* for, and not pinned since */
+    bool packed;  /* by who held it */
     bool awaited; /* LOADING, and a pin waits for it */
 } asked_slot;
 

@@ -21,7 +21,7 @@ void asked_empty(chord_asked *a, asked_slot *slot)
     if (slot->memory.base != NULL) memset(slot->memory.base, 0xA5, (size_t)slot->memory.bytes);
 #endif
     slot->state = ASKED_EMPTY;
-    slot->fresh = slot->asked = slot->awaited = false;
+    slot->fresh = slot->asked = slot->awaited = slot->packed = false;
 }
 
 static void forget_wanted(chord_asked *a, uint32_t tile)

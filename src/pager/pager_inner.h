@@ -67,6 +67,11 @@ typedef struct pager_place {
 
 #define PAGER_WINDOWS 2u /* neighbouring tiles lie in the same bank or in neighbouring ones */
 
+/* Bytes of a map that may have pages before this process. */
+typedef struct pager_span {
+    uint64_t first, end;
+} pager_span;
+
 typedef struct pager_layout {
     chord_pager_plan plan;
     uint64_t slot_bytes;  /* of a ring slot */
@@ -115,8 +120,10 @@ struct chord_pager {
     uint8_t *windows; /* NULL: banks are not shown */
 
     const uint8_t **maps;    /* by shard; NULL when not mapped */
-    bool in_cache;           /* the pass's next streamed tiles seem to lie in the page cache: they are not read ahead */
-    uint64_t shown_bytes;    /* since the maps are new */
+    bool in_cache;           /* streamed tiles that lie in the page cache are used there in this pass, not read */
+    pager_span *touched;     /* by shard */
+    uint64_t shown_bytes;    /* what came with tiles since all was given back */
+    uint64_t mapped_bytes;   /* since the maps are new */
     const chord_store *lost; /* a page shown in this pass could not be read from it; NULL: none */
     pager_mapped_tile *mapped_tiles;
     uint64_t own_used_bytes;
@@ -187,7 +194,7 @@ void pager_window_close(chord_pager *pager);
 /* Whether this tile could be shown now. */
 bool pager_window_has(const chord_pager *pager, uint32_t tile);
 const uint8_t *pager_window_show(chord_pager *pager, uint32_t tile);
-void pager_window_hide(chord_pager *pager, uint32_t tile);
+void pager_window_hide(chord_pager *pager); /* a shown tile was released */
 chord_status pager_window_pass_end(chord_pager *pager, chord_error *err);
 
 /* pager_mapped.c */

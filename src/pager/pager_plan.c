@@ -61,11 +61,15 @@ static uint32_t ring_slots(const chord_pager_config *config, uint64_t slot_bytes
     return eighth <= least ? least : eighth >= most ? most : (uint32_t)eighth;
 }
 
-/* What an operation holds of the page cache, where an eighth of the memory is enough for it beside the least ring. */
+/* What may be mapped of the page cache at a time, an eighth of the memory at most: giving it back costs all threads an
+ * interrupt, so it is more than an operation holds. None where that is too little. */
+#define WINDOW_BYTES_MAX (16 * CHORD_MIB)
+
 static uint64_t window_bytes(const chord_pager_config *config, uint64_t slot_bytes)
 {
-    uint64_t slots = config->memory_bytes / 8 / slot_bytes;
-    return config->window && slots >= 2 * config->hold_max + 2 ? config->hold_max * slot_bytes : 0;
+    uint64_t least = config->hold_max * (slot_bytes + CHORD_MAP_ALONG_BYTES), eighth = config->memory_bytes / 8;
+    if (!config->window || eighth < least) return 0;
+    return chord_max_u64(chord_min_u64(eighth, WINDOW_BYTES_MAX), least);
 }
 
 static void lay_out_plan(const chord_pager_config *config, const sums *all, uint8_t *pins, pager_layout *out)

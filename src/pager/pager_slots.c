@@ -13,11 +13,32 @@ bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile)
     return pager->slot_of_tile[tile] == PAGER_ELSEWHERE;
 }
 
+static uint32_t claimed_tile(const chord_pager *pager) { return pager->list[pager->claim_at % pager->list_count]; }
+
+/* Claims run over this pass and the next. Where tiles are used in the page cache they run no further ahead than the ring
+ * reaches: what was seen there is still there when its turn comes. */
+static uint32_t claim_limit(const chord_pager *pager)
+{
+    uint32_t all = 2 * pager->list_count, near = pager->pin_at + pager->slot_count - pager->ring_first;
+    return pager->in_cache && near < all ? near : all;
+}
+
+/* Claims pass over what is used in the page cache. */
+static void pass_over_cached(chord_pager *pager)
+{
+    for (uint32_t limit = claim_limit(pager); pager->in_cache && pager->claim_at < limit; pager->claim_at++) {
+        uint32_t tile = claimed_tile(pager);
+        if (pager->slot_of_tile[tile] != PAGER_NONE || !pager_window_has(pager, tile)) break;
+        if (pager->claim_at == pager->pin_at) chord_cond_wake_all(&pager->ready); /* it may be waited for */
+    }
+}
+
 /* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
  * is woken for nothing. */
 void pager_wake_readers(chord_pager *pager)
 {
-    if (pager->served && pager->claim_at < 2 * pager->list_count) pager_readers_call(pager->config.readers);
+    pass_over_cached(pager);
+    if (pager->served && pager->claim_at < claim_limit(pager)) pager_readers_call(pager->config.readers);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */
@@ -190,17 +211,17 @@ pager_slot *pager_claim_next(chord_pager *pager)
 {
     pager_failure *failure = free_failure(pager);
     if (failure == NULL) return NULL;
-    while (pager->claim_at < 2 * pager->list_count) {
+    for (;;) {
+        pass_over_cached(pager);
+        if (pager->claim_at >= claim_limit(pager)) return NULL;
         bool next_pass = pager->claim_at >= pager->list_count;
-        uint32_t tile = pager->list[pager->claim_at - (next_pass ? pager->list_count : 0)];
+        uint32_t tile = claimed_tile(pager);
         if (pager_is_elsewhere(pager, tile)) {
             pager->claim_at++;
             continue;
         }
         pager_slot *slot = pager_slot_of(pager, tile);
-        claim_step step = slot != NULL      ? look_at_slot(pager, slot, next_pass)
-                          : pager->in_cache ? CLAIM_SKIP
-                                            : CLAIM_TAKE;
+        claim_step step = slot != NULL ? look_at_slot(pager, slot, next_pass) : CLAIM_TAKE;
         if (step == CLAIM_WAIT) return NULL;
         if (step == CLAIM_TAKE) {
             if (pager->expected_count >= pager->ahead_max) return NULL;
@@ -211,5 +232,4 @@ pager_slot *pager_claim_next(chord_pager *pager)
         pager->claim_at++;
         if (step == CLAIM_TAKE) return slot;
     }
-    return NULL;
 }

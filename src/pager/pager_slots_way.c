@@ -99,31 +99,21 @@ static void keep_read_ahead(chord_pager *pager, const uint32_t *list, uint32_t c
     pager->claim_at = 0;
 }
 
-/* Whether the first tile that is nowhere yet lies in the page cache. Test builds read every other pass. */
-static bool begins_in_cache(const chord_pager *pager, const uint32_t *list, uint32_t count)
+/* Test builds read every other pass. */
+static bool may_show(const chord_pager *pager)
 {
 #ifdef CHORD_HARDTEST
     if (pager->pass_number % 2 != 0) return false;
 #endif
-    for (uint32_t i = 0; pager->maps != NULL && i < count; i++)
-        if (pager->slot_of_tile[list[i]] == PAGER_NONE) return pager_window_has(pager, list[i]);
-    return false;
-}
-
-/* Tiles from this place on are read. */
-static void leave_cache(chord_pager *pager, uint32_t place)
-{
-    pager->in_cache = false;
-    pager->claim_at = place;
-    pager_wake_readers(pager);
+    return pager->maps != NULL;
 }
 
 chord_status pager_slots_pass_begin(chord_pager *pager, const uint32_t *list, uint32_t count, chord_error *err)
 {
     (void)err;
     keep_read_ahead(pager, list, count);
-    bool in_cache = begins_in_cache(pager, list, count);
-    if (pager->in_cache && !in_cache) leave_cache(pager, 0);
+    bool in_cache = may_show(pager);
+    if (pager->in_cache && !in_cache) pager->claim_at = 0; /* what claims passed over is to be read */
     pager->in_cache = in_cache;
     return CHORD_OK;
 }
@@ -158,18 +148,24 @@ static void forget_ahead(chord_pager *pager, uint32_t place)
 
 static bool is_in_memory(const pager_slot *slot) { return slot != NULL && slot->state != SLOT_EMPTY; }
 
-/* Until the tile is READY or FAILED. */
+/* Claims passed over the tile: it is used where it lies in the page cache. */
+static bool is_shown(const chord_pager *pager, uint32_t tile, uint32_t place)
+{
+    return pager->in_cache && pager->slot_of_tile[tile] == PAGER_NONE && pager->claim_at > place;
+}
+
+/* Until the tile is READY or FAILED, or shown. */
 static chord_status await_tile(chord_pager *pager, uint32_t tile, uint32_t place, chord_error *err)
 {
     for (;;) {
         CHORD_TRY(pager_check_called_off(pager, err));
         pager_slot *slot = pager_slot_of(pager, tile);
-        if (is_in_memory(slot) && slot->state != SLOT_LOADING) return CHORD_OK;
+        if (is_in_memory(slot) ? slot->state != SLOT_LOADING : is_shown(pager, tile, place)) return CHORD_OK;
         CHORD_ASSERT(is_in_memory(slot) || pager->claim_at <= place);
         if (!pager->served) {
             slot = pager_claim_next(pager);
-            CHORD_ASSERT(slot != NULL && slot->tile == tile);
-            pager_load(pager, slot);
+            CHORD_ASSERT(slot != NULL ? slot->tile == tile : is_shown(pager, tile, place));
+            if (slot != NULL) pager_load(pager, slot);
         } else {
             chord_cond_wait(&pager->ready, pager->mutex);
         }
@@ -188,32 +184,14 @@ static void count_pin(chord_pager *pager, const pager_slot *slot, bool claimed_b
     else if (claimed_before) stats->prefetched_late++;
 }
 
-chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out, chord_error *err)
+static chord_status use_slot(chord_pager *pager, pager_slot *slot, chord_view *out, chord_error *err)
 {
-    uint32_t tile = pager->list[place];
-    pager_slots_pass_over(pager, place);
-    pager_slot *slot = pager_slot_of(pager, tile);
-    if (slot == NULL && pager->in_cache && pager_window_has(pager, tile)) {
-        pager->stats.misses++;
-        *out = (chord_view){.data = pager_window_show(pager, tile)};
-        return CHORD_OK;
-    }
-    if (slot == NULL && pager->in_cache) leave_cache(pager, place);
-    bool claimed = is_in_memory(slot), ready = claimed && slot->state != SLOT_LOADING;
-    if (!ready) {
-        uint64_t start_ns = chord_clock_ns();
-        chord_status status = await_tile(pager, tile, place, err);
-        pager->stats.stall_ns += chord_clock_ns() - start_ns;
-        CHORD_TRY(status);
-    }
-    slot = pager_slot_of(pager, tile);
     if (slot->state == SLOT_FAILED) {
         chord_status status = slot->failure->error.status;
         pager_slot_take_failure(pager, slot, err);
-        forget_ahead(pager, place);
+        forget_ahead(pager, pager->pin_at);
         return status;
     }
-    count_pin(pager, slot, claimed, ready);
     pager_slot_pin(pager, slot);
     *out = (chord_view){.data = slot->data, .packed = slot->packed};
     if (slot->home && pager->config.pack) {
@@ -223,13 +201,37 @@ chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out
     return CHORD_OK;
 }
 
+chord_status pager_slots_pin(chord_pager *pager, uint32_t place, chord_view *out, chord_error *err)
+{
+    uint32_t tile = pager->list[place];
+    pager_slots_pass_over(pager, place);
+    pager_slot *slot = pager_slot_of(pager, tile);
+    if (slot == NULL && !pager->in_cache && pager->claim_at > place)
+        pager->claim_at = place; /* the window was closed */
+    bool claimed = is_in_memory(slot), ready = claimed && slot->state != SLOT_LOADING;
+    if (!ready && !is_shown(pager, tile, place)) {
+        uint64_t start_ns = chord_clock_ns();
+        chord_status status = await_tile(pager, tile, place, err);
+        pager->stats.stall_ns += chord_clock_ns() - start_ns;
+        CHORD_TRY(status);
+    }
+    slot = pager_slot_of(pager, tile);
+    if (slot != NULL) {
+        if (slot->state == SLOT_READY) count_pin(pager, slot, claimed, ready);
+        return use_slot(pager, slot, out, err);
+    }
+    pager->stats.misses++;
+    *out = (chord_view){.data = pager_window_show(pager, tile)};
+    return CHORD_OK;
+}
+
 void pager_slots_keep(chord_pager *pager, uint32_t tile, bool packed) { pager_slot_of(pager, tile)->packed = packed; }
 
 void pager_slots_release(chord_pager *pager, uint32_t tile)
 {
     pager_slot *slot = pager_slot_of(pager, tile);
     if (slot != NULL) pager_slot_release(pager, slot);
-    else pager_window_hide(pager, tile);
+    else pager_window_hide(pager);
 }
 
 const pager_way pager_way_slots = {

@@ -1,18 +1,25 @@
 /* pager_window_posix.c - streamed tiles where they lie in the page cache, without a read and without a copy.
  *
- * The file is mapped, and of it so many tiles are touched at a time as an operation holds: their pages are given back
- * when they are released. A tile that left the cache after it was looked for is only slow; one whose page cannot be read
+ * The file is mapped, and of it no more is touched than the plan allows: then all pages are given back together, between
+ * two operations. A tile that left the cache after it was looked for is only slow; one whose page cannot be read
  * makes the pass fail, as in a mapped model. */
 #include "pager/pager_inner.h"
 
 /* Page tables are not given back with the pages everywhere, so maps are made anew after so many bytes: 512 KiB of them. */
 #define MAP_BYTES_MOST (256 * CHORD_MIB)
 
+static void forget_touched(chord_pager *pager)
+{
+    for (uint32_t i = 0; i < pager->config.shards; i++) pager->touched[i] = (pager_span){.first = UINT64_MAX};
+    pager->shown_bytes = 0;
+}
+
 static void leave_maps(chord_pager *pager)
 {
     for (uint32_t i = 0; pager->maps != NULL && i < pager->config.shards; i++)
         if (pager->maps[i] != NULL) chord_store_unmap(pager->config.stores[i], pager->maps[i]);
-    pager->shown_bytes = 0;
+    pager->mapped_bytes = 0;
+    if (pager->touched != NULL) forget_touched(pager);
 }
 
 /* All of them, or there is no window. */
@@ -28,14 +35,23 @@ static void make_maps(chord_pager *pager)
 
 void pager_window_open(chord_pager *pager)
 {
-    if (pager_get(pager, pager->config.shards * sizeof *pager->maps, &pager->maps, NULL) == CHORD_OK) make_maps(pager);
+    uint32_t shards = pager->config.shards;
+    if (pager_get(pager, shards * sizeof *pager->maps, &pager->maps, NULL) != CHORD_OK) return;
+    if (pager_get(pager, shards * sizeof *pager->touched, &pager->touched, NULL) != CHORD_OK) {
+        pager_window_close(pager);
+        return;
+    }
+    forget_touched(pager);
+    make_maps(pager);
 }
 
 void pager_window_close(chord_pager *pager)
 {
     leave_maps(pager);
     chord_free(pager->config.heap, pager->maps);
+    chord_free(pager->config.heap, pager->touched);
     pager->maps = NULL;
+    pager->touched = NULL;
     pager->in_cache = false;
 }
 
@@ -61,17 +77,36 @@ bool pager_window_has(const chord_pager *pager, uint32_t tile)
 const uint8_t *pager_window_show(chord_pager *pager, uint32_t tile)
 {
     const chord_tile *t = &pager->config.tiles[tile];
-    pager->shown_bytes += t->bytes;
+    pager_span *touched = &pager->touched[t->shard];
+    touched->first = chord_min_u64(touched->first, t->offset);
+    touched->end = chord_max_u64(touched->end, t->offset + t->bytes);
+    pager->shown_bytes += chord_align_up(t->offset + t->bytes, CHORD_MAP_ALONG_BYTES) -
+                          chord_align_down(t->offset, CHORD_MAP_ALONG_BYTES);
     pager->stats.bytes_read += t->bytes;
     pager->stats.bytes_in_cache += t->bytes;
     return pager->maps[t->shard] + t->offset;
 }
 
-void pager_window_hide(chord_pager *pager, uint32_t tile)
+/* What lies between the tiles of a map was not touched: to give it back, too, is one call instead of many. */
+static void give_back(chord_pager *pager)
 {
-    const chord_tile *t = &pager->config.tiles[tile];
-    chord_store_map_release(pager->config.stores[t->shard], pager->maps[t->shard], t->offset, t->bytes);
-    if (pager->held_count == 0 && pager->shown_bytes > MAP_BYTES_MOST) map_anew(pager);
+    pager->mapped_bytes += pager->shown_bytes;
+    if (pager->mapped_bytes > MAP_BYTES_MOST) {
+        map_anew(pager);
+        return;
+    }
+    for (uint32_t i = 0; i < pager->config.shards; i++)
+        if (pager->touched[i].end > 0)
+            chord_store_map_release(pager->config.stores[i], pager->maps[i], pager->touched[i].first,
+                                    pager->touched[i].end - pager->touched[i].first);
+    forget_touched(pager);
+}
+
+void pager_window_hide(chord_pager *pager)
+{
+    if (pager->held_count > 0 || pager->maps == NULL) return;
+    uint64_t next_bytes = pager->config.hold_max * (pager->layout.slot_bytes + CHORD_MAP_ALONG_BYTES);
+    if (pager->shown_bytes + next_bytes > pager->layout.windows_bytes) give_back(pager);
 }
 
 /* What failed left pages of zeros in its map. */

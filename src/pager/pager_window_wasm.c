@@ -16,7 +16,7 @@ const uint8_t *pager_window_show(chord_pager *pager, uint32_t tile)
     return NULL;
 }
 
-void pager_window_hide(chord_pager *pager, uint32_t tile) { (void)pager, (void)tile; }
+void pager_window_hide(chord_pager *pager) { (void)pager; }
 
 chord_status pager_window_pass_end(chord_pager *pager, chord_error *err)
 {

@@ -144,6 +144,20 @@ static chord_status file_fetch(chord_store *store, uint64_t offset, size_t len, 
     return CHORD_OK;
 }
 
+static chord_status file_fetch_device(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                      uint8_t **data, chord_error *err)
+{
+    file_store *self = (file_store *)store;
+    uint64_t align = self->direct_align;
+    chord_status status;
+    if (!atomic_load(&self->no_direct) && offset % align == 0 && len % align == 0 &&
+        read_direct(self, offset, offset + len, slot, &status, err)) {
+        *data = slot;
+        return status;
+    }
+    return file_fetch(store, offset, len, slot, slot_bytes, data, err);
+}
+
 /* ---- mapping ---------------------------------------------------------------------------------- */
 
 static bool file_cached(chord_store *store, uint64_t offset, uint64_t len)
@@ -163,13 +177,10 @@ static const void *file_map(chord_store *store, chord_error *err)
 
 static void file_unmap(chord_store *store, const void *base) { munmap((void *)base, (size_t)store->size_bytes); }
 
-/* A fault maps the page it wants and what lies around it in the cache: 64 KiB, or a whole large page. */
-#define ALONG_BYTES (2 * CHORD_MIB)
-
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len)
 {
-    uint64_t first = chord_align_down(offset, ALONG_BYTES);
-    uint64_t end = chord_min_u64(chord_align_up(offset + len, ALONG_BYTES), store->size_bytes);
+    uint64_t first = chord_align_down(offset, CHORD_MAP_ALONG_BYTES);
+    uint64_t end = chord_min_u64(chord_align_up(offset + len, CHORD_MAP_ALONG_BYTES), store->size_bytes);
     if (end > first) madvise((uint8_t *)base + first, (size_t)(end - first), MADV_DONTNEED);
 }
 
@@ -185,6 +196,7 @@ static void file_close(chord_store *store)
 
 static const chord_store_ops file_ops = {.read = file_read,
                                          .fetch = file_fetch,
+                                         .fetch_device = file_fetch_device,
                                          .cached = file_cached,
                                          .map = file_map,
                                          .unmap = file_unmap,

@@ -52,6 +52,16 @@ chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, 
     return status;
 }
 
+chord_status chord_store_fetch_device(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                      uint8_t **data, chord_error *err)
+{
+    if (store->ops->fetch_device == NULL) return chord_store_fetch(store, offset, len, slot, slot_bytes, data, err);
+    *data = slot;
+    CHORD_TRY(check_range(store, offset, len, err));
+    CHORD_TRY(check_fault(store, offset, err));
+    return store->ops->fetch_device(store, offset, len, slot, slot_bytes, data, err);
+}
+
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len)
 {
     return (size_t)(chord_align_up(len, 4096) + 2 * chord_max_u64(store->align, 4096));

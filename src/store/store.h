@@ -16,6 +16,9 @@ typedef struct chord_store_ops {
     /* NULL: fetch is a read. See chord_store_fetch. */
     chord_status (*fetch)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes, uint8_t **data,
                           chord_error *);
+    /* The same from the device alone, whole blocks; NULL: there is no such way. */
+    chord_status (*fetch_device)(chord_store *, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                 uint8_t **data, chord_error *);
     bool (*cached)(chord_store *, uint64_t offset, uint64_t len); /* NULL: nothing is known to be */
     const void *(*map)(chord_store *, chord_error *);             /* NULL: cannot map */
     void (*unmap)(chord_store *, const void *base);
@@ -49,6 +52,9 @@ chord_status chord_store_read(chord_store *store, uint64_t offset, void *dst, si
  * failed read is tried again once before it is reported. */
 chord_status chord_store_fetch(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
                                uint8_t **data, chord_error *err);
+/* To measure a device: as fetch, but what lies in the page cache is read again, where the system reads past it. */
+chord_status chord_store_fetch_device(chord_store *store, uint64_t offset, size_t len, void *slot, size_t slot_bytes,
+                                      uint8_t **data, chord_error *err);
 /* What a slot for len bytes must hold. */
 size_t chord_store_slot_bytes(const chord_store *store, uint64_t len);
 
@@ -61,6 +67,8 @@ bool chord_store_can_map(const chord_store *store);
  * the guard is not installed. */
 const void *chord_store_map(chord_store *store, chord_error *err);
 void chord_store_unmap(chord_store *store, const void *base);
+/* Whoever touches a page of a mapping may get what lies around it in the page cache, too: 64 KiB, or a large page. */
+#define CHORD_MAP_ALONG_BYTES (2 * CHORD_MIB)
 /* Give the pages of [offset, offset + len) of a mapping back to the system (they come back by themselves when
  * touched), and those beside them that came along when these were touched. */
 void chord_store_map_release(chord_store *store, const void *base, uint64_t offset, uint64_t len);

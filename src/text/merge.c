@@ -81,7 +81,7 @@ void chord_merger_run(chord_merger *m)
         uint32_t left = (uint32_t)entry, priority = (uint32_t)(entry >> 32);
         if (m->priority[left] != priority) continue;
         uint32_t right = m->next[left];
-        if (!m->vocab->spm) m->value[left] = m->vocab->merged[priority];
+        if (m->vocab->kind == CHORD_VOCAB_BPE) m->value[left] = m->vocab->merged[priority];
         m->next[left] = m->next[right];
         if (m->next[left] != none) m->prev[m->next[left]] = left;
         m->priority[right] = CHORD_NO_PRIORITY;

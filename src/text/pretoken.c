@@ -1,17 +1,11 @@
-/* pretoken.c - where byte-level BPE may not merge across: the published split patterns, matched by hand.
+/* pretoken.c - where byte-pair encoding may not merge across: the published split patterns, matched by hand.
  *
  * A pattern's alternatives are tried in order at each place, and white space is what chord_char_class says. Where the
  * reference runtime has its own matcher we do as that one does; its general matcher knows letters only as \p{L} (no
  * case beyond ASCII), and so do we. */
-#include "text/vocab_inner.h"
+#include "text/pretoken_inner.h"
 
-typedef struct glyph {
-    uint32_t code;
-    uint32_t bytes; /* 0: past the end */
-    chord_char_class kind;
-} glyph;
-
-static glyph glyph_at(const char *text, size_t at, size_t end)
+chord_glyph chord_glyph_at(const chord_span *s, size_t at)
 {
     static const uint8_t ascii[128] = {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 6, 6, 6, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -19,366 +13,165 @@ static glyph glyph_at(const char *text, size_t at, size_t end)
         4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 4, 4, 5, 4,
         5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 5, 4, 5, 0,
     };
-    glyph g = {.code = UINT32_MAX, .kind = CHORD_CHAR_NONE};
-    if (at >= end) return g;
-    g.bytes = (uint32_t)chord_lenient_decode(text, at, end, &g.code);
+    chord_glyph g = {.code = UINT32_MAX, .kind = CHORD_CHAR_NONE};
+    if (at >= s->end) return g;
+    g.bytes = (uint32_t)chord_lenient_decode(s->text, at, s->end, &g.code);
     g.kind = g.code < 128 ? (chord_char_class)ascii[g.code] : chord_char_class_of(g.code);
     return g;
 }
 
-/* Sets of classes, as bits. */
-enum {
-    LETTER = 1 << CHORD_CHAR_LETTER,
-    NUMBER = 1 << CHORD_CHAR_NUMBER,
-    MARK = 1 << CHORD_CHAR_MARK,
-    PUNCTUATION = 1 << CHORD_CHAR_PUNCTUATION,
-    SYMBOL = 1 << CHORD_CHAR_SYMBOL,
-    SPACE = 1 << CHORD_CHAR_SPACE,
-    OTHER = 1 << CHORD_CHAR_OTHER,
-    ANY = LETTER | NUMBER | MARK | PUNCTUATION | SYMBOL | SPACE | OTHER
-};
-
-static bool in(glyph g, int set) { return (1 << g.kind & set) != 0; }
-static bool is_break(glyph g) { return g.code == '\r' || g.code == '\n'; }
-static bool is_ascii_letter(glyph g) { return (g.code | 0x20) >= 'a' && (g.code | 0x20) <= 'z'; }
-
-/* The end of the run of a set that starts at `at`, which is `at` when there is none. */
-static size_t run_of(const char *text, size_t at, size_t end, int set)
+size_t chord_run_of(const chord_span *s, size_t at, int set)
 {
-    for (glyph g = glyph_at(text, at, end); in(g, set); g = glyph_at(text, at, end)) at += g.bytes;
+    for (chord_glyph g = chord_glyph_at(s, at); chord_glyph_in(g, set); g = chord_glyph_at(s, at)) at += g.bytes;
     return at;
 }
 
-static size_t run_of_breaks(const char *text, size_t at, size_t end)
+size_t chord_run_of_breaks(const chord_span *s, size_t at)
 {
-    while (at < end && (text[at] == '\r' || text[at] == '\n')) at++;
+    while (at < s->end && (s->text[at] == '\r' || s->text[at] == '\n')) at++;
     return at;
 }
 
 /* 's 't 're 've 'm 'll 'd at `at`: its length, 0: none. */
-static size_t contraction(const char *text, size_t at, size_t end, bool any_case)
+static size_t contraction(const chord_span *s, size_t at, bool any_case)
 {
-    if (end - at < 2 || text[at] != '\'') return 0;
+    if (s->end - at < 2 || s->text[at] != '\'') return 0;
     char lower = any_case ? 0x20 : 0;
-    char a = (char)(text[at + 1] | lower), b = end - at > 2 ? (char)(text[at + 2] | lower) : 0;
+    char a = (char)(s->text[at + 1] | lower), b = s->end - at > 2 ? (char)(s->text[at + 2] | lower) : 0;
     if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
     return (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
 }
 
-/* \s*[\r\n]+ (when breaks), then \s+(?!\S), then \s+. `at` is white space. */
-static size_t spaces(const char *text, size_t at, size_t end, bool breaks)
+size_t chord_run_of_spaces(const chord_span *s, size_t at, bool breaks)
 {
     size_t stop = at, last = at, after_break = at;
-    for (glyph g = glyph_at(text, stop, end); g.kind == CHORD_CHAR_SPACE; g = glyph_at(text, stop, end)) {
+    for (chord_glyph g = chord_glyph_at(s, stop); g.kind == CHORD_CHAR_SPACE; g = chord_glyph_at(s, stop)) {
         last = stop;
         stop += g.bytes;
-        if (is_break(g)) after_break = stop;
+        if (chord_glyph_breaks(g)) after_break = stop;
     }
     if (breaks && after_break > at) return after_break;
-    return stop < end && last > at ? last : stop;
+    return stop < s->end && last > at ? last : stop;
+}
+
+bool chord_is_han(uint32_t code)
+{
+    static const uint32_t blocks[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},  {0x20000, 0x2A6DF},
+                                         {0x2A700, 0x2EBEF}, {0x2F800, 0x2FA1F}};
+    for (size_t i = 0; i < CHORD_COUNT(blocks); i++)
+        if (code >= blocks[i][0] && code <= blocks[i][1]) return true;
+    return false;
 }
 
 /* ---- the GPT-2 pattern ------------------------------------------------------------------------- */
 
-static size_t step_gpt2(const char *text, size_t at, size_t end)
+size_t chord_match_gpt2(const chord_span *s, size_t at, uint32_t rules)
 {
-    size_t len = contraction(text, at, end, false);
+    (void)rules;
+    size_t len = contraction(s, at, false);
     if (len > 0) return at + len;
-    size_t start = at + (text[at] == ' ');
-    glyph g = glyph_at(text, start, end);
-    if (g.kind == CHORD_CHAR_LETTER) return run_of(text, start, end, LETTER);
-    if (g.kind == CHORD_CHAR_NUMBER) return run_of(text, start, end, NUMBER);
-    if (in(g, ANY & ~SPACE)) return run_of(text, start, end, ANY & ~(SPACE | LETTER | NUMBER));
-    return spaces(text, at, end, false);
+    size_t start = at + (s->text[at] == ' ');
+    chord_glyph g = chord_glyph_at(s, start);
+    if (g.kind == CHORD_CHAR_LETTER) return chord_run_of(s, start, LETTER);
+    if (g.kind == CHORD_CHAR_NUMBER) return chord_run_of(s, start, NUMBER);
+    if (chord_glyph_in(g, ANY & ~SPACE)) return chord_run_of(s, start, ANY & ~(SPACE | LETTER | NUMBER));
+    return chord_run_of_spaces(s, at, false);
 }
 
-/* ---- the family of Llama 3 and Qwen 2 ---------------------------------------------------------- */
+/* ---- the family of Llama 3, Qwen 2 and GPT-4o --------------------------------------------------- */
 
-typedef struct word_rules {
-    int word;          /* what words are made of */
-    uint32_t digits;   /* the longest run of numbers, 0: any */
-    bool contractions; /* split off before all else */
-    bool breaks_after; /* [\r\n]* after punctuation */
-} word_rules;
-
-static size_t next_word(const word_rules *rules, const char *text, size_t at, size_t end)
+/* U*D+, U being the set but a-z and D the set but A-Z: both hold every letter beyond ASCII. 0: there is no D.
+ * *upper is where U* ends. */
+static size_t cased_run(const chord_span *s, size_t at, int set, size_t *upper)
 {
-    size_t len = rules->contractions ? contraction(text, at, end, true) : 0;
-    if (len > 0) return at + len;
-    glyph g = glyph_at(text, at, end), next = glyph_at(text, at + g.bytes, end);
-    if (!is_break(g) && g.kind != CHORD_CHAR_NUMBER && (in(g, rules->word) || in(next, rules->word)))
-        return run_of(text, at + g.bytes, end, rules->word);
-    if (g.kind == CHORD_CHAR_NUMBER) {
-        for (uint32_t n = 0; g.kind == CHORD_CHAR_NUMBER && (rules->digits == 0 || n < rules->digits); n++) {
-            at += g.bytes;
-            g = glyph_at(text, at, end);
-        }
-        return at;
-    }
-    int rest = ANY & ~(SPACE | NUMBER | rules->word);
-    size_t start = at + (g.code == ' ');
-    if (in(glyph_at(text, start, end), rest)) {
-        size_t stop = run_of(text, start, end, rest);
-        return rules->breaks_after ? run_of_breaks(text, stop, end) : stop;
-    }
-    return spaces(text, at, end, true);
-}
-
-static size_t step_llama3(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER, .digits = 3, .contractions = true, .breaks_after = true};
-    return next_word(&rules, text, at, end);
-}
-
-static size_t step_qwen2(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER, .digits = 1, .contractions = true, .breaks_after = true};
-    return next_word(&rules, text, at, end);
-}
-
-static size_t step_qwen35(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER | MARK, .digits = 1, .contractions = true, .breaks_after = true};
-    return next_word(&rules, text, at, end);
-}
-
-static size_t step_seed_coder(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER, .digits = 1, .contractions = true};
-    return next_word(&rules, text, at, end);
-}
-
-static size_t step_ufakzeka(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER, .digits = 1, .breaks_after = true};
-    return next_word(&rules, text, at, end);
-}
-
-static size_t step_minicpm5(const char *text, size_t at, size_t end)
-{
-    static const word_rules rules = {.word = LETTER, .contractions = true, .breaks_after = true};
-    return next_word(&rules, text, at, end);
-}
-
-/* ---- GPT-4o and Tekken: words split where lower case meets upper case ---------------------------- */
-
-/* U*D+ or else U+D*, U being letters but a-z and D letters but A-Z: both hold every letter beyond ASCII. */
-static size_t cased_word(const char *text, size_t at, size_t end)
-{
-    size_t stop = at, after_both = at;
-    glyph g = glyph_at(text, stop, end);
-    for (; g.kind == CHORD_CHAR_LETTER && !(g.code >= 'a' && g.code <= 'z'); g = glyph_at(text, stop, end)) {
-        stop += g.bytes;
-        if (g.code > 127) after_both = stop;
-    }
-    if (g.kind == CHORD_CHAR_LETTER) { /* a-z: D+ goes on from here */
-        for (; g.kind == CHORD_CHAR_LETTER && !(g.code >= 'A' && g.code <= 'Z'); g = glyph_at(text, stop, end))
-            stop += g.bytes;
-        return stop;
-    }
-    return after_both > at ? after_both : stop; /* U* gives back until a D follows it; all of U+ when none does */
-}
-
-static size_t next_cased(const char *text, size_t at, size_t end, uint32_t digits, bool contractions)
-{
-    glyph g = glyph_at(text, at, end), next = glyph_at(text, at + g.bytes, end);
-    bool leads = !is_break(g) && !in(g, LETTER | NUMBER) && next.kind == CHORD_CHAR_LETTER;
-    if (leads || g.kind == CHORD_CHAR_LETTER) {
-        size_t stop = cased_word(text, leads ? at + g.bytes : at, end);
-        return contractions ? stop + contraction(text, stop, end, true) : stop;
-    }
-    if (g.kind == CHORD_CHAR_NUMBER) {
-        for (uint32_t n = 0; g.kind == CHORD_CHAR_NUMBER && n < digits; n++) {
-            at += g.bytes;
-            g = glyph_at(text, at, end);
-        }
-        return at;
-    }
-    size_t start = at + (g.code == ' ');
-    size_t stop = run_of(text, start, end, ANY & ~(SPACE | LETTER | NUMBER));
-    if (stop == start) return spaces(text, at, end, true);
-    while (stop < end && (text[stop] == '\r' || text[stop] == '\n' || text[stop] == '/')) stop++;
-    return stop;
-}
-
-static size_t step_gpt4o(const char *text, size_t at, size_t end) { return next_cased(text, at, end, 3, true); }
-static size_t step_tekken(const char *text, size_t at, size_t end) { return next_cased(text, at, end, 1, false); }
-
-/* ---- steps that isolate what they match and leave the rest between as it is ---------------------- */
-
-/* A match ends past `at`; at `at`: no match here. */
-typedef size_t matcher(const char *text, size_t at, size_t end);
-
-static size_t isolate(matcher *match, const char *text, size_t at, size_t end)
-{
-    size_t stop = match(text, at, end);
-    if (stop > at) return stop;
-    for (stop = at; stop < end && match(text, stop, end) == stop;) stop += glyph_at(text, stop, end).bytes;
-    return stop;
-}
-
-static size_t match_number(const char *text, size_t at, size_t end)
-{
-    glyph g = glyph_at(text, at, end);
-    return g.kind == CHORD_CHAR_NUMBER ? at + g.bytes : at;
-}
-
-static size_t match_numbers(const char *text, size_t at, size_t end) { return run_of(text, at, end, NUMBER); }
-
-static size_t match_three_numbers(const char *text, size_t at, size_t end)
-{
-    return match_number(text, match_number(text, match_number(text, at, end), end), end);
-}
-
-static size_t match_three_digits(const char *text, size_t at, size_t end)
-{
-    for (size_t i = 0; i < 3; i++)
-        if (end - at <= i || text[at + i] < '0' || text[at + i] > '9') return at;
-    return at + 3;
-}
-
-static size_t run_of_marks(const char *text, size_t at, size_t end, bool backtick)
-{
-    for (;;) {
-        glyph g = glyph_at(text, at, end);
-        bool symbol = g.code < 128 && g.kind == CHORD_CHAR_SYMBOL && (backtick || g.code != '`');
-        if (g.kind != CHORD_CHAR_PUNCTUATION && !symbol) return at;
+    size_t after_both = 0;
+    chord_glyph g = chord_glyph_at(s, at);
+    for (; chord_glyph_in(g, set) && !(g.code >= 'a' && g.code <= 'z'); g = chord_glyph_at(s, at)) {
         at += g.bytes;
+        if (g.code > 127) after_both = at;
     }
-}
-
-static size_t match_marks(const char *text, size_t at, size_t end) { return run_of_marks(text, at, end, false); }
-
-static size_t match_marks_backtick(const char *text, size_t at, size_t end)
-{
-    return run_of_marks(text, at, end, true);
-}
-
-static size_t match_break(const char *text, size_t at, size_t end)
-{
-    return at < end && (text[at] == '\r' || text[at] == '\n') ? at + 1 : at;
-}
-
-static size_t spaced_run(const char *text, size_t at, size_t end, int set)
-{
-    glyph g = glyph_at(text, at, end);
-    size_t start = g.kind == CHORD_CHAR_SPACE ? at + g.bytes : at, stop = run_of(text, start, end, set);
-    return stop > start ? stop : at;
-}
-
-static size_t match_spaced_letters(const char *text, size_t at, size_t end)
-{
-    return spaced_run(text, at, end, LETTER);
-}
-
-static size_t match_spaced_marks(const char *text, size_t at, size_t end)
-{
-    return spaced_run(text, at, end, PUNCTUATION);
-}
-
-static size_t match_cjk_kana(const char *text, size_t at, size_t end)
-{
-    for (glyph g = glyph_at(text, at, end);; g = glyph_at(text, at, end)) {
-        if (!(g.code >= 0x4E00 && g.code <= 0x9FA5) && !(g.code >= 0x3040 && g.code <= 0x30FF)) return at;
-        at += g.bytes;
-    }
-}
-
-static size_t match_cjk_hangul(const char *text, size_t at, size_t end)
-{
-    for (glyph g = glyph_at(text, at, end);; g = glyph_at(text, at, end)) {
-        bool within = (g.code >= 0x800 && g.code <= 0x9FA5) || (g.code >= 0xAC00 && g.code <= 0xD7FF);
-        if (!within || g.kind == CHORD_CHAR_SPACE) return at;
-        at += g.bytes;
-    }
-}
-
-/* The last pattern of DeepSeek 3; what it does not match (control characters) stays between. */
-static size_t match_deepseek3(const char *text, size_t at, size_t end)
-{
-    glyph g = glyph_at(text, at, end), next = glyph_at(text, at + g.bytes, end);
-    if (g.code < 128 && in(g, PUNCTUATION | SYMBOL) && is_ascii_letter(next)) {
-        do at += next.bytes;
-        while (is_ascii_letter(next = glyph_at(text, at + 1, end)));
-        return at + 1;
-    }
-    bool leads = in(g, ANY & ~(LETTER | PUNCTUATION | SYMBOL)) && !is_break(g) && in(next, LETTER | MARK);
-    if (leads || in(g, LETTER | MARK)) return run_of(text, at + g.bytes, end, LETTER | MARK);
-    size_t start = at + (g.code == ' '), stop = run_of(text, start, end, PUNCTUATION | SYMBOL);
-    if (stop > start) return run_of_breaks(text, stop, end);
-    return g.kind == CHORD_CHAR_SPACE ? spaces(text, at, end, true) : at;
-}
-
-#define STEP(name) \
-    static size_t step_##name(const char *text, size_t at, size_t end) { return isolate(match_##name, text, at, end); }
-STEP(number)
-STEP(numbers)
-STEP(three_numbers)
-STEP(three_digits)
-STEP(marks)
-STEP(marks_backtick)
-STEP(break)
-STEP(spaced_letters)
-STEP(spaced_marks)
-STEP(cjk_kana)
-STEP(cjk_hangul)
-STEP(deepseek3)
-
-/* [^\n]+|[\n]+ */
-static size_t step_lines(const char *text, size_t at, size_t end)
-{
-    bool newline = text[at] == '\n';
-    while (at < end && (text[at] == '\n') == newline) at++;
+    *upper = at;
+    if (!chord_glyph_in(g, set)) return after_both; /* U* gives back until a D follows it */
+    for (; chord_glyph_in(g, set) && !(g.code >= 'A' && g.code <= 'Z'); g = chord_glyph_at(s, at)) at += g.bytes;
     return at;
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
-
-static const chord_pretoken pretokens[] = {
-    {.names = "default", .steps = {step_marks, step_gpt2, step_numbers, step_three_digits}},
-    {.names = "gpt-2 phi-2 gigachat a.x-4.0 mellum mpt olmo jais exaone4 trillion granite-docling",
-     .steps = {step_gpt2}},
-    {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2",
-     .steps = {step_number, step_gpt2}},
-    {.names = "falcon", .steps = {step_marks_backtick, step_gpt2, step_three_digits}},
-    {.names = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2",
-     .steps = {step_llama3},
-     .ignore_merges = true,
-     .add_bos = true},
-    {.names = "dbrx smaug-bpe", .steps = {step_llama3}},
-    {.names = "chatglm-bpe", .steps = {step_llama3}, .no_bos = true},
-    {.names = "glm4 glm5", .steps = {step_llama3}, .ignore_merges = true, .no_bos = true},
-    {.names = "qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 bailingmoe bailingmoe2 "
-              "llada-moe",
-     .steps = {step_qwen2}},
-    {.names = "laguna", .steps = {step_lines, step_qwen2}},
-    {.names = "qwen35", .steps = {step_qwen35}},
-    {.names = "seed-coder", .steps = {step_seed_coder}},
-    {.names = "ufakzeka", .steps = {step_ufakzeka}},
-    {.names = "minicpm5", .steps = {step_three_numbers, step_minicpm5}, .ignore_merges = true},
-    {.names = "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
-     .steps = {step_three_numbers, step_cjk_kana, step_deepseek3}},
-    {.names = "deepseek-coder",
-     .steps = {step_break, step_spaced_letters, step_spaced_marks, step_cjk_hangul, step_number}},
-    {.names = "gpt-4o llama4 kanana2 talkie minimax-m2", .steps = {step_gpt4o}},
-    {.names = "tekken", .steps = {step_tekken}, .ignore_merges = true, .add_bos = true},
-};
-
-static bool lists(const char *names, const char *name)
+/* A word that may have `lead` before it: U*D+ with it or without, else U+D*. */
+static size_t cased_word(const chord_span *s, size_t at, chord_glyph lead, bool leads, int set)
 {
-    size_t len = strlen(name);
-    while (*names != 0) {
-        size_t word = 0;
-        while (names[word] != 0 && names[word] != ' ') word++;
-        if (word == len && memcmp(names, name, len) == 0) return true;
-        names += word + (names[word] == ' ');
-    }
-    return false;
+    size_t upper, stop = cased_run(s, leads ? at + lead.bytes : at, set, &upper);
+    if (stop == 0 && leads && chord_glyph_in(lead, set)) return at + lead.bytes;
+    return stop != 0 ? stop : upper;
 }
 
-const chord_pretoken *chord_pretoken_find(const char *name)
+/* \p{L}\p{M}*, more of the same, each behind a space or none. */
+static size_t joined_word(const chord_span *s, size_t at)
 {
-    for (size_t i = 0; i < CHORD_COUNT(pretokens); i++)
-        if (lists(pretokens[i].names, name)) return &pretokens[i];
-    return NULL;
+    for (;;) {
+        at = chord_run_of(s, at, LETTER | MARK);
+        if (at >= s->end || s->text[at] != ' ' || chord_glyph_at(s, at + 1).kind != CHORD_CHAR_LETTER) return at;
+        at++;
+    }
+}
+
+static size_t run_of_han(const chord_span *s, size_t at, bool han, int set)
+{
+    for (chord_glyph g = chord_glyph_at(s, at); chord_glyph_in(g, set) && chord_is_han(g.code) == han;
+         g = chord_glyph_at(s, at))
+        at += g.bytes;
+    return at;
+}
+
+/* A word at `at`, one character before it included; `at`: none begins here. */
+static size_t word_at(const chord_span *s, size_t at, uint32_t rules, chord_glyph g)
+{
+    int set = rules & WORD_MARKS ? LETTER | MARK : LETTER;
+    chord_glyph next = chord_glyph_at(s, at + g.bytes);
+    bool follows = chord_glyph_in(next, set) && !(rules & WORD_HAN && chord_is_han(next.code));
+    bool leads = !chord_glyph_in(g, LETTER | NUMBER) && !chord_glyph_breaks(g) && follows;
+    if (!leads && !chord_glyph_in(g, set)) return at;
+    if (rules & WORD_CASED) return cased_word(s, at, g, leads, set);
+    if (rules & WORD_JOINED) return joined_word(s, leads ? at + g.bytes : at);
+    return rules & WORD_HAN ? run_of_han(s, at + g.bytes, false, set) : chord_run_of(s, at + g.bytes, set);
+}
+
+/* \s{512}(?!\S) and so on down to \s{4}, \s{1,2}(?!\S), \s. */
+static size_t cascade(const chord_span *s, size_t at)
+{
+    size_t count = 0, stop = at;
+    for (chord_glyph g; count < 513 && (g = chord_glyph_at(s, stop)).kind == CHORD_CHAR_SPACE; count++) stop += g.bytes;
+    if (stop < s->end && count > 1) count--; /* the last one belongs to what follows; or there are more than enough */
+    size_t wanted = 512;
+    while (wanted > count) wanted /= 2;
+    for (stop = at; wanted > 0; wanted--) stop += chord_glyph_at(s, stop).bytes;
+    return stop;
+}
+
+static size_t rest_at(const chord_span *s, size_t at, uint32_t rules)
+{
+    int set = ANY & ~(SPACE | LETTER | NUMBER);
+    if (rules & WORD_MARKS_ONLY) set &= ~MARK;
+    size_t start = at + (s->text[at] == ' '), stop = chord_run_of(s, start, set);
+    if (stop == start) return at;
+    uint32_t most = rules & (WORD_BREAKS | WORD_SLASHES) ? UINT32_MAX : rules & WORD_ONE_SLASH ? 1 : 0;
+    for (; most > 0 && stop < s->end; most--, stop++) {
+        char c = s->text[stop];
+        if (c != '\r' && c != '\n' && (c != '/' || rules & WORD_BREAKS)) break;
+    }
+    return stop;
+}
+
+size_t chord_match_words(const chord_span *s, size_t at, uint32_t rules)
+{
+    size_t len = rules & WORD_BEFORE ? contraction(s, at, true) : 0;
+    if (len > 0) return at + len;
+    chord_glyph g = chord_glyph_at(s, at);
+    if (rules & WORD_HAN && chord_is_han(g.code)) return run_of_han(s, at, true, ANY);
+    size_t stop = word_at(s, at, rules, g);
+    if (stop > at) return rules & WORD_AFTER ? stop + contraction(s, stop, true) : stop;
+    if (g.kind == CHORD_CHAR_NUMBER) return chord_match_numbers(s, at, rules & WORD_DIGITS);
+    stop = rest_at(s, at, rules);
+    if (stop > at) return stop;
+    stop = chord_run_of_spaces(s, at, true);
+    return rules & WORD_CASCADE && chord_run_of_breaks(s, stop - 1) < stop ? cascade(s, at) : stop;
 }

@@ -19,7 +19,7 @@ static uint32_t token_priority(const chord_merger *m, uint32_t left, uint32_t ri
     return token < 0 ? CHORD_NO_PRIORITY : priority_of_score(m->vocab->scores[token]);
 }
 
-static size_t escape(const char *text, size_t len, bool space_first, char *out)
+size_t chord_escape_spaces(const char *text, size_t len, bool space_first, char *out)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < len + space_first; i++) {
@@ -35,12 +35,16 @@ static size_t escape(const char *text, size_t len, bool space_first, char *out)
     return bytes;
 }
 
-/* A character by its first byte alone, as the reference cuts them: broken ones stay together too. */
-static uint32_t cut(const char *text, size_t len, uint32_t *starts)
+size_t chord_character_bytes(char first)
 {
     static const uint8_t length_by_lead[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4};
+    return length_by_lead[(uint8_t)first >> 4];
+}
+
+static uint32_t cut(const char *text, size_t len, uint32_t *starts)
+{
     uint32_t count = 0;
-    for (size_t at = 0; at < len; at += length_by_lead[(uint8_t)text[at] >> 4]) {
+    for (size_t at = 0; at < len; at += chord_character_bytes(text[at])) {
         if (starts != NULL) starts[count] = (uint32_t)at;
         count++;
     }
@@ -78,10 +82,10 @@ static chord_status encode_escaped(const chord_vocab *v, const char *text, size_
 chord_status chord_spm_encode(const chord_vocab *v, const char *text, size_t len, bool space_first, chord_id_sink *sink,
                               chord_error *err)
 {
-    size_t bytes = escape(text, len, space_first, NULL);
+    size_t bytes = chord_escape_spaces(text, len, space_first, NULL);
     void *escaped;
     CHORD_TRY(chord_alloc(v->heap, bytes, "tokenising a text", &escaped, err));
-    escape(text, len, space_first, escaped);
+    chord_escape_spaces(text, len, space_first, escaped);
     chord_status status = encode_escaped(v, escaped, bytes, sink, err);
     chord_free(v->heap, escaped);
     return status;

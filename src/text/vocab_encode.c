@@ -101,6 +101,8 @@ static void give_places(specials *s, uint32_t length_index)
         if (is_covered(s, place->at) || is_covered(s, place->at + length - 1)) continue;
         size_t end = place->at + length;
         place->token = chord_vocab_find(v, s->text + place->at, length);
+        if (v->attr[place->token] & CHORD_TOKEN_STRIP_LEFT)
+            while (place->at > 0 && is_ascii_space(s->text[place->at - 1]) && !is_covered(s, place->at - 1)) place->at--;
         if (v->attr[place->token] & CHORD_TOKEN_STRIP_RIGHT)
             while (end < s->len && is_ascii_space(s->text[end]) && !is_covered(s, end)) end++;
         place->end = (uint32_t)end;
@@ -122,10 +124,18 @@ static chord_status cut_specials(specials *s, chord_error *err)
 static chord_status encode_plain(const specials *s, size_t at, size_t end, bool after_special, chord_id_sink *sink,
                                  chord_error *err)
 {
-    if (at == end) return CHORD_OK;
-    if (s->v->spm)
-        return chord_spm_encode(s->v, s->text + at, end - at, s->v->add_space_prefix && after_special, sink, err);
-    return chord_bpe_encode(s->v, s->text + at, end - at, sink, err);
+    const chord_vocab *v = s->v;
+    const char *text = s->text + at;
+    size_t len = end - at;
+    if (len == 0) return CHORD_OK;
+    if (v->kind == CHORD_VOCAB_BPE) return chord_bpe_encode(v, text, len, sink, err);
+    if (v->kind == CHORD_VOCAB_WORDPIECE) return chord_wordpiece_encode(v, text, len, sink, err);
+    if (v->kind == CHORD_VOCAB_UNIGRAM) return chord_unigram_encode(v, text, len, sink, err);
+    if (v->kind == CHORD_VOCAB_PLAMO) return chord_plamo_encode(v, text, len, sink, err);
+    if (v->kind == CHORD_VOCAB_SENTENCEPIECE)
+        return chord_spm_encode(v, text, len, v->add_space_prefix && after_special, sink, err);
+    chord_rwkv_encode(v, text, len, sink);
+    return CHORD_OK;
 }
 
 static chord_status encode_between(const specials *s, bool want_bos, chord_id_sink *sink, chord_error *err)
@@ -163,7 +173,7 @@ chord_status chord_vocab_encode(const chord_vocab *v, const char *text, size_t l
     chord_free(v->heap, s.covered);
     chord_buffer_free(&s.places);
     if (status != CHORD_OK) return status;
-    if (mode == CHORD_TOKENIZE_SPECIAL && v->add_eos && v->eos >= 0) chord_id_put(&sink, v->eos);
+    if (mode == CHORD_TOKENIZE_SPECIAL && v->add_eos && v->last >= 0) chord_id_put(&sink, v->last);
     *need = sink.count;
     if (sink.count > cap) return chord_fail(err, CHORD_SHORT, "%zu tokens do not fit in room for %zu", sink.count, cap);
     return CHORD_OK;
@@ -217,8 +227,10 @@ chord_status chord_vocab_decode(const chord_vocab *v, int32_t token, bool specia
     size_t len = chord_vocab_len(v, (uint32_t)token);
     if (attr & (CHORD_TOKEN_CONTROL | CHORD_TOKEN_UNKNOWN))
         return special ? chord_buffer_append(out, text, len, err) : CHORD_OK;
-    if (attr & CHORD_TOKEN_USER) return chord_buffer_append(out, text, len, err);
+    bool plain = v->kind == CHORD_VOCAB_RWKV || (v->kind == CHORD_VOCAB_PLAMO && !(attr & CHORD_TOKEN_BYTE));
+    if (plain || attr & CHORD_TOKEN_USER) return chord_buffer_append(out, text, len, err);
     if (attr & CHORD_TOKEN_BYTE) return decode_byte(text, len, out, err);
     if (!(attr & CHORD_TOKEN_NORMAL)) return CHORD_OK;
-    return v->spm ? decode_marked_spaces(text, len, out, err) : decode_byte_level(text, len, out, err);
+    bool spells = v->kind == CHORD_VOCAB_BPE && !(v->pretoken->flags & CHORD_PRETOKEN_SPACE_MARKS);
+    return spells ? decode_byte_level(text, len, out, err) : decode_marked_spaces(text, len, out, err);
 }

@@ -49,6 +49,9 @@ static chord_status symbol_of(const chord_vocab *v, stranger_list *l, const char
     int32_t token = chord_vocab_find(v, text, len);
     *out = (uint32_t)token;
     if (token >= 0) return CHORD_OK;
+    /* Such numbers are forgotten, and texts begin as characters; bytes keep theirs. */
+    if (v->pretoken->flags & CHORD_PRETOKEN_CHARACTERS && chord_character_bytes(text[0]) >= len)
+        return chord_fail(err, CHORD_UNSUPPORTED, "a merge joins the character '%.*s', which is no token", (int)len, text);
     if (l->count == l->cap) CHORD_TRY(grow_strangers(v, l, err));
     uint32_t *slot = stranger_slot(v, l, text, len);
     if (*slot == 0) {
@@ -99,10 +102,9 @@ static chord_status read_all(chord_vocab *v, stranger_list *l, chord_gguf_walk *
     for (uint32_t byte = 0; byte < 256; byte++) {
         char spelled[4];
         size_t len = chord_bpe_spell((uint8_t)byte, spelled);
-        v->byte_symbol[byte] = (uint32_t)v->byte_token[byte];
-        if (v->byte_token[byte] >= 0) continue;
-        uint32_t slot = l->count > 0 ? *stranger_slot(v, l, spelled, len) : 0;
-        v->byte_symbol[byte] = slot > 0 ? v->count + slot - 1 : CHORD_NO_SYMBOL;
+        if (v->byte_token[byte] >= 0 || l->count == 0) continue;
+        uint32_t slot = *stranger_slot(v, l, spelled, len);
+        if (slot > 0) v->byte_symbol[byte] = v->count + slot - 1;
     }
     return CHORD_OK;
 }

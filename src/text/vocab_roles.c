@@ -124,27 +124,46 @@ static chord_status assign_ends(chord_vocab *v, const chord_gguf *gguf, chord_er
     return CHORD_OK;
 }
 
-/* Phi-3's special tokens take the white space after them along; files do not say so, only the model's name does. */
+/* A string of metadata, short ones only, has `part` in it. */
+static chord_status says(const chord_gguf *gguf, const char *key, const char *part, bool *out, chord_error *err)
+{
+    char text[128];
+    size_t len = strlen(part);
+    CHORD_TRY(chord_vocab_short_text(gguf, key, text, sizeof text, err));
+    for (char *c = text; *c != 0; c++) {
+        if (*c >= 'A' && *c <= 'Z') *c |= 0x20;
+        *out = *out || ((size_t)(c - text) + 1 >= len && memcmp(c + 1 - len, part, len) == 0);
+    }
+    return CHORD_OK;
+}
+
+static void strip(chord_vocab *v, const char *name, uint8_t attr, bool on)
+{
+    int32_t id = find_name(v, name);
+    if (id >= 0) v->attr[id] = (uint8_t)(on ? v->attr[id] | attr : v->attr[id] & ~attr);
+}
+
+/* Special tokens that take white space along: files do not say so, only what the model is called does. Phi-3's take what
+ * is after them, the mask of some encoders what is before it. */
 static chord_status assign_strips(chord_vocab *v, const chord_gguf *gguf, chord_error *err)
 {
-    char name[128];
-    bool phi3 = false;
-    CHORD_TRY(chord_vocab_short_text(gguf, "general.name", name, sizeof name, err));
-    for (char *c = name; *c != 0; c++) {
-        if (*c >= 'A' && *c <= 'Z') *c |= 0x20;
-        size_t len = (size_t)(c - name) + 1;
-        phi3 = phi3 || (len >= 4 && memcmp(c - 3, "phi3", 4) == 0) || (len >= 5 && memcmp(c - 4, "phi-3", 5) == 0);
-    }
-    if (!phi3) return CHORD_OK;
+    bool mask = false, phi3 = false, modern = false;
+    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-de", &mask, err));
+    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-es", &mask, err));
+    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-code", &mask, err));
+    CHORD_TRY(says(gguf, "general.architecture", "nomic-bert-moe", &mask, err));
+    CHORD_TRY(says(gguf, "general.architecture", "jina-bert-v3", &mask, err));
+    CHORD_TRY(says(gguf, "general.name", "phi-3", &phi3, err));
+    CHORD_TRY(says(gguf, "general.name", "phi3", &phi3, err));
+    CHORD_TRY(says(gguf, "general.name", "modern-bert", &modern, err));
+    if (mask) strip(v, "<mask>", CHORD_TOKEN_STRIP_LEFT, true);
+    else if (modern && !phi3) strip(v, "[MASK]", CHORD_TOKEN_STRIP_LEFT, true);
+    if (mask || !phi3) return CHORD_OK;
     static const char *const plain[] = {"<unk>", "<s>", "<|endoftext|>"};
     for (uint32_t id = 0; id < v->count; id++)
         if (v->attr[id] & CHORD_TOKEN_SPECIAL) v->attr[id] |= CHORD_TOKEN_STRIP_RIGHT;
-    int32_t end = find_name(v, "</s>");
-    if (end >= 0) v->attr[end] |= CHORD_TOKEN_STRIP_RIGHT;
-    for (size_t i = 0; i < CHORD_COUNT(plain); i++) {
-        int32_t id = find_name(v, plain[i]);
-        if (id >= 0) v->attr[id] &= (uint8_t)~CHORD_TOKEN_STRIP_RIGHT;
-    }
+    strip(v, "</s>", CHORD_TOKEN_STRIP_RIGHT, true);
+    for (size_t i = 0; i < CHORD_COUNT(plain); i++) strip(v, plain[i], CHORD_TOKEN_STRIP_RIGHT, false);
     return CHORD_OK;
 }
 
@@ -191,19 +210,55 @@ static chord_status index_specials(chord_vocab *v, chord_error *err)
     return CHORD_OK;
 }
 
+/* What holds where the file is silent. */
+static void assign_defaults(chord_vocab *v, bool gemma)
+{
+    static const struct {
+        int8_t bos, eos, unknown;
+        bool add_bos, add_eos, add_space_prefix;
+    } kinds[] = {[CHORD_VOCAB_BPE] = {11, 11, -1, false, false, false},
+                 [CHORD_VOCAB_SENTENCEPIECE] = {1, 2, 0, true, false, true},
+                 [CHORD_VOCAB_WORDPIECE] = {101, -1, 100, true, true, false},
+                 [CHORD_VOCAB_UNIGRAM] = {-1, 1, 2, false, true, false},
+                 [CHORD_VOCAB_RWKV] = {-1, -1, -1, false, false, false},
+                 [CHORD_VOCAB_PLAMO] = {1, 2, 0, false, false, false}};
+    uint8_t flags = v->pretoken != NULL ? v->pretoken->flags : 0;
+    v->bos = gemma || flags & CHORD_PRETOKEN_NO_BOS ? -1 : kinds[v->kind].bos;
+    v->eos = gemma ? -1 : kinds[v->kind].eos;
+    v->unknown = kinds[v->kind].unknown;
+    v->add_bos = kinds[v->kind].add_bos || flags & CHORD_PRETOKEN_ADD_BOS;
+    v->add_eos = kinds[v->kind].add_eos;
+    v->add_space_prefix = kinds[v->kind].add_space_prefix;
+}
+
+static chord_status read_flags(chord_vocab *v, const chord_gguf *gguf, chord_error *err)
+{
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", v->add_bos, &v->add_bos, err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_eos_token", v->add_eos, &v->add_eos, err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", v->add_space_prefix, &v->add_space_prefix,
+                                  err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", false, &v->merge_spaces, err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.normalizer.lowercase", true, &v->lowercase, err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", v->lowercase, &v->strip_accents, err));
+    /* These ask no file: WordPiece always encloses a text, RWKV and PLaMo never do. */
+    bool encloses = v->kind == CHORD_VOCAB_WORDPIECE;
+    if (encloses || v->kind == CHORD_VOCAB_RWKV || v->kind == CHORD_VOCAB_PLAMO) v->add_bos = v->add_eos = encloses;
+    if (v->pretoken != NULL && v->pretoken->flags & CHORD_PRETOKEN_GEMMA) v->add_bos = true;
+    return CHORD_OK;
+}
+
 chord_status chord_vocab_assign_roles(chord_vocab *v, const chord_gguf *gguf, chord_error *err)
 {
-    v->bos = v->spm ? 1 : v->pretoken->no_bos ? -1 : 11;
-    v->eos = v->spm ? 2 : 11;
-    v->unknown = v->spm ? 0 : -1;
-    v->ignore_merges = !v->spm && v->pretoken->ignore_merges;
+    char model[8];
+    int32_t separator = v->kind == CHORD_VOCAB_WORDPIECE ? 102 : -1;
+    CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.model", model, sizeof model, err));
+    assign_defaults(v, chord_text_equal(model, "gemma4"));
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.bos_token_id", &v->bos, err));
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.eos_token_id", &v->eos, err));
     CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.unknown_token_id", &v->unknown, err));
-    bool bos = v->spm || v->pretoken->add_bos;
-    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", bos, &v->add_bos, err));
-    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_eos_token", false, &v->add_eos, err));
-    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", v->spm, &v->add_space_prefix, err));
+    CHORD_TRY(read_id(v, gguf, "tokenizer.ggml.seperator_token_id", &separator, err));
+    v->last = v->kind == CHORD_VOCAB_WORDPIECE ? separator : v->eos;
+    CHORD_TRY(read_flags(v, gguf, err));
     CHORD_TRY(assign_ends(v, gguf, err));
     CHORD_TRY(assign_strips(v, gguf, err));
     return index_specials(v, err);

@@ -61,14 +61,20 @@ static uint64_t plain_hash(void)
     return hash_of();
 }
 
-static void expect_refused(void (*values)(gguf_builder *b), void (*tensors)(tiny_model *m), const char *named)
+static void expect_failure(chord_status status, void (*values)(gguf_builder *b), void (*tensors)(tiny_model *m),
+                           const char *named)
 {
     chord_error err = {0};
     uint64_t hash;
     int32_t highest = -1;
     tiny_build_more(&m, values, tensors);
-    CHECK_SAY(answer(0.0f, &hash, &highest, &err) == CHORD_UNSUPPORTED && strstr(err.text, named) != NULL, "%s: %s",
-              named, err.text);
+    CHECK_SAY(answer(0.0f, &hash, &highest, &err) == status && strstr(err.text, named) != NULL, "%s: %s", named,
+              err.text);
+}
+
+static void expect_refused(void (*values)(gguf_builder *b), void (*tensors)(tiny_model *m), const char *named)
+{
+    expect_failure(CHORD_UNSUPPORTED, values, tensors, named);
 }
 
 /* ---- tensors ------------------------------------------------------------------------------------------ */
@@ -84,7 +90,7 @@ static void check_tensors(uint64_t plain)
     expect_refused(NULL, more_norm, "blk.1.attn_sub_norm.weight");
     expect_refused(NULL, further_layer, "blk.2.attn_norm.weight");
     expect_refused(NULL, experts, "mixture of experts");
-    expect_refused(NULL, fused, "fused");
+    expect_refused(NULL, fused, "blk.0.attn_qkv.weight");
     tiny_build_more(&m, NULL, picture_encoder);
     CHECK(hash_of() == plain);
 }
@@ -169,7 +175,13 @@ static void factor(gguf_builder *b) { gb_value_f32(b, "llama.rope.scaling.attn_f
 static void cap(gguf_builder *b) { gb_value_f32(b, "llama.final_logit_softcapping", 30.0f); }
 static void window(gguf_builder *b) { gb_value_u32(b, "llama.attention.sliding_window", 64); }
 static void unheard_of(gguf_builder *b) { gb_value_f32(b, "llama.attention.wobble", 1.0f); }
-static void yarn(gguf_builder *b) { gb_value_text(b, "llama.rope.scaling.type", "yarn"); }
+static void fancy(gguf_builder *b) { gb_value_text(b, "llama.rope.scaling.type", "dynamic"); }
+static void yarn_in_part(gguf_builder *b)
+{
+    gb_value_text(b, "llama.rope.scaling.type", "yarn");
+    gb_value_f32(b, "llama.rope.scaling.yarn_ext_factor", 0.0f);
+}
+static void other_gain(gguf_builder *b) { gb_value_f32(b, "llama.rope.scaling.yarn_attn_factor", 1.2f); }
 static void adapter(gguf_builder *b) { gb_value_text(b, "general.type", "adapter"); }
 static void projector(gguf_builder *b) { gb_value_text(b, "general.type", "mmproj"); }
 static void old_name(gguf_builder *b) { gb_value_f32(b, "llama.rope.scale_linear", 4.0f); }
@@ -188,6 +200,12 @@ static void unlike_layers(gguf_builder *b)
     for (int l = 0; l < TINY_LAYERS; l++) gb_u32(b, l == 0 ? 32 : 16);
 }
 
+static void list_for_one(gguf_builder *b)
+{
+    gb_array(b, "llama.rope.freq_base", 6, TINY_LAYERS);
+    for (int l = 0; l < TINY_LAYERS; l++) gb_u32(b, 0);
+}
+
 static void long_name(gguf_builder *b)
 {
     static char name[9000];
@@ -199,12 +217,14 @@ static void check_keys(uint64_t plain)
 {
     expect_refused(both_ways, NULL, "llama.attention.causal");
     expect_refused(own_scale, NULL, "llama.attention.scale");
-    expect_refused(factor, NULL, "llama.rope.scaling.attn_factor");
     expect_refused(cap, NULL, "llama.final_logit_softcapping");
     expect_refused(window, NULL, "llama.attention.sliding_window");
     expect_refused(unheard_of, NULL, "llama.attention.wobble");
-    expect_refused(yarn, NULL, "yarn");
+    expect_refused(fancy, NULL, "rotary scaling 'dynamic'");
+    expect_refused(yarn_in_part, NULL, "llama.rope.scaling.yarn_ext_factor");
+    expect_refused(other_gain, NULL, "llama.rope.scaling.yarn_attn_factor");
     expect_refused(unlike_layers, NULL, "differs between layers");
+    expect_failure(CHORD_CORRUPT, list_for_one, NULL, "llama.rope.freq_base");
     expect_refused(adapter, NULL, "LoRA");
     expect_refused(projector, NULL, "projector");
     void (*const SAME[])(gguf_builder *b) = {one_way, for_each_layer, no_factor, long_name};
@@ -216,6 +236,8 @@ static void check_keys(uint64_t plain)
     uint64_t scaled = hash_of();
     tiny_build_more(&m, new_name, NULL);
     CHECK(scaled != plain && scaled == hash_of());
+    tiny_build_more(&m, factor, NULL);
+    CHECK(hash_of() != plain);
 }
 
 /* ---- rows without tokens ------------------------------------------------------------------------------ */

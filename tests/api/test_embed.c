@@ -128,28 +128,12 @@ static void test_sessions(const chord_source *source)
 }
 
 #ifdef CHORD_FAULTS
-#include "base/base.h"
-/* Each allocation, read and thread start in turn fails: an error with a sentence, nothing leaks, and it never hangs. */
-static void test_every_failure(const chord_source *source)
+#include "fault_walk.h"
+static chord_status answer_once(void *source, chord_error *err)
 {
-    for (uint64_t n = 1;; n++) {
-        chord_error err = {0};
-        chord_generate_result result;
-        chord_stats stats;
-        uint64_t before = chord_fault_live_blocks();
-        chord_fault_arm(n);
-        chord_status status = answer(source, "Hello", &result, &stats, &err);
-        bool fired = chord_fault_fired();
-        chord_fault_arm(0);
-        CHECK_SAY(chord_fault_live_blocks() == before, "step %llu leaks", (unsigned long long)n);
-        if (!fired) {
-            CHECK(status == CHORD_OK);
-            printf("%llu steps failed in turn\n", (unsigned long long)(n - 1));
-            break;
-        }
-        CHECK_SAY(status == CHORD_OK || err.text[0] != '\0', "step %llu fails without a sentence",
-                  (unsigned long long)n);
-    }
+    chord_generate_result result;
+    chord_stats stats;
+    return answer(source, "Hello", &result, &stats, err);
 }
 #endif
 
@@ -170,7 +154,7 @@ int main(void)
     CHECK(again.logits_hash != result.logits_hash);
     test_sessions(&source);
 #ifdef CHORD_FAULTS
-    test_every_failure(&source);
+    walk_faults(answer_once, &source);
 #endif
     gb_free(&tiny.b);
     return check_done();

@@ -11,10 +11,15 @@ typedef struct shape {
     chord_kv_type type;
     uint32_t heads, kv_heads, dim, tokens, window;
     float softcap;
+    bool sinks;
+    uint32_t value_dim; /* 0: dim */
 } shape;
 
+static const float SINKS[16] = {0.3f,  -2.0f, 4.0f, 0.0f,  1.5f, -0.5f, 2.5f, 3.0f,
+                                -1.0f, 0.7f,  6.0f, -8.0f, 1.0f, 2.0f,  3.0f, 4.0f};
+
 typedef struct inputs {
-    float *q, *k, *v; /* (tokens, heads or kv_heads, dim) */
+    float *q, *k, *v; /* (tokens, heads or kv_heads, dim or value_dim) */
     float *kr, *vr;   /* k and v as the cache rounds them, by this file's own rule */
 } inputs;
 
@@ -39,22 +44,24 @@ static void round_q8(float *out, const float *x, uint64_t rows, uint32_t dim)
         }
 }
 
+static uint32_t values_of(const shape *s) { return s->value_dim != 0 ? s->value_dim : s->dim; }
+
 static inputs make_inputs(const shape *s, uint64_t seed)
 {
     rng r = {seed};
-    uint64_t kv_count = (uint64_t)s->tokens * s->kv_heads * s->dim;
+    uint64_t rows = (uint64_t)s->tokens * s->kv_heads, k_count = rows * s->dim, v_count = rows * values_of(s);
     inputs in = {.q = random_floats(&r, (uint64_t)s->tokens * s->heads * s->dim, 3),
-                 .k = random_floats(&r, kv_count, 3),
-                 .v = random_floats(&r, kv_count, 2),
-                 .kr = malloc(4 * kv_count),
-                 .vr = malloc(4 * kv_count)};
+                 .k = random_floats(&r, k_count, 3),
+                 .v = random_floats(&r, v_count, 2),
+                 .kr = malloc(4 * k_count),
+                 .vr = malloc(4 * v_count)};
     memset(in.k + 2 * s->dim, 0, 4ull * s->dim); /* a group of zeros */
     if (s->type == CHORD_KV_F16) {
-        round_f16(in.kr, in.k, kv_count);
-        round_f16(in.vr, in.v, kv_count);
+        round_f16(in.kr, in.k, k_count);
+        round_f16(in.vr, in.v, v_count);
     } else {
-        round_q8(in.kr, in.k, (uint64_t)s->tokens * s->kv_heads, s->dim);
-        round_q8(in.vr, in.v, (uint64_t)s->tokens * s->kv_heads, s->dim);
+        round_q8(in.kr, in.k, rows, s->dim);
+        round_q8(in.vr, in.v, rows, values_of(s));
     }
     return in;
 }
@@ -87,9 +94,9 @@ static state block_partial(const shape *s, const inputs *in, const float *q, uin
     for (uint32_t width = 8; width; width /= 2)
         for (uint32_t i = 0; i < width; i++) lanes[i] = lanes[i] + lanes[i + width];
     st.l = lanes[0];
-    for (uint32_t d = 0; d < s->dim; d++)
+    for (uint32_t d = 0; d < values_of(s); d++)
         for (uint32_t j = low; j < high; j++)
-            st.o[d] = st.o[d] + p[j] * in->vr[((uint64_t)(start + j) * s->kv_heads + kv_head) * s->dim + d];
+            st.o[d] = st.o[d] + p[j] * in->vr[((uint64_t)(start + j) * s->kv_heads + kv_head) * values_of(s) + d];
     return st;
 }
 
@@ -97,23 +104,23 @@ static void specified(const shape *s, const inputs *in, float *out)
 {
     for (uint32_t t = 0; t < s->tokens; t++)
         for (uint32_t h = 0; h < s->heads; h++) {
-            uint64_t at = ((uint64_t)t * s->heads + h) * s->dim;
+            uint64_t row = (uint64_t)t * s->heads + h, at = row * values_of(s);
             uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
-            state all = {0};
+            state all = {.m = SINKS[h], .l = 1.0f};
             for (uint32_t block = first / 64; block <= t / 64; block++) {
                 uint32_t start = block * 64, low = first > start ? first - start : 0;
                 uint32_t high = t + 1 - start < 64 ? t + 1 - start : 64;
-                state st = block_partial(s, in, in->q + at, h / (s->heads / s->kv_heads), start, low, high);
-                if (block == first / 64) {
+                state st = block_partial(s, in, in->q + row * s->dim, h / (s->heads / s->kv_heads), start, low, high);
+                if (block == first / 64 && !s->sinks) {
                     all = st;
                     continue;
                 }
                 float m = st.m > all.m ? st.m : all.m, a = chord_expf(all.m - m), b = chord_expf(st.m - m);
                 all.l = all.l * a + st.l * b;
-                for (uint32_t d = 0; d < s->dim; d++) all.o[d] = all.o[d] * a + st.o[d] * b;
+                for (uint32_t d = 0; d < values_of(s); d++) all.o[d] = all.o[d] * a + st.o[d] * b;
                 all.m = m;
             }
-            for (uint32_t d = 0; d < s->dim; d++) out[at + d] = all.o[d] / all.l;
+            for (uint32_t d = 0; d < values_of(s); d++) out[at + d] = all.o[d] / all.l;
         }
 }
 
@@ -127,7 +134,7 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
             const float *q = in->q + ((uint64_t)t * s->heads + h) * s->dim;
             uint32_t kv_head = h / (s->heads / s->kv_heads);
             uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
-            double sum = 0;
+            double sum = s->sinks ? exp((double)SINKS[h]) : 0;
             for (uint32_t j = first; j <= t; j++) {
                 double score = 0;
                 for (uint32_t d = 0; d < s->dim; d++)
@@ -136,11 +143,11 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
                 if (s->softcap != 0) score = (double)s->softcap * tanh(score / (double)s->softcap);
                 sum += p[j] = exp(score);
             }
-            for (uint32_t d = 0; d < s->dim; d++) {
+            for (uint32_t d = 0; d < values_of(s); d++) {
                 double o = 0;
                 for (uint32_t j = first; j <= t; j++)
-                    o += p[j] * (double)in->vr[((uint64_t)j * s->kv_heads + kv_head) * s->dim + d];
-                worst = fmax(worst, fabs(o / sum - (double)out[((uint64_t)t * s->heads + h) * s->dim + d]));
+                    o += p[j] * (double)in->vr[((uint64_t)j * s->kv_heads + kv_head) * values_of(s) + d];
+                worst = fmax(worst, fabs(o / sum - (double)out[((uint64_t)t * s->heads + h) * values_of(s) + d]));
             }
         }
     free(p);
@@ -152,7 +159,7 @@ static double naive_error(const shape *s, const inputs *in, const float *out)
 /* In no order. */
 static void open_blocks(chord_kv *kv)
 {
-    uint64_t bytes = chord_kv_block_bytes(kv->type, kv->kv_heads, kv->head_dim);
+    uint64_t bytes = chord_kv_block_bytes(kv->type, kv->kv_heads, kv->head_dim, kv->value_dim);
     CHECK(bytes % 64 == 0);
     kv->table = malloc(kv->blocks * sizeof *kv->table);
     for (uint32_t i = 0; i < kv->blocks; i++) {
@@ -180,24 +187,30 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
     for (uint32_t i = 0; chunks[i]; i++) largest = chunks[i] > largest ? chunks[i] : largest;
     largest = largest < s->tokens ? largest : s->tokens;
     uint64_t kept = small_ring ? (uint64_t)s->window + largest : s->tokens;
-    chord_kv kv = {
-        .type = s->type, .kv_heads = s->kv_heads, .head_dim = s->dim, .blocks = (uint32_t)(kept + 62) / 64 + 1};
+    chord_kv kv = {.type = s->type,
+                   .kv_heads = s->kv_heads,
+                   .head_dim = s->dim,
+                   .value_dim = values_of(s),
+                   .blocks = (uint32_t)(kept + 62) / 64 + 1};
     open_blocks(&kv);
-    uint64_t scratch_bytes = chord_attention_scratch_bytes(threads, s->dim, s->heads);
+    uint64_t scratch_bytes = chord_attention_scratch_bytes(threads, s->dim, values_of(s), s->heads);
     void *scratch = aligned_alloc(64, chord_align_up(scratch_bytes, 64));
     memset(scratch, 0xff, scratch_bytes); /* NaNs: nothing may be read before it is written */
-    uint64_t q_row = (uint64_t)s->heads * s->dim, kv_row = (uint64_t)s->kv_heads * s->dim;
-    memcpy(out, in->q, 4 * q_row * s->tokens);
+    uint64_t q_row = (uint64_t)s->heads * s->dim, out_row = (uint64_t)s->heads * values_of(s);
+    uint64_t k_row = (uint64_t)s->kv_heads * s->dim, v_row = (uint64_t)s->kv_heads * values_of(s);
+    bool in_place = out_row == q_row;
+    if (in_place) memcpy(out, in->q, 4 * q_row * s->tokens);
     for (uint32_t done = 0, i = 0; done < s->tokens; i = chunks[i + 1] ? i + 1 : 0) {
         uint32_t count = chunks[i] < s->tokens - done ? chunks[i] : s->tokens - done;
-        chord_kv_write(c, &kv, done, count, in->k + done * kv_row, in->v + done * kv_row);
+        chord_kv_write(c, &kv, done, count, in->k + done * k_row, in->v + done * v_row);
         chord_attention_args args = {.first = done,
                                      .tokens = count,
                                      .heads = s->heads,
                                      .window = s->window,
                                      .scale = scale_of(s),
-                                     .softcap = s->softcap};
-        chord_attention(c, out + done * q_row, out + done * q_row, &kv, &args, scratch);
+                                     .softcap = s->softcap,
+                                     .sinks = s->sinks ? SINKS : NULL};
+        chord_attention(c, out + done * out_row, (in_place ? out : in->q) + done * q_row, &kv, &args, scratch);
         done += count;
     }
     close_blocks(&kv), free(scratch);
@@ -207,7 +220,7 @@ static void test_shape(const shape *s, uint64_t seed)
 {
     static const uint32_t chunkings[][6] = {{1u << 20}, {1}, {37, 1, 64, 5, 100}, {8}, {3, 130}};
     inputs in = make_inputs(s, seed);
-    uint64_t bytes = 4ull * s->tokens * s->heads * s->dim;
+    uint64_t bytes = 4ull * s->tokens * s->heads * values_of(s);
     float *want = malloc(bytes), *got = malloc(bytes);
     specified(s, &in, want);
     double error = naive_error(s, &in, want);
@@ -223,8 +236,8 @@ static void test_shape(const shape *s, uint64_t seed)
                               "type %d heads %u/%u dim %u window %u: %s, %u threads, chunking %zu, ring %d", s->type,
                               s->heads, s->kv_heads, s->dim, s->window, spellings[i].name, threads, k, ring);
                 }
-    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f: error %.2g\n", s->type, s->heads,
-           s->kv_heads, s->dim, s->tokens, s->window, (double)s->softcap, error);
+    printf("type %d, %u/%u heads of %3u, %u tokens, window %3u, softcap %2.0f%s: error %.2g\n", s->type, s->heads,
+           s->kv_heads, s->dim, s->tokens, s->window, (double)s->softcap, s->sinks ? ", sinks" : "", error);
     free_inputs(&in), free(want), free(got);
 }
 
@@ -277,13 +290,14 @@ static void bench(void)
             chord_kv kv = {.type = type ? CHORD_KV_Q8_0 : CHORD_KV_F16,
                            .kv_heads = cases[k].kv_heads,
                            .head_dim = cases[k].dim,
+                           .value_dim = cases[k].dim,
                            .blocks = length / 64 + 1};
             open_blocks(&kv);
             uint64_t kv_count = (uint64_t)length * kv.kv_heads * kv.head_dim;
             uint64_t count = (uint64_t)cases[k].tokens * cases[k].heads * kv.head_dim;
             float *kx = random_floats(&r, kv_count, 1), *q = random_floats(&r, count, 1), *out = malloc(4 * count);
-            void *scratch =
-                aligned_alloc(64, chord_align_up(chord_attention_scratch_bytes(2, kv.head_dim, cases[k].heads), 64));
+            void *scratch = aligned_alloc(
+                64, chord_align_up(chord_attention_scratch_bytes(2, kv.head_dim, kv.head_dim, cases[k].heads), 64));
             chord_attention_args args = {
                 .first = cases[k].past, .tokens = cases[k].tokens, .heads = cases[k].heads, .scale = 0.1f};
             for (uint32_t s = 0; s < spelling_count; s++)
@@ -316,12 +330,15 @@ int main(int argc, char **argv)
         bench();
     } else {
         const shape shapes[] = {
-            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0},    {CHORD_KV_F16, 9, 3, 64, 200, 0, 0},
-            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0},  {CHORD_KV_F16, 12, 2, 128, 150, 0, 50},
-            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0},   {CHORD_KV_F16, 4, 1, 256, 140, 33, 30},
-            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0},   {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0},
-            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0}, {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20},
-            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0}, {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0},
+            {CHORD_KV_F16, 4, 2, 48, 300, 0, 0, false, 32},   {CHORD_KV_Q8_0, 4, 1, 72, 200, 90, 0, true, 100},
+            {CHORD_KV_Q8_0, 2, 2, 32, 200, 0, 0, false, 8},   {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true, 0},
+            {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true, 0},   {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, false, 0},
+            {CHORD_KV_F16, 9, 3, 64, 200, 0, 0, false, 0},    {CHORD_KV_F16, 3, 1, 80, 260, 100, 0, false, 0},
+            {CHORD_KV_F16, 12, 2, 128, 150, 0, 50, false, 0}, {CHORD_KV_F16, 2, 2, 96, 330, 64, 0, false, 0},
+            {CHORD_KV_F16, 4, 1, 256, 140, 33, 30, false, 0}, {CHORD_KV_F16, 5, 1, 100, 200, 1, 0, false, 0},
+            {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0, false, 0},   {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0, false, 0},
+            {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20, false, 0}, {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0, false, 0},
+            {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0, false, 0},
         };
         for (size_t i = 0; i < CHORD_COUNT(shapes); i++) test_shape(&shapes[i], i + 100);
         test_edges();

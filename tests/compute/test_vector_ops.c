@@ -76,8 +76,56 @@ static void test_rmsnorm(void)
         }
 }
 
+static float sum_by_lanes(const float *x, uint32_t n)
+{
+    float lanes[16] = {0};
+    for (uint32_t i = 0; i < n; i++) lanes[i % 16] = lanes[i % 16] + x[i];
+    for (uint32_t width = 8; width; width /= 2)
+        for (uint32_t i = 0; i < width; i++) lanes[i] = lanes[i] + lanes[i + width];
+    return lanes[0];
+}
+
+/* One row against the written order, bit by bit, and against double precision. */
+static double check_layernorm(const float *x, const float *w, const float *b, const float *got, uint32_t n)
+{
+    float mean = sum_by_lanes(x, n) / (float)n, *d = malloc(4ull * n);
+    double sum = 0, squares = 0, worst = 0;
+    for (uint32_t i = 0; i < n; i++) d[i] = x[i] - mean, sum += (double)x[i];
+    for (uint32_t i = 0; i < n; i++) squares += ((double)x[i] - sum / n) * ((double)x[i] - sum / n);
+    float inverse = 1.0f / sqrtf(chord_dot_f32(d, d, n) / (float)n + 1e-5f);
+    for (uint32_t i = 0; i < n; i++) {
+        float y = (d[i] * inverse) * w[i];
+        CHECK(got[i] == (b != NULL ? y + b[i] : y));
+        double exact = ((double)x[i] - sum / n) / sqrt(squares / n + (double)1e-5f) * (double)w[i];
+        worst = fmax(worst, fabs((double)got[i] - exact - (b != NULL ? (double)b[i] : 0)));
+    }
+    free(d);
+    return worst;
+}
+
+static void test_layernorm(void)
+{
+    rng r = {21};
+    for (size_t k = 0; k + 1 < CHORD_COUNT(sizes); k++)
+        for (int biased = 0; biased < 2; biased++) {
+            uint32_t n = sizes[k], rows = 13;
+            float *input = random_floats(&r, (uint64_t)rows * n, 3), *w = random_floats(&r, n, 2),
+                  *b = random_floats(&r, n, 2), *want = malloc(4ull * rows * n);
+            for (uint64_t i = 0; i < (uint64_t)rows * n; i++) input[i] += 5.0f; /* a mean that matters */
+            FOR_EACH_WAY("layernorm", n, input, want, (uint64_t)rows * n,
+                         chord_layernorm(&c, x, x, w, biased ? b : NULL, rows, n, 1e-5f));
+            double worst = 0;
+            for (uint32_t row = 0; row < rows; row++)
+                worst = fmax(worst, check_layernorm(input + row * n, w, biased ? b : NULL, want + row * n, n));
+            CHECK_SAY(worst < 2e-5, "%g", worst);
+            free(input), free(w), free(b), free(want);
+        }
+}
+
 static double exact_glu(chord_glu kind, double x)
 {
+    if (kind == CHORD_GLU_RELU2) return x > 0 ? x * x : 0;
+    if (kind == CHORD_GLU_CLAMPED) return fmin(x, 7) / (1 + exp(-1.702 * fmin(x, 7)));
     return kind == CHORD_GLU_SILU ? x / (1 + exp(-x))
                                   : 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
 }
@@ -87,12 +135,19 @@ static void test_activations(void)
     rng r = {12};
     for (size_t k = 0; k < CHORD_COUNT(sizes); k++) {
         uint32_t n = sizes[k];
-        float *input = random_floats(&r, n, 12), *up = random_floats(&r, n, 2), *want = malloc(4ull * n);
-        for (chord_glu kind = CHORD_GLU_SILU; kind <= CHORD_GLU_GELU; kind++) {
+        float *input = random_floats(&r, n, 12), *up = random_floats(&r, n, 9), *want = malloc(4ull * n);
+        for (chord_glu kind = CHORD_GLU_SILU; kind <= CHORD_GLU_CLAMPED; kind++) {
             FOR_EACH_WAY("glu", n, input, want, n, chord_glu_mul(&c, kind, x, up, n));
             for (uint32_t i = 0; i < n; i++) {
+                double factor = kind == CHORD_GLU_CLAMPED ? fmax(fmin((double)up[i], 7), -7) + 1 : (double)up[i];
+                double exact = exact_glu(kind, (double)input[i]) * factor;
+                CHECK(fabs((double)want[i] - exact) <= 1e-6 * fabs(exact) + 1e-6);
+            }
+            if (kind == CHORD_GLU_CLAMPED) continue;
+            FOR_EACH_WAY("without up", n, input, want, n, chord_glu_mul(&c, kind, x, NULL, n));
+            for (uint32_t i = 0; i < n; i++) {
                 double exact = exact_glu(kind, (double)input[i]);
-                CHECK(fabs((double)want[i] - exact * (double)up[i]) <= 1e-6 * fabs(exact * (double)up[i]) + 1e-7);
+                CHECK(fabs((double)want[i] - exact) <= 1e-6 * fabs(exact) + 1e-7);
             }
         }
         FOR_EACH_WAY("softcap", n, input, want, n, chord_softcap(&c, x, 5.0f, n));
@@ -135,8 +190,12 @@ static void test_rope(void)
         float *input = random_floats(&r, count, 2), *want = malloc(4 * count), *table = malloc(8ull * tokens * half),
               factors[128];
         for (uint32_t i = 0; i < half; i++) factors[i] = 1.0f + (float)i * 0.25f;
-        chord_rope_table(table, cases[k].first, tokens, dims, cases[k].base, cases[k].scale,
-                         cases[k].factors ? factors : NULL);
+        chord_rotary rotary = {.dims = dims,
+                               .base = cases[k].base,
+                               .scale = cases[k].scale,
+                               .gain = 1.0f,
+                               .factors = cases[k].factors ? factors : NULL};
+        chord_rope_table(table, cases[k].first, tokens, &rotary);
         FOR_EACH_WAY("rope", dim, input, want, count,
                      chord_rope(&c, x, table, tokens, heads, dim, dims, cases[k].neox));
         double worst = 0;
@@ -158,9 +217,32 @@ static void test_rope(void)
         free(input), free(want), free(table);
     }
     float one[2], four[8];
-    chord_rope_table(four, 10, 4, 2, 10000, 1, NULL);
-    chord_rope_table(one, 12, 1, 2, 10000, 1, NULL);
+    chord_rotary rotary = {.dims = 2, .base = 10000, .scale = 1, .gain = 1};
+    chord_rope_table(four, 10, 4, &rotary);
+    chord_rope_table(one, 12, 1, &rotary);
     CHECK(memcmp(one, four + 4, sizeof one) == 0);
+}
+
+/* Pairs up to `low` turn as they are, from `high` on scaled, those between in part; all by the gain. */
+static void test_yarn(void)
+{
+    const int DIMS = 32, FIRST = 77, TOKENS = 3;
+    float table[3 * 32];
+    chord_rotary r = {.dims = 32, .base = 5e5f, .scale = 0.125f, .gain = 1.25f, .yarn = true, .low = 4, .high = 9};
+    double worst = 0;
+    chord_rope_table(table, 77, 3, &r);
+    for (int t = 0; t < TOKENS; t++)
+        for (int i = 0; i < DIMS / 2; i++) {
+            double kept = i <= 4 ? 1 : i >= 9 ? 0 : 1 - (i - 4) / 5.0;
+            double angle = (FIRST + t) * (0.125 * (1 - kept) + kept) * pow(5e5, -2.0 * i / DIMS);
+            worst = fmax(worst, fabs((double)table[t * DIMS + 2 * i] - 1.25 * cos(angle)));
+            worst = fmax(worst, fabs((double)table[t * DIMS + 2 * i + 1] - 1.25 * sin(angle)));
+        }
+    CHECK_SAY(worst < 2e-7, "%g", worst);
+    r.high = r.low; /* a step; the first pair is kept too */
+    chord_rope_table(table, 8, 1, &r);
+    CHECK(fabsf(table[8] - 1.25f * cosf(8 * powf(5e5f, -8.0f / 32))) < 1e-5f);
+    CHECK(fabsf(table[10] - 1.25f * cosf(powf(5e5f, -10.0f / 32))) < 1e-5f);
 }
 
 static void test_argmax_finite(void)
@@ -228,9 +310,11 @@ int main(int argc, char **argv)
     for (uint32_t threads = 2; threads <= 3; threads++) CHECK_OK(chord_pool_open(heap, threads, &pools[threads], &err));
     test_dot();
     test_rmsnorm();
+    test_layernorm();
     test_activations();
     test_sums();
     test_rope();
+    test_yarn();
     test_argmax_finite();
     for (uint32_t threads = 2; threads <= 3; threads++) chord_pool_close(pools[threads]);
     chord_heap_close(heap);

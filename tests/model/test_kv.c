@@ -52,11 +52,12 @@ static void close_network(setup *s)
     chord_heap_close(s->heap);
 }
 
-/* The list's link is the first word of a free block. */
+/* Of all layers; a list's link is the first word of a free block. */
 static uint32_t free_blocks(const chord_network *net)
 {
     uint32_t n = 0;
-    for (void *at = net->kv_free; at != NULL; n++) memcpy(&at, at, sizeof at);
+    for (uint32_t l = 0; l < net->print.h.layers; l++)
+        for (void *at = net->kv_pools[l].free; at != NULL; n++) memcpy(&at, at, sizeof at);
     return n;
 }
 

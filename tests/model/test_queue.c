@@ -517,7 +517,7 @@ static void check_one_at_fault(void)
 {
     const uint64_t row_bytes = TINY_EMBEDDING / 32 * 34;
     open_network(64);
-    const chord_tensor *t = net->print.embedding;
+    const chord_tensor *t = net->print.tables[CHORD_TABLE_TOKENS];
     CHECK(t->row_bytes == row_bytes);
     uint8_t *row = m.b.bytes + t->offset + 77 * row_bytes, saved[2];
     memcpy(saved, row, 2);

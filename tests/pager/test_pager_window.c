@@ -87,13 +87,17 @@ static void check_plan(const fixture *f)
     config.window = false;
     CHECK_OK(chord_pager_plan_make(&config, &without, &err));
     CHECK(with.ring_slots == without.ring_slots && with.memory_bytes_min == without.memory_bytes_min);
-    CHECK(with.ring_bytes == without.ring_bytes + config.hold_max * f->largest_slot);
+    uint64_t window_bytes = with.ring_bytes - without.ring_bytes;
+    CHECK(window_bytes >= config.hold_max * (f->largest_slot + CHORD_MAP_ALONG_BYTES));
+    CHECK(window_bytes <= config.memory_bytes / 8);
     CHECK(with.pinned_bytes + with.ring_bytes <= config.memory_bytes);
     config.window = true;
     config.memory_bytes = with.memory_bytes_min; /* too little for a window, enough to run */
     CHECK_OK(chord_pager_plan_make(&config, &with, &err));
     CHECK(with.ring_bytes == 4 * f->largest_slot);
 }
+
+#define PASSES 30u
 
 static void check_passes(const fixture *f)
 {
@@ -104,7 +108,7 @@ static void check_passes(const fixture *f)
     CHECK_OK(chord_pager_plan_make(&config, &plan, &err));
     CHECK_OK(chord_pager_open(&config, &pager, &err));
     uint64_t used = chord_heap_used_bytes(f->heap);
-    for (uint32_t pass = 0; pass < 300; pass++) { /* enough for new maps */
+    for (uint32_t pass = 0; pass < PASSES; pass++) { /* enough for new maps */
         run_pass(f, pager, f->all, f->tile_count);
         settle(pager);
         chord_pager_stats_get(pager, &now);
@@ -115,14 +119,45 @@ static void check_passes(const fixture *f)
 #endif
         before = now;
     }
-    CHECK(now.hits + now.misses == 300 * f->tile_count && now.hits == 299 * plan.pinned_tiles);
-    CHECK(pager->shown_bytes < 300 * plan.streamed_bytes_per_pass); /* maps were made anew */
-    CHECK(mapped_pages(f, pager) == 0);
+    CHECK(now.hits + now.misses == PASSES * f->tile_count && now.hits == (PASSES - 1) * plan.pinned_tiles);
+    CHECK(pager->mapped_bytes < PASSES * plan.streamed_bytes_per_pass); /* maps were made anew */
+    CHECK(mapped_pages(f, pager) * 4096 <= pager->layout.windows_bytes);
     CHECK(chord_heap_used_bytes(f->heap) == used);
     chord_pager_close(pager);
 }
 
-/* The cache is emptied in the middle of a pass: the rest is read, and later passes find it again. */
+/* Of two files one left the cache: its tiles are read, all others are used there. */
+static void check_hole(const fixture *f)
+{
+    chord_pager_config config = window_config(f);
+    chord_pager *pager;
+    chord_pager_stats now;
+    chord_pager_plan plan;
+    uint64_t hole = 0;
+    CHECK_OK(chord_pager_plan_make(&config, &plan, &err));
+    posix_fadvise(chord_store_file_descriptor(f->stores[0]), 0, 0, POSIX_FADV_DONTNEED);
+    CHECK_OK(chord_pager_open(&config, &pager, &err));
+    for (uint32_t i = 0; i < f->tile_count; i++) {
+        const chord_tile *t = &f->tiles[i];
+        bool cached = chord_store_cached(f->stores[t->shard], t->offset, t->bytes);
+        if (pager_slot_of(pager, i) == NULL && !cached) hole += t->bytes;
+    }
+    for (uint32_t pass = 0; pass < 4; pass++) run_pass(f, pager, f->all, f->tile_count);
+    settle(pager);
+    chord_pager_stats_get(pager, &now);
+#ifndef CHORD_HARDTEST /* there every other pass is read */
+    uint64_t read = now.bytes_read - now.bytes_in_cache - plan.pinned_bytes;
+    /* the next pass's may be there already; and what is pinned is counted in slots, which are larger */
+    CHECK_SAY(read + f->slot_bytes - f->tile_bytes >= 4 * hole && read <= 5 * hole, "%" PRIu64 " of %" PRIu64, read,
+              hole);
+#endif
+    CHECK(now.bytes_in_cache > 0 && now.bytes_in_cache < 4 * plan.streamed_bytes_per_pass + (hole == 0));
+    chord_pager_close(pager);
+    bring_back(f);
+}
+
+/* The cache is emptied in the middle of a pass: the rest is read but for what was seen there shortly before, and later
+ * passes find it again. */
 static void check_eviction(const fixture *f)
 {
     chord_pager_config config = window_config(f);
@@ -142,7 +177,8 @@ static void check_eviction(const fixture *f)
     }
     chord_pager_stats_get(pager, &end);
     CHECK(half.bytes_in_cache > 0);
-    CHECK(all_cached(f) || end.bytes_in_cache == half.bytes_in_cache);
+    uint64_t seen = (pager->slot_count - pager->ring_first) * f->largest_slot;
+    CHECK(all_cached(f) || end.bytes_in_cache <= half.bytes_in_cache + seen);
     CHECK_OK(chord_pager_pass_end(pager, &err));
     run_pass(f, pager, f->all, f->tile_count);
     bring_back(f);
@@ -233,12 +269,13 @@ int main(void)
     check_without();
     CHECK_OK(chord_guard_install(&err));
     check_without();
-    fixture_open(&f, 60, 140000, 160000);
+    fixture_open(&f, 60, 1000000, 1100000); /* of a budget that has a window */
     check_plan(&f);
     open_files(&f);
     bring_back(&f);
     if (all_cached(&f)) {
         check_passes(&f);
+        check_hole(&f);
         check_eviction(&f);
         check_shrinking(&f);
     } else {

@@ -84,6 +84,9 @@ static void check_fetch(chord_store *store, uint64_t offset, size_t len)
     CHECK_OK(chord_store_fetch(store, offset, len, slot.base, slot.bytes, &data, &err));
     CHECK(data >= (uint8_t *)slot.base && data + len <= (uint8_t *)slot.base + slot.bytes);
     CHECK_SAY(memcmp(data, truth + offset, len) == 0, "%s: %zu bytes at %" PRIu64, store->name, len, offset);
+    memset(slot.base, 0xCD, slot.bytes);
+    CHECK_OK(chord_store_fetch_device(store, offset, len, slot.base, slot.bytes, &data, &err));
+    CHECK_SAY(memcmp(data, truth + offset, len) == 0, "%s: %zu bytes at %" PRIu64, store->name, len, offset);
     chord_region_close(heap, &slot);
 }
 

@@ -192,7 +192,7 @@ static struct {
 
 static void attend(uint32_t rows, bool half)
 {
-    chord_attention_tile tile = {.rows = rows, .head_dim = HEAD_DIM, .half = half};
+    chord_attention_tile tile = {.rows = rows, .head_dim = HEAD_DIM, .value_dim = HEAD_DIM, .half = half};
     tile.k = half ? (const void *)operands.halves[0] : operands.widened[0];
     tile.v = half ? (const void *)operands.halves[1] : operands.widened[1];
     for (uint32_t r = 0; r < rows; r++) {

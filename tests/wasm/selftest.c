@@ -199,7 +199,9 @@ static void rotary(work *b)
     float *x = take_floats(b, TOKENS * HEADS * DIM, 2), *table = take(b, TOKENS * DIMS * sizeof *table);
     if (b->refused) return;
     for (uint32_t round = 0; round < 4; round++) {
-        chord_rope_table(table, round * 300000, TOKENS, DIMS, round & 1 ? 1e6f : 1e4f, round & 2 ? 0.125f : 1.0f, NULL);
+        chord_rotary rotary = {
+            .dims = DIMS, .base = round & 1 ? 1e6f : 1e4f, .scale = round & 2 ? 0.125f : 1.0f, .gain = 1.0f};
+        chord_rope_table(table, round * 300000, TOKENS, &rotary);
         chord_rope(&b->compute, x, table, TOKENS, HEADS, DIM, DIMS, round & 1);
         add_floats(b, x, TOKENS * HEADS * DIM);
     }
@@ -213,9 +215,14 @@ static void attend(work *b, chord_kv_type type, uint32_t dim, uint32_t window, f
           *k = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 3);
     float *v = take_floats(b, (uint64_t)TOKENS * KV_HEADS * dim, 1);
     uint8_t *table[4];
-    chord_kv kv = {.type = type, .kv_heads = KV_HEADS, .head_dim = dim, .blocks = window ? 3 : 4, .table = table};
-    for (uint32_t i = 0; i < kv.blocks; i++) table[i] = take(b, chord_kv_block_bytes(type, KV_HEADS, dim));
-    void *scratch = take(b, chord_attention_scratch_bytes(1, dim, HEADS));
+    chord_kv kv = {.type = type,
+                   .kv_heads = KV_HEADS,
+                   .head_dim = dim,
+                   .value_dim = dim,
+                   .blocks = window ? 3 : 4,
+                   .table = table};
+    for (uint32_t i = 0; i < kv.blocks; i++) table[i] = take(b, chord_kv_block_bytes(type, KV_HEADS, dim, dim));
+    void *scratch = take(b, chord_attention_scratch_bytes(1, dim, dim, HEADS));
     if (b->refused) return;
     for (uint32_t done = 0; done < TOKENS; done += CHUNK) {
         uint32_t count = (uint32_t)chord_min_u64(CHUNK, TOKENS - done);

@@ -1,0 +1,228 @@
+/* experts.c - feed-forward layers of which each token uses a few of many (Shazeer et al. 2017, arXiv:1701.06538). Their
+ * tiles are asked for when the router has chosen, all at once for all rows of a pass, and stay in a cache as long as there
+ * is room. What experts say is summed up from 0 in ascending order of the experts, whatever arrives first:
+ *
+ *   out = (...(0 + w_a * y_a) + w_b * y_b ...), a < b < ...      each operation rounded by itself */
+#include "model/model_inner.h"
+
+/* One expert's part of a weight of experts. */
+static chord_weight part_of(const chord_weight *w, uint32_t expert)
+{
+    chord_weight one = *w;
+    one.row_first += expert * w->row_step;
+    one.tile_first += expert * w->tile_count * w->tile_step;
+    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
+    return one;
+}
+
+/* In the order in which they are used. */
+static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
+{
+    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
+                 down = part_of(&layer->expert_down, expert);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < gate.tile_count; i++) {
+        list[n++] = gate.tile_first + i * gate.tile_step;
+        list[n++] = up.tile_first + i * up.tile_step;
+    }
+    for (uint32_t i = 0; i < down.tile_count; i++) list[n++] = down.tile_first + i * down.tile_step;
+    return n;
+}
+
+/* ---- who goes where --------------------------------------------------------------------------- */
+
+static chord_status route_rows(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
+{
+    const chord_routing *r = &net->print.h.routing;
+    chord_expert_scratch *s = &net->scratch.experts;
+    for (uint32_t i = 0; i < rows; i++)
+        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
+                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
+            return chord_fail(err, CHORD_CORRUPT,
+                              "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
+                              "infinity or numbers too large",
+                              l);
+    return CHORD_OK;
+}
+
+/* first[e] .. first[e + 1]: the rows that go to expert e, ascending, and their weights. */
+static void sort_rows(chord_network *net, uint32_t rows)
+{
+    const chord_routing *r = &net->print.h.routing;
+    chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t all = rows * r->used, at = 0;
+    memset(s->first, 0, (r->experts + 1) * sizeof *s->first);
+    for (uint32_t i = 0; i < all; i++) s->first[s->ids[i]]++;
+    for (uint32_t e = 0; e <= r->experts; e++) {
+        uint32_t count = s->first[e];
+        s->first[e] = at;
+        at += count;
+    }
+    for (uint32_t i = 0; i < all; i++) {
+        uint32_t to = s->first[s->ids[i]]++;
+        s->rows[to] = i / r->used;
+        s->row_weights[to] = s->weights[i];
+    }
+    memmove(s->first + 1, s->first, r->experts * sizeof *s->first);
+    s->first[0] = 0;
+}
+
+static uint32_t count_of(const chord_expert_scratch *s, uint32_t expert)
+{
+    return s->first[expert + 1] - s->first[expert];
+}
+
+/* All tiles of all experts that are used. Where the list of what is asked for is full, pins read the rest. */
+static void ask(chord_network *net, const chord_layer *layer)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t n = 0;
+    chord_asked_forget(net->experts); /* what a pass that failed asked for */
+    for (uint32_t e = 0; e < net->print.h.routing.experts; e++)
+        if (count_of(s, e) != 0) n += list_tiles(layer, e, s->list + n);
+    (void)chord_asked_ask(net->experts, s->list, n);
+}
+
+static bool is_here(chord_network *net, const chord_layer *layer, uint32_t expert)
+{
+    uint32_t *list = net->scratch.experts.list, n = list_tiles(layer, expert, list);
+    return chord_asked_has(net->experts, list, n);
+}
+
+/* ---- what they say ---------------------------------------------------------------------------- */
+
+/* The rows of x that go to this expert: all of them, or a copy. */
+static chord_inputs *inputs_of(chord_network *net, chord_inputs *x, uint32_t expert, chord_inputs *own)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t count = count_of(s, expert);
+    const uint32_t *rows = s->rows + s->first[expert];
+    if (count == x->tokens) return x;
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(s->x + (uint64_t)i * x->n, x->x + (uint64_t)rows[i] * x->n, x->n * sizeof(float));
+    chord_inputs_set(net, s->acts, own, s->x, x->n, count);
+    return own;
+}
+
+/* y: (rows of this expert, embedding) */
+static chord_status compute_expert(chord_network *net, const chord_layer *layer, uint32_t expert, chord_inputs *x,
+                                   float *y, chord_error *err)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
+                 down = part_of(&layer->expert_down, expert);
+    chord_inputs own;
+    gate.pair = &up;
+    CHORD_TRY(chord_linear_glu(net, s->gate, &gate, net->print.arch->glu, inputs_of(net, x, expert, &own), err));
+    chord_inputs_set(net, s->acts, &own, s->gate, gate.rows, count_of(s, expert));
+    return chord_linear(net, y, &down, &own, err);
+}
+
+typedef struct sum_job {
+    const uint32_t *rows;
+    const float *weights, *y;
+    float *out;
+    uint32_t n;
+} sum_job;
+
+static void sum_task(void *ud, uint32_t worker, chord_share share)
+{
+    const sum_job *job = ud;
+    (void)worker;
+    for (uint64_t i = share.first; i < share.end; i++) {
+        float *out = job->out + (uint64_t)job->rows[i] * job->n, weight = job->weights[i];
+        const float *y = job->y + i * job->n;
+        for (uint32_t c = 0; c < job->n; c++) out[c] = out[c] + weight * y[c];
+    }
+}
+
+#define ROWS_AT_ONCE 8u /* a thread's piece */
+
+static void sum_up(chord_network *net, uint32_t expert, const float *y, float *out)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    sum_job job = {.rows = s->rows + s->first[expert],
+                   .weights = s->row_weights + s->first[expert],
+                   .y = y,
+                   .out = out,
+                   .n = net->print.h.embedding};
+    uint32_t count = count_of(s, expert);
+    chord_pool_run(count < 2 * ROWS_AT_ONCE ? NULL : net->compute.pool, count, ROWS_AT_ONCE, sum_task, &job);
+}
+
+/* Few rows: experts that are here go first, while others are read, and what all say is kept till the end. */
+static chord_status run_few(chord_network *net, const chord_layer *layer, chord_inputs *x, float *out, chord_error *err)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t experts = net->print.h.routing.experts, n = net->print.h.embedding;
+    for (int turn = 0; turn < 2; turn++)
+        for (uint32_t e = 0; e < experts; e++) {
+            if (count_of(s, e) == 0 || (turn == 0 ? !is_here(net, layer, e) : s->done[e])) continue;
+            CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
+            s->done[e] = true;
+        }
+    for (uint32_t e = 0; e < experts; e++)
+        if (count_of(s, e) != 0) sum_up(net, e, s->kept + (uint64_t)s->first[e] * n, out);
+    return CHORD_OK;
+}
+
+static chord_status run_many(chord_network *net, const chord_layer *layer, chord_inputs *x, float *out,
+                             chord_error *err)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    for (uint32_t e = 0; e < net->print.h.routing.experts; e++) {
+        if (count_of(s, e) == 0) continue;
+        CHORD_TRY(compute_expert(net, layer, e, x, s->out, err));
+        sum_up(net, e, s->out, out);
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scores, chord_inputs *x, float *out,
+                               chord_error *err)
+{
+    const chord_layer *layer = &net->print.layers[l];
+    CHORD_TRY(route_rows(net, l, scores, x->tokens, err));
+    sort_rows(net, x->tokens);
+    ask(net, layer);
+    memset(out, 0, (uint64_t)x->tokens * net->print.h.embedding * sizeof *out);
+    if (x->tokens * net->print.h.routing.used > CHORD_EXPERT_ROWS_KEPT) return run_many(net, layer, x, out, err);
+    memset(net->scratch.experts.done, 0, net->print.h.routing.experts);
+    return run_few(net, layer, x, out, err);
+}
+
+/* ---- the cache -------------------------------------------------------------------------------- */
+
+chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err)
+{
+    const chord_blueprint *p = &net->print;
+    if (p->expert_tile_count == 0) return CHORD_OK;
+    net->expert_set = (chord_tile_set){.stores = net->stores, .tiles = p->expert_tiles};
+    chord_asked_source source = chord_asked_tiles(&net->expert_set, p->expert_tile_count);
+    void *memory = NULL;
+    CHORD_TRY(chord_alloc(net->heap, p->expert_tile_count * (sizeof(uint64_t) + 1), "the uses of experts", &memory,
+                          err));
+    uint64_t *uses = memory;
+    uint8_t *pins = (uint8_t *)(uses + p->expert_tile_count);
+    chord_asked_config config = {
+        .heap = net->heap, .readers = readers, .source = source, .pins = pins, .asked_max = p->layer_tiles_max};
+    chord_status status = chord_asked_plan(&source, uses, memory_bytes, CHORD_EXPERT_RING_LEAST, pins, &config.ring,
+                                           err);
+    config.lazy = config.ring == 0; /* all of them fit, so memory comes as they are used */
+    if (status == CHORD_OK) status = chord_asked_open(&config, &net->experts, err);
+    chord_free(net->heap, memory);
+    return status;
+}
+
+void chord_experts_count(const chord_network *net, chord_pager_stats *out)
+{
+    chord_pager_stats_get(net->pager, out);
+    if (net->experts == NULL) return;
+    chord_asked_stats asked;
+    chord_asked_stats_get(net->experts, &asked);
+    out->hits += asked.hits - chord_min_u64(asked.hits, asked.read_ahead);
+    out->misses += asked.misses + asked.read_ahead;
+    out->evictions += asked.evictions;
+    out->bytes_read += asked.bytes_read;
+    out->stall_ns += net->expert_stall_ns;
+}

@@ -340,6 +340,8 @@ static const fm_family FM_FAMILIES[] = {
     {.name = "starcoder", .arch = "starcoder", .has = FM_BERT_LIKE | FM_FUSED_QKV | FM_POSITIONS, .kv_heads = 1},
     {.name = "codeshell", .arch = "codeshell", .has = FM_BERT_LIKE},
     {.name = "command-r", .arch = "command-r", .has = FM_LAYER_NORM | FM_ONE_NORM | FM_TIED, .keys = fm_scale_keys},
+    {.name = "hunyuan-dense", .arch = "hunyuan-dense", .has = FM_QK_HEAD | FM_TIED},
+    {.name = "maincoder", .arch = "maincoder", .has = FM_QK_HEAD},
     {.name = "exaone", .arch = "exaone", .has = FM_FACTORS},
     {.name = "orion", .arch = "orion", .has = FM_LAYER_NORM | FM_NORM_BIAS},
     {.name = "internlm2", .arch = "internlm2"},
@@ -688,9 +690,13 @@ static void fm_fill(uint8_t *at, const fm_tensor *t)
 {
     for (uint64_t k = 0; k < t->count; k++) {
         float v = t->mean + t->spread * fm_random();
-        if (!t->q8) memcpy(at + 4 * k, &v, 4);
-        else if (k % 32 == 0) memcpy(at + k / 32 * 34, &(uint16_t){0x1c18}, 2); /* 0.004 */
-        if (t->q8) at[k / 32 * 34 + 2 + k % 32] = (uint8_t)(int8_t)(v * 250);
+        if (!t->q8) {
+            memcpy(at + 4 * k, &v, 4);
+            continue;
+        }
+        v = v > 0.5f ? 0.5f : v < -0.5f ? -0.5f : v;
+        memcpy(at + k / 32 * 34, &(uint16_t){0x1c18}, 2); /* 0.004 */
+        at[k / 32 * 34 + 2 + k % 32] = (uint8_t)(int8_t)(v * 250);
     }
 }
 

@@ -201,6 +201,8 @@ static const chord_arch ARCHITECTURES[] = {
      .glu = CHORD_GLU_GELU},
     {.name = "codeshell", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_GELU},
     {.name = "command-r", .has = CHORD_LAYER_NORM | CHORD_PARALLEL, .keys = LOGIT_SCALE_KEYS},
+    {.name = "hunyuan-dense", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_NORM_TURNED},
+    {.name = "maincoder", .has = CHORD_QK_NORM | CHORD_NORM_TURNED},
     {.name = "exaone", .has = CHORD_NEOX | CHORD_ROPE_FACTORS},
     {.name = "orion", .has = CHORD_NEOX | CHORD_LAYER_NORM},
     {.name = "internlm2"},

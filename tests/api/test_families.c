@@ -41,7 +41,7 @@ static bool keep_row(void *ud, size_t position, const float *logits, size_t voca
 /* How to come to the logits of `tokens`. */
 typedef struct way {
     const char *name;
-    bool least; /* the smallest budget that works: weights stream */
+    bool least; /* the smallest share of the budget that works: weights stream */
     uint32_t threads, chunk;
     size_t cut, first; /* the text comes in two parts; logits are wanted from here on */
     bool copied;       /* the second part goes on in another session, with the first one's past */
@@ -76,24 +76,26 @@ static chord_status with_model(chord_model *model, const way *w, float *rows, ch
     return status;
 }
 
-static chord_status run(const way *w, float *rows, chord_error *err)
+/* least: in the smallest share that works. */
+static chord_status open_model(chord_runtime *runtime, const way *w, chord_model **model, chord_error *err)
 {
     chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
-    chord_runtime_options options = {.budget_bytes = 64ull << 20, .threads = w->threads};
-    chord_model_options model_options = {
+    chord_model_options options = {
         .context_tokens = TOKENS, .chunk_tokens = w->chunk, .sessions_max = w->copied ? 2 : 1};
-    chord_plan plan = {0};
+    chord_status status = CHORD_BUDGET;
+    if (!w->least) return chord_model_open(runtime, &source, &options, model, err);
+    for (options.share_bytes = 512 << 10; status == CHORD_BUDGET; options.share_bytes += 128 << 10)
+        status = chord_model_open(runtime, &source, &options, model, err);
+    return status;
+}
+
+static chord_status run(const way *w, float *rows, chord_error *err)
+{
+    chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = w->threads};
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
     chord_status status = chord_runtime_open(&options, &runtime, err);
-    if (status == CHORD_OK && w->least) {
-        status = chord_model_plan(runtime, &source, &model_options, &plan, err);
-        chord_runtime_close(runtime);
-        runtime = NULL;
-        options.budget_bytes = plan.budget_bytes_min;
-        if (status == CHORD_OK) status = chord_runtime_open(&options, &runtime, err);
-    }
-    if (status == CHORD_OK) status = chord_model_open(runtime, &source, &model_options, &model, err);
+    if (status == CHORD_OK) status = open_model(runtime, w, &model, err);
     if (status == CHORD_OK) status = with_model(model, w, rows, err);
     chord_model_close(model);
     chord_runtime_close(runtime);

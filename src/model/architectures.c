@@ -168,7 +168,7 @@ static const chord_arch ARCHITECTURES[] = {
      .read = read_gemma3},
     {.name = "gemma4",
      .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_POST_NORM | CHORD_WINDOW_ROPE | CHORD_ROPE_FACTORS | CHORD_SHARED_K |
-            CHORD_OWN_EMBEDDING,
+            CHORD_OWN_EMBEDDING | CHORD_EXPERTS | CHORD_BESIDE,
      .glu = CHORD_GLU_GELU,
      .window_rope_base = 10000.0f,
      .keys = GEMMA4_KEYS,

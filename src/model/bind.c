@@ -300,11 +300,25 @@ static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32
     return bind_weight(p, g, &layer->shared_down, whole("ffn_down_shexp", l, e), shared, err);
 }
 
+static chord_status bind_beside(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, n = p->h.routing.experts;
+    CHORD_TRY(bind_feed_forward(p, g, l, err));
+    layer->router_norm.n = (uint32_t)e;
+    CHORD_TRY(bind_vector(p, g, &layer->router_norm.weight, whole("ffn_gate_inp", l, e), false, "scale", err));
+    CHORD_TRY(bind_vector(p, g, &layer->expert_scale, whole("ffn_down_exps", l, n), true, "scale", err));
+    CHORD_TRY(bind_norm(p, g, &layer->expert_norm, whole("pre_ffw_norm_2", l, e), err));
+    CHORD_TRY(bind_norm(p, g, &layer->expert_post_norm, whole("post_ffw_norm_2", l, e), err));
+    return bind_norm(p, g, &layer->dense_post_norm, whole("post_ffw_norm_1", l, e), err);
+}
+
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
     bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
     CHORD_TRY((p->h.latent != 0 ? bind_latent : bind_attention)(p, g, l, err));
     CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
+    if (routed && (p->arch->has & CHORD_BESIDE) != 0) CHORD_TRY(bind_beside(p, g, l, err));
     CHORD_TRY(bind_norms(p, g, l, err));
     CHORD_TRY(bind_own(p, g, l, err));
     if ((p->arch->has & CHORD_OWN_EMBEDDING) == 0) return CHORD_OK;

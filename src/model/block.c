@@ -96,13 +96,35 @@ static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_op
     return CHORD_OK;
 }
 
-static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+static chord_status dense(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    if (layer->router.tensor != NULL) return experts(p, l, y, x, err);
     if (layer->ffn_gate.tensor == NULL) CHORD_TRY(chord_op_active(p, CHORD_GATE, &layer->ffn_up, x, err));
     else CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, x, err)); /* (rows, ff) */
     return chord_op_linear(p, y, &layer->ffn_down, CHORD_GATE, err); /* (rows, embedding) <- (rows, ff) */
+}
+
+/* Router, experts and a feed-forward beside them read the same stream, each through a norm of its own. */
+static chord_status beside(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(dense(p, l, CHORD_AHEAD, x, err));
+    chord_op_norm(p, CHORD_AHEAD, CHORD_AHEAD, &layer->dense_post_norm);
+    chord_op_norm(p, y, CHORD_X, &layer->router_norm);
+    chord_op_scale(p, y, 1.0f / __builtin_sqrtf((float)p->print->h.embedding));
+    CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->router, y, err));
+    chord_op_norm(p, y, CHORD_X, &layer->expert_norm);
+    CHORD_TRY(chord_op_experts(p, CHORD_MIX, l, CHORD_ROUTES, y, err));
+    chord_op_norm(p, CHORD_MIX, CHORD_MIX, &layer->expert_post_norm);
+    chord_op_add(p, CHORD_MIX, CHORD_AHEAD);
+    chord_op_copy(p, y, CHORD_MIX);
+    return CHORD_OK;
+}
+
+static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    if (p->print->layers[l].router.tensor == NULL) return dense(p, l, y, x, err);
+    return ((p->print->arch->has & CHORD_BESIDE) != 0 ? beside : experts)(p, l, y, x, err);
 }
 
 /* What a layer has for itself of the tokens' embeddings is added, through a gate. */

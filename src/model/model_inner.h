@@ -79,6 +79,8 @@ typedef struct chord_layer {
     chord_norm attn_q_a_norm, latent_norm;
     chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
     chord_weight shared_switch, shared_gate, shared_up, shared_down; /* an expert for all tokens; with its own switch */
+    chord_norm router_norm, expert_norm, expert_post_norm, dense_post_norm; /* of CHORD_BESIDE */
+    const float *expert_scale;                                              /* (experts), of what each says; NULL: 1 */
     const float *choice_bias;  /* (experts), added where experts are chosen; NULL: none */
     const float *sinks;        /* (heads); NULL: none */
     const float *output_scale; /* one number; NULL: none */
@@ -110,6 +112,7 @@ enum {
     CHORD_SINKS = 1048576,       /* each head has a score that takes part in the soft-max alone */
     CHORD_MAY_QK_NORM = 2097152, /* as CHORD_QK_NORM, where the file has them */
     CHORD_LATENT = 4194304,      /* keys and values are a latent vector */
+    CHORD_BESIDE = 8388608,      /* layers with experts have a feed-forward beside them, each with norms of its own */
 };
 
 /* How an architecture differs from the others. */

@@ -102,13 +102,24 @@ void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n)
 
 static void glu_values(const job *j, uint64_t first, uint64_t end)
 {
-    j->ops->glu_mul(j->kind, j->out + first, j->x != NULL ? j->x + first : NULL, end - first);
+    j->ops->glu_mul(j->kind, j->out + first, j->x + first, end - first);
+}
+
+/* Without up: times one, which changes no bit, and needs no spelling of its own. */
+static void activate_values(const job *j, uint64_t first, uint64_t end)
+{
+    float ones[64];
+    for (size_t i = 0; i < CHORD_COUNT(ones); i++) ones[i] = 1.0f;
+    for (; first < end; first += CHORD_COUNT(ones))
+        j->ops->glu_mul(j->kind, j->out + first, ones, chord_min_u64(end - first, CHORD_COUNT(ones)));
 }
 
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n)
 {
-    share_out(c, &(job){.run = glu_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up, .kind = kind},
-              SHARE_DEAR);
+    job j = {
+        .run = up != NULL ? glu_values : activate_values, .count = n, .width = 1, .grain = 256, .out = gate, .x = up};
+    j.kind = kind;
+    share_out(c, &j, SHARE_DEAR);
 }
 
 static void softcap_values(const job *j, uint64_t first, uint64_t end)

@@ -44,7 +44,7 @@ void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t 
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
 /* RELU2: max(x, 0)^2. CLAMPED (gpt-oss): with g = min(gate, 7) and u = up within +-7, (g / (1 + exp(-1.702 g))) * (u + 1). */
 typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU, CHORD_GLU_RELU2, CHORD_GLU_CLAMPED } chord_glu;
-/* gate = f(gate) * up; up NULL: gate = f(gate) */
+/* gate = f(gate) * up; up NULL: gate = f(gate), not CLAMPED, which goes with a gate */
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n);
 /* x = cap * tanh(x / cap) */
 void chord_softcap(const chord_compute *c, float *x, float cap, uint64_t n);

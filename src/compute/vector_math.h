@@ -49,12 +49,13 @@ CHORD_INLINE v16 v_tanh(v16 x)
 CHORD_INLINE v16 v_silu(v16 x) { return x / (1.0f + v_exp(-x)); }
 
 /* x/2 * (1 + tanh u) with u = sqrt(2/pi) * (x + 0.044715 x^3) is x / (1 + e^-2u): no cancellation for negative x. */
-CHORD_INLINE v16 v_gelu(v16 x)
+CHORD_INLINE v16 v_gelu_exponent(v16 x)
 {
     const float two_root = 1.59576912f; /* 2 * sqrt(2 / pi) */
-    v16 u2 = (x * two_root) * ((x * x) * 0.044715f + 1.0f);
-    return x / (1.0f + v_exp(-u2));
+    return -((x * two_root) * ((x * x) * 0.044715f + 1.0f));
 }
+
+CHORD_INLINE v16 v_gelu(v16 x) { return x / (1.0f + v_exp(v_gelu_exponent(x))); }
 
 /* One half of f16: exponent and mantissa moved into place and scaled by 2^112 are exact, subnormals too; infinity and
  * NaN get the largest exponent back. */

@@ -1,7 +1,8 @@
 /* Each architecture computes what the reference runtime does, on a model of noise where every step shows (golden/families.txt), and gives one
  * set of bits with any budget, number of threads, chunk, and way to come to the same text.
  *
- *     test_families --write FOLDER    writes the models, for golden/make_families.py and scripts/compare-families */
+ *     test_families --write FOLDER    writes the models, for golden/make_families.py and scripts/compare-families
+ *     test_families --hashes          prints golden/family_hashes.txt: our own bits, so that a change of them is seen */
 #include "check.h"
 #include "chord.h"
 #include "family_models.h"
@@ -40,7 +41,7 @@ static bool keep_row(void *ud, size_t position, const float *logits, size_t voca
 /* How to come to the logits of `tokens`. */
 typedef struct way {
     const char *name;
-    bool least; /* the smallest budget that works: weights stream */
+    bool least; /* the smallest share of the budget that works: weights stream */
     uint32_t threads, chunk;
     size_t cut, first; /* the text comes in two parts; logits are wanted from here on */
     bool copied;       /* the second part goes on in another session, with the first one's past */
@@ -75,24 +76,26 @@ static chord_status with_model(chord_model *model, const way *w, float *rows, ch
     return status;
 }
 
-static chord_status run(const way *w, float *rows, chord_error *err)
+/* least: in the smallest share that works. */
+static chord_status open_model(chord_runtime *runtime, const way *w, chord_model **model, chord_error *err)
 {
     chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
-    chord_runtime_options options = {.budget_bytes = 64ull << 20, .threads = w->threads};
-    chord_model_options model_options = {
+    chord_model_options options = {
         .context_tokens = TOKENS, .chunk_tokens = w->chunk, .sessions_max = w->copied ? 2 : 1};
-    chord_plan plan = {0};
+    chord_status status = CHORD_BUDGET;
+    if (!w->least) return chord_model_open(runtime, &source, &options, model, err);
+    for (options.share_bytes = 512 << 10; status == CHORD_BUDGET; options.share_bytes += 128 << 10)
+        status = chord_model_open(runtime, &source, &options, model, err);
+    return status;
+}
+
+static chord_status run(const way *w, float *rows, chord_error *err)
+{
+    chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = w->threads};
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
     chord_status status = chord_runtime_open(&options, &runtime, err);
-    if (status == CHORD_OK && w->least) {
-        status = chord_model_plan(runtime, &source, &model_options, &plan, err);
-        chord_runtime_close(runtime);
-        runtime = NULL;
-        options.budget_bytes = plan.budget_bytes_min;
-        if (status == CHORD_OK) status = chord_runtime_open(&options, &runtime, err);
-    }
-    if (status == CHORD_OK) status = chord_model_open(runtime, &source, &model_options, &model, err);
+    if (status == CHORD_OK) status = open_model(runtime, w, &model, err);
     if (status == CHORD_OK) status = with_model(model, w, rows, err);
     chord_model_close(model);
     chord_runtime_close(runtime);
@@ -148,11 +151,21 @@ static void check_ways(void)
     }
 }
 
-static void check_family(const fm_family *family, const double *want)
+/* FNV-1a of all logits. */
+static uint64_t hash_plain(void)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    const uint8_t *bytes = (const uint8_t *)plain;
+    for (size_t i = 0; i < sizeof plain; i++) hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+    return hash;
+}
+
+static void check_family(const fm_family *family, const double *want, uint64_t hash)
 {
     chord_error err = {0};
     fm_build(&m, family);
     CHECK_OK(run(&PLAIN, plain, &err));
+    CHECK_SAY(hash_plain() == hash, "%s has other bits than before", family->name);
     double apart = median_apart(want);
     CHECK_SAY(apart <= MEDIAN_MAX, "%s: half of the log-probabilities are more than %.4f off", family->name, apart);
     if (getenv("CHORD_TEST_VERBOSE") != NULL) printf("%-16s %.5f\n", family->name, apart);
@@ -178,18 +191,27 @@ static void check_faults(const char *name)
 }
 #endif
 
-/* "tokens ID...", then "NAME LOGPROB..." for each family. */
-static void check_all(FILE *golden)
+static void read_tokens(FILE *golden)
 {
     char name[64];
     CHECK(fscanf(golden, "%63s", name) == 1 && strcmp(name, "tokens") == 0);
     for (int i = 0; i < TOKENS; i++) CHECK(fscanf(golden, "%d", &tokens[i]) == 1);
+}
+
+/* "tokens ID...", then "NAME LOGPROB..." for each family; hashes: "NAME HASH". */
+static void check_all(FILE *golden, FILE *hashes)
+{
+    char name[64];
+    read_tokens(golden);
     for (size_t f = 0; f < FM_COUNT; f++) {
         double want[TARGETS];
         CHECK_SAY(fscanf(golden, "%63s", name) == 1 && strcmp(name, FM_FAMILIES[f].name) == 0, "%s has no golden line",
                   FM_FAMILIES[f].name);
         for (int i = 0; i < TARGETS; i++) CHECK(fscanf(golden, "%lf", &want[i]) == 1);
-        check_family(&FM_FAMILIES[f], want);
+        unsigned long long hash = 0;
+        CHECK_SAY(fscanf(hashes, "%63s %llx", name, &hash) == 2 && strcmp(name, FM_FAMILIES[f].name) == 0,
+                  "%s has no hash", FM_FAMILIES[f].name);
+        check_family(&FM_FAMILIES[f], want, hash);
     }
 }
 
@@ -206,18 +228,36 @@ static int write_all(const char *folder)
     return 0;
 }
 
+static int print_hashes(FILE *golden)
+{
+    chord_error err = {0};
+    read_tokens(golden);
+    for (size_t f = 0; f < FM_COUNT; f++) {
+        fm_build(&m, &FM_FAMILIES[f]);
+        if (run(&PLAIN, plain, &err) != CHORD_OK) return 1;
+        printf("%s %016llx\n", FM_FAMILIES[f].name, (unsigned long long)hash_plain());
+        gb_free(&m.b);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--write") == 0) return write_all(argv[2]);
     FILE *golden = fopen(CHORD_TESTS_DIR "/golden/families.txt", "r");
+    FILE *hashes = fopen(CHORD_TESTS_DIR "/golden/family_hashes.txt", "r");
     CHECK(golden != NULL);
-    if (golden == NULL) return check_done();
-    check_all(golden);
+    if (golden != NULL && argc == 2 && strcmp(argv[1], "--hashes") == 0) return print_hashes(golden);
+    CHECK(hashes != NULL);
+    if (golden == NULL || hashes == NULL) return check_done();
+    check_all(golden, hashes);
     CHECK_SAY(streamed >= FM_COUNT, "only %zu runs streamed", streamed);
     fclose(golden);
+    fclose(hashes);
 #ifdef CHORD_FAULTS
     check_faults("gemma4-e");
     check_faults("gpt2");
+    check_faults("gpt-oss");
 #endif
     return check_done();
 }

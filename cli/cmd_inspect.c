@@ -79,6 +79,31 @@ static void print_tensors(const inspection *in)
     }
 }
 
+/* Bytes of experts, which lie together in tensors of three dimensions. */
+static uint64_t expert_bytes(const inspection *in, uint64_t *experts)
+{
+    uint64_t bytes = 0;
+    *experts = 0;
+    for (uint64_t i = 0; i < in->info.tensors; i++) {
+        chord_file_tensor t;
+        chord_file_tensor_at(in->file, i, &t);
+        if (strstr(t.name, "_exps.weight") == NULL || t.dims_count != 3) continue;
+        bytes += t.bytes;
+        *experts = t.dims[2];
+    }
+    return bytes;
+}
+
+static void print_mixture(const inspection *in)
+{
+    char all[32], one[32], rest[32];
+    uint64_t experts, bytes = expert_bytes(in, &experts);
+    if (bytes == 0) return;
+    cli_print("mixture of %" PRIu64 " experts: %s, %s for one of each layer; %s are not experts'\n", experts,
+              cli_size_text(bytes, all), cli_size_text(bytes / experts, one),
+              cli_size_text(in->info.data_bytes - bytes, rest));
+}
+
 static int print_all(const inspection *in)
 {
     char size[32], data[32];
@@ -87,6 +112,7 @@ static int print_all(const inspection *in)
               f->version, cli_size_text(f->file_bytes, size), f->parts, f->parts == 1 ? "" : "s", f->tensors,
               (double)f->parameters / 1e9, cli_size_text(f->data_bytes, data));
     if (f->packed_tensors > 0) cli_print("packed for streaming: %" PRIu64 " of the tensors\n", f->packed_tensors);
+    print_mixture(in);
     cli_put(stdout, "\n", 1);
     int code = print_values(in);
     if (code != CLI_OK) return code;
@@ -152,6 +178,9 @@ static int print_json_all(const inspection *in)
     json_u64(&j, "file_bytes", f->file_bytes);
     json_u64(&j, "data_bytes", f->data_bytes);
     json_u64(&j, "parameters", f->parameters);
+    uint64_t experts, bytes = expert_bytes(in, &experts);
+    json_u64(&j, "experts", experts);
+    json_u64(&j, "expert_bytes", bytes);
     json_u64(&j, "tensor_count", f->tensors);
     json_u64(&j, "packed_tensor_count", f->packed_tensors);
     int code = put_values(in, &j);

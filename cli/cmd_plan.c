@@ -38,6 +38,10 @@ static void print_json_plan(const cli_args *args, const cli_split *split, uint32
     json_u64(j, "fixed_bytes", plan->fixed_bytes);
     json_u64(j, "streamed_bytes_per_pass", plan->streamed_bytes_per_pass);
     json_u64(j, "read_bytes_per_pass", plan->read_bytes_per_pass);
+    json_u64(j, "expert_bytes", plan->expert_bytes);
+    json_u64(j, "expert_cache_bytes", plan->expert_cache_bytes);
+    json_u64(j, "expert_bytes_per_token", plan->expert_bytes_per_token);
+    json_f64(j, "expert_hits", p->expert_hits);
     json_u64(j, "chunk_tokens", plan->chunk_tokens);
     json_u64(j, "tiles", plan->tiles);
     json_u64(j, "tiles_pinned", plan->tiles_pinned);
@@ -71,6 +75,10 @@ static void print_memory(const cli_split *split, uint32_t sessions)
              : plan->packed ? ", mapped from the file and used as they lie there"
                             : ", mapped from the file");
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
+    if (plan->expert_bytes != 0) {
+        snprintf(remark, sizeof remark, "of %s; what was used last stays", cli_size_text(plan->expert_bytes, size));
+        print_row("experts in memory", plan->expert_cache_bytes, remark);
+    }
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);
     if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
     int said = sessions > 1 ? snprintf(remark, sizeof remark, "%u sessions, each of ", sessions) : 0;
@@ -108,9 +116,14 @@ static void print_table(const cli_args *args, const cli_split *split)
     cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
               cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(split, args->parallel);
-    if (plan->mapped) cli_print("\nNothing streams: everything fits.\n");
+    if (plan->mapped && plan->expert_cache_bytes >= plan->expert_bytes)
+        cli_print("\nNothing streams: everything fits.\n");
+    else if (plan->fits && plan->streamed_bytes_per_pass == 0) cli_print("\nWhat every pass uses stays.\n");
     else if (plan->fits)
         cli_print("\nStreamed for each pass: %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size));
+    if (plan->expert_bytes != 0)
+        cli_print("Experts: each token uses %s; %.0f %% of it is expected in memory, the rest is read.\n",
+                  cli_size_text(plan->expert_bytes_per_token, size), 100 * p->expert_hits);
     cli_print("Smallest budget for this context: %s.", cli_size_text(plan->budget_bytes_min, size));
     if (plan->context_tokens_max > 0)
         cli_print(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
@@ -119,7 +132,7 @@ static void print_table(const cli_args *args, const cli_split *split)
     cli_print("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
               p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
     cli_print("  weights computed with at %6.2f GB/s   %s\n", p->weights_bytes_per_s / 1e9, p->weights_source);
-    if (!plan->mapped)
+    if (!plan->mapped || plan->expert_cache_bytes < plan->expert_bytes)
         cli_print("  weights read at          %6.2f GB/s   %s\n", p->disk_bytes_per_s / 1e9, p->disk_source);
     if (args->draft != NULL) print_draft(split);
     if (p->disk_source[0] == 'a' || p->weights_source[0] == 'a')

@@ -183,7 +183,9 @@ static void learn(const run_job *job, const cli_report *report, uint32_t threads
 {
     cli_rates seen = {.weights_bytes_per_s = cli_weights_rate(&report->decode, &report->plan)};
     if (job->open.draft != NULL) seen.guesses_right = cli_guesses_right(report);
-    if (seen.weights_bytes_per_s > 0 || seen.guesses_right > 0) cli_rates_save(job->args->model, threads, &seen);
+    seen.expert_habit = cli_expert_habit(&report->plan, cli_expert_hits(report));
+    if (seen.weights_bytes_per_s > 0 || seen.guesses_right > 0 || seen.expert_habit > 0)
+        cli_rates_save(job->args->model, threads, &seen);
 }
 
 static int generate(run_job *job)

@@ -1,5 +1,5 @@
 /* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS",
- * "weights@THREADS@FILE" and "guesses@FILE". */
+ * "weights@THREADS@FILE", "guesses@FILE" and "experts@FILE". */
 #include "rates.h"
 
 #ifndef CLI_RATES_FILE
@@ -129,7 +129,8 @@ static void save(const entries *all, const char *path)
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
 
 typedef struct keys {
-    char disk[KEY_BYTES], memory[KEY_BYTES], weights[KEY_BYTES], weights_of_model[KEY_BYTES], guesses[KEY_BYTES];
+    char disk[KEY_BYTES], memory[KEY_BYTES], weights[KEY_BYTES], weights_of_model[KEY_BYTES], guesses[KEY_BYTES],
+        experts[KEY_BYTES];
 } keys;
 
 /* As much of the file's name as there is room for. */
@@ -151,8 +152,10 @@ static void make_keys(const char *model, uint32_t threads, keys *k)
     snprintf(k->weights, KEY_BYTES, "weights@%u", threads);
     snprintf(k->weights_of_model, KEY_BYTES, "weights@%u@", threads);
     snprintf(k->guesses, KEY_BYTES, "guesses@");
+    snprintf(k->experts, KEY_BYTES, "experts@");
     add_name(k->weights_of_model, name);
     add_name(k->guesses, name);
+    add_name(k->experts, name);
 }
 
 static double value_of(entries *all, const char *key)
@@ -173,6 +176,7 @@ void cli_rates_load(const char *model, uint32_t threads, cli_rates *out)
     out->memory_bytes_per_s = value_of(&all, k.memory);
     out->weights_bytes_per_s = value_of(&all, k.weights_of_model);
     out->guesses_right = value_of(&all, k.guesses);
+    out->expert_habit = value_of(&all, k.experts);
     out->weights_of_model = out->weights_bytes_per_s > 0;
     if (!out->weights_of_model) out->weights_bytes_per_s = value_of(&all, k.weights);
 }
@@ -189,5 +193,6 @@ void cli_rates_save(const char *model, uint32_t threads, const cli_rates *rates)
     put(&all, k.weights, rates->weights_bytes_per_s);
     put(&all, k.weights_of_model, rates->weights_bytes_per_s);
     put(&all, k.guesses, rates->guesses_right);
+    put(&all, k.experts, rates->expert_habit);
     save(&all, path);
 }

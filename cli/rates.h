@@ -10,6 +10,7 @@ typedef struct cli_rates {
     double memory_bytes_per_s;  /* all threads reading memory, measured by `bench --probe` */
     double weights_bytes_per_s; /* weights computed with when nothing has to be waited for: seen while decoding */
     double guesses_right;       /* the share of a draft model's guesses that were right with this model */
+    double expert_habit;        /* hits of experts are (part of them in memory)^habit: 1 by chance, less with habits */
     bool weights_of_model;      /* seen with this model, not only with some model */
 } cli_rates;
 

@@ -22,14 +22,16 @@ double cli_roofline_percent(const cli_span *span, const chord_plan *plan, const 
 {
     if (span->ns == 0 || span->passes == 0) return NAN;
     double seconds = (double)span->ns / 1e9;
-    if (plan->streamed_bytes_per_pass ==
-        0) { /* in memory: many tokens at once are bound by arithmetic, which has no such roof */
+    bool experts_stream = plan->expert_cache_bytes < plan->expert_bytes;
+    if (plan->streamed_bytes_per_pass == 0 &&
+        !experts_stream) { /* in memory: many tokens at once are bound by arithmetic, which has no such roof */
         if (rates->memory_bytes_per_s <= 0 || !one_token_each) return NAN;
         return 100 * (double)(plan->read_bytes_per_pass * span->passes) / rates->memory_bytes_per_s / seconds;
     }
     if (rates->disk_bytes_per_s <= 0) return NAN;
     double compute = span->ns > span->stall_ns ? (double)(span->ns - span->stall_ns) / 1e9 : 0;
-    double disk = (double)(plan->streamed_bytes_per_pass * span->passes) / rates->disk_bytes_per_s;
+    uint64_t bytes = experts_stream ? span->bytes_read : plan->streamed_bytes_per_pass * span->passes;
+    double disk = (double)bytes / rates->disk_bytes_per_s;
     return 100 * (compute > disk ? compute : disk) / seconds;
 }
 
@@ -38,6 +40,14 @@ double cli_weights_rate(const cli_span *decode, const chord_plan *plan)
     bool one_row_each = decode->guesses == 0 && decode->tokens <= decode->passes;
     if (decode->passes < PASSES_WORTH_LEARNING || decode->ns <= decode->stall_ns || !one_row_each) return 0;
     return (double)(plan->read_bytes_per_pass * decode->passes) * 1e9 / (double)(decode->ns - decode->stall_ns);
+}
+
+double cli_expert_hits(const cli_report *r)
+{
+    const cli_span *d = &r->decode;
+    double used = (double)(r->plan.expert_bytes_per_token * d->passes);
+    double missed = (double)d->bytes_read - (double)(r->plan.streamed_bytes_per_pass * d->passes);
+    return d->passes < PASSES_WORTH_LEARNING || used <= 0 ? 0 : 1 - missed / used;
 }
 
 double cli_guesses_right(const cli_report *r)
@@ -79,7 +89,8 @@ void cli_report_print(const cli_report *r)
     cli_print_to(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
                  cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
                  cli_size_text(s->budget_bytes, budget), seed);
-    cli_print_to(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n", s->mapped ? "mapped" : "streamed",
+    cli_print_to(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n",
+                 s->mapped && r->plan.expert_cache_bytes >= r->plan.expert_bytes ? "mapped" : "streamed",
                  cli_size_text(s->bytes_read, bytes), (double)s->read_ns / 1e9, (double)s->stall_ns / 1e9,
                  spent > 0 ? 100 * (double)s->stall_ns / spent : 0, roof, cli_host_reads);
 }

@@ -38,5 +38,7 @@ void cli_report_json(const cli_report *report, json_out *j); /* as "stats" */
 double cli_weights_rate(const cli_span *decode, const chord_plan *plan);
 /* The share of guesses that were right, worth keeping after a few passes; else 0. */
 double cli_guesses_right(const cli_report *report);
+/* The share of what tokens used of experts that was in memory; 0: too few passes to say, or no experts. */
+double cli_expert_hits(const cli_report *report);
 
 #endif

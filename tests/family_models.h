@@ -37,6 +37,29 @@ enum {
     FM_Q8 = 1048576,    /* matrices are Q8_0 */
 };
 
+/* Mixtures of experts, in fm_family.mixture. */
+enum {
+    FM_EXPERTS = 1,
+    FM_EXPERT_BIAS = 2, /* of router and experts */
+    FM_CHOICE_BIAS = 4,
+    FM_SHARED = 8,       /* an expert that all tokens go to, */
+    FM_SWITCH = 16,      /* with a switch */
+    FM_DENSE_FIRST = 32, /* the first layer has none */
+    FM_SINKS = 64,
+    FM_GROUPS = 128,
+    FM_LATENT = 256, /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,  /* of which an index chooses some */
+};
+#define FM_EXPERT_COUNT 8u
+#define FM_RANK 48u /* of latent queries */
+#define FM_LATENT_N 32u
+#define FM_TURNED 16u
+#define FM_PLAIN 32u /* what is not turned of a head */
+#define FM_LATENT_V 16u
+#define FM_INDEX_N 128u
+#define FM_EXPERT_FF 32u
+#define FM_SHARED_FF 32u
+
 typedef struct fm_shape {
     uint32_t heads, kv_heads, head_dim, ff;
     bool k, v; /* have matrices */
@@ -46,7 +69,8 @@ typedef struct fm_family {
     const char *name, *arch;
     uint32_t has, layers, heads, kv_heads, head_dim, rope_dims, ff; /* 0: 4 layers, 4 heads, 2, 16, as the head, 96 */
     void (*keys)(gguf_builder *b);
-    uint32_t own_columns, shared_kv;
+    uint32_t own_columns, shared_kv, mixture;
+    uint32_t drafts; /* layers behind the others, which have no part in a token */
 } fm_family;
 
 typedef struct fm_tensor {
@@ -160,6 +184,92 @@ static void fm_cohere2_keys(gguf_builder *b)
     fm_f32(b, "logit_scale", 0.25f);
 }
 
+static void fm_experts(gguf_builder *b, uint32_t used)
+{
+    fm_u32(b, "expert_count", FM_EXPERT_COUNT);
+    fm_u32(b, "expert_used_count", used);
+}
+static void fm_mixtral_keys(gguf_builder *b) { fm_experts(b, 2); }
+static void fm_experts_keys(gguf_builder *b)
+{
+    fm_experts(b, 3);
+    fm_u32(b, "expert_feed_forward_length", FM_EXPERT_FF);
+}
+static void fm_shared_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_feed_forward_length", FM_SHARED_FF);
+}
+static void fm_granitemoe_keys(gguf_builder *b)
+{
+    fm_granite_keys(b);
+    fm_experts(b, 3);
+    fm_u32(b, "expert_shared_feed_forward_length", FM_SHARED_FF);
+}
+static void fm_minimax_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "expert_gating_func", 2);
+}
+static void fm_gpt_oss_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_window_keys(b);
+    fm_yarn(b, 8.0f);
+}
+static void fm_glm4moe_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "expert_gating_func", 2);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 1.5f);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_latent_keys(gguf_builder *b)
+{
+    fm_u32(b, "attention.q_lora_rank", FM_RANK);
+    fm_u32(b, "attention.kv_lora_rank", FM_LATENT_N);
+    fm_u32(b, "attention.key_length", FM_LATENT_N + FM_TURNED);
+    fm_u32(b, "attention.value_length", FM_LATENT_N);
+    fm_u32(b, "attention.key_length_mla", FM_PLAIN + FM_TURNED);
+    fm_u32(b, "attention.value_length_mla", FM_LATENT_V);
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "expert_gating_func", 2);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 2.5f);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_deepseek2_keys(gguf_builder *b)
+{
+    fm_latent_keys(b);
+    fm_u32(b, "expert_group_count", 4);
+    fm_u32(b, "expert_group_used_count", 2);
+    fm_yarn(b, 40.0f);
+    fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
+static void fm_index_keys(gguf_builder *b)
+{
+    fm_latent_keys(b);
+    fm_f32(b, "attention.layer_norm_epsilon", 1e-6f);
+    fm_u32(b, "attention.indexer.head_count", 4);
+    fm_u32(b, "attention.indexer.key_length", FM_INDEX_N);
+    fm_u32(b, "attention.indexer.top_k", 1024);
+}
+static void fm_deepseek32_keys(gguf_builder *b)
+{
+    fm_index_keys(b);
+    fm_yarn(b, 40.0f);
+    fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
+static void fm_ernie_keys(gguf_builder *b)
+{
+    fm_shared_keys(b);
+    fm_u32(b, "interleave_moe_layer_step", 1);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+
 /* Of gemma4 every third layer sees everything. */
 static bool fm_sees_window(uint32_t l) { return l % 3 != 2; }
 
@@ -238,6 +348,75 @@ static const fm_family FM_FAMILIES[] = {
     {.name = "xverse", .arch = "xverse", .kv_heads = 4},
     {.name = "ernie4_5", .arch = "ernie4_5", .has = FM_TIED},
     {.name = "chatglm", .arch = "chatglm", .has = FM_FUSED_QKV | FM_QKV_BIAS | FM_FUSED_FF, .rope_dims = 8},
+    {.name = "mixtral", .arch = "llama", .keys = fm_mixtral_keys, .mixture = FM_EXPERTS},
+    {.name = "qwen2moe",
+     .arch = "qwen2moe",
+     .has = FM_QKV_BIAS,
+     .keys = fm_shared_keys,
+     .mixture = FM_EXPERTS | FM_SHARED | FM_SWITCH},
+    {.name = "qwen3moe", .arch = "qwen3moe", .has = FM_QK_HEAD, .keys = fm_experts_keys, .mixture = FM_EXPERTS},
+    {.name = "olmoe",
+     .arch = "olmoe",
+     .has = FM_QK_ALL,
+     .kv_heads = 4,
+     .ff = FM_EXPERT_FF,
+     .keys = fm_experts_keys,
+     .mixture = FM_EXPERTS},
+    {.name = "granitemoe",
+     .arch = "granitemoe",
+     .ff = FM_EXPERT_FF,
+     .keys = fm_granitemoe_keys,
+     .mixture = FM_EXPERTS | FM_SHARED},
+    {.name = "minimax-m2",
+     .arch = "minimax-m2",
+     .has = FM_QK_ALL,
+     .rope_dims = 8,
+     .head_dim = 32,
+     .ff = FM_EXPERT_FF,
+     .keys = fm_minimax_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS},
+    {.name = "gpt-oss",
+     .arch = "gpt-oss",
+     .has = FM_LATE | FM_QKV_BIAS | FM_O_BIAS,
+     .head_dim = 32,
+     .keys = fm_gpt_oss_keys,
+     .mixture = FM_EXPERTS | FM_EXPERT_BIAS | FM_SINKS},
+    {.name = "glm4moe",
+     .arch = "glm4moe",
+     .has = FM_LATE | FM_QKV_BIAS | FM_QK_HEAD,
+     .rope_dims = 8,
+     .drafts = 1,
+     .keys = fm_glm4moe_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST},
+    {.name = "ernie4_5-moe",
+     .arch = "ernie4_5-moe",
+     .has = FM_TIED,
+     .keys = fm_ernie_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST},
+    {.name = "hunyuan-moe",
+     .arch = "hunyuan-moe",
+     .has = FM_QK_HEAD | FM_TIED,
+     .ff = FM_EXPERT_FF,
+     .keys = fm_shared_keys,
+     .mixture = FM_EXPERTS | FM_SHARED},
+    {.name = "deepseek2",
+     .arch = "deepseek2",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_deepseek2_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT},
+    {.name = "glm-dsa",
+     .arch = "glm-dsa",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_index_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT | FM_INDEX},
+    {.name = "deepseek32",
+     .arch = "deepseek32",
+     .kv_heads = 1,
+     .rope_dims = FM_TURNED,
+     .keys = fm_deepseek32_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT | FM_INDEX},
     {.name = "arcee", .arch = "arcee", .has = FM_UNGATED, .keys = fm_yarn_keys},
 };
 #define FM_COUNT (sizeof FM_FAMILIES / sizeof FM_FAMILIES[0])
@@ -250,6 +429,14 @@ static void fm_add(fm_model *m, const char *name, uint64_t columns, uint64_t row
     uint64_t count = columns * rows;
     m->tensors[m->count++] = (fm_tensor){m->b.data_bytes, count, mean, spread, q8};
     gb_tensor(&m->b, name, q8 ? 8 : 0, columns, rows, q8 ? count / 32 * 34 : count * 4);
+}
+
+/* A matrix for each expert, or head. */
+static void fm_add_each(fm_model *m, const char *name, uint64_t columns, uint64_t rows, uint64_t matrices, float spread)
+{
+    uint64_t count = columns * rows * matrices;
+    m->tensors[m->count++] = (fm_tensor){m->b.data_bytes, count, 0, spread, false};
+    gb_tensor_of(&m->b, name, 0, columns, rows, matrices, count * 4);
 }
 
 static const char *fm_name(int layer, const char *part, const char *kind)
@@ -279,8 +466,31 @@ static void fm_norm(fm_model *m, int layer, const char *part, uint64_t n)
     if ((m->family->has & FM_NORM_BIAS) != 0) fm_add(m, fm_name(layer, part, "bias"), n, 1, 0, 0.2f);
 }
 
+static void fm_latent(fm_model *m, int l, const fm_shape *s)
+{
+    uint64_t e = FM_EMBEDDING, head = FM_PLAIN + FM_TURNED;
+    fm_matrix(m, l, "attn_q_a", e, FM_RANK, 1, false);
+    fm_norm(m, l, "attn_q_a_norm", FM_RANK);
+    fm_matrix(m, l, "attn_q_b", FM_RANK, s->heads * head, 1.2f, false);
+    fm_matrix(m, l, "attn_kv_a_mqa", e, FM_LATENT_N + FM_TURNED, 1, false);
+    fm_norm(m, l, "attn_kv_a_norm", FM_LATENT_N);
+    fm_add_each(m, fm_name(l, "attn_k_b", "weight"), FM_PLAIN, FM_LATENT_N, s->heads, 1 / fm_root(FM_LATENT_N));
+    fm_add_each(m, fm_name(l, "attn_v_b", "weight"), FM_LATENT_N, FM_LATENT_V, s->heads, 1 / fm_root(FM_LATENT_N));
+    fm_matrix(m, l, "attn_output", s->heads * (uint64_t)FM_LATENT_V, e, 1, false);
+    if ((m->family->mixture & FM_INDEX) == 0) return;
+    fm_norm(m, l, "indexer.k_norm", FM_INDEX_N);
+    fm_add(m, fm_name(l, "indexer.k_norm", "bias"), FM_INDEX_N, 1, 0, 0.2f);
+    fm_matrix(m, l, "indexer.proj", e, 4, 1, false);
+    fm_matrix(m, l, "indexer.attn_k", e, FM_INDEX_N, 1, false);
+    fm_matrix(m, l, "indexer.attn_q_b", FM_RANK, 4 * FM_INDEX_N, 1, false);
+}
+
 static void fm_attention(fm_model *m, int l, const fm_shape *s)
 {
+    if ((m->family->mixture & FM_LATENT) != 0) {
+        fm_latent(m, l, s);
+        return;
+    }
     uint32_t has = m->family->has;
     uint64_t q = (uint64_t)s->heads * s->head_dim, kv = (uint64_t)s->kv_heads * s->head_dim;
     bool bias = (has & FM_QKV_BIAS) != 0;
@@ -298,9 +508,38 @@ static void fm_attention(fm_model *m, int l, const fm_shape *s)
     if (s->k) fm_add(m, fm_name(l, "attn_k_norm", "weight"), all ? kv : s->head_dim, 1, size, 0.2f);
 }
 
+static void fm_mixture(fm_model *m, int l)
+{
+    uint32_t mixture = m->family->mixture;
+    bool bias = (mixture & FM_EXPERT_BIAS) != 0;
+    uint64_t e = FM_EMBEDDING, ff = m->family->ff != 0 ? m->family->ff : FM_EXPERT_FF;
+    if (m->family->keys == fm_mixtral_keys) ff = m->shapes[l].ff;
+    fm_matrix(m, l, "ffn_gate_inp", e, FM_EXPERT_COUNT, 1.5f, bias);
+    if ((mixture & FM_CHOICE_BIAS) != 0) fm_add(m, fm_name(l, "exp_probs_b", "bias"), FM_EXPERT_COUNT, 1, 0, 0.3f);
+    if ((mixture & FM_SINKS) != 0) fm_add(m, fm_name(l, "attn_sinks", "weight"), m->shapes[l].heads, 1, 0.5f, 0.5f);
+    fm_add_each(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+    fm_add_each(m, fm_name(l, "ffn_up_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+    fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
+    if (bias) {
+        fm_add(m, fm_name(l, "ffn_gate_exps", "bias"), ff, FM_EXPERT_COUNT, 0, 0.2f);
+        fm_add(m, fm_name(l, "ffn_up_exps", "bias"), ff, FM_EXPERT_COUNT, 0, 0.2f);
+        fm_add(m, fm_name(l, "ffn_down_exps", "bias"), e, FM_EXPERT_COUNT, 0, 0.2f);
+    }
+    if ((mixture & FM_SHARED) == 0) return;
+    if ((mixture & FM_SWITCH) != 0)
+        fm_add(m, fm_name(l, "ffn_gate_inp_shexp", "weight"), e, 1, 0, 1 / fm_root((float)e));
+    fm_matrix(m, l, "ffn_gate_shexp", e, FM_SHARED_FF, 1, false);
+    fm_matrix(m, l, "ffn_up_shexp", e, FM_SHARED_FF, 1, false);
+    fm_matrix(m, l, "ffn_down_shexp", FM_SHARED_FF, e, 1, false);
+}
+
 static void fm_feed_forward(fm_model *m, int l, const fm_shape *s)
 {
-    uint32_t has = m->family->has;
+    uint32_t has = m->family->has, mixture = m->family->mixture;
+    if (mixture != 0 && (l != 0 || (mixture & FM_DENSE_FIRST) == 0)) {
+        fm_mixture(m, l);
+        return;
+    }
     bool bias = (has & FM_FF_BIAS) != 0, fused = (has & FM_FUSED_FF) != 0;
     if (!fused && (has & FM_UNGATED) == 0) fm_matrix(m, l, "ffn_gate", FM_EMBEDDING, s->ff, 1, bias);
     fm_matrix(m, l, "ffn_up", FM_EMBEDDING, fused ? 2ull * s->ff : s->ff, 1, bias);
@@ -345,6 +584,7 @@ static void fm_tensors(fm_model *m)
         fm_norm(m, -1, "per_layer_proj_norm", f->own_columns);
     }
     for (uint32_t l = 0; l < m->layers; l++) fm_layer(m, (int)l);
+    if (f->drafts != 0) fm_norm(m, (int)m->layers, "attn_norm", FM_EMBEDDING);
 }
 
 static uint64_t fm_seed;
@@ -419,7 +659,8 @@ static void fm_values(fm_model *m)
     bool layer_norm = (f->has & FM_LAYER_NORM) != 0;
     gb_value_text(b, "general.architecture", f->arch);
     gb_value_text(b, "general.name", "noise"); /* some names change how the reference reads a vocabulary */
-    fm_u32(b, "block_count", m->layers);
+    fm_u32(b, "block_count", m->layers + f->drafts);
+    if (f->drafts != 0) fm_u32(b, "nextn_predict_layers", f->drafts);
     fm_u32(b, "embedding_length", FM_EMBEDDING);
     fm_u32(b, "context_length", FM_CONTEXT);
     fm_u32(b, "vocab_size", FM_VOCABULARY);

@@ -72,17 +72,24 @@ static inline void gb_array(gguf_builder *b, const char *key, uint32_t elem_type
     gb_u64(b, count);
 }
 /* All tensors after all values. bytes: the tensor's data, appended by gb_finish as zeros unless filled by the test. */
-static inline void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows,
-                             uint64_t bytes)
+/* matrices: 0: the tensor has two dimensions */
+static inline void gb_tensor_of(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows,
+                                uint64_t matrices, uint64_t bytes)
 {
     gb_text(b, name);
-    gb_u32(b, 2);
+    gb_u32(b, matrices != 0 ? 3 : 2);
     gb_u64(b, columns);
     gb_u64(b, rows);
+    if (matrices != 0) gb_u64(b, matrices);
     gb_u32(b, type);
     gb_u64(b, b->data_bytes);
     b->data_bytes = (b->data_bytes + bytes + 31) / 32 * 32;
     b->tensors++;
+}
+static inline void gb_tensor(gguf_builder *b, const char *name, uint32_t type, uint64_t columns, uint64_t rows,
+                             uint64_t bytes)
+{
+    gb_tensor_of(b, name, type, columns, rows, 0, bytes);
 }
 /* Returns the offset where tensor data begins. */
 static inline size_t gb_finish(gguf_builder *b)

@@ -59,6 +59,27 @@ static chord_status read_granite(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+static chord_status read_deepseek2(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)err;
+    bool told = chord_key_there(p, g, "expert_gating_func");
+    if (!told && (p->h.layers == 47 || p->h.layers == 48) && p->h.vocabulary == 154880) /* GLM-4.7-Flash */
+        p->h.routing.gating = CHORD_GATING_SIGMOID;
+    return CHORD_OK;
+}
+
+/* An index chooses which positions are seen: all, as long as there are no more than top_k. So long a text is what these models
+ * are run for here; the index is left out. */
+static chord_status read_index(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    uint32_t top_k;
+    CHORD_TRY(chord_key_u32(p, g, "attention.indexer.top_k", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28}, &top_k,
+                            err));
+    if (p->h.trained_tokens > top_k) p->h.trained_tokens = top_k;
+    p->h.index_left_out = true;
+    return CHORD_OK;
+}
+
 static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     (void)err;
@@ -82,6 +103,11 @@ static const char *const GEMMA4_KEYS[] = {WINDOW_KEYS,
                                           "embedding_length_per_layer_input",
                                           NULL};
 static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
+#define LATENT_KEYS \
+    "attention.q_lora_rank", "attention.kv_lora_rank", "attention.key_length_mla", "attention.value_length_mla"
+static const char *const DEEPSEEK2_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", NULL};
+static const char *const INDEX_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", "attention.indexer.",
+                                         "attention.layer_norm_epsilon", NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
 static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
@@ -106,6 +132,18 @@ static const chord_arch ARCHITECTURES[] = {
      .gating = CHORD_GATING_SOFTMAX_CHOSEN,
      .window_every = 2,
      .keys = WINDOW},
+    {.name = "deepseek2",
+     .has = CHORD_LATENT | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .keys = DEEPSEEK2_KEYS,
+     .read = read_deepseek2},
+    {.name = "glm-dsa",
+     .has = CHORD_LATENT | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .keys = INDEX_KEYS,
+     .read = read_index},
+    {.name = "deepseek32",
+     .has = CHORD_LATENT | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .keys = INDEX_KEYS,
+     .read = read_index},
     {.name = "glm4moe",
      .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_LATE_FF_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
      .gating = CHORD_GATING_SIGMOID,
@@ -130,7 +168,7 @@ static const chord_arch ARCHITECTURES[] = {
      .read = read_gemma3},
     {.name = "gemma4",
      .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_POST_NORM | CHORD_WINDOW_ROPE | CHORD_ROPE_FACTORS | CHORD_SHARED_K |
-            CHORD_OWN_EMBEDDING,
+            CHORD_OWN_EMBEDDING | CHORD_EXPERTS | CHORD_BESIDE,
      .glu = CHORD_GLU_GELU,
      .window_rope_base = 10000.0f,
      .keys = GEMMA4_KEYS,

@@ -182,6 +182,37 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
     return CHORD_OK;
 }
 
+static chord_status bind_heads(chord_blueprint *p, const chord_gguf *g, chord_weight *out, part m, uint64_t heads,
+                               uint64_t columns, chord_error *err)
+{
+    m.count = m.all = m.count * heads;
+    CHORD_TRY(bind_weight(p, g, out, m, columns, err));
+    if (m.count / heads % CHORD_PANEL_ROWS == 0) return CHORD_OK;
+    return chord_fail(err, CHORD_UNSUPPORTED, "the heads of tensor '%s' have %" PRIu64 " rows, no multiple of %u",
+                      out->tensor->name, m.count / heads, CHORD_PANEL_ROWS);
+}
+
+static chord_status bind_latent(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    const chord_hparams *h = &p->h;
+    uint64_t e = h->embedding, q = (uint64_t)layer->heads * h->latent_head_dim, rank = h->query_rank;
+    uint64_t plain = h->latent_head_dim - (layer->head_dim - h->latent);
+    if (rank != 0) {
+        CHORD_TRY(bind_weight(p, g, &layer->attn_q_a, whole("attn_q_a", l, rank), e, err));
+        CHORD_TRY(bind_norm(p, g, &layer->attn_q_a_norm, whole("attn_q_a_norm", l, rank), err));
+    }
+    CHORD_TRY(bind_weight(p, g, &layer->attn_q, whole(rank != 0 ? "attn_q_b" : "attn_q", l, q), rank != 0 ? rank : e,
+                          err));
+    CHORD_TRY(bind_weight(p, g, &layer->attn_k, whole("attn_kv_a_mqa", l, layer->head_dim), e, err));
+    CHORD_TRY(bind_norm(p, g, &layer->latent_norm, whole("attn_kv_a_norm", l, h->latent), err));
+    CHORD_TRY(bind_heads(p, g, &layer->attn_k_b, whole("attn_k_b", l, h->latent), layer->heads, plain, err));
+    CHORD_TRY(bind_heads(p, g, &layer->attn_v_b, whole("attn_v_b", l, h->latent_value_dim), layer->heads, h->latent,
+                         err));
+    return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e),
+                       (uint64_t)layer->heads * h->latent_value_dim, err);
+}
+
 /* Queries, keys and values are matrices of their own, or rows of one. */
 static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
@@ -269,11 +300,25 @@ static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32
     return bind_weight(p, g, &layer->shared_down, whole("ffn_down_shexp", l, e), shared, err);
 }
 
+static chord_status bind_beside(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->layers[l];
+    uint64_t e = p->h.embedding, n = p->h.routing.experts;
+    CHORD_TRY(bind_feed_forward(p, g, l, err));
+    layer->router_norm.n = (uint32_t)e;
+    CHORD_TRY(bind_vector(p, g, &layer->router_norm.weight, whole("ffn_gate_inp", l, e), false, "scale", err));
+    CHORD_TRY(bind_vector(p, g, &layer->expert_scale, whole("ffn_down_exps", l, n), true, "scale", err));
+    CHORD_TRY(bind_norm(p, g, &layer->expert_norm, whole("pre_ffw_norm_2", l, e), err));
+    CHORD_TRY(bind_norm(p, g, &layer->expert_post_norm, whole("post_ffw_norm_2", l, e), err));
+    return bind_norm(p, g, &layer->dense_post_norm, whole("post_ffw_norm_1", l, e), err);
+}
+
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
     bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
-    CHORD_TRY(bind_attention(p, g, l, err));
+    CHORD_TRY((p->h.latent != 0 ? bind_latent : bind_attention)(p, g, l, err));
     CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
+    if (routed && (p->arch->has & CHORD_BESIDE) != 0) CHORD_TRY(bind_beside(p, g, l, err));
     CHORD_TRY(bind_norms(p, g, l, err));
     CHORD_TRY(bind_own(p, g, l, err));
     if ((p->arch->has & CHORD_OWN_EMBEDDING) == 0) return CHORD_OK;

@@ -39,6 +39,33 @@ static chord_status keys_and_values(chord_pass *p, uint32_t l, chord_operand x, 
     return CHORD_OK;
 }
 
+static chord_status latent_keys(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, x, err)); /* (rows, head_dim) <- (rows, embedding) */
+    chord_op_norm_latent(p, CHORD_K, l);
+    chord_op_turn_ends(p, CHORD_K, l, layer->head_dim);
+    chord_op_latent_values(p, CHORD_V, CHORD_K);
+    chord_op_remember(p, l);
+    return CHORD_OK;
+}
+
+static chord_status latent_attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    if (layer->attn_q_a.tensor != NULL) {
+        CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_q_a, x, err)); /* (rows, rank) <- (rows, embedding) */
+        chord_op_norm(p, CHORD_GATE, CHORD_GATE, &layer->attn_q_a_norm);
+        x = CHORD_GATE;
+    }
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err));
+    chord_op_turn_ends(p, CHORD_Q, l, p->print->h.latent_head_dim);
+    CHORD_TRY(chord_op_to_latent(p, CHORD_LATENT_Q, CHORD_Q, l, err));
+    chord_op_attend(p, CHORD_HEARD, CHORD_LATENT_Q, l);
+    CHORD_TRY(chord_op_from_latent(p, CHORD_Q, CHORD_HEARD, l, err));
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err); /* (rows, embedding) <- (rows, heads of values) */
+}
+
 /* What layer l reads, (rows, embedding) in x, becomes what it says, in y. */
 static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
@@ -69,13 +96,35 @@ static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_op
     return CHORD_OK;
 }
 
-static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+static chord_status dense(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    if (layer->router.tensor != NULL) return experts(p, l, y, x, err);
     if (layer->ffn_gate.tensor == NULL) CHORD_TRY(chord_op_active(p, CHORD_GATE, &layer->ffn_up, x, err));
     else CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, x, err)); /* (rows, ff) */
     return chord_op_linear(p, y, &layer->ffn_down, CHORD_GATE, err); /* (rows, embedding) <- (rows, ff) */
+}
+
+/* Router, experts and a feed-forward beside them read the same stream, each through a norm of its own. */
+static chord_status beside(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(dense(p, l, CHORD_AHEAD, x, err));
+    chord_op_norm(p, CHORD_AHEAD, CHORD_AHEAD, &layer->dense_post_norm);
+    chord_op_norm(p, y, CHORD_X, &layer->router_norm);
+    chord_op_scale(p, y, 1.0f / __builtin_sqrtf((float)p->print->h.embedding));
+    CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->router, y, err));
+    chord_op_norm(p, y, CHORD_X, &layer->expert_norm);
+    CHORD_TRY(chord_op_experts(p, CHORD_MIX, l, CHORD_ROUTES, y, err));
+    chord_op_norm(p, CHORD_MIX, CHORD_MIX, &layer->expert_post_norm);
+    chord_op_add(p, CHORD_MIX, CHORD_AHEAD);
+    chord_op_copy(p, y, CHORD_MIX);
+    return CHORD_OK;
+}
+
+static chord_status feed_forward(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    if (p->print->layers[l].router.tensor == NULL) return dense(p, l, y, x, err);
+    return ((p->print->arch->has & CHORD_BESIDE) != 0 ? beside : experts)(p, l, y, x, err);
 }
 
 /* What a layer has for itself of the tokens' embeddings is added, through a gate. */
@@ -94,9 +143,10 @@ static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
     chord_layer *layer = &p->print->layers[l];
     bool parallel = (p->print->arch->has & CHORD_PARALLEL) != 0;
     chord_operand x = normed(p, &layer->attn_norm), said = parallel ? CHORD_AHEAD : CHORD_NORM;
-    if (layer->kv_layer == l) CHORD_TRY(keys_and_values(p, l, x, err));
+    bool latent = p->print->h.latent != 0;
+    if (layer->kv_layer == l) CHORD_TRY((latent ? latent_keys : keys_and_values)(p, l, x, err));
     if (l + 1 == p->print->h.layers - p->print->h.shared_kv && !chord_op_narrow(p)) return CHORD_OK;
-    CHORD_TRY(attention(p, l, said, x, err));
+    CHORD_TRY((latent ? latent_attention : attention)(p, l, said, x, err));
     if (!parallel) {
         join(p, CHORD_NORM, &layer->attn_post_norm);
         x = normed(p, &layer->ffn_norm);

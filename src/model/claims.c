@@ -182,13 +182,25 @@ chord_status chord_claim_known(const chord_blueprint *p, const chord_gguf *g, ch
     return CHORD_OK;
 }
 
+/* Of a layer that predicts further tokens, or of an index that is not needed. */
+static bool is_left_out(const chord_blueprint *p, const char *name)
+{
+    char prefix[32];
+    if (p->h.index_left_out && contains(name, ".indexer.")) return true;
+    for (uint32_t l = p->h.layers; l < p->h.layers + p->h.draft_layers; l++) {
+        chord_format(prefix, sizeof prefix, "blk.%u.", l);
+        if (stands_for(prefix, name)) return true;
+    }
+    return false;
+}
+
 chord_status chord_claim_tensors(const chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     const chord_tensor *first = NULL;
     uint64_t left = 0;
     for (uint64_t i = 0; i < chord_gguf_tensor_count(g); i++) {
         const chord_tensor *t = chord_gguf_tensor_at(g, i);
-        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name)) continue;
+        if (p->claimed[i] || is_listed(HARMLESS_TENSORS, t->name) || is_left_out(p, t->name)) continue;
         if (left++ == 0) first = t;
     }
     if (left == 0) return CHORD_OK;

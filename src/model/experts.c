@@ -31,6 +31,12 @@ static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *
 
 /* ---- who goes where --------------------------------------------------------------------------- */
 
+/* What an expert says may have a factor. */
+static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *weights, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
+}
+
 static chord_status route_rows(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
 {
     const chord_routing *r = &net->print.h.routing;
@@ -42,6 +48,7 @@ static chord_status route_rows(chord_network *net, uint32_t l, const float *scor
                               "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
                               "infinity or numbers too large",
                               l);
+    scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
     return CHORD_OK;
 }
 

@@ -131,6 +131,7 @@ static chord_status read_head_sizes(chord_blueprint *p, const chord_gguf *g, hea
     for (int i = 0; i < 2; i++) {
         CHORD_TRY(chord_key_u32(p, g, KEYS[i], fallback, (chord_key_range){2, 1024}, &out->dims[i], err));
         fallback = out->dims[i];
+        if ((p->arch->has & CHORD_LATENT) != 0) continue;
         CHORD_TRY(chord_key_u32(p, g, VALUES[i], fallback, (chord_key_range){fallback, fallback}, &value_dim, err));
     }
     return CHORD_OK;
@@ -164,6 +165,36 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
     return share_kv(p, l, err);
 }
 
+/* Sizes before and behind the latent vector; the cache has one head of it and of what is turned. */
+static chord_status read_latent(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_hparams *h = &p->h;
+    uint32_t all = p->layers[0].head_dim, turned, values;
+    CHORD_TRY(chord_key_u32(p, g, "attention.kv_lora_rank", CHORD_KEY_NEEDED, (chord_key_range){1, all - 2}, &h->latent,
+                            err));
+    turned = all - h->latent;
+    CHORD_TRY(chord_key_u32(p, g, "attention.value_length", CHORD_KEY_NEEDED, (chord_key_range){h->latent, h->latent},
+                            &values, err));
+    CHORD_TRY(chord_key_u32(p, g, "rope.dimension_count", CHORD_KEY_NEEDED, (chord_key_range){turned, turned}, &turned,
+                            err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.key_length_mla", CHORD_KEY_NEEDED, (chord_key_range){turned + 1, 4096},
+                            &h->latent_head_dim, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.value_length_mla", CHORD_KEY_NEEDED, (chord_key_range){1, 4096},
+                            &h->latent_value_dim, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.q_lora_rank", 0, (chord_key_range){0, 1u << 20}, &h->query_rank, err));
+    for (uint32_t l = 0; l < h->layers; l++) {
+        chord_layer *layer = &p->layers[l];
+        if (layer->kv_heads != 1)
+            return chord_fail(err, CHORD_UNSUPPORTED,
+                              "layer %u has %u heads of keys: only files whose keys are one latent vector "
+                              "(attn_k_b, attn_v_b) are supported",
+                              l, layer->kv_heads);
+        layer->value_dim = h->latent;
+        layer->attention_scale = h->latent_gain * h->latent_gain / __builtin_sqrtf((float)h->latent_head_dim);
+    }
+    return CHORD_OK;
+}
+
 static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
 {
     head_sizes sizes;
@@ -173,7 +204,8 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
     CHORD_TRY(read_windows(p, g, each, err));
     CHORD_TRY(read_head_sizes(p, g, &sizes, err));
     for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(shape_layer(p, &sizes, l, err));
-    return chord_rotary_read(p, g, sizes.dims, err);
+    CHORD_TRY(chord_rotary_read(p, g, sizes.dims, err));
+    return (p->arch->has & CHORD_LATENT) != 0 ? read_latent(p, g, err) : CHORD_OK;
 }
 
 chord_status chord_hparams_read(chord_blueprint *p, const chord_gguf *g, chord_error *err)
@@ -182,6 +214,9 @@ chord_status chord_hparams_read(chord_blueprint *p, const chord_gguf *g, chord_e
     CHORD_TRY(read_vocabulary(p, g, err));
     CHORD_TRY(chord_key_u32(p, g, "block_count", CHORD_KEY_NEEDED, (chord_key_range){1, CHORD_LAYERS_MAX}, &h->layers,
                             err));
+    CHORD_TRY(chord_key_u32(p, g, "nextn_predict_layers", 0, (chord_key_range){0, h->layers - 1}, &h->draft_layers,
+                            err));
+    h->layers -= h->draft_layers;
     CHORD_TRY(chord_key_u32(p, g, "embedding_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 20}, &h->embedding,
                             err));
     CHORD_TRY(chord_key_u32(p, g, "context_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28},

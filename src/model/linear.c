@@ -209,6 +209,60 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
     return CHORD_OK;
 }
 
+/* Rows [first, end) of the tile, which are one head's, times what this head reads. */
+static void run_head(chord_network *net, const tile_part *tile, uint32_t first, uint32_t end, const chord_acts *acts,
+                     float *out, uint64_t stride)
+{
+    tile_job job = {.net = net, .parts = 1, .part = {*tile}};
+    tile_part *part = &job.part[0];
+    uint64_t skip = (first - tile->row_first) * tile->weight->tensor->row_bytes;
+    if (part->view.data != NULL) part->view.data += skip;
+    if (part->view.own != NULL) part->view.own += skip;
+    part->view.bank_at += skip;
+    part->row_first = first;
+    part->rows = end - first;
+    part->acts = acts;
+    part->out = out;
+    part->stride = stride;
+    run_tile(&job);
+}
+
+static chord_status compute_heads(chord_network *net, const tile_part *tile, const chord_heads *heads, uint32_t tokens,
+                                  chord_error *err)
+{
+    const chord_weight *w = tile->weight;
+    chord_head_scratch *s = &net->scratch.head;
+    uint32_t each = w->rows / heads->count, columns = (uint32_t)w->tensor->dims[0], end = tile->row_first + tile->rows;
+    for (uint32_t first = tile->row_first, next; first < end; first = next) {
+        uint32_t head = first / each;
+        const float *x = heads->x + head * heads->x_head;
+        const chord_acts *acts;
+        chord_inputs in;
+        next = (uint32_t)chord_min_u64((head + 1) * each, end);
+        for (uint32_t t = 0; t < tokens; t++)
+            memcpy(s->x + (uint64_t)t * columns, x + t * heads->x_stride, columns * sizeof *x);
+        chord_inputs_set(net, s->acts, &in, s->x, columns, tokens);
+        CHORD_TRY(prepare(net, &in, w, &acts, err));
+        run_head(net, tile, first, next, acts, heads->out + head * heads->out_head + (first - head * each),
+                 heads->out_stride);
+    }
+    return CHORD_OK;
+}
+
+chord_status chord_linear_heads(chord_network *net, const chord_weight *w, const chord_heads *heads, uint32_t tokens,
+                                chord_error *err)
+{
+    const chord_acts none = {.n = (uint32_t)w->tensor->dims[0], .tokens = tokens};
+    for (uint32_t i = 0; i < w->tile_count; i++) {
+        tile_part tile;
+        CHORD_TRY(pin(net, w, i, &none, NULL, 0, &tile, err));
+        chord_status status = compute_heads(net, &tile, heads, tokens, err);
+        release(net, &tile, i);
+        CHORD_TRY(status);
+    }
+    return CHORD_OK;
+}
+
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err)
 {

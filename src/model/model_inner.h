@@ -29,6 +29,7 @@ typedef struct chord_routing {
 typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, vocabulary, trained_tokens;
+    uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
     float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
     float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
     uint32_t temperature_tokens;
@@ -39,6 +40,11 @@ typedef struct chord_hparams {
     chord_routing routing;
     uint32_t expert_ff, shared_ff; /* of one expert; of the shared experts together, 0: as the tensor has it */
     bool unturned;                 /* no layer is turned */
+    bool index_left_out;           /* of positions: the context is so short that it chooses all */
+    /* Keys and values that are one latent vector of so many numbers, and a part of the key that is turned (latent.c); 0: they
+     * are not. Heads of queries and of values before it; rank of queries, 0: they have a matrix of their own. */
+    uint32_t latent, latent_head_dim, latent_value_dim, query_rank;
+    float latent_gain; /* of scores, squared: what scaled positions do to them */
 } chord_hparams;
 
 /* Rows of a matrix that is paged: rows are outputs, columns inputs. Several may lie in one tensor. Its tiles are tile_first,
@@ -68,8 +74,13 @@ typedef struct chord_layer {
     float attention_scale;
     chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
+    chord_weight attn_q_a, attn_k_b,
+        attn_v_b; /* latent.c: queries by rank; of each head, from and to the latent vector */
+    chord_norm attn_q_a_norm, latent_norm;
     chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
     chord_weight shared_switch, shared_gate, shared_up, shared_down; /* an expert for all tokens; with its own switch */
+    chord_norm router_norm, expert_norm, expert_post_norm, dense_post_norm; /* of CHORD_BESIDE */
+    const float *expert_scale;                                              /* (experts), of what each says; NULL: 1 */
     const float *choice_bias;  /* (experts), added where experts are chosen; NULL: none */
     const float *sinks;        /* (heads); NULL: none */
     const float *output_scale; /* one number; NULL: none */
@@ -100,6 +111,8 @@ enum {
     CHORD_NORM_TURNED = 524288,  /* heads are normed after they were turned */
     CHORD_SINKS = 1048576,       /* each head has a score that takes part in the soft-max alone */
     CHORD_MAY_QK_NORM = 2097152, /* as CHORD_QK_NORM, where the file has them */
+    CHORD_LATENT = 4194304,      /* keys and values are a latent vector */
+    CHORD_BESIDE = 8388608,      /* layers with experts have a feed-forward beside them, each with norms of its own */
 };
 
 /* How an architecture differs from the others. */
@@ -124,7 +137,8 @@ typedef enum chord_operand {
     CHORD_X,    /* the residual stream (embedding) */
     CHORD_NORM, /* normed, and what is to be added (embedding) */
     CHORD_Q,
-    CHORD_HEARD, /* attention's output, where values are not as wide as queries; else it is in Q */
+    CHORD_LATENT_Q, /* queries of the latent vector (heads, head_dim) */
+    CHORD_HEARD,    /* attention's output, where values are not as wide as queries; else it is in Q */
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
@@ -257,6 +271,12 @@ typedef struct chord_expert_scratch {
     void *acts[CHORD_ACT_COUNT];
 } chord_expert_scratch;
 
+/* What one head's matrix reads. */
+typedef struct chord_head_scratch {
+    float *x; /* (rows, the widest head) */
+    void *acts[CHORD_ACT_COUNT];
+} chord_head_scratch;
+
 typedef struct chord_scratch {
     chord_region region;
     float *operands[CHORD_OPERANDS];
@@ -269,6 +289,7 @@ typedef struct chord_scratch {
     void *acts[CHORD_ACT_COUNT];
     void *attention;
     chord_expert_scratch experts;
+    chord_head_scratch head;
     uint8_t *workers; /* rows scratch of each worker, worker_bytes apart */
     uint64_t worker_bytes;
 } chord_scratch;
@@ -434,6 +455,17 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
 /* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
 chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err);
+/* A matrix for each of so many heads, one after the other in w: head h of out (at out + h * out_head, tokens out_stride
+ * apart) from head h of x (at x + h * x_head, tokens x_stride apart). */
+typedef struct chord_heads {
+    uint32_t count;
+    const float *x;
+    uint64_t x_head, x_stride;
+    float *out;
+    uint64_t out_head, out_stride;
+} chord_heads;
+chord_status chord_linear_heads(chord_network *net, const chord_weight *w, const chord_heads *heads, uint32_t tokens,
+                                chord_error *err);
 /* The matrix tile by tile: results (tokens, tile rows) are given to fold and then forgotten. */
 typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *results, uint64_t stride,
                            uint32_t tokens);
@@ -455,6 +487,14 @@ void chord_experts_count(const chord_network *net, chord_pager_stats *out); /* t
 #define CHORD_EMBEDDING_CACHE_ROWS 64u
 chord_status chord_embed(chord_pass *pass, chord_error *err);
 
+/* latent.c: words of a layer whose keys and values are latent. */
+void chord_op_norm_latent(chord_pass *pass, chord_operand k, uint32_t layer); /* the part that is not turned */
+void chord_op_turn_ends(chord_pass *pass, chord_operand x, uint32_t layer, uint32_t head_dim); /* of each head */
+void chord_op_latent_values(chord_pass *pass, chord_operand v, chord_operand k);
+chord_status chord_op_to_latent(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer, chord_error *err);
+chord_status chord_op_from_latent(chord_pass *pass, chord_operand to, chord_operand heard, uint32_t layer,
+                                  chord_error *err);
+
 /* block.c */
 chord_status chord_walk_blocks(chord_pass *pass, chord_error *err);
 
@@ -466,6 +506,7 @@ chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
 
 /* ops.c */
 /* The operand is written anew, in rows of `width`. False: this is a recording, there is nothing to compute. */
+void chord_op_note(chord_pass *pass, chord_weight *w); /* recording: it is used here */
 bool chord_op_begin(chord_pass *pass, chord_operand to, uint64_t width);
 /* to = norm of each row of from; to may be from */
 void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);

@@ -36,6 +36,8 @@ static void note_weight(chord_blueprint *p, chord_weight *w)
 
 bool chord_op_begin(chord_pass *p, chord_operand to, uint64_t width) { return write_to(p, to, width); }
 
+void chord_op_note(chord_pass *p, chord_weight *w) { note_weight(p->print, w); }
+
 static void norm_rows(const chord_pass *p, float *out, const float *x, const chord_norm *norm, uint64_t rows,
                       bool layer)
 {

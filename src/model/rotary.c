@@ -50,7 +50,9 @@ static chord_status read_yarn(chord_blueprint *p, const chord_gguf *g, double fa
     r->low = (float)(uint32_t)low;
     r->high = (float)(uint32_t)high;
     if ((double)r->high < high) r->high += 1.0f;
-    r->gain *= (float)(stretch(factor, 1.0) / stretch(factor, (double)k));
+    if ((p->arch->has & CHORD_LATENT) == 0) r->gain *= (float)(stretch(factor, 1.0) / stretch(factor, (double)k));
+    /* the key holds a tenth of it; scores are scaled in place of queries and keys, of which only a part is turned */
+    else p->h.latent_gain = (float)((double)r->gain * stretch(factor, (double)k * 10.0));
     return CHORD_OK;
 }
 
@@ -89,7 +91,7 @@ static chord_status read_table(chord_blueprint *p, const chord_gguf *g, chord_ro
         return chord_fail(err, CHORD_CORRUPT, "rotary base %g, factor %g or attention factor %g is out of range",
                           (double)r->base, (double)factor, (double)r->gain);
     r->scale = kind == SCALING_NONE ? 1.0f : 1.0f / factor;
-    float gain = r->gain;
+    float gain = p->h.latent_gain = r->gain;
     if (kind == SCALING_YARN) CHORD_TRY(read_yarn(p, g, (double)factor, r, err));
     return check_notes(p, g, r, r->gain / gain, err);
 }

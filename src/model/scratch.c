@@ -64,6 +64,14 @@ static void carve_experts(carver *c, const chord_blueprint *p, uint32_t chunk, c
     carve_acts(c, p, chunk, s->acts);
 }
 
+static void carve_head(carver *c, const chord_blueprint *p, uint32_t chunk, chord_head_scratch *s)
+{
+    uint64_t widest = chord_max_u64(p->h.latent, p->h.latent_head_dim);
+    if (p->h.latent == 0) return;
+    s->x = carve_f32(c, chunk * widest);
+    carve_acts(c, p, chunk, s->acts);
+}
+
 uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t logit_rows, uint32_t threads,
                               chord_scratch *s)
 {
@@ -82,6 +90,7 @@ uint64_t chord_scratch_layout(const chord_blueprint *p, uint32_t chunk, uint32_t
     s->kept = carve(&c, n * sizeof *s->kept);
     carve_acts(&c, p, chunk, s->acts);
     carve_experts(&c, p, chunk, &s->experts);
+    carve_head(&c, p, chunk, &s->head);
     s->attention = carve(&c, attention_bytes(p, threads));
     s->worker_bytes = chord_align_up(chord_rows_scratch_bytes(p->columns_max), 64);
     s->workers = carve(&c, s->worker_bytes * threads);

@@ -71,7 +71,10 @@ static const chord_row_kernel *row_kernel(chord_type type, uint32_t cpu)
     return NULL;
 }
 
-bool chord_rows_packs(chord_type type, uint32_t cpu) { return panel_kernel(type, cpu) != NULL; }
+bool chord_rows_packs(chord_type type, uint32_t cpu)
+{
+    return chord_rows_have_panels(type) && panel_kernel(type, cpu) != NULL;
+}
 
 /* ---- scratch ----------------------------------------------------------------------------------- */
 

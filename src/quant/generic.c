@@ -15,8 +15,10 @@ static void load_block(const chord_panel_job *job, uint32_t block, uint32_t lane
     uint64_t skip = (uint64_t)block * CHORD_PANEL_ROWS * info->block_bytes;
     chord_unpack_row(job->format->type, job->panel + skip, 1, lane, bytes);
     job->format->split(bytes, &out->split);
-    for (uint32_t i = 0; i < info->block_elems; i++)
-        out->w[i] = (int16_t)(out->split.scale[i / job->format->group] * out->split.q[i]);
+    for (uint32_t first = 0; first < info->block_elems; first += 16) {
+        int32_t scale = out->split.scale[first / job->format->group];
+        for (uint32_t i = first; i < first + 16; i++) out->w[i] = (int16_t)(scale * out->split.q[i]);
+    }
 }
 
 static int32_t dot_products(const int16_t *w, const int8_t *q, uint32_t n)

@@ -13,6 +13,14 @@
     X(IQ4_XS, iq4_xs, isa, cpu) X(MXFP4, mxfp4, isa, cpu)
 /* clang-format on */
 
+/* Those that are looked up in a grid, and have kernels on blocks as the file has them. */
+/* clang-format off */
+#define CHORD_GRIDS(X, isa, cpu)                                                                       \
+    X(IQ3_S, iq3_s, isa, cpu) X(IQ3_XXS, iq3_xxs, isa, cpu) X(IQ2_S, iq2_s, isa, cpu)                  \
+    X(IQ2_XS, iq2_xs, isa, cpu) X(IQ2_XXS, iq2_xxs, isa, cpu) X(IQ1_M, iq1_m, isa, cpu)                \
+    X(IQ1_S, iq1_s, isa, cpu)
+/* clang-format on */
+
 /* Those with kernels, by instruction set: what is not in its list is computed by generic.c there. */
 #define CHORD_PANELS_avx512(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 #define CHORD_PANELS_avx2(X, isa, cpu) CHORD_PANELS(X, isa, cpu)

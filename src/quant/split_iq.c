@@ -104,18 +104,36 @@ void chord_split_iq4_xs(const void *block, chord_split *out)
 /* The signs of eight elements, of which seven are in the file: an even number is negative. */
 static uint32_t seven_signs(uint32_t seven) { return seven | (uint32_t)__builtin_parity(seven) << 7; }
 
-static int8_t with_sign(int32_t value, uint32_t negative) { return (int8_t)(negative ? -value : value); }
+/* The same number in each of eight bytes. Bytes are elements here, and no sum leaves its byte. */
+#define EACH(n) ((n) * 0x0101010101010101ull)
 
-static void put_eight(uint32_t codes, uint32_t signs, int8_t *q)
+/* Eight codes of two bits. */
+static uint64_t spread_2(uint64_t codes)
 {
-    static const int8_t VALUES[4] = {8, 25, 43, 0};
-    for (uint32_t i = 0; i < 8; i++) q[i] = with_sign(VALUES[codes >> (2 * i) & 3], signs >> i & 1);
+    codes = (codes | codes << 24) & 0x000000ff000000ffull;
+    codes = (codes | codes << 12) & 0x000f000f000f000full;
+    return (codes | codes << 6) & EACH(3);
 }
 
-static void put_four(uint32_t codes, const int8_t values[8], uint32_t signs, int8_t *q)
+/* Eight codes of three bits, twelve bits each of two entries. */
+static uint64_t spread_3(uint64_t first, uint64_t second)
 {
-    for (uint32_t i = 0; i < 4; i++) q[i] = with_sign(values[codes >> (3 * i) & 7], signs >> i & 1);
+    uint64_t codes = first | second << 32;
+    codes = (codes & 0x0000003f0000003full) | (codes & 0x00000fc000000fc0ull) << 10;
+    return (codes & 0x0007000700070007ull) | (codes & 0x0038003800380038ull) << 5;
 }
+
+/* Eight values, the negative ones by a bit each. */
+static void put_eight(uint64_t values, uint32_t signs, int8_t *q)
+{
+    uint64_t own = EACH((uint64_t)signs) & 0x8040201008040201ull;
+    uint64_t negative = ((own & EACH(127)) + EACH(127) | own) >> 7 & EACH(1);
+    values = (values ^ negative * 255) + negative;
+    memcpy(q, &values, 8);
+}
+
+/* 8, 25 or 43. */
+static uint64_t values_2(uint64_t codes) { return EACH(8) + 17 * codes + (codes >> 1 & EACH(1)); }
 
 /* Sixteen scales in nibbles. */
 static void nibble_scales(const uint8_t *nibbles, uint32_t count, int16_t *scale)
@@ -131,7 +149,7 @@ void chord_split_iq2_xxs(const void *block, chord_split *out)
         uint32_t signs = chord_load_u32(b->qs + 8 * g + 4);
         out->scale[g] = (int16_t)(2 * (signs >> 28) + 1);
         for (uint32_t k = 0; k < 4; k++)
-            put_eight(chord_grid_iq2_xxs[b->qs[8 * g + k]], seven_signs(signs >> (7 * k) & 127),
+            put_eight(values_2(spread_2(chord_grid_iq2_xxs[b->qs[8 * g + k]])), seven_signs(signs >> (7 * k) & 127),
                       out->q + 32 * g + 8 * k);
     }
 }
@@ -142,7 +160,7 @@ void chord_split_iq2_xs(const void *block, chord_split *out)
     out->d[0] = chord_f16_to_f32(b->d) * 0.125f;
     nibble_scales(b->scales, 16, out->scale);
     for (uint32_t k = 0; k < 32; k++)
-        put_eight(chord_grid_iq2_xs[b->qs[k] & 511], seven_signs(b->qs[k] >> 9), out->q + 8 * k);
+        put_eight(values_2(spread_2(chord_grid_iq2_xs[b->qs[k] & 511])), seven_signs(b->qs[k] >> 9), out->q + 8 * k);
 }
 
 void chord_split_iq2_s(const void *block, chord_split *out)
@@ -152,42 +170,47 @@ void chord_split_iq2_s(const void *block, chord_split *out)
     nibble_scales(b->scales, 16, out->scale);
     for (uint32_t k = 0; k < 32; k++) {
         uint32_t index = b->qs[k] | (uint32_t)(b->qh[k / 4] >> (k % 4 * 2) & 3) << 8;
-        put_eight(chord_grid_iq2_s[index], b->signs[k], out->q + 8 * k);
+        put_eight(values_2(spread_2(chord_grid_iq2_s[index])), b->signs[k], out->q + 8 * k);
     }
 }
 
 void chord_split_iq3_xxs(const void *block, chord_split *out)
 {
-    static const int8_t VALUES[8] = {4, 12, 20, 28, 36, 44, 52, 62};
     const block_iq3_xxs *b = block;
     out->d[0] = chord_f16_to_f32(b->d) * 0.25f;
     for (uint32_t g = 0; g < 8; g++) {
         uint32_t signs = chord_load_u32(b->signs + 4 * g);
         out->scale[g] = (int16_t)(2 * (signs >> 28) + 1);
-        for (uint32_t k = 0; k < 8; k++)
-            put_four(chord_grid_iq3_xxs[b->qs[8 * g + k]], VALUES,
-                     seven_signs(signs >> (k / 2 * 7) & 127) >> (k % 2 * 4), out->q + 32 * g + 4 * k);
+        for (uint32_t k = 0; k < 4; k++) {
+            const uint8_t *index = b->qs + 8 * g + 2 * k;
+            uint64_t codes = spread_3(chord_grid_iq3_xxs[index[0]], chord_grid_iq3_xxs[index[1]]);
+            uint64_t sevens = codes & codes >> 1 & codes >> 2 & EACH(1); /* 62, not 60 */
+            put_eight(8 * codes + EACH(4) + 2 * sevens, seven_signs(signs >> (7 * k) & 127), out->q + 32 * g + 8 * k);
+        }
     }
 }
 
 void chord_split_iq3_s(const void *block, chord_split *out)
 {
-    static const int8_t VALUES[8] = {1, 3, 5, 7, 9, 11, 13, 15};
     const block_iq3_s *b = block;
     out->d[0] = chord_f16_to_f32(b->d);
     nibble_scales(b->scales, 8, out->scale);
-    for (uint32_t k = 0; k < 64; k++) {
-        uint32_t index = b->qs[k] | (uint32_t)(b->qh[k / 8] >> (k % 8) & 1) << 8;
-        put_four(chord_grid_iq3_s[index], VALUES, b->signs[k / 2] >> (k % 2 * 4), out->q + 4 * k);
+    for (uint32_t k = 0; k < 32; k++) {
+        uint32_t high = (uint32_t)b->qh[k / 4] >> (k % 4 * 2);
+        uint64_t codes = spread_3(chord_grid_iq3_s[b->qs[2 * k] | (high & 1) << 8],
+                                  chord_grid_iq3_s[b->qs[2 * k + 1] | (high & 2) << 7]);
+        put_eight(2 * codes + EACH(1), b->signs[k], out->q + 8 * k);
     }
 }
 
 /* ---- 1 bit ------------------------------------------------------------------------------------- */
 
-/* Eight of -1, 0, 1, an eighth less or more, times eight. */
-static void put_ternary(uint32_t codes, uint32_t less, int8_t *q)
+/* Eight of -1, 0, 1, an eighth less or more, times eight. They are made plus 9, 0 to 18. */
+static void put_ternary(uint64_t codes, uint32_t less, int8_t *q)
 {
-    for (uint32_t i = 0; i < 8; i++) q[i] = (int8_t)(8 * ((int32_t)(codes >> (2 * i) & 3) - 1) + (less ? -1 : 1));
+    uint64_t raised = 8 * spread_2(codes) + (less ? 0 : EACH(2));
+    uint64_t values = ((raised | EACH(128)) - EACH(9)) ^ EACH(128);
+    memcpy(q, &values, 8);
 }
 
 void chord_split_iq1_s(const void *block, chord_split *out)

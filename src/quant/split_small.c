@@ -72,7 +72,11 @@ void chord_split_nvfp4(const void *block, chord_split *out)
         out->d[k] = small_float(b->d[k]);
         out->scale[k] = 1;
     }
-    for (uint32_t i = 0; i < 64; i++) out->q[i] = FP4_VALUES[b->qs[i / 16 * 8 + i % 8] >> (i / 8 % 2 * 4) & 15];
+    for (uint32_t i = 0; i < 32; i++) {
+        int8_t *q = out->q + i / 8 * 16 + i % 8;
+        q[0] = FP4_VALUES[b->qs[i] & 15];
+        q[8] = FP4_VALUES[b->qs[i] >> 4];
+    }
 }
 
 void chord_split_q1_0(const void *block, chord_split *out)
@@ -91,11 +95,12 @@ void chord_split_q2_0(const void *block, chord_split *out)
     for (uint32_t i = 0; i < 64; i++) out->q[i] = (int8_t)((b->qs[i / 4] >> (i % 4 * 2) & 3) - 1);
 }
 
-/* Digit n of a byte, the first one highest: the byte is the fraction 0.01201 in base 3, times 256. */
-static int8_t ternary_digit(uint32_t byte, uint32_t n)
+/* The first `digits` ternary digits of `count` bytes: first all first ones. A byte is 0.01201 in base 3, times 256. */
+static int8_t *put_digits(const uint8_t *bytes, uint32_t count, uint32_t digits, int8_t *q)
 {
-    static const uint8_t POWERS[5] = {1, 3, 9, 27, 81};
-    return (int8_t)((byte * POWERS[n] % 256 * 3 >> 8) - 1);
+    for (uint32_t n = 0, power = 1; n < digits; n++, power *= 3)
+        for (uint32_t i = 0; i < count; i++) *q++ = (int8_t)((bytes[i] * power % 256 * 3 >> 8) - 1);
+    return q;
 }
 
 void chord_split_tq1_0(const void *block, chord_split *out)
@@ -103,9 +108,8 @@ void chord_split_tq1_0(const void *block, chord_split *out)
     const block_tq1_0 *b = block;
     out->d[0] = chord_f16_to_f32(b->d);
     out->scale[0] = 1;
-    for (uint32_t i = 0; i < 160; i++) out->q[i] = ternary_digit(b->qs[i % 32], i / 32);
-    for (uint32_t i = 0; i < 80; i++) out->q[160 + i] = ternary_digit(b->qs[32 + i % 16], i / 16);
-    for (uint32_t i = 0; i < 16; i++) out->q[240 + i] = ternary_digit(b->qh[i % 4], i / 4);
+    int8_t *q = put_digits(b->qs, 32, 5, out->q);
+    put_digits(b->qh, 4, 4, put_digits(b->qs + 32, 16, 5, q));
 }
 
 void chord_split_tq2_0(const void *block, chord_split *out)
@@ -113,6 +117,7 @@ void chord_split_tq2_0(const void *block, chord_split *out)
     const block_tq2_0 *b = block;
     out->d[0] = chord_f16_to_f32(b->d);
     out->scale[0] = 1;
-    for (uint32_t i = 0; i < CHORD_K; i++)
-        out->q[i] = (int8_t)((b->qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3) - 1);
+    for (uint32_t run = 0; run < 8; run++)
+        for (uint32_t i = 0; i < 32; i++)
+            out->q[32 * run + i] = (int8_t)((b->qs[run / 4 * 32 + i] >> (run % 4 * 2) & 3) - 1);
 }

@@ -32,6 +32,17 @@ size_t chord_run_of_breaks(const chord_span *s, size_t at)
     return at;
 }
 
+/* As many as rules says at most, 0: any. */
+size_t chord_match_numbers(const chord_span *s, size_t at, uint32_t rules)
+{
+    chord_glyph g = chord_glyph_at(s, at);
+    for (uint32_t n = 0; g.kind == CHORD_CHAR_NUMBER && (rules == 0 || n < rules); n++) {
+        at += g.bytes;
+        g = chord_glyph_at(s, at);
+    }
+    return at;
+}
+
 /* 's 't 're 've 'm 'll 'd at `at`: its length, 0: none. */
 static size_t contraction(const chord_span *s, size_t at, bool any_case)
 {
@@ -56,8 +67,8 @@ size_t chord_run_of_spaces(const chord_span *s, size_t at, bool breaks)
 
 bool chord_is_han(uint32_t code)
 {
-    static const uint32_t blocks[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},  {0x20000, 0x2A6DF},
-                                         {0x2A700, 0x2EBEF}, {0x2F800, 0x2FA1F}};
+    static const uint32_t blocks[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},
+                                         {0x20000, 0x2A6DF}, {0x2A700, 0x2EBEF}, {0x2F800, 0x2FA1F}};
     for (size_t i = 0; i < CHORD_COUNT(blocks); i++)
         if (code >= blocks[i][0] && code <= blocks[i][1]) return true;
     return false;

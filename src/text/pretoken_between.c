@@ -15,17 +15,6 @@ static size_t before(const chord_span *s, size_t at)
 
 /* ---- numbers ----------------------------------------------------------------------------------- */
 
-/* As many as rules says at most, 0: any. */
-size_t chord_match_numbers(const chord_span *s, size_t at, uint32_t rules)
-{
-    chord_glyph g = chord_glyph_at(s, at);
-    for (uint32_t n = 0; g.kind == CHORD_CHAR_NUMBER && (rules == 0 || n < rules); n++) {
-        at += g.bytes;
-        g = chord_glyph_at(s, at);
-    }
-    return at;
-}
-
 /* [0-9][0-9][0-9] */
 size_t chord_match_digits(const chord_span *s, size_t at, uint32_t rules)
 {
@@ -112,7 +101,8 @@ size_t chord_match_last_spaces(const chord_span *s, size_t at, uint32_t rules)
 size_t chord_match_unlike(const chord_span *s, size_t at, uint32_t rules)
 {
     (void)rules;
-    static const uint16_t marks[] = {'(', '|', '.', ',', '!', '?', ')', 0x60C, 0x6D4, 0x964, 0x2026, 0x3001, 0x3002, 0xFF0C};
+    static const uint16_t marks[] = {'(',   '|',   '.',   ',',    '!',    '?',    ')',
+                                     0x60C, 0x6D4, 0x964, 0x2026, 0x3001, 0x3002, 0xFF0C};
     size_t stop = at + (s->text[at] == ' '), start = stop;
     for (chord_glyph g; chord_glyph_in(g = chord_glyph_at(s, stop), ANY & ~SPACE); stop += g.bytes)
         for (size_t i = 0; i < CHORD_COUNT(marks); i++)
@@ -188,7 +178,8 @@ static size_t run_within(const chord_span *s, size_t at, uint32_t set)
 size_t chord_match_ranges(const chord_span *s, size_t at, uint32_t rules)
 {
     size_t stop = at;
-    for (uint32_t set = rules & 15; stop == at && set < (rules & 15) + (rules >> 4); set++) stop = run_within(s, at, set);
+    for (uint32_t set = rules & 15; stop == at && set < (rules & 15) + (rules >> 4); set++)
+        stop = run_within(s, at, set);
     return stop;
 }
 
@@ -235,7 +226,8 @@ size_t chord_match_chameleon(const chord_span *s, size_t at, uint32_t rules)
 {
     static const char *const opens[] = {"<sentinel:", "IMGIMG"};
     chord_glyph g = chord_glyph_at(s, at);
-    if (rules == CHAMELEON_MARK) return at + (g.kind == CHORD_CHAR_PUNCTUATION || (g.code < 128 && g.kind == CHORD_CHAR_SYMBOL) ? g.bytes : 0);
+    if (rules == CHAMELEON_MARK)
+        return at + (g.kind == CHORD_CHAR_PUNCTUATION || (g.code < 128 && g.kind == CHORD_CHAR_SYMBOL) ? g.bytes : 0);
     if (rules == CHAMELEON_SPACES) {
         if (g.code == '\t' || g.code == '\n') return at + 1;
         size_t stop = after(s, at, "    ");
@@ -244,7 +236,9 @@ size_t chord_match_chameleon(const chord_span *s, size_t at, uint32_t rules)
     }
     size_t start = after(s, at, opens[rules]), stop = start;
     if (start == 0) return at;
-    if (rules == CHAMELEON_SENTINEL) while (is_digit(s, stop)) stop++;
-    else while (stop < s->end && stop < start + 4 && s->text[stop] >= 'A' && s->text[stop] <= 'I') stop++;
+    if (rules == CHAMELEON_SENTINEL)
+        while (is_digit(s, stop)) stop++;
+    else
+        while (stop < s->end && stop < start + 4 && s->text[stop] >= 'A' && s->text[stop] <= 'I') stop++;
     return stop > start && stop < s->end && s->text[stop] == (rules == CHAMELEON_SENTINEL ? '>' : 'Z') ? stop + 1 : at;
 }

@@ -45,25 +45,25 @@ size_t chord_run_of_spaces(const chord_span *s, size_t at, bool breaks);
 /* Rules of chord_match_words: what its pattern has besides an optional character before a word, words, numbers, the rest
  * and white space. */
 enum {
-    WORD_DIGITS = 3,      /* the longest run of numbers, 0: any */
-    WORD_MARKS = 4,       /* words have marks */
-    WORD_MARKS_ONLY = 8,  /* and only they do: the rest has none */
-    WORD_BEFORE = 16,     /* 's 't 're 've 'm 'll 'd split off before all else */
-    WORD_AFTER = 32,      /* they end words */
-    WORD_CASED = 64,      /* words end where lower case meets upper case */
-    WORD_JOINED = 128,    /* single spaces join letters */
-    WORD_HAN = 256,       /* runs of Han characters are words of their own */
-    WORD_BREAKS = 512,    /* [\r\n]* after the rest */
-    WORD_SLASHES = 1024,  /* [\r\n/]* */
-    WORD_ONE_SLASH = 2048,/* [\r\n/]? */
-    WORD_CASCADE = 4096   /* white space by powers of two */
+    WORD_DIGITS = 3,       /* the longest run of numbers, 0: any */
+    WORD_MARKS = 4,        /* words have marks */
+    WORD_MARKS_ONLY = 8,   /* and only they do: the rest has none */
+    WORD_BEFORE = 16,      /* 's 't 're 've 'm 'll 'd split off before all else */
+    WORD_AFTER = 32,       /* they end words */
+    WORD_CASED = 64,       /* words end where lower case meets upper case */
+    WORD_JOINED = 128,     /* single spaces join letters */
+    WORD_HAN = 256,        /* runs of Han characters are words of their own */
+    WORD_BREAKS = 512,     /* [\r\n]* after the rest */
+    WORD_SLASHES = 1024,   /* [\r\n/]* */
+    WORD_ONE_SLASH = 2048, /* [\r\n/]? */
+    WORD_CASCADE = 4096    /* white space by powers of two */
 };
-chord_pretoken_match chord_match_words, chord_match_gpt2;
+chord_pretoken_match chord_match_numbers, chord_match_words, chord_match_gpt2;
 
 /* pretoken_between.c: matches with gaps between them. */
-chord_pretoken_match chord_match_numbers, chord_match_digits, chord_match_digits_back, chord_match_numbers_back,
-    chord_match_marks, chord_match_break, chord_match_lines, chord_match_spaced, chord_match_ranges,
-    chord_match_last_spaces, chord_match_unlike, chord_match_deepseek3, chord_match_chameleon;
+chord_pretoken_match chord_match_digits, chord_match_digits_back, chord_match_numbers_back, chord_match_marks,
+    chord_match_break, chord_match_lines, chord_match_spaced, chord_match_ranges, chord_match_last_spaces,
+    chord_match_unlike, chord_match_deepseek3, chord_match_chameleon;
 
 /* Sets of chord_match_ranges and, with RANGES, of chord_match_spaced. */
 enum {

@@ -164,6 +164,7 @@ size_t chord_pretoken_cut(uint32_t step, const char *text, size_t begin, size_t 
     chord_span s = {text, begin, end};
     size_t stop = steps[step].match(&s, at, steps[step].rules);
     if (stop > at) return stop;
-    for (; stop < end && steps[step].match(&s, stop, steps[step].rules) == stop;) stop += chord_glyph_at(&s, stop).bytes;
+    for (; stop < end && steps[step].match(&s, stop, steps[step].rules) == stop;)
+        stop += chord_glyph_at(&s, stop).bytes;
     return stop;
 }

@@ -21,7 +21,8 @@ size_t chord_rwkv_unescape(const char *text, size_t len, char *out)
         c = text[at];
         if (c == 'x') { /* two digits; fewer at the end are no byte */
             uint8_t digits[2];
-            for (size_t i = 0; i < 2 && at + i + 1 < len; i++) digits[i] = (uint8_t)(text[at + i + 1] - (text[at + i + 1] >= 'a' ? 'a' - 10 : '0'));
+            for (size_t i = 0; i < 2 && at + i + 1 < len; i++)
+                digits[i] = (uint8_t)(text[at + i + 1] - (text[at + i + 1] >= 'a' ? 'a' - 10 : '0'));
             if (at + 2 < len) out[bytes++] = (char)((digits[0] << 4) + digits[1]);
             at += 2;
             continue;

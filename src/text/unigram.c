@@ -40,7 +40,7 @@ static void put_best(const chord_vocab *v, best_way *ways, size_t len, chord_id_
         after = at;
         at = before;
     }
-    for (int32_t last = -1; ; after = ways[after].link) {
+    for (int32_t last = -1;; after = ways[after].link) {
         int32_t token = ways[after].token;
         if (token >= 0 && !(token == v->unknown && token == last)) chord_id_put(sink, token);
         last = token;

@@ -33,9 +33,9 @@ static chord_status find_array(const chord_gguf *gguf, const char *key, chord_gg
 
 static chord_status find_model(const chord_gguf *gguf, vocab_source *s, chord_error *err)
 {
-    static const char *const models[] = {[CHORD_VOCAB_BPE] = "gpt2",        [CHORD_VOCAB_SENTENCEPIECE] = "llama",
-                                         [CHORD_VOCAB_WORDPIECE] = "bert",  [CHORD_VOCAB_UNIGRAM] = "t5",
-                                         [CHORD_VOCAB_RWKV] = "rwkv",       [CHORD_VOCAB_PLAMO] = "plamo2"};
+    static const char *const models[] = {[CHORD_VOCAB_BPE] = "gpt2",       [CHORD_VOCAB_SENTENCEPIECE] = "llama",
+                                         [CHORD_VOCAB_WORDPIECE] = "bert", [CHORD_VOCAB_UNIGRAM] = "t5",
+                                         [CHORD_VOCAB_RWKV] = "rwkv",      [CHORD_VOCAB_PLAMO] = "plamo2"};
     char model[32], pre[64];
     CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.model", model, sizeof model, err));
     if (model[0] == 0)
@@ -51,6 +51,7 @@ static chord_status find_model(const chord_gguf *gguf, vocab_source *s, chord_er
                           "'none'",
                           model);
     s->kind = (chord_vocab_kind)kind;
+    if (kind == CHORD_VOCAB_WORDPIECE) return chord_wordpiece_allowed(err);
     if (kind != CHORD_VOCAB_BPE) return CHORD_OK;
     CHORD_TRY(chord_vocab_short_text(gguf, "tokenizer.ggml.pre", pre, sizeof pre, err));
     s->pretoken = chord_pretoken_find(gemma ? model : pre[0] != 0 ? pre : "default");
@@ -248,8 +249,7 @@ static chord_status read_listed(chord_vocab *v, const chord_gguf *gguf, const vo
         int32_t token = v->byte_token[byte];
         bool missing = v->kind == CHORD_VOCAB_RWKV && token < 0;
         if (v->kind == CHORD_VOCAB_PLAMO) missing = token <= 0 || !(v->attr[token] & CHORD_TOKEN_BYTE);
-        if (missing)
-            return chord_fail(err, CHORD_UNSUPPORTED, "the vocabulary has no token for the byte 0x%02X", byte);
+        if (missing) return chord_fail(err, CHORD_UNSUPPORTED, "the vocabulary has no token for the byte 0x%02X", byte);
     }
     for (uint32_t id = 0; id < v->count; id++) {
         bool same = true;
@@ -261,7 +261,8 @@ static chord_status read_listed(chord_vocab *v, const chord_gguf *gguf, const vo
     v->unknown_score = least - 10.0f;
     chord_prefix_index(v);
     if (source->charsmap == NULL) return CHORD_OK;
-    CHORD_TRY(chord_store_read(chord_gguf_store(gguf, 0), source->charsmap->offset, v->charsmap, v->charsmap_bytes, err));
+    CHORD_TRY(chord_store_read(chord_gguf_store(gguf, 0), source->charsmap->offset, v->charsmap, v->charsmap_bytes,
+                               err));
     return chord_charsmap_open(v, err);
 }
 

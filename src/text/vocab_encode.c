@@ -102,7 +102,8 @@ static void give_places(specials *s, uint32_t length_index)
         size_t end = place->at + length;
         place->token = chord_vocab_find(v, s->text + place->at, length);
         if (v->attr[place->token] & CHORD_TOKEN_STRIP_LEFT)
-            while (place->at > 0 && is_ascii_space(s->text[place->at - 1]) && !is_covered(s, place->at - 1)) place->at--;
+            while (place->at > 0 && is_ascii_space(s->text[place->at - 1]) && !is_covered(s, place->at - 1))
+                place->at--;
         if (v->attr[place->token] & CHORD_TOKEN_STRIP_RIGHT)
             while (end < s->len && is_ascii_space(s->text[end]) && !is_covered(s, end)) end++;
         place->end = (uint32_t)end;

@@ -2,7 +2,7 @@
  *
  * Text goes: special tokens cut out (vocab_encode.c) -> pieces by the pre-tokenizer (pretoken_table.c, BPE only)
  * -> symbols that merge by priority (merge.c) under the rules of bpe.c or spm.c -> ids. The other kinds look up which tokens
- * a text begins with (prefix.c): wordpiece.c, unigram.c, rwkv.c, plamo.c. */
+ * a text begins with (prefix.c): wordpiece_libc.c, unigram.c, rwkv.c, plamo.c. */
 #ifndef CHORD_VOCAB_INNER_H
 #define CHORD_VOCAB_INNER_H
 
@@ -51,10 +51,10 @@ struct chord_vocab {
     chord_vocab_kind kind;
     const chord_pretoken *pretoken; /* BPE only */
     bool add_bos, add_eos, add_space_prefix;
-    bool merge_spaces;              /* Unigram: runs of spaces count as one */
-    bool lowercase, strip_accents;  /* WordPiece */
-    int32_t bos, eos, unknown;      /* -1: none */
-    int32_t last;                   /* what ends a text where add_eos: EOS, of WordPiece the separator */
+    bool merge_spaces;             /* Unigram: runs of spaces count as one */
+    bool lowercase, strip_accents; /* WordPiece */
+    int32_t bos, eos, unknown;     /* -1: none */
+    int32_t last;                  /* what ends a text where add_eos: EOS, of WordPiece the separator */
     int32_t ends[CHORD_VOCAB_ENDS_MAX];
     uint32_t end_count;
     int32_t byte_token[256];   /* -1: the vocabulary has none for this byte */
@@ -143,6 +143,8 @@ chord_status chord_spm_encode(const chord_vocab *v, const char *text, size_t len
 size_t chord_escape_spaces(const char *text, size_t len, bool space_first, char *out);
 /* Bytes of a character by its first one alone, as the reference cuts them: broken ones stay together too. */
 size_t chord_character_bytes(char first);
+/* CHORD_UNSUPPORTED where it is left out. */
+chord_status chord_wordpiece_allowed(chord_error *err);
 chord_status chord_wordpiece_encode(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink,
                                     chord_error *err);
 chord_status chord_unigram_encode(const chord_vocab *v, const char *text, size_t len, chord_id_sink *sink,
@@ -195,12 +197,12 @@ void chord_merger_run(chord_merger *m);
 
 #define CHORD_PRETOKEN_STEPS_MAX 7
 enum {
-    CHORD_PRETOKEN_WHOLE = 1,       /* a piece that is a token needs no merges */
-    CHORD_PRETOKEN_ADD_BOS = 2,     /* unless the file says otherwise */
-    CHORD_PRETOKEN_NO_BOS = 4,      /* there is none unless the file names one */
-    CHORD_PRETOKEN_CHARACTERS = 8,  /* merges join characters, not bytes, and bytes are "<0x41>" */
+    CHORD_PRETOKEN_WHOLE = 1,        /* a piece that is a token needs no merges */
+    CHORD_PRETOKEN_ADD_BOS = 2,      /* unless the file says otherwise */
+    CHORD_PRETOKEN_NO_BOS = 4,       /* there is none unless the file names one */
+    CHORD_PRETOKEN_CHARACTERS = 8,   /* merges join characters, not bytes, and bytes are "<0x41>" */
     CHORD_PRETOKEN_SPACE_MARKS = 16, /* and spaces are CHORD_SPACE_MARK */
-    CHORD_PRETOKEN_GEMMA = 32       /* BOS whatever the file says; line breaks that are a token need no merges */
+    CHORD_PRETOKEN_GEMMA = 32        /* BOS whatever the file says; line breaks that are a token need no merges */
 };
 struct chord_pretoken {
     const char *names;                       /* values of tokenizer.ggml.pre, with spaces between */

@@ -51,7 +51,8 @@ static chord_status symbol_of(const chord_vocab *v, stranger_list *l, const char
     if (token >= 0) return CHORD_OK;
     /* Such numbers are forgotten, and texts begin as characters; bytes keep theirs. */
     if (v->pretoken->flags & CHORD_PRETOKEN_CHARACTERS && chord_character_bytes(text[0]) >= len)
-        return chord_fail(err, CHORD_UNSUPPORTED, "a merge joins the character '%.*s', which is no token", (int)len, text);
+        return chord_fail(err, CHORD_UNSUPPORTED, "a merge joins the character '%.*s', which is no token", (int)len,
+                          text);
     if (l->count == l->cap) CHORD_TRY(grow_strangers(v, l, err));
     uint32_t *slot = stranger_slot(v, l, text, len);
     if (*slot == 0) {

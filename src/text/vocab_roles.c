@@ -147,18 +147,24 @@ static void strip(chord_vocab *v, const char *name, uint8_t attr, bool on)
  * is after them, the mask of some encoders what is before it. */
 static chord_status assign_strips(chord_vocab *v, const chord_gguf *gguf, chord_error *err)
 {
-    bool mask = false, phi3 = false, modern = false;
-    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-de", &mask, err));
-    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-es", &mask, err));
-    CHORD_TRY(says(gguf, "tokenizer.ggml.pre", "jina-v2-code", &mask, err));
-    CHORD_TRY(says(gguf, "general.architecture", "nomic-bert-moe", &mask, err));
-    CHORD_TRY(says(gguf, "general.architecture", "jina-bert-v3", &mask, err));
-    CHORD_TRY(says(gguf, "general.name", "phi-3", &phi3, err));
-    CHORD_TRY(says(gguf, "general.name", "phi3", &phi3, err));
-    CHORD_TRY(says(gguf, "general.name", "modern-bert", &modern, err));
-    if (mask) strip(v, "<mask>", CHORD_TOKEN_STRIP_LEFT, true);
-    else if (modern && !phi3) strip(v, "[MASK]", CHORD_TOKEN_STRIP_LEFT, true);
-    if (mask || !phi3) return CHORD_OK;
+    enum { MASK, PHI3, MODERN };
+    static const struct {
+        const char *key, *part;
+        int what;
+    } signs[] = {{"tokenizer.ggml.pre", "jina-v2-de", MASK},
+                 {"tokenizer.ggml.pre", "jina-v2-es", MASK},
+                 {"tokenizer.ggml.pre", "jina-v2-code", MASK},
+                 {"general.architecture", "nomic-bert-moe", MASK},
+                 {"general.architecture", "jina-bert-v3", MASK},
+                 {"general.name", "phi-3", PHI3},
+                 {"general.name", "phi3", PHI3},
+                 {"general.name", "modern-bert", MODERN}};
+    bool is[3] = {0};
+    for (size_t i = 0; i < CHORD_COUNT(signs); i++)
+        CHORD_TRY(says(gguf, signs[i].key, signs[i].part, &is[signs[i].what], err));
+    if (is[MASK]) strip(v, "<mask>", CHORD_TOKEN_STRIP_LEFT, true);
+    else if (is[MODERN] && !is[PHI3]) strip(v, "[MASK]", CHORD_TOKEN_STRIP_LEFT, true);
+    if (is[MASK] || !is[PHI3]) return CHORD_OK;
     static const char *const plain[] = {"<unk>", "<s>", "<|endoftext|>"};
     for (uint32_t id = 0; id < v->count; id++)
         if (v->attr[id] & CHORD_TOKEN_SPECIAL) v->attr[id] |= CHORD_TOKEN_STRIP_RIGHT;
@@ -239,7 +245,8 @@ static chord_status read_flags(chord_vocab *v, const chord_gguf *gguf, chord_err
                                   err));
     CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", false, &v->merge_spaces, err));
     CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.normalizer.lowercase", true, &v->lowercase, err));
-    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", v->lowercase, &v->strip_accents, err));
+    CHORD_TRY(chord_gguf_get_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", v->lowercase, &v->strip_accents,
+                                  err));
     /* These ask no file: WordPiece always encloses a text, RWKV and PLaMo never do. */
     bool encloses = v->kind == CHORD_VOCAB_WORDPIECE;
     if (encloses || v->kind == CHORD_VOCAB_RWKV || v->kind == CHORD_VOCAB_PLAMO) v->add_bos = v->add_eos = encloses;

@@ -259,6 +259,7 @@ int main(int argc, char **argv)
 #ifdef CHORD_FAULTS
     check_faults("gemma4-e");
     check_faults("gpt2");
+    check_faults("gpt-oss");
 #endif
     return check_done();
 }

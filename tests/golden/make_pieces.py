@@ -14,17 +14,18 @@ from reference_vocab import Reference, names_of_pres
 
 # Not byte-level, or by another name the same.
 LEFT_OUT = ["gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"]
-TEXTS = ["don't DON'T we'll", "Hello  World\n\n x", "HTTPServer camelCase", "a1 12 1234567", "x²³٣4 ½", " \t\n \n  a", "          z", "?!... //\n\n/ -",
+TEXTS = ["don't DON'T we'llama", "Hello  World\n\n x", "HTTPServer camelCase", "a1 12 1234567", "x²³٣4 ½", " \t\n \n  a", "          z", "?!... //\n\n/ -",
          "你好かなカナ한국", "e\u0301a\u0308 \u0301x", "!\u0301\u0301 ?a", "<sentinel:12>,IMGIMGABZ", "\x01\x02a \x03", "…，。 ！a、|", "ΑΒγ Привет\u00a0я",
          "ʰˀ ʔaºª 𐐀ß", "ㄅㄆㄱ가字 豈", "a b c  d é", "'S 'll'Re ''d", "Привет'S IT'S", "12abc345\u3000x", "\r\n\r\nab\n/c", " $5+<=>^`|~", "(x) [y] {z}",
          "नमस्ते हि", "กขฃ ﾊﾝ", "    if x:\n\treturn", "a\u200bb\ufeff", "0001112223", "1,234.5 6"]
 
 
+KEPT = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+SPELLED = {b: chr(b) for b in KEPT} | {b: chr(256 + i) for i, b in enumerate(b for b in range(256) if b not in KEPT)}
+
+
 def spelled(data):
-    keep = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
-    codes = {b: chr(b) for b in keep}
-    codes.update({b: chr(256 + i) for i, b in enumerate(b for b in range(256) if b not in keep)})
-    return "".join(codes[b] for b in data)
+    return "".join(SPELLED[b] for b in data)
 
 
 def vocabulary(pre, texts, path):

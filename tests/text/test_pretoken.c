@@ -101,7 +101,8 @@ static void check_names(char *names, uint32_t *count)
 /* Digits by the million cost one pass, not one for each group. */
 static void test_long_runs(void)
 {
-    static const char *const names[] = {"superbpe", "afmoe", "tiny_aya", "deepseek-llm", "jais-2", "poro-chat", "chameleon"};
+    static const char *const names[] = {"superbpe", "afmoe",     "tiny_aya", "deepseek-llm",
+                                        "jais-2",   "poro-chat", "chameleon"};
     static const char kinds[] = {'1', ' ', 'a', '\n', '!', '<'};
     size_t len = 1 << 20;
     char *text = malloc(len);
@@ -136,7 +137,8 @@ int main(void)
         rules++;
         line = end + 1;
     }
-    CHECK_SAY(text_count >= 60 && rules >= 30 && names >= 70, "%zu texts, %u rules, %u names", text_count, rules, names);
+    CHECK_SAY(text_count >= 60 && rules >= 28 && names >= 87, "%zu texts, %u rules, %u names", text_count, rules,
+              names);
     test_long_runs();
     free(golden);
     return check_done();

@@ -348,8 +348,8 @@ static void test_refusals(void)
     gb_value_u32(&g, "tokenizer.ggml.model", 3);
     refused(CHORD_CORRUPT, "tokenizer.ggml.model");
     start();
-    gb_value_text(&g, "tokenizer.ggml.model", "bert");
-    refused(CHORD_UNSUPPORTED, "bert");
+    gb_value_text(&g, "tokenizer.ggml.model", "hybriddna");
+    refused(CHORD_UNSUPPORTED, "hybriddna");
     start_bpe("strange");
     refused(CHORD_UNSUPPORTED, "strange");
     start_bpe("gpt-2");

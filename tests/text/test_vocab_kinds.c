@@ -128,9 +128,10 @@ static void refused(chord_status wanted, const char *says)
 
 static void start_gemma(const char *merge)
 {
-    static const token tokens[] = {{"<pad>", 0, 3}, {"<eos>", 0, 3}, {"<bos>", 0, 3}, {M, 0, 1},   {"a", 0, 1},
-                                   {"b", 0, 1},     {M "a", 0, 1},   {"ab", 0, 1},    {"\n", 0, 1}, {"\n\n", 0, 1},
-                                   {"\xC3\xA9", 0, 1}, {"a\xC3\xA9", 0, 1}, {"<u>", 0, 4}};
+    static const token tokens[] = {{"<pad>", 0, 3}, {"<eos>", 0, 3}, {"<bos>", 0, 3},    {M, 0, 1},
+                                   {"a", 0, 1},     {"b", 0, 1},     {M "a", 0, 1},      {"ab", 0, 1},
+                                   {"\n", 0, 1},    {"\n\n", 0, 1},  {"\xC3\xA9", 0, 1}, {"a\xC3\xA9", 0, 1},
+                                   {"<u>", 0, 4}};
     static const char *const merges[] = {M " a", "a b", "a \xC3\xA9", "b b"};
     start("gemma4");
     put_tokens(tokens, CHORD_COUNT(tokens), true);
@@ -165,9 +166,10 @@ static void test_gemma4(void)
 /* ---- WordPiece ---------------------------------------------------------------------------------- */
 
 static const token words[] = {
-    {"[PAD]", 0, 3}, {"[UNK]", 0, 3}, {"[CLS]", 0, 3}, {"[SEP]", 0, 3}, {"[MASK]", 0, 3}, {M "hello", 0, 1},
-    {M "he", 0, 1},  {"ll", 0, 1},    {"o", 0, 1},     {M "!", 0, 1},   {M "\xE5\xAD\x97", 0, 1}, {M "e", 0, 1},
-    {M "H", 0, 1},   {"\xC3\xA9", 0, 1}, {M "i", 0, 1}, {M "\xE8\xB1\x88", 0, 1}, {M "$", 0, 1}};
+    {"[PAD]", 0, 3},          {"[UNK]", 0, 3}, {"[CLS]", 0, 3}, {"[SEP]", 0, 3},    {"[MASK]", 0, 3},
+    {M "hello", 0, 1},        {M "he", 0, 1},  {"ll", 0, 1},    {"o", 0, 1},        {M "!", 0, 1},
+    {M "\xE5\xAD\x97", 0, 1}, {M "e", 0, 1},   {M "H", 0, 1},   {"\xC3\xA9", 0, 1}, {M "i", 0, 1},
+    {M "\xE8\xB1\x88", 0, 1}, {M "$", 0, 1}};
 
 static void start_words(void)
 {
@@ -187,8 +189,11 @@ static void test_wordpiece(void)
     ids(v, "HELLO hell!o", CHORD_TOKENIZE_PLAIN, "5 6 7 9 1");
     ids(v, "hellx he", CHORD_TOKENIZE_PLAIN, "1 6"); /* nothing of a word whose end is unknown */
     ids(v, " h\xC3\xA9 e\xCC\x81\xCC\x81 \xE5\xAD\x97\xE5\xAD\x97", CHORD_TOKENIZE_PLAIN, "6 11 10 10");
-    ids(v, "h\xE2\x80\x8B" "e\x01l\xEF\xBF\xBDl\xFF", CHORD_TOKENIZE_PLAIN, "6 7"); /* format characters and worse vanish */
-    ids(v, "\xEF\xA4\x80", CHORD_TOKENIZE_PLAIN, "15");                            /* U+F900 is U+8C48 */
+    ids(v,
+        "h\xE2\x80\x8B"
+        "e\x01l\xEF\xBF\xBDl\xFF",
+        CHORD_TOKENIZE_PLAIN, "6 7");                   /* format characters and worse vanish */
+    ids(v, "\xEF\xA4\x80", CHORD_TOKENIZE_PLAIN, "15"); /* U+F900 is U+8C48 */
     ids(v, "\xC4\xB0 $ \xE2\x82\xAC", CHORD_TOKENIZE_PLAIN, "14 16 1");
     ids(v, "he[MASK]", CHORD_TOKENIZE_SPECIAL, "2 6 4 3");
     ids(v, "", CHORD_TOKENIZE_SPECIAL, "2 3");
@@ -228,9 +233,9 @@ static void test_strip_left(void)
 
 /* ---- Unigram -------------------------------------------------------------------------------------- */
 
-static const token pieces[] = {
-    {"<pad>", 0, 3}, {"</s>", 0, 3}, {"<unk>", 0, 2}, {M, -2, 1}, {"a", -4, 1},      {"b", -4, 1}, {"ab", -9, 1},
-    {M "a", -5, 1},  {"fi", -3, 1},  {"f", -3.5f, 1}, {"i", -4, 1}, {"<user>", -20, 4}, {"bb", 0, 5}};
+static const token pieces[] = {{"<pad>", 0, 3}, {"</s>", 0, 3},     {"<unk>", 0, 2}, {M, -2, 1},    {"a", -4, 1},
+                               {"b", -4, 1},    {"ab", -9, 1},      {M "a", -5, 1},  {"fi", -3, 1}, {"f", -3.5f, 1},
+                               {"i", -4, 1},    {"<user>", -20, 4}, {"bb", 0, 5}};
 
 /* 'x' -> "fi", "ba" -> "ab", "b" -> "b": one leaf on the way to another. Nodes are placed by hand: base ^ byte. */
 static void put_charsmap(uint32_t damage)
@@ -274,9 +279,9 @@ static void test_unigram(void)
     ids(v, "a", CHORD_TOKENIZE_SPECIAL, "7 1");
     ids(v, "ab", CHORD_TOKENIZE_PLAIN, "7 5"); /* -9, against -11 and -10 */
     ids(v, "fa fi", CHORD_TOKENIZE_PLAIN, "3 9 4 3 8");
-    ids(v, "x", CHORD_TOKENIZE_PLAIN, "3 8");       /* through the map */
-    ids(v, "ba", CHORD_TOKENIZE_PLAIN, "7 5");      /* the longest part of the text that it knows */
-    ids(v, "bb", CHORD_TOKENIZE_PLAIN, "3 12");     /* of a type that is not in use, and yet found */
+    ids(v, "x", CHORD_TOKENIZE_PLAIN, "3 8");                    /* through the map */
+    ids(v, "ba", CHORD_TOKENIZE_PLAIN, "7 5");                   /* the longest part of the text that it knows */
+    ids(v, "bb", CHORD_TOKENIZE_PLAIN, "3 12");                  /* of a type that is not in use, and yet found */
     ids(v, "zz\xE5\xAD\x97 z", CHORD_TOKENIZE_PLAIN, "3 2 3 2"); /* one unknown for many */
     ids(v, "a  a", CHORD_TOKENIZE_PLAIN, "7 3 7");
     ids(v, "a<user>a", CHORD_TOKENIZE_PLAIN, "7 11 7");
@@ -296,7 +301,8 @@ static void test_unigram(void)
 /* A map that leads out of itself: at open where it can be seen, else by the text that meets it. */
 static void test_broken_charsmap(void)
 {
-    static const char *const says[] = {"", "nodes alone", "node 28672", "replacement at 500", "replacement at 6", "nodes alone"};
+    static const char *const says[] = {
+        "", "nodes alone", "node 28672", "replacement at 500", "replacement at 6", "nodes alone"};
     for (uint32_t damage = 1; damage <= 5; damage++) {
         int32_t out[16];
         size_t need;
@@ -354,9 +360,18 @@ static void test_rwkv(void)
 
 static void start_plamo(bool all_bytes)
 {
-    static const token tokens[] = {{"<|plamo:unk|>", 0, 2}, {"<|plamo:bos|>", 0, 3}, {"<|plamo:eos|>", 0, 3},
-                                   {"a", -3, 1},  {"b", -3, 1}, {"ab", -6, 1}, {"bc", -1, 1}, {"abcd", -20, 1},
-                                   {"\xE5\xAD\x97", -2, 1}, {"</s>", -1, 1}, {"[PAD]", -1000, 5}, {"worst", -3000, 1}};
+    static const token tokens[] = {{"<|plamo:unk|>", 0, 2},
+                                   {"<|plamo:bos|>", 0, 3},
+                                   {"<|plamo:eos|>", 0, 3},
+                                   {"a", -3, 1},
+                                   {"b", -3, 1},
+                                   {"ab", -6, 1},
+                                   {"bc", -1, 1},
+                                   {"abcd", -20, 1},
+                                   {"\xE5\xAD\x97", -2, 1},
+                                   {"</s>", -1, 1},
+                                   {"[PAD]", -1000, 5},
+                                   {"worst", -3000, 1}};
     start("plamo2");
     put_tokens(tokens, CHORD_COUNT(tokens), all_bytes);
 }
@@ -370,7 +385,10 @@ static void test_plamo(void)
     ids(v, "abc", CHORD_TOKENIZE_PLAIN, "3 6");
     ids(v, "abcd", CHORD_TOKENIZE_PLAIN, "7");
     ids(v, "d\xE5\xAD\x97\xC3\xA9", CHORD_TOKENIZE_PLAIN, "112 8 207 181");
-    ids(v, "\xEF\xBB\xBF" "a\xEF\xBB\xBF", CHORD_TOKENIZE_PLAIN, "3 251 199 203");
+    ids(v,
+        "\xEF\xBB\xBF"
+        "a\xEF\xBB\xBF",
+        CHORD_TOKENIZE_PLAIN, "3 251 199 203");
     ids(v, "\xFF", CHORD_TOKENIZE_PLAIN, "251 203 201");
     ids(v, "worst", CHORD_TOKENIZE_PLAIN, "131 123 126 127 128");
     ids(v, "a</s>b", CHORD_TOKENIZE_PLAIN, "3 9 4");
@@ -428,7 +446,8 @@ static void test_faults(void)
             chord_fault_arm(n);
             chord_status status = try_open(&o);
             if (status == CHORD_OK)
-                status = chord_vocab_encode(o.vocab, "a he<u>x b\xFF</s>", 15, CHORD_TOKENIZE_SPECIAL, out, 100, &need, &err);
+                status = chord_vocab_encode(o.vocab, "a he<u>x b\xFF</s>", 15, CHORD_TOKENIZE_SPECIAL, out, 100, &need,
+                                            &err);
             bool fired = chord_fault_fired();
             chord_fault_arm(0);
             close_all(&o);

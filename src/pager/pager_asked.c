@@ -241,6 +241,7 @@ void chord_asked_release(chord_asked *a, uint32_t tile)
     slot->users--;
     slot->fresh = slot->asked = false;
     slot->used_tick = ++a->tick;
+    slot->used = true;
     asked_list(a, slot);
     asked_wake_readers(a);
     chord_mutex_unlock(a->mutex);
@@ -259,6 +260,14 @@ bool chord_asked_is_packed(chord_asked *a, uint32_t tile)
     bool packed = asked_slot_of(a, tile)->packed;
     chord_mutex_unlock(a->mutex);
     return packed;
+}
+
+bool chord_asked_was_used(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    bool used = asked_slot_of(a, tile)->used;
+    chord_mutex_unlock(a->mutex);
+    return used;
 }
 
 void chord_asked_look(chord_asked *a)

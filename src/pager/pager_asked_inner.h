@@ -26,6 +26,7 @@ typedef struct asked_slot {
     bool fresh;   /* read, and not pinned since */
     bool asked;   /* for, and not pinned since */
     bool packed;  /* by who held it */
+    bool used;    /* released before */
     bool awaited; /* LOADING, and a pin waits for it */
 } asked_slot;
 

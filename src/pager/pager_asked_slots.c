@@ -46,7 +46,7 @@ void asked_empty(chord_asked *a, asked_slot *slot)
 #endif
     a->empty_count += !slot->home && slot->state != ASKED_EMPTY;
     slot->state = ASKED_EMPTY;
-    slot->fresh = slot->asked = slot->awaited = slot->packed = false;
+    slot->fresh = slot->asked = slot->awaited = slot->packed = slot->used = false;
     asked_list(a, slot);
 }
 

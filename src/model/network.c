@@ -188,6 +188,8 @@ uint32_t chord_network_rows_max(const chord_network *net)
     return net->logit_rows < net->chunk_tokens ? net->logit_rows : net->chunk_tokens;
 }
 
+bool chord_network_can_guess(const chord_network *net) { return net->print.h.recurrence.floats == 0; }
+
 void chord_network_describe(const chord_network *net, chord_model_info *out)
 {
     const chord_hparams *h = &net->print.h;
@@ -196,7 +198,8 @@ void chord_network_describe(const chord_network *net, chord_model_info *out)
     out->layers = h->layers;
     out->embedding = h->embedding;
     out->heads = net->print.layers[0].heads;
-    out->kv_heads = net->print.layers[0].kv_heads;
+    out->kv_heads = 0;
+    for (uint32_t l = 0; l < h->layers && out->kv_heads == 0; l++) out->kv_heads = net->print.layers[l].kv_heads;
     out->vocabulary = h->vocabulary;
     out->trained_context_tokens = h->trained_tokens;
     out->context_tokens = net->context_tokens;

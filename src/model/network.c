@@ -188,8 +188,6 @@ uint32_t chord_network_rows_max(const chord_network *net)
     return net->logit_rows < net->chunk_tokens ? net->logit_rows : net->chunk_tokens;
 }
 
-bool chord_network_can_guess(const chord_network *net) { return net->print.h.recurrence.floats == 0; }
-
 void chord_network_describe(const chord_network *net, chord_model_info *out)
 {
     const chord_hparams *h = &net->print.h;

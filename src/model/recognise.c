@@ -43,6 +43,6 @@ chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, bool
     chord_blueprint p = {0};
     chord_arena_init(&p.arena, heap, CHORD_BLUEPRINT_BYTES_MAX, "the model's structure");
     chord_status status = text_only ? check_type(&p, g, err) : chord_blueprint_recognise(&p, g, err);
-    chord_blueprint_close(&p);
+    chord_arena_free(&p.arena);
     return status;
 }

@@ -16,6 +16,8 @@ uint64_t chord_states_bytes(const chord_blueprint *p, const chord_kv_needs *need
     return needs->sessions * CHORD_STATES * state_bytes(p);
 }
 
+bool chord_network_can_guess(const chord_network *net) { return net->print.h.recurrence.floats == 0; }
+
 /* Branches have none. */
 void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory)
 {

@@ -47,8 +47,9 @@ enum {
     FM_DENSE_FIRST = 32, /* the first layer has none */
     FM_SINKS = 64,
     FM_GROUPS = 128,
-    FM_LATENT = 256, /* not of experts: keys and values are a latent vector, */
-    FM_INDEX = 512,  /* of which an index chooses some */
+    FM_LATENT = 256,  /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,   /* of which an index chooses some */
+    FM_BESIDE = 1024, /* gemma4: beside a feed-forward; gate and up are fused */
 };
 
 /* Layers that carry a state, in fm_family.recurrent. */
@@ -353,6 +354,12 @@ static void fm_gemma4_keys(gguf_builder *b)
     fm_f32(b, "final_logit_softcapping", 30.0f);
 }
 
+static void fm_gemma4_moe_keys(gguf_builder *b)
+{
+    fm_gemma4_keys(b);
+    fm_experts_keys(b);
+}
+
 /* ---- families --------------------------------------------------------------------------------------- */
 
 #define FM_BERT_LIKE (FM_LAYER_NORM | FM_NORM_BIAS | FM_QKV_BIAS | FM_O_BIAS | FM_FF_BIAS | FM_UNGATED)
@@ -382,6 +389,13 @@ static const fm_family FM_FAMILIES[] = {
      .layers = 3,
      .head_dim = 32,
      .keys = fm_gemma4_keys},
+    {.name = "gemma4-moe",
+     .arch = "gemma4",
+     .has = FM_POST | FM_QK_HEAD | FM_TIED | FM_FACTORS | FM_GEMMA4,
+     .layers = 3,
+     .head_dim = 32,
+     .keys = fm_gemma4_moe_keys,
+     .mixture = FM_EXPERTS | FM_BESIDE},
     {.name = "phi3", .arch = "phi3", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_LONG_FACTORS, .keys = fm_phi3_keys},
     {.name = "phi3-short",
      .arch = "phi3",
@@ -682,6 +696,16 @@ static void fm_mixture(fm_model *m, int l)
     fm_matrix(m, l, "ffn_gate_inp", e, FM_EXPERT_COUNT, 1.5f, bias);
     if ((mixture & FM_CHOICE_BIAS) != 0) fm_add(m, fm_name(l, "exp_probs_b", "bias"), FM_EXPERT_COUNT, 1, 0, 0.3f);
     if ((mixture & FM_SINKS) != 0) fm_add(m, fm_name(l, "attn_sinks", "weight"), m->shapes[l].heads, 1, 0.5f, 0.5f);
+    if ((mixture & FM_BESIDE) != 0) {
+        fm_add_each(m, fm_name(l, "ffn_gate_up_exps", "weight"), e, 2 * ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+        fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
+        fm_add(m, fm_name(l, "ffn_gate_inp", "scale"), e, 1, 1, 0.2f);
+        fm_add(m, fm_name(l, "ffn_down_exps", "scale"), FM_EXPERT_COUNT, 1, 1, 0.2f);
+        fm_norm(m, l, "pre_ffw_norm_2", e);
+        fm_norm(m, l, "post_ffw_norm_1", e);
+        fm_norm(m, l, "post_ffw_norm_2", e);
+        return;
+    }
     if (gated) fm_add_each(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
     fm_add_each(m, fm_name(l, "ffn_up_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
     fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
@@ -703,7 +727,7 @@ static void fm_feed_forward(fm_model *m, int l, const fm_shape *s)
     uint32_t has = m->family->has, mixture = m->family->mixture;
     if (mixture != 0 && (l != 0 || (mixture & FM_DENSE_FIRST) == 0)) {
         fm_mixture(m, l);
-        return;
+        if ((mixture & FM_BESIDE) == 0) return;
     }
     bool bias = (has & FM_FF_BIAS) != 0, fused = (has & FM_FUSED_FF) != 0;
     if (!fused && (has & FM_UNGATED) == 0) fm_matrix(m, l, "ffn_gate", FM_EMBEDDING, s->ff, 1, bias);

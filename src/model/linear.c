@@ -134,8 +134,10 @@ static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *ou
     net->expert_stall_ns += chord_clock_ns() - start_ns;
     if (status != CHORD_OK) return status;
     out->packed = chord_asked_is_packed(net->experts, tile);
-    if (!net->pager_config.pack) return CHORD_OK;
-    out->home = CHORD_HOME_IN_PLACE; /* it may be used again */
+    /* Packing costs more than one use: it pays when a tile is used again, as all are that stay. */
+    bool stays = net->plan.expert_cache_bytes >= net->print.expert_slot_bytes;
+    if (!net->pager_config.pack || (!stays && !chord_asked_was_used(net->experts, tile))) return CHORD_OK;
+    out->home = CHORD_HOME_IN_PLACE;
     out->own = (uint8_t *)(uintptr_t)out->data;
     return CHORD_OK;
 }

@@ -543,7 +543,7 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
 bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
                  uint32_t *ids, float *weights);
 
-/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
+/* experts.c, and experts_cache.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
 chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
                                chord_error *err);
 chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);

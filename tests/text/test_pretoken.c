@@ -104,7 +104,7 @@ static void test_long_runs(void)
     static const char *const names[] = {"superbpe", "afmoe",     "tiny_aya", "deepseek-llm",
                                         "jais-2",   "poro-chat", "chameleon"};
     static const char kinds[] = {'1', ' ', 'a', '\n', '!', '<'};
-    size_t len = 1 << 20;
+    size_t len = 1 << 16;
     char *text = malloc(len);
     for (size_t k = 0; k < sizeof kinds; k++) {
         memset(text, kinds[k], len);

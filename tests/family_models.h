@@ -523,7 +523,6 @@ static const fm_family FM_FAMILIES[] = {
      .layers = 3,
      .head_dim = 32,
      .rope_dims = 16,
-     .drafts = 1,
      .keys = fm_qwen35moe_keys,
      .mixture = FM_EXPERTS | FM_SHARED | FM_SWITCH,
      .recurrent = FM_DELTA | FM_LISTED,

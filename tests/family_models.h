@@ -295,16 +295,23 @@ static void fm_qwen3next_keys(gguf_builder *b)
     fm_state_keys(b);
     fm_shared_keys(b);
 }
+/* Taken in turn: other numbers would leave a pair over, which the reference does not turn. */
+static void fm_turns_keys(gguf_builder *b)
+{
+    const uint32_t sections[4] = {3, 3, 2, 0};
+    gb_array(b, fm_key("rope.dimension_sections"), 4, 4);
+    for (int i = 0; i < 4; i++) gb_u32(b, sections[i]);
+}
 static void fm_qwen35_keys(gguf_builder *b)
 {
     fm_state_keys(b);
-    fm_short_sections_keys(b);
+    fm_turns_keys(b);
     fm_u32(b, "full_attention_interval", 3);
 }
 static void fm_qwen35moe_keys(gguf_builder *b)
 {
     fm_qwen3next_keys(b);
-    fm_short_sections_keys(b);
+    fm_turns_keys(b);
 }
 static void fm_lfm2_keys(gguf_builder *b) { fm_u32(b, "shortconv.l_cache", 3); }
 static void fm_lfm2moe_keys(gguf_builder *b)

@@ -260,6 +260,7 @@ int main(int argc, char **argv)
     check_faults("gemma4-e");
     check_faults("gpt2");
     check_faults("gpt-oss");
+    check_faults("nemotron_h_moe");
 #endif
     return check_done();
 }

@@ -18,43 +18,53 @@ static bool is_float(chord_type type)
 
 bool chord_encodes(chord_type type) { return is_float(type) || chord_encoder_any(type) != NULL; }
 
-/* No NaN, no infinity. */
-static bool are_numbers(const float *x, uint64_t n)
+/* No NaN, no infinity; nothing larger than most. */
+static bool are_numbers(const float *x, uint64_t n, float most)
 {
-    uint32_t most = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffff;
-        most = bits > most ? bits : most;
-    }
-    return most < 0x7f800000;
+    int32_t beyond = 0;
+    for (uint64_t i = 0; i < n; i++) beyond |= __builtin_fabsf(x[i]) <= most ? 0 : -1;
+    return beyond == 0;
 }
+
+#define ENCODE_HALVES(name, convert, most)                     \
+    static bool name(const float *x, uint64_t n, uint8_t *out) \
+    {                                                          \
+        int32_t beyond = 0;                                    \
+        for (uint64_t i = 0; i < n; i++) {                     \
+            uint16_t half = convert(x[i]);                     \
+            beyond |= (half & (most)) == (most) ? -1 : 0;      \
+            memcpy(out + 2 * i, &half, sizeof half);           \
+        }                                                      \
+        return beyond == 0;                                    \
+    }
+ENCODE_HALVES(encode_f16, chord_f32_to_f16, 0x7c00u)
+ENCODE_HALVES(encode_bf16, chord_f32_to_bf16, 0x7f80u)
+#undef ENCODE_HALVES
 
 static bool encode_floats(chord_type type, const float *x, uint64_t n, uint8_t *out)
 {
-    uint32_t beyond = 0;
-    if (type == CHORD_TYPE_F32) memcpy(out, x, n * sizeof *x);
-    else
-        for (uint64_t i = 0; i < n; i++) {
-            uint16_t half = type == CHORD_TYPE_F16 ? chord_f32_to_f16(x[i]) : chord_f32_to_bf16(x[i]);
-            uint32_t most = type == CHORD_TYPE_F16 ? 0x7c00u : 0x7f80u;
-            beyond |= (half & most) == most;
-            memcpy(out + 2 * i, &half, sizeof half);
-        }
-    return beyond == 0;
+    if (type == CHORD_TYPE_F16) return encode_f16(x, n, out);
+    if (type == CHORD_TYPE_BF16) return encode_bf16(x, n, out);
+    memcpy(out, x, n * sizeof *x);
+    return true;
 }
 
 /* values: (run) for each lane, in the order of the row. */
 static void put_lanes(float lanes[][CHORD_ENCODE_LANES], const float *values, uint32_t run, uint32_t count)
 {
-    for (uint32_t lane = 0; lane < count; lane++)
+    uint32_t squares = count / 4 * 4;
+    for (uint32_t lane = 0; lane < squares; lane += 4)
+        for (uint32_t i = 0; i < run; i += 4)
+            chord_encode_turn(values + lane * run + i, run, &lanes[i][lane], CHORD_ENCODE_LANES);
+    for (uint32_t lane = squares; lane < count; lane++)
         for (uint32_t i = 0; i < run; i++) lanes[i][lane] = values[lane * run + i];
 }
 
 bool chord_encode_row(chord_type type, const float *x, uint64_t n, const float *importance, uint8_t *out, uint32_t cpu)
 {
-    if (!are_numbers(x, n)) return false;
+    bool bounded = !is_float(type) &&
+                   type != CHORD_TYPE_MXFP4; /* by an f16 times a few bits: squares are numbers, too */
+    if (!are_numbers(x, n, bounded ? 0x1p30f : 0x1.fffffep127f)) return false;
     if (is_float(type)) return encode_floats(type, x, n, out);
     const chord_encoder *encoder = encoder_of(type, cpu);
     const chord_type_info *info = chord_type_get((uint32_t)type);

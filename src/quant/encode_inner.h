@@ -28,6 +28,27 @@ typedef struct chord_encoder {
 const chord_encoder *chord_encoder_any(chord_type type);
 const chord_encoder *chord_encoder_avx2(chord_type type);
 
+/* Four rows of four values turned: value k of row i becomes value i of row k. Strides are those of rows. */
+static inline void chord_encode_turn(const float *from, uint32_t from_stride, float *to, uint32_t to_stride)
+{
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    four rows[4], a, b, c, d;
+    for (uint32_t i = 0; i < 4; i++) rows[i] = *(const four *)(const void *)(from + i * from_stride);
+#if defined(__clang__)
+#define MIXED(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+    typedef int32_t places __attribute__((vector_size(16)));
+#define MIXED(x, y, ...) __builtin_shuffle(x, y, (places){__VA_ARGS__})
+#endif
+    a = MIXED(rows[0], rows[1], 0, 4, 1, 5), b = MIXED(rows[2], rows[3], 0, 4, 1, 5);
+    c = MIXED(rows[0], rows[1], 2, 6, 3, 7), d = MIXED(rows[2], rows[3], 2, 6, 3, 7);
+    *(four *)(void *)to = MIXED(a, b, 0, 1, 4, 5);
+    *(four *)(void *)(to + to_stride) = MIXED(a, b, 2, 3, 6, 7);
+    *(four *)(void *)(to + 2 * to_stride) = MIXED(c, d, 0, 1, 4, 5);
+    *(four *)(void *)(to + 3 * to_stride) = MIXED(c, d, 2, 3, 6, 7);
+#undef MIXED
+}
+
 /* encode_parts.c */
 /* Whole numbers up to `top` for n positive values, and the factor that makes their weighed error least. */
 float chord_encode_positive(uint32_t n, int32_t top, const float *x, const float *weight, uint8_t *q);

@@ -102,6 +102,7 @@ typedef struct walk {
     uint64_t block_bytes, row_bytes;
     uint32_t blocks; /* of a row */
     uint32_t rows;   /* of the panel that exist */
+    uint32_t cpu;
     bool packed;
     float *acc;
     uint8_t *slice, *unpacked;
@@ -123,7 +124,7 @@ static void find_slice(const walk *at, uint32_t first, uint32_t count, chord_pan
         job->panel = at->panel + skip;
         job->ahead = job->panel + PREFETCH;
     } else if (at->panel != NULL) {
-        chord_pack_slice(at->w->type, at->panel, at->row_bytes, at->rows, first, count, at->slice);
+        chord_pack_slice(at->w->type, at->panel, at->row_bytes, at->rows, first, count, at->slice, at->cpu);
         job->ahead = at->panel + skip + 16 * at->row_bytes;
     } else if (at->packed) {
         chord_bank_read(at->w->bank, at->bank_at + skip, at->slice, 16 * part);
@@ -131,7 +132,7 @@ static void find_slice(const walk *at, uint32_t first, uint32_t count, chord_pan
         for (uint32_t r = 0; r < at->rows; r++)
             chord_bank_read(at->w->bank, at->bank_at + r * at->row_bytes + first * at->block_bytes,
                             at->unpacked + r * part, part);
-        chord_pack_slice(at->w->type, at->unpacked, part, at->rows, 0, count, at->slice);
+        chord_pack_slice(at->w->type, at->unpacked, part, at->rows, 0, count, at->slice, at->cpu);
     }
 }
 
@@ -163,7 +164,8 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 }
 
 void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
-                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
+                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
+                      uint32_t cpu)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint8_t *memory = scratch;
@@ -172,6 +174,7 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
                .one = x->tokens == 1 ? one : NULL,
                .w = w,
                .x = x,
+               .cpu = cpu,
                .block_bytes = info->block_bytes,
                .blocks = w->n / info->block_elems,
                .acc = scratch,
@@ -256,5 +259,7 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
     uint32_t host = w->data != NULL ? CHORD_CPU_HOST_ROWS : CHORD_CPU_BANK_ROWS;
     if ((cpu & host) != 0 && dot_on_host(w, x, out, out_stride)) return;
     if (format->split == NULL) dot_floats(format, float_kernel(w->type, cpu), w, x, out, out_stride, scratch);
-    else chord_blocks_dot(format, panel_kernel(w->type, cpu), row_kernel(w->type, cpu), w, x, out, out_stride, scratch);
+    else
+        chord_blocks_dot(format, panel_kernel(w->type, cpu), row_kernel(w->type, cpu), w, x, out, out_stride, scratch,
+                         cpu);
 }

@@ -94,7 +94,7 @@ uint64_t chord_rows_scratch_bytes(uint32_t n_max)
 typedef struct walk {
     const chord_format_ops *format;
     const chord_panel_kernel *kernel;
-    const chord_row_kernel *one; /* for one token and rows that are not packed; NULL: they are packed first */
+    const chord_row_kernel *as_filed; /* for rows that are not packed; NULL: they are packed first */
     const chord_rows *w;
     const chord_acts *x;
     const uint8_t *panel; /* first row of the sixteen; NULL: in the bank */
@@ -141,8 +141,8 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 {
     uint32_t chunk = CHORD_CHUNK / chord_type_get((uint32_t)at->w->type)->block_elems;
     bool few = at->x->tokens <= CHORD_FEW;
-    if (at->one != NULL && at->panel != NULL && !at->packed) {
-        at->one->rows(&(chord_row_job){
+    if (at->as_filed != NULL && at->panel != NULL && !at->packed) {
+        at->as_filed->rows(&(chord_row_job){
             .data = at->panel, .x = at->x, .rows = at->rows, .blocks = at->blocks, .out = at->acc});
         return;
     }
@@ -163,15 +163,15 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
-                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
-                      uint32_t cpu)
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
+                      const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
+                      uint64_t out_stride, void *scratch, uint32_t cpu)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint8_t *memory = scratch;
     walk at = {.format = format,
                .kernel = kernel,
-               .one = x->tokens == 1 ? one : NULL,
+               .as_filed = x->tokens <= CHORD_FEW ? as_filed : NULL,
                .w = w,
                .x = x,
                .cpu = cpu,

@@ -167,7 +167,8 @@ typedef struct chord_float_kernel {
                  uint64_t out_stride);
 } chord_float_kernel;
 
-/* One token times up to sixteen rows in the file's layout; out has room for sixteen. */
+/* All tokens, at most CHORD_FEW, times up to sixteen rows in the file's layout: out[16 t + row], with room for sixteen of
+ * each token. */
 typedef struct chord_row_job {
     const uint8_t *data;
     const chord_acts *x;
@@ -195,10 +196,10 @@ extern const chord_panel_kernel chord_panel_kernels[];
 extern const chord_float_kernel chord_float_kernels[];
 extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
 
-/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. one: for one token and rows that are
- * not packed, NULL: they are packed on the way. */
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
-                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch,
-                      uint32_t cpu);
+/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. as_filed: for up to
+ * CHORD_FEW tokens and rows that are not packed, NULL: they are packed on the way. */
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
+                      const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
+                      uint64_t out_stride, void *scratch, uint32_t cpu);
 
 #endif

@@ -10,7 +10,7 @@
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                               \
     void chord_rows_##name##_##isa(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
                                    float *out, uint64_t out_stride);
-#define CHORD_ROW_KERNEL(format, name, isa, cpu) void chord_row_##name##_##isa(const chord_row_job *job);
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu) void chord_row_##name##_##isa(const chord_row_job *job);
 #include "quant/quant_kernels.inc"
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
@@ -19,7 +19,7 @@
 #define CHORD_PANEL_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, #isa, cpu, chord_few_##name##_##isa, chord_many_##name##_##isa},
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
-#define CHORD_ROW_KERNEL(format, name, isa, cpu)
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu)
 const chord_panel_kernel chord_panel_kernels[] = {
 #include "quant/quant_kernels.inc"
     {CHORD_TYPE_ID_MAX, "", 0, NULL, NULL}, /* an instruction set without any would leave the table empty */
@@ -39,10 +39,10 @@ const chord_float_kernel chord_float_kernels[] = {
 const uint32_t chord_float_kernel_count = CHORD_COUNT(chord_float_kernels) - 1;
 
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
-#define CHORD_ROW_KERNEL(format, name, isa, cpu) {CHORD_TYPE_##format, cpu, chord_row_##name##_##isa},
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu) {CHORD_TYPE_##format, tokens, cpu, chord_row_##name##_##isa},
 static const chord_row_kernel row_kernels[] = {
 #include "quant/quant_kernels.inc"
-    {CHORD_TYPE_ID_MAX, 0, NULL},
+    {CHORD_TYPE_ID_MAX, 0, 0, NULL},
 };
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
@@ -171,7 +171,7 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
     uint8_t *memory = scratch;
     walk at = {.format = format,
                .kernel = kernel,
-               .as_filed = x->tokens <= CHORD_FEW ? as_filed : NULL,
+               .as_filed = as_filed != NULL && x->tokens <= as_filed->tokens ? as_filed : NULL,
                .w = w,
                .x = x,
                .cpu = cpu,

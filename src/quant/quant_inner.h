@@ -178,6 +178,7 @@ typedef struct chord_row_job {
 
 typedef struct chord_row_kernel {
     chord_type type;
+    uint32_t tokens; /* up to so many it is quicker than packing */
     uint32_t cpu;
     void (*rows)(const chord_row_job *job);
 } chord_row_kernel;
@@ -196,8 +197,8 @@ extern const chord_panel_kernel chord_panel_kernels[];
 extern const chord_float_kernel chord_float_kernels[];
 extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
 
-/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. as_filed: for up to
- * CHORD_FEW tokens and rows that are not packed, NULL: they are packed on the way. */
+/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. as_filed: for rows
+ * that are not packed, NULL: they are packed on the way. */
 void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
                       const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
                       uint64_t out_stride, void *scratch, uint32_t cpu);

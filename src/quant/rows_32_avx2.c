@@ -169,20 +169,19 @@ INLINE void eight_rows(row_format f, const chord_row_job *job, const uint8_t *co
     for (uint32_t t = 0; t < m; t++) _mm256_storeu_ps(out + 16 * t, acc[t]);
 }
 
-/* Lanes past the last row repeat it. */
-INLINE void as_filed(row_format f, const chord_row_job *job)
+/* Up to `most` tokens. Lanes past the last row repeat it. */
+INLINE void as_filed(row_format f, uint32_t most, const chord_row_job *job)
 {
+    uint32_t m = job->x->tokens;
     uint64_t row_bytes = (uint64_t)job->blocks * f.bytes;
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
         const uint8_t *rows[ROWS], *ahead = job->data + (first + ROWS) * row_bytes;
         for (uint32_t r = 0; r < ROWS; r++)
             rows[r] = job->data + (first + r < job->rows ? first + r : job->rows - 1) * row_bytes;
-        switch (job->x->tokens) {
-        case 1: eight_rows(f, job, rows, ahead, 1, job->out + first); break;
-        case 2: eight_rows(f, job, rows, ahead, 2, job->out + first); break;
-        case 3: eight_rows(f, job, rows, ahead, 3, job->out + first); break;
-        default: eight_rows(f, job, rows, ahead, 4, job->out + first);
-        }
+        if (most == 1 || m == 1) eight_rows(f, job, rows, ahead, 1, job->out + first);
+        else if (most == 2 || m == 2) eight_rows(f, job, rows, ahead, 2, job->out + first);
+        else if (m == 3) eight_rows(f, job, rows, ahead, 3, job->out + first);
+        else eight_rows(f, job, rows, ahead, 4, job->out + first);
     }
 }
 
@@ -196,7 +195,7 @@ INLINE void as_filed(row_format f, const chord_row_job *job)
 #define MXFP4 ((row_format){17, 0, 1, 12, LOOKED_UP_FP4, EXPONENT})
 /* clang-format on */
 
-#define ROW_KERNEL(format, name, isa, cpu)                   \
+#define ROW_KERNEL(format, name, tokens, isa, cpu)           \
     void chord_row_##name##_##isa(const chord_row_job *job); \
-    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, job); }
+    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, tokens, job); }
 CHORD_ROWS_32(ROW_KERNEL, avx2, )

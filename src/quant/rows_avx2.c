@@ -236,35 +236,34 @@ INLINE void eight_rows(row_format f, const chord_row_job *job, const uint8_t *co
             sum_row(f, lanes[r] + at, &x, b, m, i, less);
             for (uint32_t t = 0; t < m; t++) isum[t][r] = i[t], msum[t][r] = less[t];
         }
-        __m256 d = factors_of(lanes, at + f.factor);
+        __m256 d = factors_of(lanes, at + f.factor), min = d;
+        if (f.mins != NO_MINS) min = factors_of(lanes, at + f.factor + 2);
         for (uint32_t t = 0; t < m; t++) {
             acc[t] = _mm256_add_ps(acc[t], scaled(d, x.d[t][b], totals(isum[t])));
             if (f.mins == NO_MINS) continue;
-            __m256 min = factors_of(lanes, at + f.factor + 2);
             acc[t] = _mm256_sub_ps(acc[t], scaled(min, x.d[t][b], totals(msum[t])));
         }
     }
     for (uint32_t t = 0; t < m; t++) _mm256_storeu_ps(out + 16 * t, acc[t]);
 }
 
-/* Lanes past the last row repeat it. */
-INLINE void as_filed(row_format f, const chord_row_job *job)
+/* Up to `most` tokens. Lanes past the last row repeat it. */
+INLINE void as_filed(row_format f, uint32_t most, const chord_row_job *job)
 {
+    uint32_t m = job->x->tokens;
     uint64_t row_bytes = (uint64_t)job->blocks * f.bytes;
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
         const uint8_t *lanes[ROWS], *ahead = job->data + (first + ROWS) * row_bytes;
         for (uint32_t r = 0; r < ROWS; r++)
             lanes[r] = job->data + (first + r < job->rows ? first + r : job->rows - 1) * row_bytes;
-        switch (job->x->tokens) {
-        case 1: eight_rows(f, job, lanes, ahead, 1, job->out + first); break;
-        case 2: eight_rows(f, job, lanes, ahead, 2, job->out + first); break;
-        case 3: eight_rows(f, job, lanes, ahead, 3, job->out + first); break;
-        default: eight_rows(f, job, lanes, ahead, 4, job->out + first);
-        }
+        if (most == 1 || m == 1) eight_rows(f, job, lanes, ahead, 1, job->out + first);
+        else if (most == 2 || m == 2) eight_rows(f, job, lanes, ahead, 2, job->out + first);
+        else if (m == 3) eight_rows(f, job, lanes, ahead, 3, job->out + first);
+        else eight_rows(f, job, lanes, ahead, 4, job->out + first);
     }
 }
 
-#define ROW_KERNEL(format, name, isa, cpu)                   \
+#define ROW_KERNEL(format, name, tokens, isa, cpu)           \
     void chord_row_##name##_##isa(const chord_row_job *job); \
-    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, job); }
+    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, tokens, job); }
 CHORD_ROWS_256(ROW_KERNEL, avx2, )

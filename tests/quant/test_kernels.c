@@ -155,6 +155,8 @@ int main(void)
                 continue;
             }
             check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 50, 33);
+            for (int fill = W_FF; fill <= W_7F; fill++)
+                for (int x = X_PLUS; x <= X_SIGNS; x++) check_rows(&f, few, (weight_fill)fill, (act_fill)x, cpu, 17, 5);
             check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu, 17, 5);
             check_rows(&f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, cpu, 17, 9);
             check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu, 17, 5);

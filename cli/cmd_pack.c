@@ -1,56 +1,21 @@
 /* cmd_pack.c - a model's file written anew so that it streams at full speed. */
-#include "open.h"
 #include "parts.h"
+#include "rewrite.h"
 #include "terminal.h"
 
 #include <stddef.h>
 
-typedef struct packing {
-    const cli_args *args;
-    cli_open open;
-    const char *what; /* is being done */
-    uint64_t start_ns, shown_ns;
-} packing;
-
-static bool show_progress(void *ud, uint64_t done, uint64_t total)
-{
-    packing *p = ud;
-    uint64_t now = cli_clock_ns();
-    char line[128];
-    if (now - p->shown_ns < 100000000) return true;
-    p->shown_ns = now;
-    snprintf(line, sizeof line, "%s  %3.0f %%  %.0f MB/s", p->what, 100 * (double)done / (double)total,
-             (double)done * 1e3 / (double)(now - p->start_ns));
-    cli_live_say(&p->open.live, line);
-    return true;
-}
-
-static void begin(packing *p, const char *what)
-{
-    p->what = what;
-    p->start_ns = cli_clock_ns();
-}
-
 /* ---- verify ------------------------------------------------------------------------------------------- */
 
-static int open_file(packing *p, const char *path, chord_file **file, chord_file_info *info)
-{
-    chord_error err;
-    chord_source source = {.uri = path};
-    if (chord_file_open(p->open.runtime, &source, file, &err) != CHORD_OK) return cli_fail_with(&err);
-    chord_file_describe(*file, info);
-    return CLI_OK;
-}
-
-static int verify(packing *p, const char *path)
+static int verify(cli_rewrite *p, const char *path)
 {
     chord_error err;
     chord_file *file = NULL;
     chord_file_info info;
-    int code = open_file(p, path, &file, &info);
+    int code = cli_rewrite_open(p, path, &file, &info);
     if (code != CLI_OK) return code;
-    begin(p, "verifying");
-    chord_status status = chord_file_verify(file, show_progress, p, &err);
+    cli_rewrite_begin(p, "verifying");
+    chord_status status = chord_file_verify(file, cli_rewrite_progress, p, &err);
     cli_live_clear(&p->open.live);
     if (status == CHORD_OK) cli_print("%s: all %" PRIu64 " tensors are what was packed\n", path, info.tensors);
     chord_file_close(file);
@@ -59,12 +24,12 @@ static int verify(packing *p, const char *path)
 
 /* ---- pack ---------------------------------------------------------------------------------------------- */
 
-static int describe(packing *p, const char *path)
+static int describe(cli_rewrite *p, const char *path)
 {
     chord_file *file = NULL;
     chord_file_info info;
     char size[32];
-    int code = open_file(p, path, &file, &info);
+    int code = cli_rewrite_open(p, path, &file, &info);
     if (code != CLI_OK) return code;
     cli_print("%s: %s in %u part%s, %" PRIu64 " of %" PRIu64 " tensors packed\n", path,
               cli_size_text(info.file_bytes, size), info.parts, info.parts == 1 ? "" : "s", info.packed_tensors,
@@ -73,30 +38,23 @@ static int describe(packing *p, const char *path)
     return CLI_OK;
 }
 
-static int pack(packing *p)
+static chord_status make(cli_rewrite *p, const chord_pack_target *target, chord_error *err)
 {
-    chord_error err;
-    const cli_args *args = p->args;
     chord_pack_options options = {
-        .part_bytes = args->split_bytes, .plain = args->plain, .on_bytes = show_progress, .ud = p};
-    chord_pack_target target = {.write = cli_parts_write};
-    int code = cli_parts_start(args->words[0], args->model, args->force);
-    if (code != CLI_OK) return code;
-    begin(p, "packing");
-    if (chord_pack(p->open.runtime, &p->open.source, &options, &target, &err) != CHORD_OK) code = cli_fail_with(&err);
-    if (code == CLI_OK) {
-        cli_live_say(&p->open.live, "packed; waiting for the disk");
-        code = cli_parts_finish();
-    }
-    cli_live_clear(&p->open.live);
-    if (code != CLI_OK) cli_parts_abandon();
+        .part_bytes = p->args->split_bytes, .plain = p->args->plain, .on_bytes = cli_rewrite_progress, .ud = p};
+    return chord_pack(p->open.runtime, &p->open.source, &options, target, err);
+}
+
+static int pack(cli_rewrite *p)
+{
+    int code = cli_rewrite_run(p, "packing", make);
     if (code == CLI_OK) code = describe(p, cli_parts_first());
-    return code == CLI_OK && args->verify ? verify(p, cli_parts_first()) : code;
+    return code == CLI_OK && p->args->verify ? verify(p, cli_parts_first()) : code;
 }
 
 static int run(const cli_args *args)
 {
-    packing p = {.args = args};
+    cli_rewrite p = {.args = args};
     if (args->model == NULL) return cli_usage(&cli_pack, "which file? give the path of a GGUF file");
     if (args->words[0] == NULL && !args->verify)
         return cli_usage(&cli_pack, "and the name of the packed file? (or --verify)");

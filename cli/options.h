@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #define CLI_WORDS_MAX 3 /* the most that words_max of a command says */
-#define CLI_STOPS_MAX 16
+#define CLI_STOPS_MAX 16 /* of an option that may be given several times */
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */
 typedef struct cli_args {
@@ -15,7 +15,7 @@ typedef struct cli_args {
     uint32_t word_count;
     const char *model;
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *peer_model, *bench_parallel;
+        *peer_model, *bench_parallel, *importance, *output_type, *token_type;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;
@@ -24,7 +24,7 @@ typedef struct cli_args {
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
-        seed_given, plain, verify, force;
+        seed_given, plain, verify, force, pure;
 } cli_args;
 
 typedef enum cli_kind {
@@ -61,7 +61,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_batch, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template,
-    cli_perplexity, cli_bench, cli_pack;
+    cli_perplexity, cli_bench, cli_pack, cli_quantize;
 
 /* By its name or an alias; NULL: the command has none such. */
 const cli_option *cli_find_option(const cli_command *command, const char *name);

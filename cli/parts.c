@@ -52,7 +52,7 @@ static chord_status check_name(const char *name, chord_error *err)
     if (stat(name, &there) != 0) return CHORD_OK;
     if (set.source != NULL && stat(set.source, &source) == 0 && there.st_dev == source.st_dev &&
         there.st_ino == source.st_ino)
-        return refuse(err, name, "is the file that is to be packed: give the result another name");
+        return refuse(err, name, "is the file that is read: give the result another name");
     if (S_ISDIR(there.st_mode)) return refuse(err, name, "is a directory: name a file");
     if (!S_ISREG(there.st_mode)) return refuse(err, name, "is not a regular file");
     return set.force ? CHORD_OK : refuse(err, name, "is there already (--force replaces it)");
@@ -87,7 +87,7 @@ static chord_status open_part(uint32_t part, chord_error *err)
     if (set.force && !again) (void)unlink(set.name);
     set.fd = open(set.name, again ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (set.fd < 0 && errno == EEXIST)
-        return refuse(err, set.name, "is there: another one is packing, or was killed (--force takes it away)");
+        return refuse(err, set.name, "is there: another one is writing it, or was killed (--force takes it away)");
     if (set.fd < 0) return fail(err, "cannot write", set.name);
     set.part = part;
     if (!again) set.created = part + 1;

@@ -267,8 +267,9 @@ typedef struct chord_generate_options {
     const char *const *stops;
     size_t stop_count;
     uint32_t
-        draft_tokens;   /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result */
-    bool ignore_end;    /* go on past end tokens */
+        draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
+                         * with recurrent layers have no guesses */
+    bool ignore_end;  /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
 
@@ -419,6 +420,27 @@ chord_status chord_pack(chord_runtime *runtime, const chord_source *source, cons
 /* Reads all of a file that chord_pack made, and compares the hashes in it: CHORD_CORRUPT names the tensor that has
  * changed, CHORD_INVALID: the file has no hashes. */
 chord_status chord_file_verify(const chord_file *file, chord_on_bytes on_bytes, void *ud, chord_error *err);
+
+/* A model's file written anew with its weights in other formats. type: a mix that the field knows, such as "Q4_K_M" or
+ * "Q8_0": most weights get its format, those that a model is more sensitive to one of more bits, vectors stay as they are.
+ * Sources may be quantised themselves. The bytes of each tensor are what the reference runtime makes of it. */
+typedef struct chord_tensor_type {
+    const char *name; /* a part of the tensors' names; * stands for anything */
+    const char *type; /* "Q6_K", "F16" */
+} chord_tensor_type;
+typedef struct chord_quantize_options {
+    const chord_source *importance; /* an importance matrix, as a GGUF file; NULL: none */
+    const char *output_type;        /* of the output matrix; NULL: as the mix has it */
+    const char *token_embedding_type;
+    const chord_tensor_type *tensor_types; /* before all that; of several that match a tensor the first */
+    size_t tensor_type_count;
+    bool pure;           /* all weights in the mix's own format */
+    uint64_t part_bytes; /* as in chord_pack_options */
+    chord_on_bytes on_bytes;
+    void *ud;
+} chord_quantize_options;
+chord_status chord_quantize(chord_runtime *runtime, const chord_source *source, const char *type,
+                            const chord_quantize_options *options, const chord_pack_target *target, chord_error *err);
 
 /* What this machine can do with this file: the best of 1 and 4 MiB cold reads at depth 1, 4 and 8, and the speed
  * at which all threads together read memory. Takes about a second and up to 64 MiB of the budget; with less to

@@ -1,171 +1,77 @@
 /* pack.c - a model's file written anew for streaming: in the order of a pass, aligned, its matrices in panels. */
-#include "api/api_inner.h"
+#include "api/rewrite.h"
 
 #include "quant/quant.h"
 
-#define ALIGNMENT 4096u /* of tensors: what direct reads want */
 #define CHUNK_BYTES_MAX (2 * CHORD_MIB)
 #define CHUNK_BYTES_LEAST 65536u
 
-typedef struct packed_tensor {
-    const chord_tensor *from;
-    uint64_t offset; /* in its part, from the end of the header */
-    uint32_t part;
-    bool packed;
-} packed_tensor;
-
 typedef struct packing {
-    chord_heap *heap;
-    chord_files files;
-    const chord_pack_options *options;
-    const chord_pack_target *target;
-    packed_tensor *tensors; /* in the order of the file */
-    uint64_t count, packed_count;
-    uint32_t parts, part;
-    uint64_t *hashes;               /* of tensors, then of the parts' headers */
+    chord_rewrite file;
+    bool plain;
+    uint64_t packed_count;
     uint64_t hashes_at;             /* in the first part */
     uint8_t *read, *made, *scratch; /* chunks */
     uint64_t chunk_bytes;
-    uint64_t done_bytes, total_bytes;
-    chord_gguf_writer writer;
 } packing;
+
+static bool is_packed(const chord_rewrite_tensor *t) { return (t->type & CHORD_TYPE_PACKED) != 0; }
 
 /* ---- headers -------------------------------------------------------------------------------------------- */
 
-static bool is_left_out(const char *key)
+static void put_hashes(chord_rewrite *f, chord_gguf_writer *w)
 {
-    static const char *const OURS[] = {"general.alignment", "split.", CHORD_GGUF_PACK};
-    for (size_t i = 0; i < CHORD_COUNT(OURS); i++)
-        if (strlen(key) >= strlen(OURS[i]) && memcmp(key, OURS[i], strlen(OURS[i])) == 0) return true;
-    return false;
-}
-
-static uint64_t put_carried(packing *p, chord_gguf_writer *w)
-{
-    uint64_t values = chord_gguf_value_count(p->files.gguf), carried = 0;
-    for (uint64_t i = 0; i < values; i++) {
-        const chord_gguf_value *v = chord_gguf_value_at(p->files.gguf, i);
-        if (is_left_out(v->key)) continue;
-        if (w != NULL) chord_gguf_put_value(w, p->files.gguf, v);
-        carried++;
-    }
-    return carried;
-}
-
-static void put_hashes(packing *p, chord_gguf_writer *w, chord_hash *hash)
-{
-    uint64_t count = p->count + p->parts;
+    packing *p = f->ud;
+    chord_hash *hash = w->hash;
+    uint64_t count = f->count + f->parts;
     chord_gguf_put_array(w, CHORD_GGUF_PACK_HASHES, CHORD_GGUF_U64, count);
     p->hashes_at = w->position;
     w->hash = NULL;
-    chord_gguf_put_zeros(w, count * sizeof *p->hashes);
+    chord_gguf_put_zeros(w, count * sizeof *f->hashes);
     w->hash = hash;
 }
 
-static void put_values(packing *p, chord_gguf_writer *w)
+static uint64_t put_values(chord_rewrite *f, chord_gguf_writer *w)
 {
-    chord_gguf_put_number(w, "general.alignment", CHORD_GGUF_U32, ALIGNMENT);
-    if (p->parts > 1) {
-        chord_gguf_put_number(w, "split.no", CHORD_GGUF_U16, p->part);
-        chord_gguf_put_number(w, "split.count", CHORD_GGUF_U16, p->parts);
-        chord_gguf_put_number(w, "split.tensors.count", CHORD_GGUF_I32, p->count);
-    }
-    if (p->part > 0) return;
-    if (p->packed_count > 0) {
+    bool packed = ((packing *)f->ud)->packed_count > 0;
+    uint64_t count = 1 + (packed ? 2 : 0);
+    if (w == NULL) return count;
+    if (packed) {
         chord_gguf_put_number(w, CHORD_GGUF_PACK_VERSION, CHORD_GGUF_U32, CHORD_PACK_VERSION);
         chord_gguf_put_number(w, CHORD_GGUF_PACK_PANEL_ROWS, CHORD_GGUF_U32, CHORD_PANEL_ROWS);
     }
-    put_hashes(p, w, w->hash);
-}
-
-static uint32_t type_of(const packed_tensor *t)
-{
-    return (uint32_t)t->from->type | (t->packed ? CHORD_TYPE_PACKED : 0);
-}
-
-static void put_header(packing *p, chord_gguf_writer *w)
-{
-    uint64_t tensors = 0, values = 1 + (p->parts > 1 ? 3 : 0);
-    for (uint64_t i = 0; i < p->count; i++) tensors += p->tensors[i].part == p->part;
-    if (p->part == 0) values += put_carried(p, NULL) + 1 + (p->packed_count > 0 ? 2 : 0);
-    chord_gguf_put_counts(w, tensors, values);
-    if (p->part == 0) put_carried(p, w);
-    put_values(p, w);
-}
-
-static void put_directory(packing *p, chord_gguf_writer *w)
-{
-    for (uint64_t i = 0; i < p->count; i++)
-        if (p->tensors[i].part == p->part)
-            chord_gguf_put_tensor(w, p->tensors[i].from, type_of(&p->tensors[i]), p->tensors[i].offset);
-    chord_gguf_put_zeros(w, chord_align_up(w->position, ALIGNMENT) - w->position);
-}
-
-/* ---- what goes where -------------------------------------------------------------------------------- */
-
-static chord_status list_tensors(packing *p, chord_error *err)
-{
-    const chord_gguf *g = p->files.gguf;
-    void *numbers;
-    CHORD_TRY(chord_alloc(p->heap, p->count * sizeof(uint32_t), "the order of tensors", &numbers, err));
-    chord_file_order order = {.numbers = numbers};
-    chord_status status = chord_network_order(p->heap, g, &order, err);
-    for (uint32_t i = 0; i < p->count && status == CHORD_OK; i++) {
-        const chord_tensor *t = chord_gguf_tensor_at(g, order.numbers[i]);
-        bool weight = i >= order.weights && i < order.rest;
-        bool packed = weight && chord_rows_have_panels(t->type) && t->rows >= CHORD_PANEL_ROWS && !p->options->plain;
-        p->tensors[i] = (packed_tensor){.from = t, .packed = packed};
-        p->packed_count += packed;
-        p->total_bytes += t->bytes;
-    }
-    chord_free(p->heap, numbers);
-    return status;
-}
-
-/* The first part's, but for the records of its tensors; with so many parts as there may be. */
-static uint64_t metadata_bytes(packing *p)
-{
-    chord_gguf_writer *w = &p->writer;
-    uint32_t parts = p->parts;
-    *w = (chord_gguf_writer){.status = CHORD_OK};
-    p->parts = CHORD_GGUF_SHARDS_MAX;
-    put_header(p, w);
-    p->parts = parts;
-    return w->position;
-}
-
-static uint64_t record_bytes(const chord_tensor *t) { return 8 + strlen(t->name) + 4 + 8ull * t->dims_count + 4 + 8; }
-
-static chord_status place_tensors(packing *p, chord_error *err)
-{
-    uint64_t most = p->options->part_bytes != 0 ? p->options->part_bytes : UINT64_MAX;
-    uint64_t header = metadata_bytes(p) + ALIGNMENT, data = 0;
-    for (uint64_t i = 0; i < p->count; i++) {
-        packed_tensor *t = &p->tensors[i];
-        uint64_t bytes = chord_align_up(t->from->bytes, ALIGNMENT), record = record_bytes(t->from);
-        if (data > 0 && header + record + data + bytes > most) {
-            if (++p->part == CHORD_GGUF_SHARDS_MAX)
-                return chord_fail(err, CHORD_INVALID, "parts of %" PRIu64 " bytes would be more than %u", most,
-                                  CHORD_GGUF_SHARDS_MAX);
-            header = 2 * ALIGNMENT, data = 0;
-        }
-        t->part = p->part;
-        t->offset = data;
-        data += bytes;
-        header += record;
-    }
-    p->parts = p->part + 1;
-    return CHORD_OK;
+    put_hashes(f, w);
+    return count;
 }
 
 /* ---- tensors -------------------------------------------------------------------------------------------- */
 
+static chord_status list_tensors(packing *p, chord_error *err)
+{
+    chord_rewrite *f = &p->file;
+    const chord_gguf *g = f->files.gguf;
+    void *numbers;
+    CHORD_TRY(chord_alloc(f->heap, f->count * sizeof(uint32_t), "the order of tensors", &numbers, err));
+    chord_file_order order = {.numbers = numbers};
+    chord_status status = chord_network_order(f->heap, g, &order, err);
+    for (uint32_t i = 0; i < f->count && status == CHORD_OK; i++) {
+        const chord_tensor *t = chord_gguf_tensor_at(g, order.numbers[i]);
+        bool weight = i >= order.weights && i < order.rest;
+        bool packed = weight && chord_rows_have_panels(t->type) && t->rows >= CHORD_PANEL_ROWS && !p->plain;
+        uint32_t type = (uint32_t)t->type | (packed ? CHORD_TYPE_PACKED : 0);
+        f->tensors[i] = (chord_rewrite_tensor){.from = t, .type = type, .bytes = t->bytes};
+        p->packed_count += packed;
+    }
+    chord_free(f->heap, numbers);
+    return status;
+}
+
 /* Rows in a chunk, whole panels; row_bytes is those of 16 at least. */
-static void change_rows(packing *p, const packed_tensor *t, uint32_t rows)
+static void change_rows(packing *p, const chord_rewrite_tensor *t, uint32_t rows)
 {
     const chord_tensor *from = t->from;
     uint32_t columns = (uint32_t)from->dims[0], blocks = columns / chord_type_get(from->type)->block_elems;
-    if (t->packed) {
+    if (is_packed(t)) {
         chord_rows_pack(from->type, p->read, p->made, columns, rows, p->scratch, chord_cpu_features());
         return;
     }
@@ -178,54 +84,19 @@ static void change_rows(packing *p, const packed_tensor *t, uint32_t rows)
            (size_t)((rows - whole) * from->row_bytes));
 }
 
-static chord_status put_tensor(packing *p, const packed_tensor *t, chord_hash *hash, chord_error *err)
+static chord_status put_tensor(chord_rewrite *f, const chord_rewrite_tensor *t, chord_hash *hash, chord_error *err)
 {
+    packing *p = f->ud;
     const chord_tensor *from = t->from;
-    bool changes = t->packed != from->packed;
+    bool changes = is_packed(t) != from->packed;
     uint64_t unit = changes ? CHORD_PANEL_ROWS * from->row_bytes : 1, chunk = p->chunk_bytes / unit * unit;
-    for (uint64_t at = 0; at < from->bytes && p->writer.status == CHORD_OK;) {
-        uint64_t n = chord_min_u64(chunk, from->bytes - at);
-        CHORD_TRY(chord_store_read(p->files.stores[from->shard], from->offset + at, p->read, (size_t)n, err));
+    for (uint64_t n, done = 0; done < from->bytes; done += n) {
+        n = chord_min_u64(chunk, from->bytes - done);
+        CHORD_TRY(chord_store_read(f->files.stores[from->shard], from->offset + done, p->read, (size_t)n, err));
         if (changes) change_rows(p, t, (uint32_t)(n / from->row_bytes));
-        p->writer.hash = hash;
-        chord_gguf_put(&p->writer, changes ? p->made : p->read, (size_t)n);
-        p->writer.hash = NULL;
-        at += n;
-        p->done_bytes += n;
-        CHORD_TRY(chord_bytes_done(p->options->on_bytes, p->options->ud, p->done_bytes, p->total_bytes, err));
+        CHORD_TRY(chord_rewrite_put(f, changes ? p->made : p->read, n, n, hash, err));
     }
-    chord_gguf_put_zeros(&p->writer, chord_align_up(from->bytes, ALIGNMENT) - from->bytes);
-    return p->writer.status;
-}
-
-static chord_status write_piece(void *ud, uint64_t offset, const void *bytes, size_t len, chord_error *err)
-{
-    packing *p = ud;
-    chord_error reason = {0};
-    chord_status status = p->target->write(p->target->ud, p->part, p->parts, offset, bytes, len, &reason);
-    if (status == CHORD_OK) return CHORD_OK;
-    if (reason.text[0] == '\0')
-        return chord_fail(err, status, "part %u of %u could not be written at %" PRIu64, p->part + 1, p->parts, offset);
-    if (err != NULL) *err = reason;
-    return status;
-}
-
-static chord_status write_part(packing *p, chord_error *err)
-{
-    chord_hash hash;
-    chord_hash_start(&hash);
-    p->writer = (chord_gguf_writer){.write = write_piece, .ud = p, .err = err, .hash = &hash};
-    put_header(p, &p->writer);
-    put_directory(p, &p->writer);
-    p->writer.hash = NULL;
-    p->hashes[p->count + p->part] = chord_hash_end(&hash);
-    for (uint64_t i = 0; i < p->count; i++) {
-        if (p->tensors[i].part != p->part) continue;
-        chord_hash_start(&hash);
-        CHORD_TRY(put_tensor(p, &p->tensors[i], &hash, err));
-        p->hashes[i] = chord_hash_end(&hash);
-    }
-    return chord_gguf_put_end(&p->writer);
+    return CHORD_OK;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
@@ -233,34 +104,34 @@ static chord_status write_part(packing *p, chord_error *err)
 /* Two of a quarter of what the budget has left, but sixteen rows of what is packed or unpacked. */
 static chord_status open_chunks(packing *p, chord_error *err)
 {
-    uint64_t panel = 0, left = chord_heap_ceiling_bytes(p->heap) - chord_heap_used_bytes(p->heap);
-    for (uint64_t i = 0; i < p->count; i++)
-        if (p->tensors[i].packed != p->tensors[i].from->packed)
-            panel = chord_max_u64(panel, CHORD_PANEL_ROWS * p->tensors[i].from->row_bytes);
+    chord_rewrite *f = &p->file;
+    uint64_t panel = 0, left = chord_heap_ceiling_bytes(f->heap) - chord_heap_used_bytes(f->heap);
+    for (uint64_t i = 0; i < f->count; i++)
+        if (is_packed(&f->tensors[i]) != f->tensors[i].from->packed)
+            panel = chord_max_u64(panel, CHORD_PANEL_ROWS * f->tensors[i].from->row_bytes);
     uint64_t chunk = chord_max_u64(chord_min_u64(left / 4, CHUNK_BYTES_MAX), CHUNK_BYTES_LEAST);
     p->chunk_bytes = chord_max_u64(chunk, panel);
     void *memory;
-    CHORD_TRY(chord_alloc(p->heap, 2 * p->chunk_bytes + panel, "the rows that are packed", &memory, err));
+    CHORD_TRY(chord_alloc(f->heap, 2 * p->chunk_bytes + panel, "the rows that are packed", &memory, err));
     p->read = memory;
     p->made = p->read + p->chunk_bytes;
     p->scratch = p->made + p->chunk_bytes;
     return CHORD_OK;
 }
 
-static chord_status write_all(packing *p, chord_error *err)
+static chord_status write_all(packing *p, chord_runtime *r, const chord_source *source, chord_error *err)
 {
     void *memory;
-    p->count = chord_gguf_tensor_count(p->files.gguf);
-    CHORD_TRY(chord_alloc(p->heap, p->count * sizeof *p->tensors, "the list of tensors", &memory, err));
-    p->tensors = memory;
+    chord_rewrite *f = &p->file;
+    CHORD_TRY(chord_rewrite_open(f, r, source, err));
     CHORD_TRY(list_tensors(p, err));
-    CHORD_TRY(place_tensors(p, err));
-    CHORD_TRY(chord_alloc(p->heap, (p->count + p->parts) * sizeof *p->hashes, "the hashes", &memory, err));
-    p->hashes = memory;
+    CHORD_TRY(chord_rewrite_place(f, err));
+    uint64_t hash_bytes = (f->count + f->parts) * sizeof *f->hashes;
+    CHORD_TRY(chord_alloc(f->heap, hash_bytes, "the hashes", &memory, err));
+    f->hashes = memory;
     CHORD_TRY(open_chunks(p, err));
-    for (p->part = 0; p->part < p->parts; p->part++) CHORD_TRY(write_part(p, err));
-    p->part = 0;
-    return write_piece(p, p->hashes_at, p->hashes, (size_t)((p->count + p->parts) * sizeof *p->hashes), err);
+    CHORD_TRY(chord_rewrite_parts(f, err));
+    return chord_rewrite_piece(f, p->hashes_at, f->hashes, (size_t)hash_bytes, err);
 }
 
 chord_status chord_pack(chord_runtime *r, const chord_source *source, const chord_pack_options *options,
@@ -274,15 +145,19 @@ chord_status chord_pack(chord_runtime *r, const chord_source *source, const chor
     CHORD_NEED(target->write, "the target's function");
     CHORD_TRY(chord_alloc(r->heap, sizeof(packing), "packing", &memory, err));
     packing *p = memory;
-    p->heap = r->heap;
-    p->options = options != NULL ? options : &DEFAULTS;
-    p->target = target;
-    chord_status status = chord_files_open(r, source, &p->files, err);
-    if (status == CHORD_OK) status = write_all(p, err);
+    const chord_pack_options *o = options != NULL ? options : &DEFAULTS;
+    p->plain = o->plain;
+    p->file = (chord_rewrite){.heap = r->heap,
+                              .target = target,
+                              .part_bytes = o->part_bytes,
+                              .on_bytes = o->on_bytes,
+                              .on_bytes_ud = o->ud,
+                              .put_values = put_values,
+                              .put_tensor = put_tensor,
+                              .ud = p};
+    chord_status status = write_all(p, r, source, err);
     chord_free(r->heap, p->read);
-    chord_free(r->heap, p->hashes);
-    chord_free(r->heap, p->tensors);
-    chord_files_close(&p->files);
+    chord_rewrite_close(&p->file);
     chord_free(r->heap, p);
     return status;
 }

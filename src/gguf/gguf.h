@@ -155,6 +155,7 @@ void chord_gguf_put_value(chord_gguf_writer *w, const chord_gguf *gguf,
                           const chord_gguf_value *value); /* as it stands */
 /* An integer of that type. */
 void chord_gguf_put_number(chord_gguf_writer *w, const char *key, chord_gguf_type type, uint64_t value);
+void chord_gguf_put_text(chord_gguf_writer *w, const char *key, const char *text);
 /* The elements are put behind it. */
 void chord_gguf_put_array(chord_gguf_writer *w, const char *key, chord_gguf_type elem_type, uint64_t count);
 /* The tensor's record with another type and place: an offset from the end of the header. */

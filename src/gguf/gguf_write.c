@@ -60,6 +60,12 @@ void chord_gguf_put_number(chord_gguf_writer *w, const char *key, chord_gguf_typ
     chord_gguf_put(w, &value, chord_gguf_type_bytes(type)); /* little endian */
 }
 
+void chord_gguf_put_text(chord_gguf_writer *w, const char *key, const char *text)
+{
+    put_key(w, key, CHORD_GGUF_STRING);
+    put_text(w, text);
+}
+
 void chord_gguf_put_array(chord_gguf_writer *w, const char *key, chord_gguf_type elem_type, uint64_t count)
 {
     put_key(w, key, CHORD_GGUF_ARRAY);

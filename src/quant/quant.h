@@ -87,6 +87,12 @@ void chord_rows_pack(chord_type type, const uint8_t *src, uint8_t *dst, uint32_t
 /* One row (0..15) of a packed panel of so many blocks a row, back in the file's layout. */
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
 
+/* True when rows can be written in this format. */
+bool chord_encodes(chord_type type);
+/* A row of n columns, whole blocks, as blocks; the bytes are the reference runtime's. importance: of each column, NULL: all
+ * count the same. false: a value is no number, or the format cannot hold one so large. */
+bool chord_encode_row(chord_type type, const float *x, uint64_t n, const float *importance, uint8_t *out, uint32_t cpu);
+
 /* CPU features a kernel name asks for; NULL: all. false: unknown name. */
 bool chord_cpu_by_name(const char *name, uint32_t *mask);
 const char *chord_cpu_name(uint32_t cpu);

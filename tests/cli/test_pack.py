@@ -46,7 +46,7 @@ def test_names():
     shutil.copy(TINY, mine)
     link.symlink_to(mine)
     for name in (mine, link):
-        pack(mine, name, "--force", code=1, says="is the file that is to be packed")
+        pack(mine, name, "--force", code=1, says="is the file that is read")
     check(mine.read_bytes() == TINY.read_bytes(), "the source has changed")
     pack(mine, out, says="32 of 47 tensors packed")
     before = out.read_bytes()
@@ -59,7 +59,7 @@ def test_names():
     check(result.returncode == 0 and not (folder / "named.gguf.partial").exists(), f"--force beside another's: {result.stderr}")
     (folder / "new.gguf.partial").write_bytes(b"another's")
     result = run("pack", mine, folder / "new.gguf")
-    check(result.returncode == 1 and "another one is packing" in result.stderr, f"another's: {result.stderr}")
+    check(result.returncode == 1 and "another one is writing it" in result.stderr, f"another's: {result.stderr}")
     (folder / "new.gguf.partial").unlink()
 
 

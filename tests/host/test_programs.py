@@ -135,7 +135,7 @@ def ours():
     """The commands that a guest of ours answers."""
     for spelling in ("wasm32", "wasm32-simd128", "wasm64"):
         module = modules / f"chord-guest-{spelling}.wasm"
-        check(module.stat().st_size < 440000, f"{module.name} has {module.stat().st_size} bytes")
+        check(module.stat().st_size < 560000, f"{module.name} has {module.stat().st_size} bytes")
         words = (module, tiny, "--raw", "-p", "abc", "-n", "6", "--ignore-eos")
         native = run_hash("run", *words[1:])
         for more in ([], ["--no-rows"], ["--copy"], ["--no-banks"], ["--interruptible"], ["--threads", "1"], ["--no-cache"]):

@@ -69,7 +69,7 @@ INLINE __m256i look_up(row_format f, __m256i nibbles)
 }
 
 /* The weights of a block, step by step. */
-INLINE void take(row_format f, const uint8_t *const rows[ROWS], uint64_t block, __m256i w[STEPS])
+INLINE void take_apart(row_format f, const uint8_t *const rows[ROWS], uint64_t block, __m256i w[STEPS])
 {
     const __m256i nibble = _mm256_set1_epi8(15), top = _mm256_set1_epi8(16);
     turn(rows, block + f.low, w);
@@ -156,7 +156,7 @@ INLINE void eight_rows(row_format f, const chord_row_job *job, const uint8_t *co
         __m256i w[STEPS];
         __m256 d, min = _mm256_setzero_ps();
         for (uint32_t i = 0; i < ROWS * f.bytes; i += 64) _mm_prefetch((const char *)ahead + i, _MM_HINT_T0);
-        take(f, rows, (uint64_t)b * f.bytes, w);
+        take_apart(f, rows, (uint64_t)b * f.bytes, w);
         factors_of(f, rows, (uint64_t)b * f.bytes, &d, &min);
         for (uint32_t t = 0; t < m; t++) {
             uint64_t at = (uint64_t)t * blocks + b;
@@ -195,7 +195,18 @@ INLINE void as_filed(row_format f, uint32_t most, const chord_row_job *job)
 #define MXFP4 ((row_format){17, 0, 1, 12, LOOKED_UP_FP4, EXPONENT})
 /* clang-format on */
 
-#define ROW_KERNEL(format, name, tokens, isa, cpu)           \
-    void chord_row_##name##_##isa(const chord_row_job *job); \
-    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, tokens, job); }
-CHORD_ROWS_32(ROW_KERNEL, avx2, )
+/* How many tokens: as the list in panels.h says. */
+void chord_row_q4_0_avx2(const chord_row_job *job);
+void chord_row_q4_1_avx2(const chord_row_job *job);
+void chord_row_q5_0_avx2(const chord_row_job *job);
+void chord_row_q5_1_avx2(const chord_row_job *job);
+void chord_row_q8_0_avx2(const chord_row_job *job);
+void chord_row_iq4_nl_avx2(const chord_row_job *job);
+void chord_row_mxfp4_avx2(const chord_row_job *job);
+void chord_row_q4_0_avx2(const chord_row_job *job) { as_filed(Q4_0, 1, job); }
+void chord_row_q4_1_avx2(const chord_row_job *job) { as_filed(Q4_1, 2, job); }
+void chord_row_q5_0_avx2(const chord_row_job *job) { as_filed(Q5_0, 1, job); }
+void chord_row_q5_1_avx2(const chord_row_job *job) { as_filed(Q5_1, 2, job); }
+void chord_row_q8_0_avx2(const chord_row_job *job) { as_filed(Q8_0, 2, job); }
+void chord_row_iq4_nl_avx2(const chord_row_job *job) { as_filed(IQ4_NL, 1, job); }
+void chord_row_mxfp4_avx2(const chord_row_job *job) { as_filed(MXFP4, 1, job); }

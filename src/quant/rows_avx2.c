@@ -263,7 +263,16 @@ INLINE void as_filed(row_format f, uint32_t most, const chord_row_job *job)
     }
 }
 
-#define ROW_KERNEL(format, name, tokens, isa, cpu)           \
-    void chord_row_##name##_##isa(const chord_row_job *job); \
-    void chord_row_##name##_##isa(const chord_row_job *job) { as_filed(format, tokens, job); }
-CHORD_ROWS_256(ROW_KERNEL, avx2, )
+/* How many tokens: as the list in panels.h says. */
+void chord_row_q2_k_avx2(const chord_row_job *job);
+void chord_row_q3_k_avx2(const chord_row_job *job);
+void chord_row_q4_k_avx2(const chord_row_job *job);
+void chord_row_q5_k_avx2(const chord_row_job *job);
+void chord_row_q6_k_avx2(const chord_row_job *job);
+void chord_row_iq4_xs_avx2(const chord_row_job *job);
+void chord_row_q2_k_avx2(const chord_row_job *job) { as_filed(Q2_K, 1, job); }
+void chord_row_q3_k_avx2(const chord_row_job *job) { as_filed(Q3_K, 1, job); }
+void chord_row_q4_k_avx2(const chord_row_job *job) { as_filed(Q4_K, 1, job); }
+void chord_row_q5_k_avx2(const chord_row_job *job) { as_filed(Q5_K, 4, job); }
+void chord_row_q6_k_avx2(const chord_row_job *job) { as_filed(Q6_K, 4, job); }
+void chord_row_iq4_xs_avx2(const chord_row_job *job) { as_filed(IQ4_XS, 1, job); }

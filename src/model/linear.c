@@ -65,12 +65,12 @@ typedef struct tile_job {
 } tile_job;
 
 /* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
-static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch)
+static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch, uint32_t cpu)
 {
     uint8_t *own = part->view.own + skip;
     uint64_t row_bytes = part->weight->tensor->row_bytes, packed = 0, all = w->rows * row_bytes;
     if (part->pack) {
-        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch);
+        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch, cpu);
         packed = w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * row_bytes;
     }
     if (own != w->data) memcpy(own + packed, w->data + packed, (size_t)(all - packed));
@@ -87,7 +87,7 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     chord_rows w = {.type = t->type, .n = columns, .rows = rows, .packed = part->view.packed};
     if (part->view.data != NULL) w.data = part->view.data + skip;
     else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
-    if (part->keep) bring_home(part, &w, skip, scratch);
+    if (part->keep) bring_home(part, &w, skip, scratch, job->net->compute.cpu);
     float *out = part->out + share.first;
     chord_rows_dot(&w, part->acts, out, part->stride, scratch, job->net->compute.cpu);
     if (part->weight->bias == NULL) return;

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-static const cli_command *const COMMANDS[] = {&cli_run,      &cli_chat,     &cli_batch,      &cli_plan,  &cli_inspect,
-                                              &cli_tokenize, &cli_template, &cli_perplexity, &cli_bench, &cli_pack, &cli_quantize};
+static const cli_command *const COMMANDS[] = {&cli_run,     &cli_chat,     &cli_batch,    &cli_plan,
+                                              &cli_inspect, &cli_tokenize, &cli_template, &cli_perplexity,
+                                              &cli_bench,   &cli_pack,     &cli_quantize};
 
 static void print_overview(FILE *out)
 {

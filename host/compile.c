@@ -32,6 +32,11 @@ static uint64_t room_of(const module_limits *limits)
     return limits->budget_bytes > taken ? limits->budget_bytes - taken : 0;
 }
 
+uint64_t host_budget_to_compile(uint64_t need_bytes, uint64_t taken_bytes)
+{
+    return need_bytes + taken_bytes + chord_process_code_bytes() + HOST_LIBRARY_BYTES;
+}
+
 static chord_status fail_room(const char *path, const module_limits *limits, chord_error *err)
 {
     return chord_fail(err, CHORD_BUDGET,

@@ -86,6 +86,7 @@ static chord_status load_module(chord_guest *guest, chord_error *err)
     guest->module = loaded.module;
     guest->shape = loaded.shape;
     guest->compile_ns = loaded.compile_ns;
+    guest->compile_budget_bytes = host_budget_to_compile(loaded.need_bytes, loaded.taken_bytes);
     return CHORD_OK;
 }
 
@@ -263,6 +264,7 @@ void chord_guest_stats_get(const chord_guest *guest, chord_guest_stats *out)
         .mapped_bytes = atomic_load(&g->mapped_bytes),
         .peak_bytes = atomic_load(&g->peak_bytes),
         .compile_ns = guest->compile_ns,
+        .compile_budget_bytes = guest->compile_budget_bytes,
         .start_ns = first_ns != 0 ? first_ns - guest->opened_ns : 0,
         .bytes_read = atomic_load(&g->bytes_read),
         .reads = atomic_load(&g->reads),

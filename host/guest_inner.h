@@ -157,7 +157,7 @@ struct chord_guest {
     uint64_t opened_ns;
     _Atomic uint64_t first_import_ns, measured_ns, bank_bytes, bank_bytes_peak, mapped_bytes, bytes_read, reads,
         rows_calls, peak_bytes;
-    uint64_t compile_ns;
+    uint64_t compile_ns, compile_budget_bytes;
     module_shape shape;
     pthread_t watcher; /* guest_watch.c */
     bool watching;
@@ -186,6 +186,7 @@ chord_status host_compile(const chord_host *host, const uint8_t *wasm, size_t le
                           const module_limits *limits, uint8_t **code, loaded_module *out, size_t *code_bytes,
                           chord_error *err);
 /* The same verdict for a module that was compiled before. */
+uint64_t host_budget_to_compile(uint64_t need_bytes, uint64_t taken_bytes); /* the smallest */
 chord_status host_check_need(uint64_t need_bytes, const char *path, const module_limits *limits, chord_error *err);
 
 /* module_shape.c */

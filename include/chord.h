@@ -267,8 +267,9 @@ typedef struct chord_generate_options {
     const char *const *stops;
     size_t stop_count;
     uint32_t
-        draft_tokens;   /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result */
-    bool ignore_end;    /* go on past end tokens */
+        draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
+                         * with recurrent layers have no guesses */
+    bool ignore_end;  /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
 

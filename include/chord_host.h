@@ -129,6 +129,7 @@ typedef struct chord_guest_stats {
     uint64_t peak_bytes;                    /* of the process */
     uint64_t start_ns;                      /* from chord_guest_open to the first import answered */
     uint64_t compile_ns;                    /* 0: the module came from the cache */
+    uint64_t compile_budget_bytes;          /* in less than this it is not compiled, nor taken from the cache */
     uint64_t bytes_read, reads, rows_calls; /* by imports */
     chord_memory64_stats memory64;
 } chord_guest_stats;

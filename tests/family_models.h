@@ -47,9 +47,27 @@ enum {
     FM_DENSE_FIRST = 32, /* the first layer has none */
     FM_SINKS = 64,
     FM_GROUPS = 128,
-    FM_LATENT = 256, /* not of experts: keys and values are a latent vector, */
-    FM_INDEX = 512,  /* of which an index chooses some */
+    FM_LATENT = 256,  /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,   /* of which an index chooses some */
+    FM_BESIDE = 1024, /* gemma4: beside a feed-forward; gate and up are fused */
 };
+
+/* Layers that carry a state, in fm_family.recurrent. */
+enum {
+    FM_DELTA = 1,    /* attention has heads with a gate, then */
+    FM_TOGETHER = 2, /* betas and alphas are rows of one matrix */
+    FM_MAMBA2 = 4,
+    FM_SHORT_CONV = 8,
+    FM_ONE_BLOCK = 16, /* every second layer is a feed-forward, the others have none */
+    FM_LISTED = 32,    /* a list says which layers they are */
+};
+#define FM_STATE_HEADS 4u
+#define FM_STATE_GROUPS 2u
+#define FM_STATE_KEYS 32u
+#define FM_STATE_VALUES 32u
+#define FM_STATE_INNER (FM_STATE_HEADS * FM_STATE_VALUES)
+#define FM_STATE_CHANNELS (FM_STATE_INNER + 2 * FM_STATE_GROUPS * FM_STATE_KEYS)
+
 #define FM_EXPERT_COUNT 8u
 #define FM_RANK 48u /* of latent queries */
 #define FM_LATENT_N 32u
@@ -70,7 +88,8 @@ typedef struct fm_family {
     uint32_t has, layers, heads, kv_heads, head_dim, rope_dims, ff; /* 0: 4 layers, 4 heads, 2, 16, as the head, 96 */
     void (*keys)(gguf_builder *b);
     uint32_t own_columns, shared_kv, mixture;
-    uint32_t drafts; /* layers behind the others, which have no part in a token */
+    uint32_t recurrent, attends; /* attends: bits of layers that do, where others carry a state */
+    uint32_t drafts;             /* layers behind the others, which have no part in a token */
 } fm_family;
 
 typedef struct fm_tensor {
@@ -263,6 +282,64 @@ static void fm_deepseek32_keys(gguf_builder *b)
     fm_yarn(b, 40.0f);
     fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
 }
+static void fm_state_keys(gguf_builder *b)
+{
+    fm_u32(b, "ssm.conv_kernel", 4);
+    fm_u32(b, "ssm.inner_size", FM_STATE_INNER);
+    fm_u32(b, "ssm.state_size", FM_STATE_KEYS);
+    fm_u32(b, "ssm.time_step_rank", FM_STATE_HEADS);
+    fm_u32(b, "ssm.group_count", FM_STATE_GROUPS);
+}
+static void fm_qwen3next_keys(gguf_builder *b)
+{
+    fm_state_keys(b);
+    fm_shared_keys(b);
+}
+/* Taken in turn: other numbers would leave a pair over, which the reference does not turn. */
+static void fm_turns_keys(gguf_builder *b)
+{
+    const uint32_t sections[4] = {3, 3, 2, 0};
+    gb_array(b, fm_key("rope.dimension_sections"), 4, 4);
+    for (int i = 0; i < 4; i++) gb_u32(b, sections[i]);
+}
+static void fm_qwen35_keys(gguf_builder *b)
+{
+    fm_state_keys(b);
+    fm_turns_keys(b);
+    fm_u32(b, "full_attention_interval", 3);
+}
+static void fm_qwen35moe_keys(gguf_builder *b)
+{
+    fm_qwen3next_keys(b);
+    fm_turns_keys(b);
+}
+static void fm_lfm2_keys(gguf_builder *b) { fm_u32(b, "shortconv.l_cache", 3); }
+static void fm_lfm2moe_keys(gguf_builder *b)
+{
+    fm_lfm2_keys(b);
+    fm_experts_keys(b);
+    fm_u32(b, "expert_gating_func", 2);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_granitehybrid_keys(gguf_builder *b)
+{
+    fm_state_keys(b);
+    fm_granitemoe_keys(b);
+    gb_value_bool(b, fm_key("rope.scaling.finetuned"), 0);
+}
+static void fm_nemotron_h_keys(gguf_builder *b)
+{
+    fm_state_keys(b);
+    fm_f32(b, "attention.layer_norm_epsilon", 1e-5f);
+}
+static void fm_nemotron_h_moe_keys(gguf_builder *b)
+{
+    fm_nemotron_h_keys(b);
+    fm_shared_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 2.5f);
+}
 static void fm_ernie_keys(gguf_builder *b)
 {
     fm_shared_keys(b);
@@ -282,6 +359,12 @@ static void fm_gemma4_keys(gguf_builder *b)
     fm_u32(b, "attention.value_length_swa", 16);
     fm_u32(b, "rope.dimension_count_swa", 16);
     fm_f32(b, "final_logit_softcapping", 30.0f);
+}
+
+static void fm_gemma4_moe_keys(gguf_builder *b)
+{
+    fm_gemma4_keys(b);
+    fm_experts_keys(b);
 }
 
 /* ---- families --------------------------------------------------------------------------------------- */
@@ -313,6 +396,13 @@ static const fm_family FM_FAMILIES[] = {
      .layers = 3,
      .head_dim = 32,
      .keys = fm_gemma4_keys},
+    {.name = "gemma4-moe",
+     .arch = "gemma4",
+     .has = FM_POST | FM_QK_HEAD | FM_TIED | FM_FACTORS | FM_GEMMA4,
+     .layers = 3,
+     .head_dim = 32,
+     .keys = fm_gemma4_moe_keys,
+     .mixture = FM_EXPERTS | FM_BESIDE},
     {.name = "phi3", .arch = "phi3", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_LONG_FACTORS, .keys = fm_phi3_keys},
     {.name = "phi3-short",
      .arch = "phi3",
@@ -417,6 +507,68 @@ static const fm_family FM_FAMILIES[] = {
      .rope_dims = FM_TURNED,
      .keys = fm_deepseek32_keys,
      .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED | FM_DENSE_FIRST | FM_LATENT | FM_INDEX},
+    {.name = "qwen3next",
+     .arch = "qwen3next",
+     .has = FM_LATE | FM_QK_HEAD,
+     .head_dim = 32,
+     .rope_dims = 16,
+     .keys = fm_qwen3next_keys,
+     .mixture = FM_EXPERTS | FM_SHARED | FM_SWITCH,
+     .recurrent = FM_DELTA | FM_TOGETHER,
+     .attends = 1 << 3},
+    {.name = "qwen35",
+     .arch = "qwen35",
+     .has = FM_LATE | FM_QK_HEAD | FM_TIED,
+     .head_dim = 32,
+     .rope_dims = 16,
+     .keys = fm_qwen35_keys,
+     .recurrent = FM_DELTA,
+     .attends = 1 << 2},
+    {.name = "qwen35moe",
+     .arch = "qwen35moe",
+     .has = FM_LATE | FM_QK_HEAD,
+     .layers = 3,
+     .head_dim = 32,
+     .rope_dims = 16,
+     .keys = fm_qwen35moe_keys,
+     .mixture = FM_EXPERTS | FM_SHARED | FM_SWITCH,
+     .recurrent = FM_DELTA | FM_LISTED,
+     .attends = 1 << 1},
+    {.name = "lfm2",
+     .arch = "lfm2",
+     .has = FM_QK_HEAD | FM_TIED,
+     .keys = fm_lfm2_keys,
+     .recurrent = FM_SHORT_CONV,
+     .attends = 1 << 2},
+    {.name = "lfm2moe",
+     .arch = "lfm2moe",
+     .has = FM_QK_HEAD | FM_TIED,
+     .keys = fm_lfm2moe_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_DENSE_FIRST,
+     .recurrent = FM_SHORT_CONV,
+     .attends = 1 << 2},
+    {.name = "granitehybrid",
+     .arch = "granitehybrid",
+     .ff = FM_EXPERT_FF,
+     .keys = fm_granitehybrid_keys,
+     .mixture = FM_EXPERTS | FM_SHARED,
+     .recurrent = FM_MAMBA2,
+     .attends = 1 << 1},
+    {.name = "nemotron_h",
+     .arch = "nemotron_h",
+     .has = FM_UNGATED,
+     .layers = 6,
+     .keys = fm_nemotron_h_keys,
+     .recurrent = FM_MAMBA2 | FM_ONE_BLOCK,
+     .attends = 1 << 2},
+    {.name = "nemotron_h_moe",
+     .arch = "nemotron_h_moe",
+     .has = FM_UNGATED,
+     .layers = 5,
+     .keys = fm_nemotron_h_moe_keys,
+     .mixture = FM_EXPERTS | FM_CHOICE_BIAS | FM_SHARED,
+     .recurrent = FM_MAMBA2 | FM_ONE_BLOCK,
+     .attends = 1 << 2},
     {.name = "arcee", .arch = "arcee", .has = FM_UNGATED, .keys = fm_yarn_keys},
 };
 #define FM_COUNT (sizeof FM_FAMILIES / sizeof FM_FAMILIES[0])
@@ -442,7 +594,8 @@ static void fm_add_each(fm_model *m, const char *name, uint64_t columns, uint64_
 static const char *fm_name(int layer, const char *part, const char *kind)
 {
     static char name[96];
-    if (layer < 0) snprintf(name, sizeof name, "%s.%s", part, kind);
+    if (kind[0] == '\0') snprintf(name, sizeof name, "blk.%d.%s", layer, part);
+    else if (layer < 0) snprintf(name, sizeof name, "%s.%s", part, kind);
     else snprintf(name, sizeof name, "blk.%d.%s.%s", layer, part, kind);
     return name;
 }
@@ -485,6 +638,38 @@ static void fm_latent(fm_model *m, int l, const fm_shape *s)
     fm_matrix(m, l, "indexer.attn_q_b", FM_RANK, 4 * FM_INDEX_N, 1, false);
 }
 
+static void fm_state(fm_model *m, int l)
+{
+    uint32_t kind = m->family->recurrent;
+    uint64_t e = FM_EMBEDDING, groups = FM_STATE_GROUPS;
+    if ((kind & FM_SHORT_CONV) != 0) {
+        fm_matrix(m, l, "shortconv.in_proj", e, 3 * e, 1.2f, false);
+        fm_add(m, fm_name(l, "shortconv.conv", "weight"), 3, e, 0, 0.7f);
+        fm_matrix(m, l, "shortconv.out_proj", e, e, 1, false);
+        return;
+    }
+    fm_add(m, fm_name(l, "ssm_conv1d", "weight"), 4, FM_STATE_CHANNELS, 0, 0.7f);
+    fm_add(m, fm_name(l, "ssm_dt", "bias"), FM_STATE_HEADS, 1, -1, 0.5f);
+    fm_matrix(m, l, "ssm_out", FM_STATE_INNER, e, 1, false);
+    if ((kind & FM_MAMBA2) != 0) {
+        fm_matrix(m, l, "ssm_in", e, FM_STATE_INNER + FM_STATE_CHANNELS + FM_STATE_HEADS, 1.2f, false);
+        fm_add(m, fm_name(l, "ssm_conv1d", "bias"), FM_STATE_CHANNELS, 1, 0, 0.2f);
+        fm_add(m, fm_name(l, "ssm_a", ""), 1, FM_STATE_HEADS, -1, 0.3f);
+        fm_add(m, fm_name(l, "ssm_d", ""), 1, FM_STATE_HEADS, 1, 0.3f);
+        fm_add(m, fm_name(l, "ssm_norm", "weight"), FM_STATE_INNER / groups, groups, 1, 0.2f);
+        return;
+    }
+    fm_matrix(m, l, "attn_qkv", e, FM_STATE_CHANNELS, 1.2f, false);
+    fm_matrix(m, l, "attn_gate", e, FM_STATE_INNER, 1.2f, false);
+    fm_add(m, fm_name(l, "ssm_a", ""), FM_STATE_HEADS, 1, -1, 0.3f);
+    fm_norm(m, l, "ssm_norm", FM_STATE_VALUES);
+    if ((kind & FM_TOGETHER) != 0) fm_matrix(m, l, "ssm_ba", e, 2 * FM_STATE_HEADS, 1.5f, false);
+    else {
+        fm_matrix(m, l, "ssm_beta", e, FM_STATE_HEADS, 1.5f, false);
+        fm_matrix(m, l, "ssm_alpha", e, FM_STATE_HEADS, 1.5f, false);
+    }
+}
+
 static void fm_attention(fm_model *m, int l, const fm_shape *s)
 {
     if ((m->family->mixture & FM_LATENT) != 0) {
@@ -496,7 +681,7 @@ static void fm_attention(fm_model *m, int l, const fm_shape *s)
     bool bias = (has & FM_QKV_BIAS) != 0;
     if ((has & FM_FUSED_QKV) != 0) fm_matrix(m, l, "attn_qkv", FM_EMBEDDING, q + 2 * kv, 1.2f, bias);
     else {
-        fm_matrix(m, l, "attn_q", FM_EMBEDDING, q, 1.2f, bias);
+        fm_matrix(m, l, "attn_q", FM_EMBEDDING, (m->family->recurrent & FM_DELTA) != 0 ? 2 * q : q, 1.2f, bias);
         if (s->k) fm_matrix(m, l, "attn_k", FM_EMBEDDING, kv, 1.2f, bias);
         if (s->v) fm_matrix(m, l, "attn_v", FM_EMBEDDING, kv, 1, bias);
     }
@@ -511,13 +696,23 @@ static void fm_attention(fm_model *m, int l, const fm_shape *s)
 static void fm_mixture(fm_model *m, int l)
 {
     uint32_t mixture = m->family->mixture;
-    bool bias = (mixture & FM_EXPERT_BIAS) != 0;
+    bool bias = (mixture & FM_EXPERT_BIAS) != 0, gated = (m->family->has & FM_UNGATED) == 0;
     uint64_t e = FM_EMBEDDING, ff = m->family->ff != 0 ? m->family->ff : FM_EXPERT_FF;
     if (m->family->keys == fm_mixtral_keys) ff = m->shapes[l].ff;
     fm_matrix(m, l, "ffn_gate_inp", e, FM_EXPERT_COUNT, 1.5f, bias);
     if ((mixture & FM_CHOICE_BIAS) != 0) fm_add(m, fm_name(l, "exp_probs_b", "bias"), FM_EXPERT_COUNT, 1, 0, 0.3f);
     if ((mixture & FM_SINKS) != 0) fm_add(m, fm_name(l, "attn_sinks", "weight"), m->shapes[l].heads, 1, 0.5f, 0.5f);
-    fm_add_each(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+    if ((mixture & FM_BESIDE) != 0) {
+        fm_add_each(m, fm_name(l, "ffn_gate_up_exps", "weight"), e, 2 * ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
+        fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
+        fm_add(m, fm_name(l, "ffn_gate_inp", "scale"), e, 1, 1, 0.2f);
+        fm_add(m, fm_name(l, "ffn_down_exps", "scale"), FM_EXPERT_COUNT, 1, 1, 0.2f);
+        fm_norm(m, l, "pre_ffw_norm_2", e);
+        fm_norm(m, l, "post_ffw_norm_1", e);
+        fm_norm(m, l, "post_ffw_norm_2", e);
+        return;
+    }
+    if (gated) fm_add_each(m, fm_name(l, "ffn_gate_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
     fm_add_each(m, fm_name(l, "ffn_up_exps", "weight"), e, ff, FM_EXPERT_COUNT, 1 / fm_root((float)e));
     fm_add_each(m, fm_name(l, "ffn_down_exps", "weight"), ff, e, FM_EXPERT_COUNT, 1 / fm_root((float)ff));
     if (bias) {
@@ -528,7 +723,7 @@ static void fm_mixture(fm_model *m, int l)
     if ((mixture & FM_SHARED) == 0) return;
     if ((mixture & FM_SWITCH) != 0)
         fm_add(m, fm_name(l, "ffn_gate_inp_shexp", "weight"), e, 1, 0, 1 / fm_root((float)e));
-    fm_matrix(m, l, "ffn_gate_shexp", e, FM_SHARED_FF, 1, false);
+    if (gated) fm_matrix(m, l, "ffn_gate_shexp", e, FM_SHARED_FF, 1, false);
     fm_matrix(m, l, "ffn_up_shexp", e, FM_SHARED_FF, 1, false);
     fm_matrix(m, l, "ffn_down_shexp", FM_SHARED_FF, e, 1, false);
 }
@@ -538,7 +733,7 @@ static void fm_feed_forward(fm_model *m, int l, const fm_shape *s)
     uint32_t has = m->family->has, mixture = m->family->mixture;
     if (mixture != 0 && (l != 0 || (mixture & FM_DENSE_FIRST) == 0)) {
         fm_mixture(m, l);
-        return;
+        if ((mixture & FM_BESIDE) == 0) return;
     }
     bool bias = (has & FM_FF_BIAS) != 0, fused = (has & FM_FUSED_FF) != 0;
     if (!fused && (has & FM_UNGATED) == 0) fm_matrix(m, l, "ffn_gate", FM_EMBEDDING, s->ff, 1, bias);
@@ -551,11 +746,14 @@ static void fm_layer(fm_model *m, int l)
     uint32_t has = m->family->has;
     const fm_shape *s = &m->shapes[l];
     if ((has & FM_NO_PRE) == 0) fm_norm(m, l, "attn_norm", FM_EMBEDDING);
-    if ((has & (FM_NO_PRE | FM_LATE | FM_ONE_NORM)) == 0) fm_norm(m, l, "ffn_norm", FM_EMBEDDING);
+    bool one_block = (m->family->recurrent & FM_ONE_BLOCK) != 0, mixes = !one_block || s->ff == 0;
+    if ((has & (FM_NO_PRE | FM_LATE | FM_ONE_NORM)) == 0 && !one_block) fm_norm(m, l, "ffn_norm", FM_EMBEDDING);
     if ((has & (FM_POST | FM_LATE)) != 0) fm_norm(m, l, "post_attention_norm", FM_EMBEDDING);
     if ((has & FM_POST) != 0) fm_norm(m, l, "post_ffw_norm", FM_EMBEDDING);
-    fm_attention(m, l, s);
-    fm_feed_forward(m, l, s);
+    bool attends = m->family->recurrent == 0 || (m->family->attends >> l & 1) != 0;
+    if (mixes && attends) fm_attention(m, l, s);
+    else if (mixes) fm_state(m, l);
+    if (s->ff != 0) fm_feed_forward(m, l, s);
     if ((has & FM_GEMMA4) != 0) fm_add(m, fm_name(l, "layer_output_scale", "weight"), 1, 1, 0.8f, 0.05f);
     if (m->family->own_columns == 0) return;
     fm_matrix(m, l, "inp_gate", FM_EMBEDDING, m->family->own_columns, 1, false);
@@ -569,7 +767,7 @@ static void fm_tensors(fm_model *m)
     bool tied = (f->has & FM_TIED) != 0;
     fm_matrix(m, -1, "token_embd", FM_EMBEDDING, FM_VOCABULARY, tied ? 2.5f : 8, false);
     if ((f->has & FM_POSITIONS) != 0) fm_matrix(m, -1, "position_embd", FM_EMBEDDING, FM_CONTEXT, 4, false);
-    fm_norm(m, -1, "output_norm", FM_EMBEDDING);
+    fm_norm(m, -1, (f->recurrent & FM_SHORT_CONV) != 0 ? "token_embd_norm" : "output_norm", FM_EMBEDDING);
     if (!tied) fm_matrix(m, -1, "output", FM_EMBEDDING, FM_VOCABULARY, 2.5f, (f->has & FM_OUT_BIAS) != 0);
     uint64_t pairs = (f->rope_dims != 0 ? f->rope_dims : m->shapes[m->layers - 1].head_dim) / 2;
     if ((f->has & FM_FACTORS) != 0) fm_add(m, "rope_freqs.weight", pairs, 1, 4, 1.5f);
@@ -638,6 +836,8 @@ static void fm_shapes(fm_model *m)
                         .ff = f->ff != 0 ? f->ff : 96,
                         .k = l < m->layers - f->shared_kv,
                         .v = l < m->layers - f->shared_kv};
+        if ((f->recurrent & (FM_MAMBA2 | FM_SHORT_CONV)) != 0 && (f->attends >> l & 1) == 0) s->kv_heads = 0;
+        if ((f->recurrent & FM_ONE_BLOCK) != 0 && l % 2 == 0) s->ff = 0;
         if ((f->has & FM_GEMMA4) == 0) continue;
         s->kv_heads = fm_sees_window(l) ? 2 : 1;
         s->head_dim = fm_sees_window(l) ? 16 : 32;
@@ -679,8 +879,16 @@ static void fm_values(fm_model *m)
         fm_u32(b, "attention.shared_kv_layers", f->shared_kv);
         fm_u32(b, "embedding_length_per_layer_input", f->own_columns);
     } else {
-        fm_u32(b, "feed_forward_length", m->shapes[0].ff);
-        fm_u32(b, "attention.head_count_kv", m->shapes[0].kv_heads);
+        bool kinds = (f->recurrent & (FM_MAMBA2 | FM_SHORT_CONV)) != 0;
+        if ((f->recurrent & FM_ONE_BLOCK) != 0) fm_list(b, "feed_forward_length", m, offsetof(fm_shape, ff));
+        else fm_u32(b, "feed_forward_length", m->shapes[0].ff);
+        if (kinds) fm_list(b, "attention.head_count_kv", m, offsetof(fm_shape, kv_heads));
+        else fm_u32(b, "attention.head_count_kv", m->shapes[0].kv_heads);
+    }
+    if ((f->recurrent & FM_LISTED) != 0) {
+        gb_array(b, fm_key("attention.recurrent_layers"), 7, m->layers + f->drafts);
+        for (uint32_t l = 0; l < m->layers + f->drafts; l++)
+            gb_put(b, &(uint8_t){l < m->layers && (f->attends >> l & 1) == 0}, 1);
     }
     if (f->keys != NULL) f->keys(b);
     fm_vocabulary(b);

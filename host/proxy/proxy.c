@@ -121,7 +121,10 @@ static void add_host_share(const proxy_runtime *r, chord_plan *plan)
     proxy_make_bool(&plan->packed);
     proxy_make_bool(&plan->fits);
     uint64_t share = r->budget_bytes - r->guest_budget_bytes;
-    if (plan->budget_bytes_min != 0) plan->budget_bytes_min += share;
+    chord_guest_stats stats;
+    chord_guest_stats_get(r->guest, &stats);
+    if (plan->budget_bytes_min != 0)
+        plan->budget_bytes_min = chord_max_u64(plan->budget_bytes_min + share, stats.compile_budget_bytes);
     plan->budget_bytes += share;
     plan->fixed_bytes += share;
 }

@@ -25,6 +25,7 @@ static uint32_t nodes_max(const chord_session *s)
 {
     const chord_generate_options *o = &s->generation.options;
     uint64_t most = chord_min_u64(o->draft_tokens, CHORD_DRAFT_NODES);
+    if (!chord_network_can_guess(s->model->net)) return 0;
     most = chord_min_u64(most, chord_network_rows_max(s->model->net) - 1u);
     if (o->max_tokens != 0) most = chord_min_u64(most, o->max_tokens - s->generation.result.tokens - 1);
     return (uint32_t)chord_min_u64(most, s->model->context_tokens - s->count - 1);

@@ -72,7 +72,7 @@ static void change_rows(packing *p, const chord_rewrite_tensor *t, uint32_t rows
     const chord_tensor *from = t->from;
     uint32_t columns = (uint32_t)from->dims[0], blocks = columns / chord_type_get(from->type)->block_elems;
     if (is_packed(t)) {
-        chord_rows_pack(from->type, p->read, p->made, columns, rows, p->scratch);
+        chord_rows_pack(from->type, p->read, p->made, columns, rows, p->scratch, chord_cpu_features());
         return;
     }
     uint32_t whole = rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS;

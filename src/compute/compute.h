@@ -43,7 +43,13 @@ void chord_add(const chord_compute *c, float *x, const float *y, uint64_t n);   
 void chord_add_row(const chord_compute *c, float *x, const float *row, uint32_t rows, uint32_t n); /* bias */
 void chord_scale(const chord_compute *c, float *x, float factor, uint64_t n);
 /* RELU2: max(x, 0)^2. CLAMPED (gpt-oss): with g = min(gate, 7) and u = up within +-7, (g / (1 + exp(-1.702 g))) * (u + 1). */
-typedef enum chord_glu { CHORD_GLU_SILU, CHORD_GLU_GELU, CHORD_GLU_RELU2, CHORD_GLU_CLAMPED } chord_glu;
+typedef enum chord_glu {
+    CHORD_GLU_SILU,
+    CHORD_GLU_GELU,
+    CHORD_GLU_RELU2,
+    CHORD_GLU_CLAMPED,
+    CHORD_GLU_SIGMOID /* 1 / (1 + exp(-x)) */
+} chord_glu;
 /* gate = f(gate) * up; up NULL: gate = f(gate), not CLAMPED, which goes with a gate */
 void chord_glu_mul(const chord_compute *c, chord_glu kind, float *gate, const float *up, uint64_t n);
 /* x = cap * tanh(x / cap) */
@@ -69,6 +75,43 @@ void chord_rope_table(float *table, uint32_t first, uint32_t tokens, const chord
  * (a, b) becomes (a cos - b sin, a sin + b cos). */
 void chord_rope(const chord_compute *c, float *x, const float *table, uint32_t tokens, uint32_t heads,
                 uint32_t head_dim, uint32_t dims, bool neox);
+
+/* ---- recurrent layers ---------------------------------------------------------------------------
+ * Tokens of one sequence in order; what is carried from one to the next is read from `past` (NULL: zeros, nothing came
+ * before) and written to `next`, and what it was after the first kept_tokens to `kept` (NULL: it is not wanted). The three
+ * do not overlap. Sizes are multiples of 16. */
+
+/* Each channel by itself, multiply then add, j ascending from the first product:
+ *   x_t = sum over j of x_(t - columns + 1 + j) * kernel_j [+ bias] [, then SiLU]       past: (columns - 1, channels) */
+#define CHORD_CONV_COLUMNS_MAX 16u
+typedef struct chord_conv_args {
+    float *x; /* (tokens, channels), rows stride apart; in place */
+    uint64_t stride;
+    const float *kernel, *bias; /* (channels, columns); (channels), or NULL */
+    const float *past;
+    float *next, *kept;
+    uint32_t tokens, channels, columns, kept_tokens;
+    bool silu;
+} chord_conv_args;
+void chord_convolve(const chord_compute *c, const chord_conv_args *args);
+
+/* Each head and value (lane) by itself, S_i over its keys, sums over i ascending from 0, multiply then add:
+ *   e = (v - [delta: sum of (S_i * decay) * k_i]) * gain;  S_i = S_i * decay + e * k_i;  out = sum of S_i * q_i
+ * Without delta v is not corrected. past: (heads, values / 16, keys, 16). */
+typedef struct chord_recur_args {
+    const float *q, *k, *v; /* (tokens, key_heads, keys), k too; (tokens, heads, values); rows stride apart */
+    uint64_t stride;
+    const float *decay, *gain; /* (tokens, heads) */
+    float *out;                /* (tokens, heads, values) */
+    const float *past;
+    float *next, *kept;
+    uint32_t tokens, heads, key_heads, keys, values, kept_tokens;
+    bool delta, round; /* head h reads keys h mod key_heads; else h / (heads / key_heads) */
+} chord_recur_args;
+void chord_recur(const chord_compute *c, const chord_recur_args *args);
+
+/* ln(1 + exp(x)) by double precision, rounded once; x > 20: x */
+float chord_softplus(float x);
 
 /* ---- attention and its cache ----------------------------------------------------------------
  * Positions lie in blocks of 64 counted from absolute position 0; a cache has a table of `blocks` of them, used

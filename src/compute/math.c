@@ -113,3 +113,9 @@ void chord_rope_table(float *table, uint32_t first, uint32_t tokens, const chord
         }
     }
 }
+
+float chord_softplus(float x)
+{
+    const double log2_e = 1.4426950408889634, ln_2 = 0.6931471805599453;
+    return x > 20.0f || x != x ? x : (float)(chord_log2(1.0 + chord_exp2((double)x * log2_e)) * ln_2);
+}

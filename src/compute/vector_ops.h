@@ -17,6 +17,24 @@ typedef struct chord_attention_tile {
     uint64_t partial_stride; /* floats */
 } chord_attention_tile;
 
+/* 16 channels of chord_convolve; past, next and kept are rows of `channels`. */
+typedef struct chord_conv_panel {
+    float *x, *next, *kept; /* kept NULL: nothing is kept */
+    const float *past, *kernel, *bias;
+    uint64_t stride, channels;
+    uint32_t tokens, columns, kept_tokens;
+    bool silu;
+} chord_conv_panel;
+
+/* 16 values of a head of chord_recur; state and kept: (keys, 16). */
+typedef struct chord_recur_panel {
+    const float *q, *k, *v, *decay, *gain;
+    float *out, *state, *kept; /* kept NULL: nothing is kept */
+    uint64_t stride, out_stride, rate_stride;
+    uint32_t tokens, keys, kept_tokens;
+    bool delta;
+} chord_recur_panel;
+
 typedef struct chord_vector_ops {
     uint32_t direct_rows; /* attend: up to so many rows read f16 panels faster than panels widened before */
     float (*dot)(const float *x, const float *y, uint64_t n);
@@ -36,6 +54,8 @@ typedef struct chord_vector_ops {
     /* acc = acc folded with the partial that follows it. */
     void (*fold)(float *acc, const float *partial, uint32_t value_dim);
     void (*finish)(float *out, const float *acc, uint32_t value_dim);
+    void (*convolve)(const chord_conv_panel *panel);
+    void (*recur)(const chord_recur_panel *panel);
 } chord_vector_ops;
 
 extern const chord_vector_ops chord_vector_ops_ref;

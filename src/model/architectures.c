@@ -87,6 +87,18 @@ static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+#define STATE_KEYS "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank", "ssm.group_count"
+
+static const char *const DELTA_KEYS[] = {STATE_KEYS,
+                                         "full_attention_interval",
+                                         "attention.recurrent_layers",
+                                         "rope.dimension_sections",
+                                         "nextn_predict_layers",
+                                         NULL};
+static const char *const SHORT_CONV_KEYS[] = {"shortconv.l_cache", NULL};
+static const char *const NEMOTRON_H_KEYS[] = {STATE_KEYS, "nextn_predict_layers", NULL};
+static const char *const GRANITE_HYBRID_KEYS[] = {STATE_KEYS,        "logit_scale",     "residual_scale",
+                                                  "embedding_scale", "attention.scale", NULL};
 #define WINDOW_KEYS "attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"
 
 static const char *const SECTION_KEYS[] = {"rope.dimension_sections", "n_deepstack_layers", NULL};
@@ -209,6 +221,44 @@ static const chord_arch ARCHITECTURES[] = {
     {.name = "xverse"},
     {.name = "ernie4_5"},
     {.name = "chatglm"},
+    {.name = "qwen3next",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_LATE_FF_NORM | CHORD_GATED_HEADS | CHORD_EXPERTS,
+     .recurrent = CHORD_MIXER_DELTA,
+     .keys = DELTA_KEYS},
+    {.name = "qwen35",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_LATE_FF_NORM | CHORD_GATED_HEADS | CHORD_KEYS_ROUND,
+     .recurrent = CHORD_MIXER_DELTA,
+     .keys = DELTA_KEYS},
+    {.name = "qwen35moe",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_LATE_FF_NORM | CHORD_GATED_HEADS | CHORD_KEYS_ROUND | CHORD_EXPERTS,
+     .recurrent = CHORD_MIXER_DELTA,
+     .keys = DELTA_KEYS},
+    {.name = "lfm2",
+     .has = CHORD_NEOX | CHORD_QK_NORM,
+     .recurrent = CHORD_MIXER_SHORT_CONV,
+     .output_norm = "token_embd_norm",
+     .keys = SHORT_CONV_KEYS},
+    {.name = "lfm2moe",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS,
+     .recurrent = CHORD_MIXER_SHORT_CONV,
+     .output_norm = "token_embd_norm",
+     .keys = SHORT_CONV_KEYS},
+    {.name = "granitehybrid",
+     .has = CHORD_EXPERTS,
+     .recurrent = CHORD_MIXER_MAMBA2,
+     .keys = GRANITE_HYBRID_KEYS,
+     .read = read_granite},
+    {.name = "nemotron_h",
+     .has = CHORD_NO_ROPE | CHORD_UNGATED | CHORD_ONE_BLOCK,
+     .glu = CHORD_GLU_RELU2,
+     .recurrent = CHORD_MIXER_MAMBA2,
+     .keys = NEMOTRON_H_KEYS},
+    {.name = "nemotron_h_moe",
+     .has = CHORD_NO_ROPE | CHORD_UNGATED | CHORD_ONE_BLOCK | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .glu = CHORD_GLU_RELU2,
+     .gating = CHORD_GATING_SIGMOID,
+     .recurrent = CHORD_MIXER_MAMBA2,
+     .keys = NEMOTRON_H_KEYS},
     {.name = "arcee", .has = CHORD_UNGATED | CHORD_ROPE_FACTORS, .glu = CHORD_GLU_RELU2},
     {.name = "nemotron", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_RELU2},
 };

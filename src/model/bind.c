@@ -1,25 +1,18 @@
 /* bind.c - find the tensors of an architecture by name and check their shapes; vectors are read when the network opens. */
 #include "model/model_inner.h"
 
-/* One-dimensional tensors are always resident as f32. */
-typedef struct chord_vector_source {
-    struct chord_vector_source *next;
-    const chord_tensor *tensor;
-    const float **target;
-    uint64_t first, count; /* elements */
-} chord_vector_source;
-
-#define BLUEPRINT_BYTES_MAX (64 * CHORD_MIB)
 #define NO_LAYER UINT32_MAX
+#define NO_KIND "" /* the name has no suffix */
 
 /* ---- one tensor ------------------------------------------------------------------------------- */
 
-/* NAME.KIND, or blk.LAYER.NAME.KIND. */
+/* NAME.KIND, or blk.LAYER.NAME.KIND; without .KIND where it is NO_KIND. */
 static const chord_tensor *find(const chord_gguf *gguf, const char *name, const char *kind, uint32_t layer,
                                 char full[128])
 {
-    if (layer == NO_LAYER) chord_format(full, 128, "%s.%s", name, kind);
-    else chord_format(full, 128, "blk.%u.%s.%s", layer, name, kind);
+    const char *dot = kind[0] != '\0' ? "." : "";
+    if (layer == NO_LAYER) chord_format(full, 128, "%s%s%s", name, dot, kind);
+    else chord_format(full, 128, "blk.%u.%s%s%s", layer, name, dot, kind);
     return chord_gguf_tensor(gguf, full);
 }
 
@@ -47,7 +40,7 @@ typedef struct part {
     const char *name;
     uint32_t layer; /* or NO_LAYER */
     uint64_t first, count, all;
-    uint64_t each; /* of a vector for each expert: elements of one; 0: there is one vector */
+    uint64_t each; /* of a vector for each expert, head or channel: elements of one; 0: there is one vector */
 } part;
 
 static part whole(const char *name, uint32_t layer, uint64_t count)
@@ -156,15 +149,26 @@ static const struct {
 } NORMS[] = {
     {"attn_norm", offsetof(chord_layer, attn_norm), DIM_EMBEDDING, 0, CHORD_NO_PRE_NORM},
     {"ffn_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, 0,
-     CHORD_NO_PRE_NORM | CHORD_LATE_FF_NORM | CHORD_PARALLEL},
+     CHORD_NO_PRE_NORM | CHORD_LATE_FF_NORM | CHORD_PARALLEL | CHORD_ONE_BLOCK},
     {"post_attention_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, CHORD_LATE_FF_NORM, 0},
     {"post_attention_norm", offsetof(chord_layer, attn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
     {"post_ffw_norm", offsetof(chord_layer, ffn_post_norm), DIM_EMBEDDING, CHORD_POST_NORM, 0},
     {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
     {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_HEAD, CHORD_QK_NORM | CHORD_MAY_QK_NORM, 0},
+    {"attn_norm", offsetof(chord_layer, ffn_norm), DIM_EMBEDDING, CHORD_ONE_BLOCK, 0},
     {"attn_q_norm", offsetof(chord_layer, attn_q_norm), DIM_Q, CHORD_QK_NORM_ALL, 0},
     {"attn_k_norm", offsetof(chord_layer, attn_k_norm), DIM_K, CHORD_QK_NORM_ALL, 0},
 };
+
+/* Whether the layer has what is normed there. */
+static bool has_place(const chord_layer *layer, uint32_t l, size_t at)
+{
+    if (at == offsetof(chord_layer, attn_k_norm) && layer->kv_layer != l) return false;
+    if (at == offsetof(chord_layer, attn_q_norm) || at == offsetof(chord_layer, attn_k_norm))
+        return layer->mixer == CHORD_MIXER_ATTENTION;
+    if (at == offsetof(chord_layer, attn_norm)) return layer->mixer != CHORD_MIXER_NONE;
+    return at != offsetof(chord_layer, ffn_norm) || layer->ff != 0;
+}
 
 static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
@@ -172,7 +176,7 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
     for (size_t i = 0; i < CHORD_COUNT(NORMS); i++) {
         bool needed = NORMS[i].needs == 0 || (p->arch->has & NORMS[i].needs) != 0;
         if (!needed || (p->arch->has & NORMS[i].unless) != 0) continue;
-        if (NORMS[i].at == offsetof(chord_layer, attn_k_norm) && layer->kv_layer != l) continue;
+        if (!has_place(layer, l, NORMS[i].at)) continue;
         bool may = (NORMS[i].needs & p->arch->has) == CHORD_MAY_QK_NORM;
         if (may && !is_there(g, NORMS[i].name, l)) continue;
         CHORD_TRY(bind_norm(p, g, (chord_norm *)(void *)((uint8_t *)layer + NORMS[i].at),
@@ -219,6 +223,7 @@ static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint
     chord_layer *layer = &p->layers[l];
     uint64_t e = p->h.embedding, q = size_of(p, layer, DIM_Q), k = size_of(p, layer, DIM_K),
              v = size_of(p, layer, DIM_V);
+    if ((p->arch->has & CHORD_GATED_HEADS) != 0) q *= 2;
     if (!is_there(g, "attn_q", l) && is_there(g, "attn_qkv", l) && layer->kv_layer == l) {
         const uint64_t all = q + k + v;
         CHORD_TRY(bind_weight(p, g, &layer->attn_q, (part){"attn_qkv", l, 0, q, all, 0}, e, err));
@@ -234,6 +239,73 @@ static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint
     if ((p->arch->has & CHORD_SINKS) != 0)
         CHORD_TRY(bind_vector(p, g, &layer->sinks, whole("attn_sinks", l, layer->heads), false, "weight", err));
     return bind_weight(p, g, &layer->attn_output, whole("attn_output", l, e), size_of(p, layer, DIM_HEARD), err);
+}
+
+/* What delta nets and Mamba 2 have in common: a kernel for each channel, a bias and a rate for each head. */
+static chord_status bind_heads_of_state(chord_blueprint *p, const chord_gguf *g, uint32_t l, uint64_t each,
+                                        chord_error *err)
+{
+    const chord_recurrence *r = &p->h.recurrence;
+    chord_recurrent *to = &p->layers[l].recurrent;
+    uint64_t taps = (uint64_t)r->channels * r->columns, inner = (uint64_t)r->heads * r->values;
+    part kernel = {"ssm_conv1d", l, 0, taps, taps, r->columns}, rate = {"ssm_a", l, 0, r->heads, r->heads, each};
+    CHORD_TRY(bind_vector(p, g, &to->kernel, kernel, false, "weight", err));
+    CHORD_TRY(bind_vector(p, g, &to->rate_bias, whole("ssm_dt", l, r->heads), false, "bias", err));
+    CHORD_TRY(bind_vector(p, g, &to->rate, rate, false, NO_KIND, err));
+    return bind_weight(p, g, &p->layers[l].attn_output, whole("ssm_out", l, p->h.embedding), inner, err);
+}
+
+static chord_status bind_delta(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    const chord_recurrence *r = &p->h.recurrence;
+    chord_recurrent *to = &p->layers[l].recurrent;
+    uint64_t e = p->h.embedding, inner = (uint64_t)r->heads * r->values;
+    CHORD_TRY(bind_weight(p, g, &to->in, whole("attn_qkv", l, r->channels), e, err));
+    CHORD_TRY(bind_weight(p, g, &to->gate, whole("attn_gate", l, inner), e, err));
+    CHORD_TRY(bind_norm(p, g, &to->norm, whole("ssm_norm", l, r->values), err));
+    CHORD_TRY(bind_heads_of_state(p, g, l, r->heads, err));
+    if (is_there(g, "ssm_ba", l)) return bind_weight(p, g, &to->gain, whole("ssm_ba", l, 2ull * r->heads), e, err);
+    CHORD_TRY(bind_weight(p, g, &to->gain, whole("ssm_beta", l, r->heads), e, err));
+    return bind_weight(p, g, &to->decay, whole("ssm_alpha", l, r->heads), e, err);
+}
+
+/* One matrix: the gate, what is convolved, sizes of steps. */
+static chord_status bind_mamba2(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    const chord_recurrence *r = &p->h.recurrence;
+    chord_recurrent *to = &p->layers[l].recurrent;
+    uint64_t e = p->h.embedding, inner = (uint64_t)r->heads * r->values, all = inner + r->channels + r->heads;
+    part skip = {"ssm_d", l, 0, r->heads, r->heads, 1}, norm = {"ssm_norm", l, 0, inner, inner, inner / r->groups};
+    CHORD_TRY(bind_weight(p, g, &to->gate, (part){"ssm_in", l, 0, inner, all, 0}, e, err));
+    CHORD_TRY(bind_weight(p, g, &to->in, (part){"ssm_in", l, inner, r->channels, all, 0}, e, err));
+    CHORD_TRY(bind_weight(p, g, &to->gain, (part){"ssm_in", l, inner + r->channels, r->heads, all, 0}, e, err));
+    CHORD_TRY(bind_vector(p, g, &to->kernel_bias, whole("ssm_conv1d", l, r->channels), true, "bias", err));
+    CHORD_TRY(bind_vector(p, g, &to->skip, skip, false, NO_KIND, err));
+    CHORD_TRY(bind_norm(p, g, &to->norm, norm, err));
+    to->norm.n = (uint32_t)norm.each;
+    return bind_heads_of_state(p, g, l, 1, err);
+}
+
+static chord_status bind_short_conv(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    const chord_recurrence *r = &p->h.recurrence;
+    chord_recurrent *to = &p->layers[l].recurrent;
+    uint64_t e = p->h.embedding, taps = e * r->columns;
+    part kernel = {"shortconv.conv", l, 0, taps, taps, r->columns};
+    CHORD_TRY(bind_weight(p, g, &to->in, whole("shortconv.in_proj", l, 3 * e), e, err));
+    CHORD_TRY(bind_vector(p, g, &to->kernel, kernel, false, "weight", err));
+    return bind_weight(p, g, &p->layers[l].attn_output, whole("shortconv.out_proj", l, e), e, err);
+}
+
+static chord_status bind_mixer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
+{
+    switch (p->layers[l].mixer) {
+    case CHORD_MIXER_DELTA: return bind_delta(p, g, l, err);
+    case CHORD_MIXER_MAMBA2: return bind_mamba2(p, g, l, err);
+    case CHORD_MIXER_SHORT_CONV: return bind_short_conv(p, g, l, err);
+    case CHORD_MIXER_NONE: return CHORD_OK;
+    default: return (p->h.latent != 0 ? bind_latent : bind_attention)(p, g, l, err);
+    }
 }
 
 /* Gate and up are matrices of their own, or rows of one. */
@@ -282,12 +354,12 @@ static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32
 {
     chord_layer *layer = &p->layers[l];
     uint64_t e = p->h.embedding, ff = p->h.expert_ff, n = p->h.routing.experts;
-    bool fused = is_there(g, "ffn_gate_up_exps", l);
+    bool fused = is_there(g, "ffn_gate_up_exps", l), gated = (p->arch->has & CHORD_UNGATED) == 0;
     part gate = whole("ffn_gate_exps", l, ff), up = whole("ffn_up_exps", l, ff), down = whole("ffn_down_exps", l, e);
     if (fused) gate.name = up.name = "ffn_gate_up_exps", up.first = ff;
     CHORD_TRY(bind_weight(p, g, &layer->router, whole("ffn_gate_inp", l, n), e, err));
     CHORD_TRY(bind_vector(p, g, &layer->choice_bias, whole("exp_probs_b", l, n), true, "bias", err));
-    CHORD_TRY(bind_expert(p, g, &layer->expert_gate, gate, fused ? 2 * ff : ff, e, err));
+    if (gated) CHORD_TRY(bind_expert(p, g, &layer->expert_gate, gate, fused ? 2 * ff : ff, e, err));
     CHORD_TRY(bind_expert(p, g, &layer->expert_up, up, fused ? 2 * ff : ff, e, err));
     CHORD_TRY(bind_expert(p, g, &layer->expert_down, down, e, ff, err));
     if (!is_there(g, "ffn_up_shexp", l)) return CHORD_OK;
@@ -295,7 +367,7 @@ static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32
     uint64_t shared = p->h.shared_ff != 0 ? p->h.shared_ff : find(g, "ffn_up_shexp", "weight", l, full)->rows;
     if (is_there(g, "ffn_gate_inp_shexp", l))
         CHORD_TRY(bind_weight(p, g, &layer->shared_switch, whole("ffn_gate_inp_shexp", l, 1), e, err));
-    CHORD_TRY(bind_weight(p, g, &layer->shared_gate, whole("ffn_gate_shexp", l, shared), e, err));
+    if (gated) CHORD_TRY(bind_weight(p, g, &layer->shared_gate, whole("ffn_gate_shexp", l, shared), e, err));
     CHORD_TRY(bind_weight(p, g, &layer->shared_up, whole("ffn_up_shexp", l, shared), e, err));
     return bind_weight(p, g, &layer->shared_down, whole("ffn_down_shexp", l, e), shared, err);
 }
@@ -316,8 +388,8 @@ static chord_status bind_beside(chord_blueprint *p, const chord_gguf *g, uint32_
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
     bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
-    CHORD_TRY((p->h.latent != 0 ? bind_latent : bind_attention)(p, g, l, err));
-    CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
+    CHORD_TRY(bind_mixer(p, g, l, err));
+    if (p->layers[l].ff != 0) CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
     if (routed && (p->arch->has & CHORD_BESIDE) != 0) CHORD_TRY(bind_beside(p, g, l, err));
     CHORD_TRY(bind_norms(p, g, l, err));
     CHORD_TRY(bind_own(p, g, l, err));
@@ -326,52 +398,6 @@ static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */
-
-/* What general.type says that is no model. */
-static chord_status check_type(chord_blueprint *p, const chord_gguf *g, chord_error *err)
-{
-    static const struct {
-        const char *type, *what;
-    } TYPES[] = {
-        {"adapter", "an adapter (LoRA), which belongs to a model and is none by itself"},
-        {"mmproj", "a projector for pictures or sound (mmproj), which belongs to a model and is none by itself"},
-        {"imatrix", "an importance matrix, which serves to quantise a model"}};
-    const char *type;
-    size_t len;
-    CHORD_TRY(chord_gguf_get_text_start(g, "general.type", 64, &p->arena, &type, &len, err));
-    for (size_t i = 0; i < CHORD_COUNT(TYPES) && type != NULL; i++)
-        if (chord_text_equal(type, TYPES[i].type))
-            return chord_fail(err, CHORD_UNSUPPORTED, "the file is %s", TYPES[i].what);
-    return CHORD_OK;
-}
-
-static chord_status read_names(chord_blueprint *p, const chord_gguf *g, chord_error *err)
-{
-    char known[512];
-    size_t len;
-    CHORD_TRY(check_type(p, g, err));
-    CHORD_TRY(chord_gguf_get_text(g, "general.architecture", 64, &p->arena, &p->h.architecture, &len, err));
-    if (p->h.architecture == NULL) return chord_fail(err, CHORD_CORRUPT, "the file has no 'general.architecture'");
-    CHORD_TRY(chord_gguf_get_text_start(g, "general.name", 4096, &p->arena, &p->h.name, &len, err));
-    if (p->h.name == NULL) p->h.name = "";
-    p->arch = chord_arch_find(p->h.architecture);
-    if (p->arch == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the architecture '%s' is not supported; these are: %s",
-                          p->h.architecture, chord_arch_list(known, sizeof known));
-    if (chord_gguf_tensor_count(g) == 0)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the file has no tensors: it is a vocabulary without weights");
-    CHORD_TRY(chord_claim_keys(p, g, err));
-    return chord_claim_known(p, g, err);
-}
-
-chord_status chord_network_recognise(chord_heap *heap, const chord_gguf *g, bool text_only, chord_error *err)
-{
-    chord_blueprint p = {0};
-    chord_arena_init(&p.arena, heap, BLUEPRINT_BYTES_MAX, "the model's structure");
-    chord_status status = text_only ? check_type(&p, g, err) : read_names(&p, g, err);
-    chord_blueprint_close(&p);
-    return status;
-}
 
 static chord_status bind_tables(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
@@ -406,7 +432,8 @@ static chord_status bind_output(chord_blueprint *p, const chord_gguf *g, uint32_
     bool tied = !is_there(g, "output", NO_LAYER);
     part matrix = whole(tied ? "token_embd" : "output", NO_LAYER, p->h.vocabulary);
     if (rows != 0 && rows < p->h.vocabulary) matrix.count = rows; /* those tokens alone can be named */
-    CHORD_TRY(bind_norm(p, g, &p->output_norm, whole("output_norm", NO_LAYER, p->h.embedding), err));
+    const char *norm = p->arch->output_norm != NULL ? p->arch->output_norm : "output_norm";
+    CHORD_TRY(bind_norm(p, g, &p->output_norm, whole(norm, NO_LAYER, p->h.embedding), err));
     CHORD_TRY(bind_weight(p, g, &p->output, matrix, p->h.embedding, err));
     matrix.name = "output";
     return tied ? bind_vector(p, g, &p->output.bias, matrix, true, "bias", err) : CHORD_OK;
@@ -414,7 +441,7 @@ static chord_status bind_output(chord_blueprint *p, const chord_gguf *g, uint32_
 
 static chord_status bind_all(chord_blueprint *p, const chord_gguf *g, uint32_t output_rows, chord_error *err)
 {
-    CHORD_TRY(read_names(p, g, err));
+    CHORD_TRY(chord_blueprint_recognise(p, g, err));
     CHORD_TRY(chord_hparams_read(p, g, err));
     p->claimed = chord_arena_get(&p->arena, chord_gguf_tensor_count(g));
     if (p->claimed == NULL) return chord_arena_fail(&p->arena, err);
@@ -430,8 +457,8 @@ chord_status chord_blueprint_open(chord_blueprint *p, chord_heap *heap, const ch
                                   chord_error *err)
 {
     *p = (chord_blueprint){0};
-    chord_arena_init(&p->arena, heap, BLUEPRINT_BYTES_MAX, "the model's structure");
-    chord_arena_init(&p->tile_arena, heap, BLUEPRINT_BYTES_MAX, "the list of tiles");
+    chord_arena_init(&p->arena, heap, CHORD_BLUEPRINT_BYTES_MAX, "the model's structure");
+    chord_arena_init(&p->tile_arena, heap, CHORD_BLUEPRINT_BYTES_MAX, "the list of tiles");
     chord_status status = bind_all(p, g, output_rows, err);
     if (status != CHORD_OK) chord_blueprint_close(p);
     return status;
@@ -441,33 +468,4 @@ void chord_blueprint_close(chord_blueprint *p)
 {
     chord_arena_free(&p->arena);
     chord_arena_free(&p->tile_arena);
-}
-
-static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const chord_vector_source *source,
-                                chord_error *err)
-{
-    const chord_tensor *t = source->tensor;
-    const chord_type_info *type = chord_type_get((uint32_t)t->type);
-    float *values = chord_arena_get(&p->arena, source->count * sizeof *values);
-    void *raw = NULL;
-    if (values == NULL) return chord_arena_fail(&p->arena, err);
-    chord_heap *heap = p->arena.heap;
-    uint64_t skip = source->first / type->block_elems * type->block_bytes;
-    uint64_t bytes = chord_ceil_div(source->count, type->block_elems) * type->block_bytes;
-    CHORD_TRY(chord_alloc(heap, bytes, t->name, &raw, err));
-    chord_status status = chord_store_read(chord_gguf_store(g, t->shard), t->offset + skip, raw, (size_t)bytes, err);
-    if (status == CHORD_OK) {
-        chord_format_get(t->type)->dequantize(raw, values, source->count);
-        *source->target = values;
-        if (!chord_all_finite(values, source->count))
-            status = chord_fail(err, CHORD_CORRUPT, "tensor '%s' holds a value that is not finite", t->name);
-    }
-    chord_free(heap, raw);
-    return status;
-}
-
-chord_status chord_blueprint_load_vectors(chord_blueprint *p, const chord_gguf *g, chord_error *err)
-{
-    for (const chord_vector_source *s = p->vectors; s != NULL; s = s->next) CHORD_TRY(load_vector(p, g, s, err));
-    return CHORD_OK;
 }

@@ -70,12 +70,83 @@ static chord_status latent_attention(chord_pass *p, uint32_t l, chord_operand y,
 static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) <- (rows, embedding) */
+    bool gated = (p->print->arch->has & CHORD_GATED_HEADS) != 0;
+    CHORD_TRY(chord_op_linear(p, gated ? CHORD_GATE : CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) */
+    if (gated) chord_op_part_heads(p, l);
     norm_and_turn(p, CHORD_Q, &layer->attn_q_norm, l);
     chord_op_temper(p, CHORD_Q);
     chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
     chord_op_attend(p, heard, CHORD_Q, l);
+    if (gated) chord_op_gate_heads(p, l);
     return chord_op_linear(p, y, &layer->attn_output, heard, err); /* (rows, embedding) <- (rows, heads of values) */
+}
+
+/* The matrices that a recurrent layer begins with: Q is convolved, GATE is for the end, K and V say how it goes on. */
+static chord_status recurrent_inputs(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_recurrent *r = &p->print->layers[l].recurrent;
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &r->in, x, err)); /* (rows, channels) <- (rows, embedding) */
+    CHORD_TRY(chord_op_linear(p, CHORD_GATE, &r->gate, x, err));
+    CHORD_TRY(chord_op_linear(p, CHORD_K, &r->gain, x, err));
+    return r->decay.tensor != NULL ? chord_op_linear(p, CHORD_V, &r->decay, x, err) : CHORD_OK;
+}
+
+static chord_status delta_net(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    uint32_t keys = p->print->h.recurrence.groups * p->print->h.recurrence.keys;
+    CHORD_TRY(recurrent_inputs(p, l, x, err));
+    chord_op_convolve(p, CHORD_Q, 0, l, true);
+    chord_op_unit_heads(p);
+    chord_op_delta_rates(p, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){0, keys, 2 * keys}, l);
+    chord_op_norm_parts(p, CHORD_HEARD, &layer->recurrent.norm);
+    chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
+}
+
+static chord_status mamba2(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    const chord_recurrence *r = &p->print->h.recurrence;
+    uint32_t inner = r->heads * r->values, keys = r->groups * r->keys;
+    CHORD_TRY(recurrent_inputs(p, l, x, err));
+    chord_op_convolve(p, CHORD_Q, 0, l, true);
+    chord_op_steps(p, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){inner + keys, inner, 0}, l);
+    chord_op_skip(p, l);
+    chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
+    chord_op_norm_groups(p, l);
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
+}
+
+static chord_status short_conv(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->recurrent.in, x, err)); /* (rows, 3 embedding) */
+    chord_op_short_conv(p, l);
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_HEARD, err);
+}
+
+/* States and the cache get all rows; what follows in the last layer only those that are wanted, if there are any. */
+static chord_status mix(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    bool latent = p->print->h.latent != 0, last = l + 1 == p->print->h.layers - p->print->h.shared_kv;
+    if (layer->mixer == CHORD_MIXER_DELTA) CHORD_TRY(delta_net(p, l, y, x, err));
+    if (layer->mixer == CHORD_MIXER_MAMBA2) CHORD_TRY(mamba2(p, l, y, x, err));
+    if (layer->mixer == CHORD_MIXER_SHORT_CONV) CHORD_TRY(short_conv(p, l, y, x, err));
+    bool attends = layer->mixer == CHORD_MIXER_ATTENTION;
+    if (attends && layer->kv_layer == l) CHORD_TRY((latent ? latent_keys : keys_and_values)(p, l, x, err));
+    if (last && !chord_op_narrow(p)) return CHORD_OK;
+    return attends ? (latent ? latent_attention : attention)(p, l, y, x, err) : CHORD_OK;
+}
+
+/* GATE becomes the inside of a feed-forward, (rows, ff), with a gate or without. */
+static chord_status active(chord_pass *p, chord_weight *gate, chord_weight *up, chord_operand x, chord_error *err)
+{
+    if (gate->tensor == NULL) return chord_op_active(p, CHORD_GATE, up, x, err);
+    return chord_op_glu(p, CHORD_GATE, gate, up, x, err);
 }
 
 /* The experts that the router chooses, and one that all tokens go to. */
@@ -87,7 +158,7 @@ static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_op
     if (layer->shared_up.tensor != NULL) {
         if (layer->shared_switch.tensor != NULL)
             CHORD_TRY(chord_op_linear(p, CHORD_ROUTES, &layer->shared_switch, x, err)); /* (rows, 1) */
-        CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->shared_gate, &layer->shared_up, x, err));
+        CHORD_TRY(active(p, &layer->shared_gate, &layer->shared_up, x, err));
         CHORD_TRY(chord_op_linear(p, y, &layer->shared_down, CHORD_GATE, err));
         if (layer->shared_switch.tensor != NULL) chord_op_switch(p, y, CHORD_ROUTES);
         chord_op_add(p, CHORD_MIX, y);
@@ -99,8 +170,7 @@ static chord_status experts(chord_pass *p, uint32_t l, chord_operand y, chord_op
 static chord_status dense(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    if (layer->ffn_gate.tensor == NULL) CHORD_TRY(chord_op_active(p, CHORD_GATE, &layer->ffn_up, x, err));
-    else CHORD_TRY(chord_op_glu(p, CHORD_GATE, &layer->ffn_gate, &layer->ffn_up, x, err)); /* (rows, ff) */
+    CHORD_TRY(active(p, &layer->ffn_gate, &layer->ffn_up, x, err));
     return chord_op_linear(p, y, &layer->ffn_down, CHORD_GATE, err); /* (rows, embedding) <- (rows, ff) */
 }
 
@@ -143,14 +213,13 @@ static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
     chord_layer *layer = &p->print->layers[l];
     bool parallel = (p->print->arch->has & CHORD_PARALLEL) != 0;
     chord_operand x = normed(p, &layer->attn_norm), said = parallel ? CHORD_AHEAD : CHORD_NORM;
-    bool latent = p->print->h.latent != 0;
-    if (layer->kv_layer == l) CHORD_TRY((latent ? latent_keys : keys_and_values)(p, l, x, err));
-    if (l + 1 == p->print->h.layers - p->print->h.shared_kv && !chord_op_narrow(p)) return CHORD_OK;
-    CHORD_TRY((latent ? latent_attention : attention)(p, l, said, x, err));
+    CHORD_TRY(mix(p, l, said, x, err));
+    if (p->rows == 0) return CHORD_OK;
     if (!parallel) {
-        join(p, CHORD_NORM, &layer->attn_post_norm);
+        if (layer->mixer != CHORD_MIXER_NONE) join(p, CHORD_NORM, &layer->attn_post_norm);
         x = normed(p, &layer->ffn_norm);
     }
+    if (layer->ff == 0) return CHORD_OK;
     CHORD_TRY(feed_forward(p, l, CHORD_NORM, x, err));
     join(p, CHORD_NORM, &layer->ffn_post_norm);
     if (parallel) join(p, CHORD_AHEAD, &layer->attn_post_norm);

@@ -21,8 +21,8 @@ static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *
     chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
                  down = part_of(&layer->expert_down, expert);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < gate.tile_count; i++) {
-        list[n++] = gate.tile_first + i * gate.tile_step;
+    for (uint32_t i = 0; i < up.tile_count; i++) {
+        if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;
         list[n++] = up.tile_first + i * up.tile_step;
     }
     for (uint32_t i = 0; i < down.tile_count; i++) list[n++] = down.tile_first + i * down.tile_step;
@@ -118,10 +118,15 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
     chord_expert_scratch *s = &net->scratch.experts;
     chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
                  down = part_of(&layer->expert_down, expert);
-    chord_inputs own;
+    chord_inputs own, *in = inputs_of(net, x, expert, &own);
+    chord_glu glu = net->print.arch->glu;
     gate.pair = &up;
-    CHORD_TRY(chord_linear_glu(net, s->gate, &gate, net->print.arch->glu, inputs_of(net, x, expert, &own), err));
-    chord_inputs_set(net, s->acts, &own, s->gate, gate.rows, count_of(s, expert));
+    if (gate.tensor != NULL) CHORD_TRY(chord_linear_glu(net, s->gate, &gate, glu, in, err));
+    else {
+        CHORD_TRY(chord_linear(net, s->gate, &up, in, err));
+        chord_glu_mul(&net->compute, glu, s->gate, NULL, (uint64_t)count_of(s, expert) * up.rows);
+    }
+    chord_inputs_set(net, s->acts, &own, s->gate, up.rows, count_of(s, expert));
     return chord_linear(net, y, &down, &own, err);
 }
 

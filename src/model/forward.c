@@ -17,6 +17,7 @@ static void reach(const chord_pass *p)
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
         chord_sequence_reach(p->net, s->call->sequence, s->first, s->first + s->count);
+        chord_states_begin(p->net, s->call->sequence, s->count);
     }
 }
 

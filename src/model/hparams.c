@@ -90,10 +90,14 @@ static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_
                   {"attention.head_count", offsetof(chord_layer, heads), 4096},
                   {"attention.head_count_kv", offsetof(chord_layer, kv_heads), 4096}};
     for (size_t i = 0; i < CHORD_COUNT(COUNTS); i++) {
-        bool as_heads = COUNTS[i].at == offsetof(chord_layer, kv_heads) && !chord_key_there(p, g, COUNTS[i].suffix);
+        bool of_keys = COUNTS[i].at == offsetof(chord_layer, kv_heads),
+             of_ff = COUNTS[i].at == offsetof(chord_layer, ff);
+        bool as_heads = of_keys && !chord_key_there(p, g, COUNTS[i].suffix);
+        bool may_lack = of_keys ? p->arch->recurrent != CHORD_MIXER_ATTENTION
+                                : of_ff && (p->arch->has & CHORD_ONE_BLOCK) != 0;
         if (!as_heads)
             CHORD_TRY(chord_key_of_layers(p, g, COUNTS[i].suffix, CHORD_KEY_NEEDED,
-                                          (chord_key_range){1, COUNTS[i].high}, each, err));
+                                          (chord_key_range){may_lack ? 0 : 1, COUNTS[i].high}, each, err));
         for (uint32_t l = 0; l < p->h.layers; l++)
             memcpy((uint8_t *)&p->layers[l] + COUNTS[i].at, as_heads ? &p->layers[l].heads : &each[l], sizeof *each);
     }
@@ -157,7 +161,11 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
 {
     chord_layer *layer = &p->layers[l];
     layer->head_dim = layer->value_dim = sizes->dims[layer->window != 0];
-    if (layer->kv_heads > layer->heads || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
+    if (layer->mixer != CHORD_MIXER_ATTENTION) {
+        layer->kv_layer = l;
+        return CHORD_OK;
+    }
+    if (layer->kv_heads == 0 || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
         return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads and head size %u do not go together",
                           layer->heads, layer->kv_heads, layer->head_dim);
     layer->attention_scale = p->h.attention_scale;
@@ -199,6 +207,7 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
 {
     head_sizes sizes;
     CHORD_TRY(read_counts(p, g, each, err));
+    CHORD_TRY(chord_recurrence_read(p, g, each, err));
     CHORD_TRY(read_routing(p, g, err));
     if (p->arch->read != NULL) CHORD_TRY(p->arch->read(p, g, err));
     CHORD_TRY(read_windows(p, g, each, err));

@@ -1,5 +1,5 @@
 /* kv.c - sequences: for each layer a table of blocks of 64 positions, which come from the network's pool as the
- * sequence grows, and go back when it is cut or closed. The pool is reserved when the network opens. Sequences that
+ * sequence grows, and go back when it is cut or closed. Layers that are no attention have none (states.c). The pool is reserved when the network opens. Sequences that
  * were one text up to some place share its blocks; whoever writes to a shared block gets a copy of it first. */
 #include "model/model_inner.h"
 
@@ -9,7 +9,7 @@ static uint32_t blocks_for(const chord_blueprint *p, uint32_t l, uint32_t contex
 {
     const chord_layer *layer = &p->layers[l];
     uint64_t tokens = context_tokens;
-    if (layer->kv_layer != l) return 0;
+    if (layer->kv_layer != l || layer->mixer != CHORD_MIXER_ATTENTION) return 0;
     if (layer->window != 0) tokens = chord_min_u64(tokens, (uint64_t)layer->window + chunk_tokens + CHORD_KV_BLOCK);
     return (uint32_t)chord_ceil_div(tokens, CHORD_KV_BLOCK);
 }
@@ -56,7 +56,7 @@ static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs
 uint64_t chord_kv_plan_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
 {
     pool_plan plan = plan_pool(p, needs);
-    return plan.blocks_bytes + plan.tables_bytes + plan.owners_bytes;
+    return plan.blocks_bytes + plan.tables_bytes + plan.owners_bytes + chord_states_bytes(p, needs);
 }
 
 /* ---- pools: with the mutex held ---------------------------------------------------------------------- */
@@ -171,7 +171,7 @@ static chord_status open_pools(chord_network *net, const chord_kv_needs *needs, 
     return CHORD_OK;
 }
 
-/* The region: the tables of all sequences, the counts of owners, the blocks, all free. */
+/* The region: the tables of all sequences, the counts of owners, the blocks, all free, and states. */
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err)
 {
     const chord_blueprint *p = &net->print;
@@ -189,6 +189,7 @@ chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *need
     }
     CHORD_TRY(open_pools(net, needs, (uint16_t *)(void *)(memory + plan.tables_bytes),
                          memory + plan.tables_bytes + plan.owners_bytes, err));
+    chord_states_open(net, needs, memory + plan.tables_bytes + plan.owners_bytes + plan.blocks_bytes);
     net->session_count = needs->sessions;
     net->sequence_count = plan.sequences;
     return CHORD_OK;
@@ -205,6 +206,7 @@ static chord_sequence *take_sequence(chord_network *net, uint32_t first, uint32_
         if (!net->sequences[i].taken) s = &net->sequences[i];
     if (s != NULL) {
         s->taken = true;
+        chord_states_forget(s, 0);
         s->length = s->length_high = 0;
         s->room = net->context_tokens;
         s->counted = (chord_sequence_counts){0};
@@ -225,7 +227,8 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length)
 {
     chord_sequence *s = NULL;
-    if (length < net->context_tokens) s = take_sequence(net, net->session_count, net->sequence_count);
+    if (length < net->context_tokens && chord_network_can_guess(net))
+        s = take_sequence(net, net->session_count, net->sequence_count);
     if (s == NULL) return NULL;
     s->room = (uint32_t)chord_min_u64(length + CHORD_BRANCH_TOKENS, net->context_tokens);
     if (chord_sequence_copy(net, s, from, length) == length) return s;
@@ -258,8 +261,12 @@ static bool still_there(const chord_network *net, const chord_sequence *s, uint3
 
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t length)
 {
-    if (length < s->length) s->length = still_there(net, s, length) ? length : 0;
+    if (length < s->length) {
+        length = chord_states_length(net, s, length);
+        s->length = still_there(net, s, length) ? length : 0;
+    }
     if (s->length == 0) s->length_high = 0;
+    chord_states_forget(s, s->length);
     chord_mutex_lock(&net->mutex);
     give_blocks(net, s, s->length);
     chord_mutex_unlock(&net->mutex);
@@ -269,6 +276,8 @@ uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t leng
 uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length)
 {
     if (length > from->length || !still_there(net, from, length)) length = 0;
+    length = chord_states_length(net, from, length);
+    chord_states_copy(net, to, from, length);
     chord_mutex_lock(&net->mutex);
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
         uint32_t blocks = from->kv[l].blocks, used = (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK);

@@ -65,12 +65,12 @@ typedef struct tile_job {
 } tile_job;
 
 /* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
-static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch)
+static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void *scratch, uint32_t cpu)
 {
     uint8_t *own = part->view.own + skip;
     uint64_t row_bytes = part->weight->tensor->row_bytes, packed = 0, all = w->rows * row_bytes;
     if (part->pack) {
-        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch);
+        chord_rows_pack(w->type, w->data, own, w->n, w->rows, scratch, cpu);
         packed = w->rows / CHORD_PANEL_ROWS * CHORD_PANEL_ROWS * row_bytes;
     }
     if (own != w->data) memcpy(own + packed, w->data + packed, (size_t)(all - packed));
@@ -87,7 +87,7 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
     chord_rows w = {.type = t->type, .n = columns, .rows = rows, .packed = part->view.packed};
     if (part->view.data != NULL) w.data = part->view.data + skip;
     else w.bank = part->view.bank, w.bank_at = part->view.bank_at + skip;
-    if (part->keep) bring_home(part, &w, skip, scratch);
+    if (part->keep) bring_home(part, &w, skip, scratch, job->net->compute.cpu);
     float *out = part->out + share.first;
     chord_rows_dot(&w, part->acts, out, part->stride, scratch, job->net->compute.cpu);
     if (part->weight->bias == NULL) return;
@@ -134,8 +134,10 @@ static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *ou
     net->expert_stall_ns += chord_clock_ns() - start_ns;
     if (status != CHORD_OK) return status;
     out->packed = chord_asked_is_packed(net->experts, tile);
-    if (!net->pager_config.pack) return CHORD_OK;
-    out->home = CHORD_HOME_IN_PLACE; /* it may be used again */
+    /* Packing costs more than one use: it pays when a tile is used again, as all are that stay. */
+    bool stays = net->plan.expert_cache_bytes >= net->print.expert_slot_bytes;
+    if (!net->pager_config.pack || (!stays && !chord_asked_was_used(net->experts, tile))) return CHORD_OK;
+    out->home = CHORD_HOME_IN_PLACE;
     out->own = (uint8_t *)(uintptr_t)out->data;
     return CHORD_OK;
 }

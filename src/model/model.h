@@ -54,7 +54,8 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
  * architecture or the tensor's format. */
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err);
 void chord_network_close(chord_network *net);
-uint32_t chord_network_rows_max(const chord_network *net);                    /* whose logits one pass can give */
+uint32_t chord_network_rows_max(const chord_network *net); /* whose logits one pass can give */
+bool chord_network_can_guess(const chord_network *net);    /* false: a text that was evaluated cannot be cut anywhere */
 void chord_network_describe(const chord_network *net, chord_model_info *out); /* has_chat_template is left alone */
 
 /* Sequences come from a pool of options->sessions_max; CHORD_FULL when all are taken. */
@@ -62,14 +63,16 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
 void chord_sequence_close(chord_network *net, chord_sequence *sequence);
 uint32_t chord_sequence_length(const chord_sequence *sequence);
 /* Forget positions from `length` on. A sliding-window layer may already have let go of what earlier positions need:
- * then everything is forgotten. Returns the new length. */
+ * then everything is forgotten; recurrent layers know some positions only, and more is forgotten: up to the last that they
+ * know. Returns the new length. */
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
 /* The first `length` positions of another one become this one's past, nothing is evaluated: they share memory until one of
- * them writes. Returns the new length, which is 0 where a window let go of what is needed. Nobody computes with either. */
+ * them writes. Returns the new length, which is 0 where a window let go of what is needed, and less where recurrent layers do
+ * not know it. Nobody computes with either. */
 uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
 /* Another way to go on from there, for at most CHORD_BRANCH_TOKENS, from a pool of config->branches; closed like any
  * other, and before `from` is cut below `length`. NULL: there is none, the
- * context ends here, or a window let go. */
+ * context ends here, a window let go, or there are recurrent layers. */
 #define CHORD_BRANCH_TOKENS 64u
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 

@@ -26,6 +26,22 @@ typedef struct chord_routing {
     float scale; /* and multiplied */
 } chord_routing;
 
+/* What a layer mixes the tokens with. */
+typedef enum chord_mixer {
+    CHORD_MIXER_ATTENTION,
+    CHORD_MIXER_DELTA,      /* delta.c */
+    CHORD_MIXER_MAMBA2,     /* mamba2.c */
+    CHORD_MIXER_SHORT_CONV, /* short_conv.c */
+    CHORD_MIXER_NONE        /* its feed-forward is all it has */
+} chord_mixer;
+
+/* Sizes of recurrent layers (recurrent.c). */
+typedef struct chord_recurrence {
+    uint32_t columns, channels;           /* of the convolution: tokens that it sees, this one included */
+    uint32_t heads, values, groups, keys; /* heads of so many values; groups of heads that share keys, so many each */
+    uint64_t layer_floats, floats;        /* of the state: of a layer, of all */
+} chord_recurrence;
+
 typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, vocabulary, trained_tokens;
@@ -38,6 +54,7 @@ typedef struct chord_hparams {
     uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
     float attention_scale; /* 0: by the size of heads */
     chord_routing routing;
+    chord_recurrence recurrence;
     uint32_t expert_ff, shared_ff; /* of one expert; of the shared experts together, 0: as the tensor has it */
     bool unturned;                 /* no layer is turned */
     bool index_left_out;           /* of positions: the context is so short that it chooses all */
@@ -64,6 +81,14 @@ typedef struct chord_norm {
     const float *weight, *bias; /* weight NULL: 1 */
 } chord_norm;
 
+/* What a recurrent layer has besides norms and attn_output. */
+typedef struct chord_recurrent {
+    chord_weight in, gate, gain, decay; /* in: what is convolved; decay: no tensor, rows of gain are of both */
+    const float *kernel, *kernel_bias, *rate_bias, *rate, *skip;
+    chord_norm norm;
+    uint64_t at; /* floats of a sequence's state that come before */
+} chord_recurrent;
+
 #define CHORD_ROPES 2u /* tables: of layers that see everything, of those with a window */
 
 typedef struct chord_layer {
@@ -72,6 +97,8 @@ typedef struct chord_layer {
     uint32_t kv_layer; /* whose keys and values it reads: its own, or an earlier one's */
     uint32_t rope;     /* table by which it is turned; CHORD_ROPES: none */
     float attention_scale;
+    chord_mixer mixer;
+    chord_recurrent recurrent;
     chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
     chord_weight attn_q_a, attn_k_b,
@@ -108,11 +135,14 @@ enum {
     CHORD_EXPERTS = 131072,      /* layers with a router have experts */
     /* what experts say is not divided by the sum of their weights, unless a key says so */
     CHORD_PLAIN_WEIGHTS = 262144,
-    CHORD_NORM_TURNED = 524288,  /* heads are normed after they were turned */
-    CHORD_SINKS = 1048576,       /* each head has a score that takes part in the soft-max alone */
-    CHORD_MAY_QK_NORM = 2097152, /* as CHORD_QK_NORM, where the file has them */
-    CHORD_LATENT = 4194304,      /* keys and values are a latent vector */
-    CHORD_BESIDE = 8388608,      /* layers with experts have a feed-forward beside them, each with norms of its own */
+    CHORD_NORM_TURNED = 524288,   /* heads are normed after they were turned */
+    CHORD_SINKS = 1048576,        /* each head has a score that takes part in the soft-max alone */
+    CHORD_MAY_QK_NORM = 2097152,  /* as CHORD_QK_NORM, where the file has them */
+    CHORD_LATENT = 4194304,       /* keys and values are a latent vector */
+    CHORD_BESIDE = 8388608,       /* layers with experts have a feed-forward beside them, each with norms of its own */
+    CHORD_GATED_HEADS = 16777216, /* rows of attn_q are of each head its queries, then a gate for what it heard */
+    CHORD_ONE_BLOCK = 33554432,   /* a layer is a mixer or a feed-forward, and has one norm */
+    CHORD_KEYS_ROUND = 67108864,  /* recurrent heads take groups of keys in turn, not group by group */
 };
 
 /* How an architecture differs from the others. */
@@ -125,6 +155,8 @@ typedef struct chord_arch {
     uint32_t plain_every;    /* of so many layers the last one is not turned; 0: all are */
     float window_rope_base;  /* of CHORD_WINDOW_ROPE, without a key in the file; 0: as the others */
     chord_gating gating;     /* of experts, without a key in the file; 0: softmax */
+    chord_mixer recurrent;   /* of layers that are no attention */
+    const char *output_norm; /* its name; NULL: output_norm */
     const char *const *keys; /* that it heeds, besides those of all, without its name; ends with NULL; NULL: none */
     /* More differences, before the layers get their shapes (window, scales); NULL: none. */
     chord_status (*read)(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
@@ -174,6 +206,14 @@ typedef enum chord_table {
     CHORD_TABLES
 } chord_table;
 
+/* One-dimensional tensors are always resident as f32. */
+typedef struct chord_vector_source {
+    struct chord_vector_source *next;
+    const chord_tensor *tensor;
+    const float **target;
+    uint64_t first, count; /* elements */
+} chord_vector_source;
+
 /* Weights bound by name and the sizes that follow: enough to plan, nothing is loaded yet. */
 struct chord_blueprint {
     chord_arena arena, tile_arena;
@@ -187,7 +227,7 @@ struct chord_blueprint {
     chord_norm output_norm, own_norm;
     const chord_tensor *tables[CHORD_TABLES]; /* NULL: there is none */
     chord_weight output, own_projection;
-    struct chord_vector_source *vectors; /* a list: read from the file when the network opens */
+    chord_vector_source *vectors;        /* a list: read from the file when the network opens */
     uint64_t vector_bytes, weight_bytes; /* weights that every pass uses */
     uint64_t expert_bytes;               /* of all experts */
     bool *claimed;                       /* by number of the tensor: something is bound to it */
@@ -226,7 +266,18 @@ typedef struct chord_call {
     chord_error error;
 } chord_call;
 
+/* What recurrent layers know of the text up to a position (states.c). */
+#define CHORD_STATES 3u
+#define CHORD_STATE_NONE UINT32_MAX
+typedef struct chord_state {
+    float *values;
+    uint32_t length; /* of the text; CHORD_STATE_NONE: it is no text's */
+} chord_state;
+
 struct chord_sequence {
+    chord_state states[CHORD_STATES];            /* values NULL: there are no recurrent layers, or it is a branch */
+    uint32_t state_past, state_next, state_kept; /* of a pass: read, written, and which is kept; CHORD_STATES: none */
+    uint32_t kept_tokens;         /* of the pass, that are in state_kept when it is over; 0: it stays as it is */
     chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
     uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
     uint32_t room;                /* no more positions than these */
@@ -378,11 +429,17 @@ chord_status chord_claim_keys(const chord_blueprint *print, const chord_gguf *gg
 chord_status chord_claim_known(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err); /* variants */
 chord_status chord_claim_tensors(const chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
+/* recognise.c: print->arch, by the file's architecture */
+#define CHORD_BLUEPRINT_BYTES_MAX (64 * CHORD_MIB)
+chord_status chord_blueprint_recognise(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+
 /* bind.c */
 /* output_rows: of the output matrix, 0: all. */
 chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, const chord_gguf *gguf,
                                   uint32_t output_rows, chord_error *err);
 void chord_blueprint_close(chord_blueprint *print);
+
+/* vectors.c */
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
 /* Whether rows of the tensor may be packed by themselves: they begin at a panel, and end at one or with the tensor. */
@@ -425,6 +482,16 @@ uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs 
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
 /* Before a pass writes positions up to length: there are blocks for them. */
 void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
+
+/* states.c: memory of all sequences, after what is in front of it; where it begins is a multiple of 64. */
+uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
+void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);
+void chord_states_forget(chord_sequence *sequence, uint32_t length); /* what they know of positions from there on */
+uint32_t chord_states_length(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
+/* A pass for `count` tokens: it reads one state and writes others, which count when it is over. */
+void chord_states_begin(const chord_network *net, chord_sequence *sequence, uint32_t count);
+void chord_states_end(const chord_network *net, chord_sequence *sequence, uint32_t count);
 
 /* batch.c: from the waiting calls those that go with `first` (it included, unless it was cancelled); they RUN. The mutex
  * is held. */
@@ -495,6 +562,28 @@ chord_status chord_op_to_latent(chord_pass *pass, chord_operand to, chord_operan
 chord_status chord_op_from_latent(chord_pass *pass, chord_operand to, chord_operand heard, uint32_t layer,
                                   chord_error *err);
 
+/* recurrent.c: sizes and layers' kinds, from keys; then words of recurrent layers, each call's tokens in order. */
+chord_status chord_recurrence_read(chord_blueprint *print, const chord_gguf *gguf, uint32_t *each, chord_error *err);
+void chord_op_convolve(chord_pass *pass, chord_operand x, uint32_t at, uint32_t layer,
+                       bool silu); /* columns from at on */
+typedef struct chord_places {
+    uint32_t q, k, v; /* columns where they begin */
+} chord_places;
+/* to (rows, heads of values): what the heads say; from queries, keys and values in x, gain in K and decay in V */
+void chord_op_recur(chord_pass *pass, chord_operand to, chord_operand x, chord_places places, uint32_t layer);
+
+/* delta.c: Q becomes queries and keys of length 1, queries then 1 / sqrt(keys); K and V gain and decay. */
+void chord_op_unit_heads(chord_pass *pass);
+void chord_op_delta_rates(chord_pass *pass, uint32_t layer);
+
+/* mamba2.c: K becomes gain, V decay; HEARD gets what the heads' values, in Q, add to it; GATE is normed. */
+void chord_op_steps(chord_pass *pass, uint32_t layer);
+void chord_op_skip(chord_pass *pass, uint32_t layer);
+void chord_op_norm_groups(chord_pass *pass, uint32_t layer);
+
+/* short_conv.c: HEARD = c * conv(b * x), of rows [b, c, x] in Q */
+void chord_op_short_conv(chord_pass *pass, uint32_t layer);
+
 /* block.c */
 chord_status chord_walk_blocks(chord_pass *pass, chord_error *err);
 
@@ -505,15 +594,20 @@ chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error 
 chord_status chord_blueprint_record(chord_blueprint *print, chord_error *err);
 
 /* ops.c */
-/* The operand is written anew, in rows of `width`. False: this is a recording, there is nothing to compute. */
 void chord_op_note(chord_pass *pass, chord_weight *w); /* recording: it is used here */
+/* The operand is written anew, in rows of `width`. False: this is a recording, there is nothing to compute. */
 bool chord_op_begin(chord_pass *pass, chord_operand to, uint64_t width);
+float *chord_op_row(const chord_pass *pass, chord_operand operand, uint32_t row);
+/* A word is run for each row by itself, several at a time. */
+typedef void chord_row_word(const chord_pass *pass, uint32_t layer, uint32_t row);
+void chord_op_rows(const chord_pass *pass, chord_row_word *word, uint32_t layer);
 /* to = norm of each row of from; to may be from */
 void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);
 /* The same in place, RMS, of each norm->n values by themselves; no norm: nothing is done. */
 void chord_op_norm_parts(chord_pass *pass, chord_operand x, const chord_norm *norm);
 void chord_op_add(chord_pass *pass, chord_operand x, chord_operand y); /* x += y */
 void chord_op_copy(chord_pass *pass, chord_operand to, chord_operand from);
+void chord_op_gate(chord_pass *pass, chord_operand gate, chord_operand x);      /* gate = silu(gate) * x */
 void chord_op_scale(chord_pass *pass, chord_operand x, float factor);           /* x *= factor */
 void chord_op_scale_by(chord_pass *pass, chord_operand x, const float *factor); /* one number; NULL: nothing is done */
 /* to (rows, w's rows) = from . w^T + bias */
@@ -535,6 +629,9 @@ chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from
 void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer); /* heads are turned by their positions */
 void chord_op_temper(chord_pass *pass, chord_operand x);               /* late queries are multiplied */
 void chord_op_remember(chord_pass *pass, uint32_t layer);              /* K and V go to the cache */
+/* Heads in GATE are a query, which goes to Q, and a gate; what Q heard is multiplied by sigmoid(gate). */
+void chord_op_part_heads(chord_pass *pass, uint32_t layer);
+void chord_op_gate_heads(chord_pass *pass, uint32_t layer);
 /* to (rows, heads of values): what the queries get from the cache; to may be q where that is as wide */
 void chord_op_attend(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer);
 /* From here on only the wanted rows of X and NORM. False: there are none. */

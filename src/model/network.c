@@ -196,7 +196,8 @@ void chord_network_describe(const chord_network *net, chord_model_info *out)
     out->layers = h->layers;
     out->embedding = h->embedding;
     out->heads = net->print.layers[0].heads;
-    out->kv_heads = net->print.layers[0].kv_heads;
+    out->kv_heads = 0;
+    for (uint32_t l = 0; l < h->layers && out->kv_heads == 0; l++) out->kv_heads = net->print.layers[l].kv_heads;
     out->vocabulary = h->vocabulary;
     out->trained_context_tokens = h->trained_tokens;
     out->context_tokens = net->context_tokens;

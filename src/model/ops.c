@@ -16,6 +16,32 @@ static bool write_to(chord_pass *p, chord_operand to, uint64_t width)
     return false;
 }
 
+float *chord_op_row(const chord_pass *p, chord_operand operand, uint32_t row)
+{
+    return at(p, operand) + (uint64_t)row * p->width[operand];
+}
+
+typedef struct rows_job {
+    const chord_pass *pass;
+    chord_row_word *word;
+    uint32_t layer;
+} rows_job;
+
+static void run_rows(void *ud, uint32_t worker, chord_share share)
+{
+    const rows_job *job = ud;
+    (void)worker;
+    for (uint64_t r = share.first; r < share.end; r++) job->word(job->pass, job->layer, (uint32_t)r);
+}
+
+#define ROWS_FOR_THREADS 4u
+
+void chord_op_rows(const chord_pass *p, chord_row_word *word, uint32_t layer)
+{
+    rows_job job = {p, word, layer};
+    chord_pool_run(p->rows < ROWS_FOR_THREADS ? NULL : p->net->compute.pool, p->rows, 1, run_rows, &job);
+}
+
 /* What a linear word reads: quantised once, however many weights read it. */
 static chord_inputs *inputs_from(chord_pass *p, chord_operand from)
 {
@@ -70,6 +96,12 @@ void chord_op_copy(chord_pass *p, chord_operand to, chord_operand from)
     if (write_to(p, to, p->width[from])) memcpy(at(p, to), at(p, from), values(p, from) * sizeof(float));
 }
 
+void chord_op_gate(chord_pass *p, chord_operand gate, chord_operand x)
+{
+    if (!chord_op_begin(p, gate, p->width[gate])) return;
+    chord_glu_mul(&p->net->compute, CHORD_GLU_SILU, at(p, gate), at(p, x), values(p, gate));
+}
+
 void chord_op_scale(chord_pass *p, chord_operand x, float factor)
 {
     if (factor == 1.0f || !write_to(p, x, p->width[x])) return;
@@ -121,10 +153,11 @@ chord_status chord_op_own(chord_pass *p, chord_operand to, chord_weight *w, chor
 
 static void note_experts(chord_pass *p, chord_layer *layer)
 {
-    note_weight(p->print, &layer->expert_gate);
+    bool gated = layer->expert_gate.tensor != NULL;
+    if (gated) note_weight(p->print, &layer->expert_gate);
     note_weight(p->print, &layer->expert_up);
     note_weight(p->print, &layer->expert_down);
-    layer->expert_gate.pair = &layer->expert_up;
+    if (gated) layer->expert_gate.pair = &layer->expert_up;
 }
 
 chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, chord_operand scores, chord_operand from,
@@ -202,6 +235,35 @@ void chord_op_attend(chord_pass *p, chord_operand to, chord_operand q, uint32_t 
         chord_attention(&p->net->compute, heard, x, &s->call->sequence->kv[l->kv_layer], &args,
                         p->net->scratch.attention);
     }
+}
+
+static void part_row(const chord_pass *p, uint32_t layer, uint32_t row)
+{
+    const chord_layer *l = &p->print->layers[layer];
+    const float *from = chord_op_row(p, CHORD_GATE, row);
+    float *to = chord_op_row(p, CHORD_Q, row);
+    for (uint32_t h = 0; h < l->heads; h++)
+        memcpy(to + h * l->head_dim, from + 2 * h * l->head_dim, l->head_dim * sizeof *to);
+}
+
+void chord_op_part_heads(chord_pass *p, uint32_t layer)
+{
+    if (write_to(p, CHORD_Q, p->width[CHORD_GATE] / 2)) chord_op_rows(p, part_row, layer);
+}
+
+static void gate_row(const chord_pass *p, uint32_t layer, uint32_t row)
+{
+    const chord_layer *l = &p->print->layers[layer];
+    float *heard = chord_op_row(p, CHORD_Q, row), *gate = chord_op_row(p, CHORD_GATE, row) + l->head_dim;
+    for (uint32_t h = 0; h < l->heads; h++, heard += l->head_dim, gate += 2 * l->head_dim) {
+        chord_glu_mul(&p->net->solo, CHORD_GLU_SIGMOID, gate, heard, l->head_dim);
+        memcpy(heard, gate, l->head_dim * sizeof *heard);
+    }
+}
+
+void chord_op_gate_heads(chord_pass *p, uint32_t layer)
+{
+    if (write_to(p, CHORD_Q, p->width[CHORD_Q])) chord_op_rows(p, gate_row, layer);
 }
 
 /* ---- rows that still matter ------------------------------------------------------------------- */

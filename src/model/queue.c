@@ -54,6 +54,7 @@ static void settle(chord_network *net, chord_status status, const chord_error *e
         } else if (call->status != CHORD_OK) {
             chord_call_finish(net, call, call->status);
         } else {
+            chord_states_end(net, call->sequence, call->count);
             call->sequence->length += call->count;
             call->tiles_done += tiles;
             call->alone = false;

@@ -118,7 +118,7 @@ chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chor
         if (w->experts != 0) {
             uint64_t before = expert_count;
             CHORD_TRY(cut(w, tile_bytes, &expert_count, err));
-            if (w->pair != NULL) layer_count = 0; /* the first of its layer */
+            if (i == 0 || p->order[i - 1]->experts == 0) layer_count = 0; /* the first of its layer */
             layer_count += expert_count - before;
             p->layer_tiles_max = (uint32_t)chord_max_u64(p->layer_tiles_max, layer_count);
         } else

@@ -132,6 +132,7 @@ static int want(chord_asked *a, uint32_t tile)
     asked_slot *slot = asked_slot_of(a, tile);
     if (slot != NULL && slot->state != ASKED_EMPTY) {
         slot->asked = true;
+        asked_list(a, slot);
         return 0;
     }
     for (uint32_t i = 0; i < a->wanted_count; i++)
@@ -172,7 +173,10 @@ void chord_asked_forget(chord_asked *a)
 {
     chord_mutex_lock(a->mutex);
     a->wanted_count = 0;
-    for (uint32_t i = 0; i < a->slot_count; i++) a->slots[i].asked = a->slots[i].fresh = false;
+    for (uint32_t i = 0; i < a->slot_count; i++) {
+        a->slots[i].asked = a->slots[i].fresh = false;
+        asked_list(a, &a->slots[i]);
+    }
     chord_mutex_unlock(a->mutex);
 }
 
@@ -213,6 +217,7 @@ static chord_status pin(chord_asked *a, uint32_t tile, const atomic_bool *called
         CHORD_TRY(load(a, *out, false, err));
     }
     (*out)->users++;
+    asked_list(a, *out);
     return CHORD_OK;
 }
 
@@ -236,6 +241,8 @@ void chord_asked_release(chord_asked *a, uint32_t tile)
     slot->users--;
     slot->fresh = slot->asked = false;
     slot->used_tick = ++a->tick;
+    slot->used = true;
+    asked_list(a, slot);
     asked_wake_readers(a);
     chord_mutex_unlock(a->mutex);
 }
@@ -253,6 +260,14 @@ bool chord_asked_is_packed(chord_asked *a, uint32_t tile)
     bool packed = asked_slot_of(a, tile)->packed;
     chord_mutex_unlock(a->mutex);
     return packed;
+}
+
+bool chord_asked_was_used(chord_asked *a, uint32_t tile)
+{
+    chord_mutex_lock(a->mutex);
+    bool used = asked_slot_of(a, tile)->used;
+    chord_mutex_unlock(a->mutex);
+    return used;
 }
 
 void chord_asked_look(chord_asked *a)
@@ -347,6 +362,7 @@ static void place_slots(chord_asked *a, const uint8_t *pins)
         else ring_bytes = chord_max_u64(ring_bytes, bytes);
     }
     a->ring_first = n;
+    a->empty_count = a->slot_count - n;
     for (; n < a->slot_count; n++) a->slots[n] = (asked_slot){.bytes = ring_bytes, .tile = PAGER_NONE};
 }
 
@@ -389,7 +405,7 @@ chord_status chord_asked_open(const chord_asked_config *config, chord_asked **ou
     a->config = *config;
     a->place = config->place != NULL ? *config->place : pager_memory;
     a->mutex = &config->readers->mutex;
-    a->last = PAGER_NONE;
+    a->last = a->oldest = a->newest = PAGER_NONE;
     a->client.read_next = read_next;
     chord_cond_init(&a->changed);
     chord_status status = open_parts(a, err);

@@ -18,12 +18,15 @@ typedef struct asked_slot {
     chord_region memory; /* base NULL: none yet */
     uint64_t bytes, used_tick;
     const uint8_t *data;
-    uint32_t tile, users; /* tile: of a ring slot, PAGER_NONE: none */
+    uint32_t tile, users;  /* tile: of a ring slot, PAGER_NONE: none */
+    uint32_t older, newer; /* in the list of those that may go; PAGER_NONE: none */
+    bool listed;
     asked_state state;
     bool home;    /* of one tile for good */
     bool fresh;   /* read, and not pinned since */
     bool asked;   /* for, and not pinned since */
     bool packed;  /* by who held it */
+    bool used;    /* released before */
     bool awaited; /* LOADING, and a pin waits for it */
 } asked_slot;
 
@@ -36,9 +39,11 @@ struct chord_asked {
     bool served, closing; /* by readers: from the first time that there is something to read ahead */
     asked_slot *slots;    /* home slots in order of their tiles, then the ring */
     uint32_t slot_count, ring_first;
-    uint32_t *slot_of_tile; /* PAGER_NONE: in none */
-    bool *ahead_failed;     /* by tile: not to be read ahead before somebody asks for it again */
-    uint32_t *wanted;       /* asked for, and not claimed yet; the oldest first */
+    uint32_t *slot_of_tile;  /* PAGER_NONE: in none */
+    uint32_t oldest, newest; /* ring slots that were used and may go, by use; PAGER_NONE: there are none */
+    uint32_t empty_count;    /* of the ring */
+    bool *ahead_failed;      /* by tile: not to be read ahead before somebody asks for it again */
+    uint32_t *wanted;        /* asked for, and not claimed yet; the oldest first */
     uint32_t wanted_count;
     uint32_t last;    /* the tile that was pinned last, PAGER_NONE: none */
     uint32_t demands; /* reads that somebody waits for */
@@ -49,6 +54,8 @@ struct chord_asked {
 /* pager_asked_slots.c, with the mutex held */
 asked_slot *asked_slot_of(chord_asked *a, uint32_t tile); /* NULL: in none */
 void asked_wake_readers(chord_asked *a);
+/* After a slot's state, users or marks have changed: it is in the list of those that may go, or not. */
+void asked_list(chord_asked *a, asked_slot *slot);
 void asked_empty(chord_asked *a, asked_slot *slot);                /* any -> EMPTY; a home slot stays its tile's */
 void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile); /* EMPTY or READY -> LOADING */
 /* A slot for this tile, which is in none or in an empty one of its own; NULL: none is free. */

@@ -11,6 +11,30 @@ void asked_wake_readers(chord_asked *a)
     if (a->served) pager_readers_call(a->config.readers);
 }
 
+static void unlist(chord_asked *a, asked_slot *slot)
+{
+    *(slot->older != PAGER_NONE ? &a->slots[slot->older].newer : &a->oldest) = slot->newer;
+    *(slot->newer != PAGER_NONE ? &a->slots[slot->newer].older : &a->newest) = slot->older;
+    slot->listed = false;
+}
+
+static void list_as_newest(chord_asked *a, asked_slot *slot)
+{
+    uint32_t number = (uint32_t)(slot - a->slots);
+    slot->older = a->newest;
+    slot->newer = PAGER_NONE;
+    *(a->newest != PAGER_NONE ? &a->slots[a->newest].newer : &a->oldest) = number;
+    a->newest = number;
+    slot->listed = true;
+}
+
+void asked_list(chord_asked *a, asked_slot *slot)
+{
+    bool may_go = !slot->home && slot->state == ASKED_READY && slot->users == 0 && !slot->fresh && !slot->asked;
+    if (may_go && !slot->listed) list_as_newest(a, slot);
+    else if (!may_go && slot->listed) unlist(a, slot);
+}
+
 void asked_empty(chord_asked *a, asked_slot *slot)
 {
     if (!slot->home && slot->tile != PAGER_NONE) {
@@ -20,8 +44,10 @@ void asked_empty(chord_asked *a, asked_slot *slot)
 #ifdef CHORD_HARDTEST
     if (slot->memory.base != NULL) memset(slot->memory.base, 0xA5, (size_t)slot->memory.bytes);
 #endif
+    a->empty_count += !slot->home && slot->state != ASKED_EMPTY;
     slot->state = ASKED_EMPTY;
-    slot->fresh = slot->asked = slot->awaited = slot->packed = false;
+    slot->fresh = slot->asked = slot->awaited = slot->packed = slot->used = false;
+    asked_list(a, slot);
 }
 
 static void forget_wanted(chord_asked *a, uint32_t tile)
@@ -40,6 +66,7 @@ void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile)
         asked_empty(a, slot);
     }
     slot->tile = tile;
+    a->empty_count -= !slot->home;
     slot->state = ASKED_LOADING;
     a->slot_of_tile[tile] = (uint32_t)(slot - a->slots);
 }
@@ -68,6 +95,7 @@ asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
 {
     asked_slot *best = asked_slot_of(a, tile);
     if (best != NULL) return best->state == ASKED_EMPTY ? best : NULL;
+    if (a->empty_count == 0 && a->oldest != PAGER_NONE) return &a->slots[a->oldest];
     uint64_t best_worth = UINT64_MAX;
     for (uint32_t i = a->ring_first; i < a->slot_count; i++) {
         asked_slot *slot = &a->slots[i];

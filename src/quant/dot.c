@@ -10,7 +10,7 @@
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)                                                               \
     void chord_rows_##name##_##isa(const uint8_t *w, uint32_t n, uint32_t rows, const float *x, uint32_t tokens, \
                                    float *out, uint64_t out_stride);
-#define CHORD_ROW_KERNEL(format, name, isa, cpu) void chord_row_##name##_##isa(const chord_row_job *job);
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu) void chord_row_##name##_##isa(const chord_row_job *job);
 #include "quant/quant_kernels.inc"
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
@@ -19,7 +19,7 @@
 #define CHORD_PANEL_KERNEL(format, name, isa, cpu) \
     {CHORD_TYPE_##format, #isa, cpu, chord_few_##name##_##isa, chord_many_##name##_##isa},
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
-#define CHORD_ROW_KERNEL(format, name, isa, cpu)
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu)
 const chord_panel_kernel chord_panel_kernels[] = {
 #include "quant/quant_kernels.inc"
     {CHORD_TYPE_ID_MAX, "", 0, NULL, NULL}, /* an instruction set without any would leave the table empty */
@@ -39,10 +39,10 @@ const chord_float_kernel chord_float_kernels[] = {
 const uint32_t chord_float_kernel_count = CHORD_COUNT(chord_float_kernels) - 1;
 
 #define CHORD_FLOAT_KERNEL(format, name, isa, cpu)
-#define CHORD_ROW_KERNEL(format, name, isa, cpu) {CHORD_TYPE_##format, cpu, chord_row_##name##_##isa},
+#define CHORD_ROW_KERNEL(format, name, tokens, isa, cpu) {CHORD_TYPE_##format, tokens, cpu, chord_row_##name##_##isa},
 static const chord_row_kernel row_kernels[] = {
 #include "quant/quant_kernels.inc"
-    {CHORD_TYPE_ID_MAX, 0, NULL},
+    {CHORD_TYPE_ID_MAX, 0, 0, NULL},
 };
 #undef CHORD_PANEL_KERNEL
 #undef CHORD_FLOAT_KERNEL
@@ -94,7 +94,7 @@ uint64_t chord_rows_scratch_bytes(uint32_t n_max)
 typedef struct walk {
     const chord_format_ops *format;
     const chord_panel_kernel *kernel;
-    const chord_row_kernel *one; /* for one token and rows that are not packed; NULL: they are packed first */
+    const chord_row_kernel *as_filed; /* for rows that are not packed; NULL: they are packed first */
     const chord_rows *w;
     const chord_acts *x;
     const uint8_t *panel; /* first row of the sixteen; NULL: in the bank */
@@ -102,6 +102,7 @@ typedef struct walk {
     uint64_t block_bytes, row_bytes;
     uint32_t blocks; /* of a row */
     uint32_t rows;   /* of the panel that exist */
+    uint32_t cpu;
     bool packed;
     float *acc;
     uint8_t *slice, *unpacked;
@@ -123,7 +124,7 @@ static void find_slice(const walk *at, uint32_t first, uint32_t count, chord_pan
         job->panel = at->panel + skip;
         job->ahead = job->panel + PREFETCH;
     } else if (at->panel != NULL) {
-        chord_pack_slice(at->w->type, at->panel, at->row_bytes, at->rows, first, count, at->slice);
+        chord_pack_slice(at->w->type, at->panel, at->row_bytes, at->rows, first, count, at->slice, at->cpu);
         job->ahead = at->panel + skip + 16 * at->row_bytes;
     } else if (at->packed) {
         chord_bank_read(at->w->bank, at->bank_at + skip, at->slice, 16 * part);
@@ -131,7 +132,7 @@ static void find_slice(const walk *at, uint32_t first, uint32_t count, chord_pan
         for (uint32_t r = 0; r < at->rows; r++)
             chord_bank_read(at->w->bank, at->bank_at + r * at->row_bytes + first * at->block_bytes,
                             at->unpacked + r * part, part);
-        chord_pack_slice(at->w->type, at->unpacked, part, at->rows, 0, count, at->slice);
+        chord_pack_slice(at->w->type, at->unpacked, part, at->rows, 0, count, at->slice, at->cpu);
     }
 }
 
@@ -140,8 +141,8 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
 {
     uint32_t chunk = CHORD_CHUNK / chord_type_get((uint32_t)at->w->type)->block_elems;
     bool few = at->x->tokens <= CHORD_FEW;
-    if (at->one != NULL && at->panel != NULL && !at->packed) {
-        at->one->rows(&(chord_row_job){
+    if (at->as_filed != NULL && at->panel != NULL && !at->packed) {
+        at->as_filed->rows(&(chord_row_job){
             .data = at->panel, .x = at->x, .rows = at->rows, .blocks = at->blocks, .out = at->acc});
         return;
     }
@@ -162,16 +163,18 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
-                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch)
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
+                      const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
+                      uint64_t out_stride, void *scratch, uint32_t cpu)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint8_t *memory = scratch;
     walk at = {.format = format,
                .kernel = kernel,
-               .one = x->tokens == 1 ? one : NULL,
+               .as_filed = as_filed != NULL && x->tokens <= as_filed->tokens ? as_filed : NULL,
                .w = w,
                .x = x,
+               .cpu = cpu,
                .block_bytes = info->block_bytes,
                .blocks = w->n / info->block_elems,
                .acc = scratch,
@@ -256,5 +259,7 @@ void chord_rows_dot(const chord_rows *w, const chord_acts *x, float *out, uint64
     uint32_t host = w->data != NULL ? CHORD_CPU_HOST_ROWS : CHORD_CPU_BANK_ROWS;
     if ((cpu & host) != 0 && dot_on_host(w, x, out, out_stride)) return;
     if (format->split == NULL) dot_floats(format, float_kernel(w->type, cpu), w, x, out, out_stride, scratch);
-    else chord_blocks_dot(format, panel_kernel(w->type, cpu), row_kernel(w->type, cpu), w, x, out, out_stride, scratch);
+    else
+        chord_blocks_dot(format, panel_kernel(w->type, cpu), row_kernel(w->type, cpu), w, x, out, out_stride, scratch,
+                         cpu);
 }

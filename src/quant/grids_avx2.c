@@ -343,8 +343,15 @@ INLINE void as_filed(grid_format f, const chord_row_job *job)
         eight_rows rows = {.step = f.block_bytes};
         for (uint32_t r = 0; r < ROWS; r++)
             rows.lanes[r] = job->data + (first + r < job->rows ? first + r : job->rows - 1) * row_bytes;
-        _mm256_storeu_ps(job->out + first, _mm256_setzero_ps());
-        walk(f, &rows, job->blocks, job->x, 0, 0, 1, job->data + (first + ROWS) * row_bytes, job->out + first);
+        const uint8_t *ahead = job->data + (first + ROWS) * row_bytes;
+        uint32_t tokens = job->x->tokens;
+        for (uint32_t t = 0; t < tokens; t++) _mm256_storeu_ps(job->out + 16 * t + first, _mm256_setzero_ps());
+        switch (tokens) {
+        case 1: walk(f, &rows, job->blocks, job->x, 0, 0, 1, ahead, job->out + first); break;
+        case 2: walk(f, &rows, job->blocks, job->x, 0, 0, 2, ahead, job->out + first); break;
+        case 3: walk(f, &rows, job->blocks, job->x, 0, 0, 3, ahead, job->out + first); break;
+        default: walk(f, &rows, job->blocks, job->x, 0, 0, 4, ahead, job->out + first);
+        }
     }
 }
 

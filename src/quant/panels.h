@@ -21,6 +21,19 @@
     X(IQ1_S, iq1_s, isa, cpu)
 /* clang-format on */
 
+/* Those with kernels on rows as the file has them, on AVX2, and up to how many tokens: beyond, packing on the way is
+ * quicker. X(NAME, name, tokens, instruction set, CPU features); blocks of 32 (rows_32_avx2.c), of 256 (rows_avx2.c). */
+/* clang-format off */
+#define CHORD_ROWS_32(X, isa, cpu)                                                                     \
+    X(Q4_0, q4_0, 1, isa, cpu) X(Q4_1, q4_1, 2, isa, cpu) X(Q5_0, q5_0, 1, isa, cpu) \
+    X(Q5_1, q5_1, 2, isa, cpu) X(Q8_0, q8_0, 2, isa, cpu) X(IQ4_NL, iq4_nl, 1, isa, cpu) \
+    X(MXFP4, mxfp4, 1, isa, cpu)
+#define CHORD_ROWS_256(X, isa, cpu)                                                                    \
+    X(Q2_K, q2_k, 1, isa, cpu) X(Q3_K, q3_k, 1, isa, cpu) X(Q4_K, q4_k, 1, isa, cpu) \
+    X(Q5_K, q5_k, 4, isa, cpu) X(Q6_K, q6_k, 4, isa, cpu) X(IQ4_XS, iq4_xs, 1, isa, cpu)
+/* clang-format on */
+#define CHORD_GRID_ROW(format, name, isa, cpu) CHORD_ROW_KERNEL(format, name, CHORD_FEW, isa, cpu)
+
 /* Those with kernels, by instruction set: what is not in its list is computed by generic.c there. */
 #define CHORD_PANELS_avx512(X, isa, cpu) CHORD_PANELS(X, isa, cpu)
 #define CHORD_PANELS_avx2(X, isa, cpu) CHORD_PANELS(X, isa, cpu)

@@ -82,7 +82,8 @@ bool chord_rows_have_panels(chord_type type);
 /* True when this format gains from packing with these CPU features. (Packed rows can be computed with any.) */
 bool chord_rows_packs(chord_type type, uint32_t cpu);
 /* Interleave the whole panels of `rows` rows from src to dst (dst == src: in place). */
-void chord_rows_pack(chord_type type, const uint8_t *src, uint8_t *dst, uint32_t n, uint32_t rows, void *scratch);
+void chord_rows_pack(chord_type type, const uint8_t *src, uint8_t *dst, uint32_t n, uint32_t rows, void *scratch,
+                     uint32_t cpu);
 /* One row (0..15) of a packed panel of so many blocks a row, back in the file's layout. */
 void chord_unpack_row(chord_type type, const uint8_t *panel, uint32_t blocks, uint32_t lane, uint8_t *row);
 

@@ -126,7 +126,11 @@ void chord_sum_avx2(const chord_acts *acts, const chord_acts_layout *l, uint32_t
 /* Packs columns [first_block, first_block + blocks) of `rows` (1..16) rows into one panel slice; lanes past `rows`
  * repeat the last row. Of a format without a packed layout the sixteen blocks of a column follow each other. */
 void chord_pack_slice(chord_type type, const uint8_t *src, uint64_t row_bytes, uint32_t rows, uint32_t first_block,
-                      uint32_t blocks, uint8_t *dst);
+                      uint32_t blocks, uint8_t *dst, uint32_t cpu);
+/* The same of sixteen rows, from their blocks on; false: a format without a packed layout. One spelling per instruction
+ * set. */
+bool chord_pack_columns_any(chord_type type, const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst);
+bool chord_pack_columns_avx2(chord_type type, const uint8_t *const lanes[16], uint32_t blocks, uint8_t *dst);
 
 /* ---- kernels on panels ------------------------------------------------------------------------- */
 
@@ -163,7 +167,8 @@ typedef struct chord_float_kernel {
                  uint64_t out_stride);
 } chord_float_kernel;
 
-/* One token times up to sixteen rows in the file's layout; out has room for sixteen. */
+/* All tokens, at most CHORD_FEW, times up to sixteen rows in the file's layout: out[16 t + row], with room for sixteen of
+ * each token. */
 typedef struct chord_row_job {
     const uint8_t *data;
     const chord_acts *x;
@@ -173,6 +178,7 @@ typedef struct chord_row_job {
 
 typedef struct chord_row_kernel {
     chord_type type;
+    uint32_t tokens; /* up to so many it is quicker than packing */
     uint32_t cpu;
     void (*rows)(const chord_row_job *job);
 } chord_row_kernel;
@@ -191,9 +197,10 @@ extern const chord_panel_kernel chord_panel_kernels[];
 extern const chord_float_kernel chord_float_kernels[];
 extern const uint32_t chord_panel_kernel_count, chord_float_kernel_count;
 
-/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. one: for one token and rows that are
- * not packed, NULL: they are packed on the way. */
-void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel, const chord_row_kernel *one,
-                      const chord_rows *w, const chord_acts *x, float *out, uint64_t out_stride, void *scratch);
+/* chord_rows_dot for a format of blocks, with this kernel; NULL: the generic one. as_filed: for rows
+ * that are not packed, NULL: they are packed on the way. */
+void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
+                      const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
+                      uint64_t out_stride, void *scratch, uint32_t cpu);
 
 #endif

@@ -2,7 +2,7 @@
  * passes.
  *   read  a plain linear read of the same memory, one stream
  *   gemv  GB/s of weight bytes, one token, packed: hot (4 MB) and cold (576 MB); x4: four tokens, cold; file: one
- *         token, cold, in the file's layout
+ *         token, two and four, cold, in the file's layout
  *   gemm  GOP/s (two per weight and token), packed, 512 and 32 tokens
  *   pack  GB/s in place, hot */
 #define _GNU_SOURCE
@@ -99,7 +99,7 @@ static void run(chord_type type, const char *isa, uint32_t cpu, uint32_t n, uint
     b.out = malloc((uint64_t)rows * copies * 512 * 4 / copies + (uint64_t)rows * copies * 4 * 4);
     b.scratch = region(chord_rows_scratch_bytes(n));
     double gb = (double)bytes * 1e-9;
-    double pack = b.packed ? gb / BEST_OF(5, chord_rows_pack(type, hot, hot, n, rows, b.scratch)) : 0;
+    double pack = b.packed ? gb / BEST_OF(5, chord_rows_pack(type, hot, hot, n, rows, b.scratch, cpu)) : 0;
     set_tokens(&b, x, 1);
     double gemv_hot = gb / BEST_OF(20, dot(&b));
     set_tokens(&b, x, 512);
@@ -114,14 +114,18 @@ static void run(chord_type type, const char *isa, uint32_t cpu, uint32_t n, uint
     double gemv_cold = gb * copies / BEST_OF(4, dot(&b));
     set_tokens(&b, x, 4);
     double four_cold = gb * copies / BEST_OF(2, dot(&b));
-    set_tokens(&b, x, 1);
     b.packed = false;
-    double natural = gb * copies / BEST_OF(2, dot(&b));
-    printf("%-5s %-7s n=%-5u read %5.1f | gemv hot %5.1f cold %5.1f (%3.0f %%) x4 %5.1f file %5.1f | gemm512 %6.1f "
-           "gemm32 %6.1f | "
-           "pack %5.1f\n",
-           info->name, isa, n, read_cold, gemv_hot, gemv_cold, 100 * gemv_cold / read_cold, four_cold, natural, many,
-           some, pack);
+    double filed[3];
+    for (uint32_t k = 0; k < 3; k++) {
+        set_tokens(&b, x, 1u << k);
+        filed[k] = gb * copies / BEST_OF(2, dot(&b));
+    }
+    printf(
+        "%-5s %-7s n=%-5u read %5.1f | gemv hot %5.1f cold %5.1f (%3.0f %%) x4 %5.1f file %5.1f x2 %5.1f x4 %5.1f | gemm512 %6.1f "
+        "gemm32 %6.1f | "
+        "pack %5.1f\n",
+        info->name, isa, n, read_cold, gemv_hot, gemv_cold, 100 * gemv_cold / read_cold, four_cold, filed[0], filed[1],
+        filed[2], many, some, pack);
     fflush(stdout);
     free(x);
     free(memory);

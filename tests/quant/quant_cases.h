@@ -169,7 +169,7 @@ static inline void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t
     float *x = make_activations(n, most, xfill), *want = malloc(most * 16 * 4), *acc = aligned(40 * 16 * 4);
     uint8_t *scratch = aligned(CHORD_UNPACKED_BYTES);
     chord_act kind = format->act;
-    chord_pack_slice(f->type, w, row_bytes, 16, 0, blocks, panel);
+    chord_pack_slice(f->type, w, row_bytes, 16, 0, blocks, panel, chord_cpu_features());
     prepared all = prepare(kind, x, n, most, most, CHORD_CPU_ANY);
     for (uint32_t t = 0; t < most; t++)
         for (uint32_t r = 0; r < 16; r++) want[16 * t + r] = ref_dot(format, w + r * row_bytes, &all.acts, t);

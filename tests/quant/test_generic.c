@@ -51,7 +51,7 @@ static void check_specification(case_at *c, const chord_acts *x)
 
 static void check_ways(case_at *c, const chord_acts *x)
 {
-    chord_rows_pack(c->format->type, c->w, c->packed, COLUMNS, ROWS, c->scratch);
+    chord_rows_pack(c->format->type, c->w, c->packed, COLUMNS, ROWS, c->scratch, chord_cpu_features());
     for (uint32_t way = 0; way < 4; way++) {
         const uint8_t *data = way % 2 ? c->packed : c->w;
         chord_rows rows = {.type = c->format->type, .data = data, .n = COLUMNS, .rows = ROWS, .packed = way % 2};
@@ -60,7 +60,7 @@ static void check_ways(case_at *c, const chord_acts *x)
             rows.data = NULL, rows.bank = c->bank, rows.bank_at = 64;
         }
         memset(c->got, 0xee, sizeof c->got);
-        chord_blocks_dot(c->format, NULL, NULL, &rows, x, c->got, ROWS, c->scratch);
+        chord_blocks_dot(c->format, NULL, NULL, &rows, x, c->got, ROWS, c->scratch, CHORD_CPU_ANY);
         CHECK_SAY(memcmp(c->got, c->want, x->tokens * ROWS * sizeof(float)) == 0, "%s, %u tokens, way %u",
                   chord_type_get((uint32_t)c->format->type)->name, x->tokens, way);
     }

@@ -7,7 +7,8 @@ typedef enum rows_way { AS_FILED, PACKED, PACKED_IN_PLACE, IN_BANK, PACKED_IN_BA
 static bool way_packs(rows_way way) { return way == PACKED || way == PACKED_IN_PLACE || way == PACKED_IN_BANK; }
 
 /* Rows of w laid out in a way; `packed` and bank have room for them. */
-static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, chord_bank *bank, void *scratch)
+static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, chord_bank *bank, void *scratch,
+                          uint32_t cpu)
 {
     const chord_type_info *info = chord_type_get((uint32_t)w->type);
     uint64_t bytes = (uint64_t)w->n / info->block_elems * info->block_bytes * w->rows;
@@ -16,7 +17,7 @@ static chord_rows lay_out(rows_way way, const chord_rows *w, uint8_t *packed, ch
     if (way != AS_FILED) rows.data = packed;
     if (way == PACKED_IN_PLACE || way == IN_BANK) memcpy(packed, w->data, bytes);
     if (rows.packed)
-        chord_rows_pack(w->type, way == PACKED_IN_PLACE ? packed : w->data, packed, w->n, w->rows, scratch);
+        chord_rows_pack(w->type, way == PACKED_IN_PLACE ? packed : w->data, packed, w->n, w->rows, scratch, cpu);
     if (way != IN_BANK && way != PACKED_IN_BANK) return rows;
     rows.data = NULL;
     rows.bank = bank;
@@ -56,7 +57,7 @@ static void check_rows(const format_case *f, uint32_t n, weight_fill fill, act_f
                 uint32_t rows = heights[r];
                 if (way_packs(way) && format->split == NULL) continue; /* rows of floats have no panels */
                 whole.rows = rows;
-                chord_rows part = lay_out(way, &whole, packed, bank, scratch);
+                chord_rows part = lay_out(way, &whole, packed, bank, scratch, cpu);
                 memset(got, 0xee, rows_max * tokens_max * 4);
                 chord_rows_dot(&part, &p.acts, got, rows_max, scratch, cpu);
                 bool equal = true;
@@ -127,7 +128,7 @@ static void check_packing(void)
         if (!case_of(id, &f) || block_of(f.type) == 1) continue; /* what has no blocks is not packed */
         uint32_t bytes = chord_type_get(id)->block_bytes * 3;
         uint8_t *w = make_weights(&f, 3 * block_of(f.type), 16, W_RANDOM), *panel = malloc_odd(16 * bytes), row[1024];
-        chord_pack_slice(f.type, w, bytes, 16, 0, 3, panel);
+        chord_pack_slice(f.type, w, bytes, 16, 0, 3, panel, chord_cpu_features());
         for (uint32_t r = 0; r < 16; r++) {
             chord_unpack_row(f.type, panel, 3, r, row);
             CHECK_SAY(memcmp(row, w + r * bytes, bytes) == 0, "%s row %u", chord_type_get(id)->name, r);
@@ -154,6 +155,8 @@ int main(void)
                 continue;
             }
             check_rows(&f, few, W_RANDOM, X_RANDOM, cpu, 50, 33);
+            for (int fill = W_FF; fill <= W_7F; fill++)
+                for (int x = X_PLUS; x <= X_SIGNS; x++) check_rows(&f, few, (weight_fill)fill, (act_fill)x, cpu, 17, 5);
             check_rows(&f, 1536, W_RANDOM, X_SIGNS, cpu, 17, 5);
             check_rows(&f, CHORD_CHUNK + 256, W_RANDOM, X_RANDOM, cpu, 17, 9);
             check_rows(&f, 512, W_SUBNORMAL, X_TINY, cpu, 17, 5);

@@ -34,14 +34,14 @@ static void check_back(chord_type type, uint64_t row_bytes)
     }
 }
 
-static void check_format(chord_type type, uint64_t pinned)
+static void check_format(chord_type type, uint64_t pinned, uint32_t cpu)
 {
     const chord_type_info *info = chord_type_get(type);
     uint64_t row_bytes = (uint64_t)BLOCKS * info->block_bytes;
     random_state = 88172645463325252ull;
     for (size_t i = 0; i < sizeof rows; i++) rows[i] = (uint8_t)random_u32();
     memset(packed, 0, sizeof packed);
-    chord_rows_pack(type, rows, packed, BLOCKS * info->block_elems, ROWS, scratch);
+    chord_rows_pack(type, rows, packed, BLOCKS * info->block_elems, ROWS, scratch, cpu);
     uint64_t hash = chord_hash_of(packed, ROWS * row_bytes);
     CHECK_SAY(hash == pinned, "%s: the packed bytes hash to 0x%016llx: another layout is another CHORD_PACK_VERSION",
               info->name, (unsigned long long)hash);
@@ -55,6 +55,9 @@ int main(void)
     CHECK(with_panels == CHORD_COUNT(PINNED));
     CHECK(!chord_rows_have_panels(CHORD_TYPE_F16));
     CHECK(CHORD_PACK_VERSION == PINNED_VERSION);
-    for (size_t i = 0; i < CHORD_COUNT(PINNED); i++) check_format(PINNED[i].type, PINNED[i].hash);
+    for (size_t i = 0; i < CHORD_COUNT(PINNED); i++) {
+        check_format(PINNED[i].type, PINNED[i].hash, CHORD_CPU_ANY);
+        check_format(PINNED[i].type, PINNED[i].hash, chord_cpu_features());
+    }
     return check_done();
 }

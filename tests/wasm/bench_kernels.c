@@ -112,7 +112,7 @@ uint64_t bench_prepare(uint32_t index, uint32_t columns, uint64_t hot_bytes, uin
     if (!take_memory(format->act)) return 0;
     fill(info);
     if (chord_rows_packs(bench.type, bench.cpu))
-        chord_rows_pack(bench.type, bench.weights, bench.weights, columns, bench.rows, bench.scratch);
+        chord_rows_pack(bench.type, bench.weights, bench.weights, columns, bench.rows, bench.scratch, bench.cpu);
     for (uint32_t k = 1; k < bench.copies; k++) memcpy(bench.weights + k * bench.bytes, bench.weights, bench.bytes);
     return bench.bytes;
 }
@@ -153,7 +153,7 @@ EXPORT("bench_run") uint64_t bench_run(uint32_t what)
     case COLD: dot(bench.copies, true); return bench.bytes * bench.copies;
     case COLD_FILE: dot(bench.copies, false); return bench.bytes * bench.copies;
     case PACK:
-        chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch);
+        chord_rows_pack(bench.type, bench.weights, bench.weights, bench.n, bench.rows, bench.scratch, bench.cpu);
         return bench.bytes;
     case ACTIVATIONS:
         for (uint32_t k = 0; k < 100; k++) bench_tokens(bench.acts.tokens);

@@ -100,7 +100,7 @@ static void dot_format(work *b, const chord_format_ops *format)
         if (!chord_rows_packs(format->type, b->cpu)) continue;
         float *again = take(b, ROWS * TOKENS * sizeof *again);
         if (b->refused) return;
-        chord_rows_pack(format->type, w, packed, COLUMNS, ROWS, scratch);
+        chord_rows_pack(format->type, w, packed, COLUMNS, ROWS, scratch, b->cpu);
         rows.data = packed;
         rows.packed = true;
         chord_rows_dot(&rows, &acts, again, ROWS, scratch, b->cpu);

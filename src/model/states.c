@@ -1,0 +1,91 @@
+/* states.c - what recurrent layers carry from token to token, of each sequence: it cannot be taken back, so a sequence has it
+ * three times. A pass reads the one of its first position and writes another, which counts when the pass is over: one that
+ * fails leaves all as it was. The third is kept for texts that go on otherwise: of a pass with more than a few tokens (a
+ * prompt), a few before its end, since the next prompt often repeats this one but for its last words. */
+#include "model/model_inner.h"
+
+#define KEPT_BEFORE 8u /* tokens */
+
+static uint64_t state_bytes(const chord_blueprint *p)
+{
+    return chord_align_up(p->h.recurrence.floats * sizeof(float), 64);
+}
+
+uint64_t chord_states_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
+{
+    return needs->sessions * CHORD_STATES * state_bytes(p);
+}
+
+bool chord_network_can_guess(const chord_network *net) { return net->print.h.recurrence.floats == 0; }
+
+/* Branches have none. */
+void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory)
+{
+    if (state_bytes(&net->print) == 0) return;
+    for (uint32_t s = 0; s < needs->sessions; s++)
+        for (uint32_t i = 0; i < CHORD_STATES; i++, memory += state_bytes(&net->print))
+            net->sequences[s].states[i] = (chord_state){(float *)(void *)memory, CHORD_STATE_NONE};
+}
+
+void chord_states_forget(chord_sequence *s, uint32_t length)
+{
+    for (uint32_t i = 0; i < CHORD_STATES; i++)
+        if (s->states[i].length > length || length == 0) s->states[i].length = CHORD_STATE_NONE;
+    if (length == 0) s->state_kept = CHORD_STATES;
+}
+
+/* The state of the longest text of at most so many tokens; CHORD_STATES: there is none. */
+static uint32_t find_state(const chord_sequence *s, uint32_t length)
+{
+    uint32_t best = CHORD_STATES;
+    for (uint32_t i = 0; i < CHORD_STATES; i++) {
+        uint32_t known = s->states[i].length;
+        if (known <= length && (best == CHORD_STATES || known > s->states[best].length)) best = i;
+    }
+    return best;
+}
+
+uint32_t chord_states_length(const chord_network *net, const chord_sequence *s, uint32_t length)
+{
+    if (net->print.h.recurrence.floats == 0 || length == 0) return length;
+    uint32_t best = find_state(s, length);
+    return best != CHORD_STATES ? s->states[best].length : 0;
+}
+
+void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length)
+{
+    chord_states_forget(to, to == from ? length : 0);
+    if (net->print.h.recurrence.floats == 0 || to == from || length == 0) return;
+    const chord_state *state = &from->states[find_state(from, length)];
+    memcpy(to->states[0].values, state->values, (size_t)state_bytes(&net->print));
+    to->states[0].length = length;
+}
+
+/* Another than these two. */
+static uint32_t other_than(uint32_t a, uint32_t b)
+{
+    uint32_t i = 0;
+    while (i == a || i == b) i++;
+    return i;
+}
+
+void chord_states_begin(const chord_network *net, chord_sequence *s, uint32_t count)
+{
+    if (net->print.h.recurrence.floats == 0) return;
+    s->state_past = s->length != 0 ? find_state(s, s->length) : CHORD_STATES;
+    CHORD_ASSERT(s->length == 0 || s->states[s->state_past].length == s->length);
+    s->kept_tokens = count > KEPT_BEFORE ? count - KEPT_BEFORE : 0;
+    s->state_next = other_than(s->state_past, s->state_kept);
+    if (s->kept_tokens != 0) {
+        s->state_kept = other_than(s->state_past, s->state_next);
+        s->states[s->state_kept].length = CHORD_STATE_NONE;
+    }
+    s->states[s->state_next].length = CHORD_STATE_NONE;
+}
+
+void chord_states_end(const chord_network *net, chord_sequence *s, uint32_t count)
+{
+    if (net->print.h.recurrence.floats == 0) return;
+    s->states[s->state_next].length = s->length + count;
+    if (s->kept_tokens != 0) s->states[s->state_kept].length = s->length + s->kept_tokens;
+}

@@ -21,7 +21,7 @@ static chord_status try_model(chord_error *err)
 {
     static const int32_t tokens[] = {65, 66, 67, 68};
     chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
-    chord_runtime_options options = {.budget_bytes = 64ull << 20, .threads = 2};
+    chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = 2}; /* a sanitizer needs much */
     chord_model_options model_options = {.context_tokens = 64};
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;

@@ -84,7 +84,6 @@ static void ask(chord_network *net, const chord_layer *layer)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t n = 0;
-    chord_asked_forget(net->experts); /* what a pass that failed asked for */
     for (uint32_t e = 0; e < net->print.h.routing.experts; e++)
         if (count_of(s, e) != 0) n += list_tiles(layer, e, s->list + n);
     (void)chord_asked_ask(net->experts, s->list, n);

@@ -32,5 +32,5 @@ void chord_experts_count(const chord_network *net, chord_pager_stats *out)
     out->misses += asked.misses + asked.read_ahead;
     out->evictions += asked.evictions;
     out->bytes_read += asked.bytes_read;
-    out->stall_ns += net->expert_stall_ns;
+    out->stall_ns += atomic_load(&net->expert_stall_ns);
 }

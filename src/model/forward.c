@@ -36,6 +36,7 @@ chord_status chord_pass_run(chord_pass *p, chord_output kind, chord_error *err)
     if (status == CHORD_OK) {
         reach(p);
         status = walk(p, kind, err);
+        if (status != CHORD_OK && net->experts != NULL) chord_asked_forget(net->experts);
         net->pass_open = false;
         chord_status ended = chord_pager_pass_end(net->pager, status == CHORD_OK ? err : NULL);
         if (status == CHORD_OK) status = ended;

@@ -25,6 +25,14 @@ static void fill_task(void *ud, uint32_t worker, chord_share share)
         atomic_store(&job->bad, true);
 }
 
+static chord_status fail_not_finite(const chord_weight *w, chord_error *err)
+{
+    return chord_fail(err, CHORD_CORRUPT,
+                      "the values that enter '%s' are not all finite: the weights before it hold "
+                      "NaN, infinity or numbers too large",
+                      w->tensor->name);
+}
+
 static chord_status prepare(chord_network *net, chord_inputs *in, const chord_weight *w, const chord_acts **out,
                             chord_error *err)
 {
@@ -35,11 +43,7 @@ static chord_status prepare(chord_network *net, chord_inputs *in, const chord_we
     acts->tokens = in->tokens;
     fill_job job = {.acts = acts, .x = in->x, .cpu = net->compute.cpu};
     chord_pool_run(in->tokens < 16 ? NULL : net->compute.pool, in->tokens, 8, fill_task, &job);
-    if (atomic_load(&job.bad))
-        return chord_fail(err, CHORD_CORRUPT,
-                          "the values that enter '%s' are not all finite: the weights before it hold "
-                          "NaN, infinity or numbers too large",
-                          w->tensor->name);
+    if (atomic_load(&job.bad)) return fail_not_finite(w, err);
     in->ready[kind] = true;
     return CHORD_OK;
 }
@@ -131,12 +135,13 @@ static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *ou
 {
     uint64_t start_ns = chord_clock_ns();
     chord_status status = chord_asked_pin(net->experts, tile, &net->called_off, &out->data, err);
-    net->expert_stall_ns += chord_clock_ns() - start_ns;
+    atomic_fetch_add(&net->expert_stall_ns, chord_clock_ns() - start_ns);
     if (status != CHORD_OK) return status;
-    out->packed = chord_asked_is_packed(net->experts, tile);
+    bool used;
+    chord_asked_form(net->experts, tile, &out->packed, &used);
     /* Packing costs more than one use: it pays when a tile is used again, as all are that stay. */
     bool stays = net->plan.expert_cache_bytes >= net->print.expert_slot_bytes;
-    if (!net->pager_config.pack || (!stays && !chord_asked_was_used(net->experts, tile))) return CHORD_OK;
+    if (!net->pager_config.pack || (!stays && !used)) return CHORD_OK;
     out->home = CHORD_HOME_IN_PLACE;
     out->own = (uint8_t *)(uintptr_t)out->data;
     return CHORD_OK;
@@ -201,6 +206,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->rows, &job.part[0], err));
         chord_status status = pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err);
         if (status != CHORD_OK) {
+            job.part[0].keep = false; /* nothing was packed */
             release(net, &job.part[0], i);
             return status;
         }
@@ -255,6 +261,10 @@ chord_status chord_linear_heads(chord_network *net, const chord_weight *w, const
                                 chord_error *err)
 {
     const chord_acts none = {.n = (uint32_t)w->tensor->dims[0], .tokens = tokens};
+    /* before a tile is touched: one of which some heads are packed would be neither */
+    for (uint32_t t = 0; t < tokens; t++)
+        if (!chord_all_finite(heads->x + t * heads->x_stride, heads->count * heads->x_head))
+            return fail_not_finite(w, err);
     for (uint32_t i = 0; i < w->tile_count; i++) {
         tile_part tile;
         CHORD_TRY(pin(net, w, i, &none, NULL, 0, &tile, err));

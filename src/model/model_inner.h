@@ -21,6 +21,9 @@ typedef enum chord_gating {
 typedef struct chord_routing {
     uint32_t experts, used; /* experts 0: there are none */
     uint32_t groups, groups_used;
+    uint32_t shared; /* experts that all tokens go to; 0: the tensors say whether there are some */
+    uint32_t leading,
+        step; /* layers before the first with experts, and from one to the next; step 0: the tensors say */
     chord_gating gating;
     bool norm;   /* weights are divided by their sum */
     float scale; /* and multiplied */
@@ -373,7 +376,7 @@ struct chord_network {
     chord_pager_config pager_config; /* as the pager was opened */
     chord_asked *experts;            /* NULL: there are none */
     chord_tile_set expert_set;
-    uint64_t expert_stall_ns;
+    _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;

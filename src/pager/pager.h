@@ -192,9 +192,9 @@ chord_status chord_asked_pin(chord_asked *asked, uint32_t tile, const atomic_boo
 void chord_asked_release(chord_asked *asked, uint32_t tile);
 /* Who holds a tile may rearrange its bytes in their slot, and says so: they stay so until the tile leaves. */
 void chord_asked_set_packed(chord_asked *asked, uint32_t tile);
-bool chord_asked_is_packed(chord_asked *asked, uint32_t tile);
-bool chord_asked_was_used(chord_asked *asked, uint32_t tile); /* since it is there, before it was pinned now */
-void chord_asked_look(chord_asked *asked);                    /* after a flag was raised */
+/* Of a held tile; used: it was held before, since it is there. */
+void chord_asked_form(chord_asked *asked, uint32_t tile, bool *packed, bool *used);
+void chord_asked_look(chord_asked *asked); /* after a flag was raised */
 
 /* Reads the first tiles into what slots are empty; gives how many are there then. */
 chord_status chord_asked_fill(chord_asked *asked, uint32_t *there, chord_error *err);

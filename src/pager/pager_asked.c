@@ -254,20 +254,13 @@ void chord_asked_set_packed(chord_asked *a, uint32_t tile)
     chord_mutex_unlock(a->mutex);
 }
 
-bool chord_asked_is_packed(chord_asked *a, uint32_t tile)
+void chord_asked_form(chord_asked *a, uint32_t tile, bool *packed, bool *used)
 {
     chord_mutex_lock(a->mutex);
-    bool packed = asked_slot_of(a, tile)->packed;
+    const asked_slot *slot = asked_slot_of(a, tile);
+    *packed = slot->packed;
+    *used = slot->used;
     chord_mutex_unlock(a->mutex);
-    return packed;
-}
-
-bool chord_asked_was_used(chord_asked *a, uint32_t tile)
-{
-    chord_mutex_lock(a->mutex);
-    bool used = asked_slot_of(a, tile)->used;
-    chord_mutex_unlock(a->mutex);
-    return used;
 }
 
 void chord_asked_look(chord_asked *a)

@@ -362,9 +362,11 @@ static chord_status bind_experts(chord_blueprint *p, const chord_gguf *g, uint32
     if (gated) CHORD_TRY(bind_expert(p, g, &layer->expert_gate, gate, fused ? 2 * ff : ff, e, err));
     CHORD_TRY(bind_expert(p, g, &layer->expert_up, up, fused ? 2 * ff : ff, e, err));
     CHORD_TRY(bind_expert(p, g, &layer->expert_down, down, e, ff, err));
-    if (!is_there(g, "ffn_up_shexp", l)) return CHORD_OK;
+    if (!is_there(g, "ffn_up_shexp", l) && p->h.routing.shared == 0) return CHORD_OK;
     char full[128];
-    uint64_t shared = p->h.shared_ff != 0 ? p->h.shared_ff : find(g, "ffn_up_shexp", "weight", l, full)->rows;
+    const chord_tensor *up_shared = find(g, "ffn_up_shexp", "weight", l, full);
+    if (up_shared == NULL) return chord_fail(err, CHORD_CORRUPT, "the model has no tensor '%s'", full);
+    uint64_t shared = p->h.shared_ff != 0 ? p->h.shared_ff : up_shared->rows;
     if (is_there(g, "ffn_gate_inp_shexp", l))
         CHORD_TRY(bind_weight(p, g, &layer->shared_switch, whole("ffn_gate_inp_shexp", l, 1), e, err));
     if (gated) CHORD_TRY(bind_weight(p, g, &layer->shared_gate, whole("ffn_gate_shexp", l, shared), e, err));
@@ -385,9 +387,20 @@ static chord_status bind_beside(chord_blueprint *p, const chord_gguf *g, uint32_
     return bind_norm(p, g, &layer->dense_post_norm, whole("post_ffw_norm_1", l, e), err);
 }
 
+/* Which layers have experts the tensors say; a key that says it, too, must say the same. */
+static chord_status check_kind(const chord_blueprint *p, uint32_t l, bool routed, chord_error *err)
+{
+    const chord_routing *r = &p->h.routing;
+    if (r->step == 0 || p->layers[l].ff == 0 || routed == (l >= r->leading && (l + 1) % r->step == 0)) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT,
+                      "layer %u has %s experts, against '%s.leading_dense_block_count' of %u and a step of %u", l,
+                      routed ? "some" : "no", p->h.architecture, r->leading, r->step);
+}
+
 static chord_status bind_layer(chord_blueprint *p, const chord_gguf *g, uint32_t l, chord_error *err)
 {
     bool routed = p->h.routing.experts != 0 && is_there(g, "ffn_gate_inp", l);
+    CHORD_TRY(check_kind(p, l, routed, err));
     CHORD_TRY(bind_mixer(p, g, l, err));
     if (p->layers[l].ff != 0) CHORD_TRY((routed ? bind_experts : bind_feed_forward)(p, g, l, err));
     if (routed && (p->arch->has & CHORD_BESIDE) != 0) CHORD_TRY(bind_beside(p, g, l, err));

@@ -60,6 +60,10 @@ static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_
         return chord_fail(err, CHORD_CORRUPT, "%u experts in %u groups, of which %u are used, leave too few for %u",
                           r->experts, r->groups, r->groups_used, r->used);
     chord_key_range sizes = {0, 1u << 22};
+    CHORD_TRY(chord_key_u32(p, g, "expert_shared_count", 0, sizes, &r->shared, err));
+    CHORD_TRY(chord_key_u32(p, g, "leading_dense_block_count", 0, sizes, &r->leading, err));
+    if (chord_key_there(p, g, "leading_dense_block_count"))
+        CHORD_TRY(chord_key_u32(p, g, "interleave_moe_layer_step", 1, (chord_key_range){1, 1u << 22}, &r->step, err));
     CHORD_TRY(chord_key_u32(p, g, "expert_shared_feed_forward_length", 0, sizes, &p->h.shared_ff, err));
     sizes.low = 1;
     return chord_key_u32(p, g, "expert_feed_forward_length", p->layers[0].ff, sizes, &p->h.expert_ff, err);

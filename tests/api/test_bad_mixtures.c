@@ -78,6 +78,11 @@ static void strange_gating(gguf_builder *b)
     fm_experts_keys(b);
     fm_u32(b, "expert_gating_func", 9);
 }
+static void dense_first(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "leading_dense_block_count", 2);
+}
 static void strange_key(gguf_builder *b)
 {
     fm_experts_keys(b);
@@ -105,6 +110,7 @@ static const struct {
     {odd_groups, CHORD_CORRUPT, "3 groups"},
     {few_groups, CHORD_CORRUPT, "8 groups"},
     {strange_gating, CHORD_CORRUPT, "expert_gating_func"},
+    {dense_first, CHORD_CORRUPT, "leading_dense_block_count"},
     {strange_key, CHORD_UNSUPPORTED, "expert_group_scale"},
     {listed, CHORD_CORRUPT, "expert_count"},
 };
@@ -158,6 +164,8 @@ static void check_tensors(void)
         {"qwen2moe", "blk.1.ffn_gate_inp_shexp", "blk.1.ffn_gote_inp_shexp", "ffn_gote_inp_shexp", CHORD_UNSUPPORTED},
         {"gpt-oss", "blk.1.ffn_up_exps.bias", "blk.1.ffn_op_exps.bias", "ffn_op_exps.bias", CHORD_UNSUPPORTED},
         {"gpt-oss", "blk.1.attn_sinks", "blk.1.attn_sanks", "attn_sinks", CHORD_CORRUPT},
+        {"glm4moe", "blk.1.ffn_up_shexp", "blk.1.ffn_op_shexp", "ffn_up_shexp", CHORD_CORRUPT},
+        {"glm4moe", "blk.2.ffn_gate_inp", "blk.2.ffn_gote_inp", "leading_dense_block_count", CHORD_CORRUPT},
         {"deepseek2", "blk.1.attn_k_b", "blk.1.attn_x_b", "attn_k_b", CHORD_CORRUPT},
         {"deepseek2", "blk.1.exp_probs_b", "blk.1.exp_prabs_b", "exp_prabs_b", CHORD_UNSUPPORTED},
     };

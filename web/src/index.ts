@@ -1,0 +1,23 @@
+// index.ts - wasm-chord in a browser.
+import { locateInBrowser } from "./bytes/locate.js";
+import { loadOn, type LoadOptions, type Platform, type Source } from "./load.js";
+import type { Engine } from "./engine.js";
+import { webPeer } from "./web_peer.js";
+
+export * from "./types.js";
+
+const GIB = 2 ** 30;
+
+const browser: Platform = {
+  startWorker: (url) =>
+    webPeer(url === undefined ? new Worker(new URL("./worker_web.js", import.meta.url), { type: "module", name: "wasm-chord" }) : new Worker(url, { type: "module", name: "wasm-chord" })),
+  wasmFolder: () => new URL("./wasm/", import.meta.url).href,
+  locate: locateInBrowser,
+  memoryDefault: () => Math.min(Math.max(((navigator as { deviceMemory?: number }).deviceMemory ?? 4) / 4, 0.5), 2) * GIB,
+  threadsDefault: () => Math.min(navigator.hardwareConcurrency || 1, 8),
+};
+
+/** Loads a model; what is not in `memory` is paged from the browser's storage. */
+export function load(source: Source, options: LoadOptions = {}): Promise<Engine> {
+  return loadOn(browser, source, options);
+}

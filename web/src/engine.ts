@@ -2,6 +2,7 @@
 import { ChordError } from "./errors.js";
 import { extraOf, finishOf, newHead, usageOf, wantedOfChat, wantedOfCompletion } from "./openai.js";
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionParams, ChatMessage, Completion, CompletionParams, Extra, Head, TokenLogprob, Wanted } from "./openai.js";
+import type { Located } from "./load.js";
 import type { Remote } from "./rpc.js";
 import { serve } from "./serve.js";
 import { Stream } from "./stream.js";
@@ -56,12 +57,19 @@ export class Engine implements AsyncDisposable {
   readonly chat: Chat;
   readonly completions: Completions;
   readonly info: ModelInfo;
+  readonly name: string;
+  /** All of the model is in storage: it may answer before. */
+  readonly downloaded: Promise<void>;
+  private downloadFailure: unknown = null;
   private closed = false;
   /** Calls that make text now, and those of them that are to end. */
   private readonly making = new Set<number>();
 
   /** Made by load(). */
-  constructor(private readonly remote: Remote, readonly name: string, private readonly answer: OpenAnswer) {
+  constructor(private readonly remote: Remote, private readonly located: Located, private readonly answer: OpenAnswer) {
+    this.name = answer.info.name || located.name;
+    this.downloaded = located.done ?? Promise.resolve();
+    this.downloaded.catch((error: unknown) => (this.downloadFailure = error));
     this.info = { ...answer.info, threads: answer.threads, module: answer.module };
     this.chat = this.chatFor(undefined);
     this.completions = this.completionsFor(undefined);
@@ -105,6 +113,7 @@ export class Engine implements AsyncDisposable {
     if (this.closed) return;
     this.closed = true;
     this.remote.fail(new ChordError("ERR_CLOSED", "the engine was closed"));
+    this.located.close?.();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
@@ -156,7 +165,14 @@ export class Engine implements AsyncDisposable {
       }, (error: unknown) => (stream.end(error), reject(error)));
     });
   }
-  private generate(args: GenerateArguments, { onProgress }: RequestOptions, signal: AbortSignal | undefined, onEvent: (event: GenerateEvent) => void): Promise<GenerateAnswer> {
+  private async generate(args: GenerateArguments, options: RequestOptions, signal: AbortSignal | undefined, onEvent: (event: GenerateEvent) => void): Promise<GenerateAnswer> {
+    try {
+      return await this.callGenerate(args, options, signal, onEvent);
+    } catch (error) {
+      throw this.downloadFailure !== null && error instanceof ChordError && error.code === "ERR_READ" ? this.downloadFailure : error; // says why
+    }
+  }
+  private callGenerate(args: GenerateArguments, { onProgress }: RequestOptions, signal: AbortSignal | undefined, onEvent: (event: GenerateEvent) => void): Promise<GenerateAnswer> {
     let id = 0;
     const raise = (): void => this.raise(id);
     return this.remote.call<GenerateAnswer, GenerateEvent>("generate", args, {

@@ -2,17 +2,23 @@
 import { locateInBrowser } from "./bytes/locate.js";
 import { loadOn, type LoadOptions, type Platform, type Source } from "./load.js";
 import type { Engine } from "./engine.js";
+import type { Peer } from "./rpc.js";
 import { webPeer } from "./web_peer.js";
 
 export * from "./types.js";
+export { cache, type CachedModel, type CacheUsage } from "./bytes/cache.js";
 
 const GIB = 2 ** 30;
 
+function startWorker(url: string | URL | undefined): Peer {
+  const options = { type: "module", name: "wasm-chord" } as const;
+  return webPeer(url === undefined ? new Worker(new URL("./worker_web.js", import.meta.url), { type: "module", name: "wasm-chord" }) : new Worker(url, options));
+}
+
 const browser: Platform = {
-  startWorker: (url) =>
-    webPeer(url === undefined ? new Worker(new URL("./worker_web.js", import.meta.url), { type: "module", name: "wasm-chord" }) : new Worker(url, { type: "module", name: "wasm-chord" })),
+  startWorker,
   wasmFolder: () => new URL("./wasm/", import.meta.url).href,
-  locate: locateInBrowser,
+  locate: (source, options, memoryBytes) => locateInBrowser(source, options, () => startWorker(options.workerUrl), memoryBytes / 2),
   memoryDefault: () => Math.min(Math.max(((navigator as { deviceMemory?: number }).deviceMemory ?? 4) / 4, 0.5), 2) * GIB,
   threadsDefault: () => Math.min(navigator.hardwareConcurrency || 1, 8),
 };

@@ -3,7 +3,7 @@ import { checkKeys, ChordError } from "./errors.js";
 import { Engine } from "./engine.js";
 import type { ModuleName } from "./guest/modules.js";
 import { Remote, type Peer } from "./rpc.js";
-import type { OpenAnswer, } from "./worker/engine.js";
+import type { OpenAnswer } from "./worker/engine.js";
 import type { FileSpec } from "./worker/here.js";
 import type { OpenArguments } from "./worker/open.js";
 
@@ -62,13 +62,18 @@ export type Source = string | URL | Blob | FileSystemFileHandle | Uint8Array | B
 export interface Located {
   name: string;
   files: readonly FileSpec[];
+  /** All bytes are there; left out: they are. */
+  done?: Promise<void>;
+  /** Nobody reads them any more. */
+  close?: () => void;
 }
 
 /** What differs between browsers and Node. */
 export interface Platform {
   startWorker(url: string | URL | undefined): Peer;
   wasmFolder(): string;
-  locate(source: Source, options: SourceOptions): Promise<Located>;
+  /** memoryBytes: what a model that stays may take. */
+  locate(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl">, memoryBytes: number): Promise<Located>;
   memoryDefault(): number;
   threadsDefault(): number;
 }
@@ -108,19 +113,35 @@ function openArguments(options: LoadOptions, platform: Platform): Omit<OpenArgum
   };
 }
 
+const SOURCE_KEYS = ["signal", "onProgress", "headers", "sha256", "cache", "workerUrl"] as const;
+
+function sourceOptions(options: LoadOptions): SourceOptions & Pick<LoadOptions, "workerUrl"> {
+  if (options.sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(options.sha256)) throw new ChordError("ERR_OPTION", "sha256 must be 64 hexadecimal digits");
+  if (options.cache !== undefined) choice("cache", options.cache, ["storage", "cache-api", "memory"], "storage");
+  const given = Object.fromEntries(SOURCE_KEYS.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
+  return { ...given, ...(options.sha256 && { sha256: options.sha256.toLowerCase() }) };
+}
+
+/** Where bytes are missing because the download failed, its failure says why. */
+async function reasonOf(error: unknown, { done }: Located): Promise<unknown> {
+  if (done === undefined || !(error instanceof ChordError) || error.code !== "ERR_READ") return error;
+  return Promise.race([done.then(() => error, (failure: unknown) => failure), new Promise((resolve) => setTimeout(resolve, 0, error))]);
+}
+
 export async function loadOn(platform: Platform, source: Source, options: LoadOptions): Promise<Engine> {
-  const args = openArguments(options, platform), { signal, onProgress, headers, sha256, cache } = options;
+  const args = openArguments(options, platform), { signal, onProgress } = options;
   signal?.throwIfAborted();
-  const located = await platform.locate(source, { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(headers && { headers }), ...(sha256 && { sha256 }), ...(cache && { cache }) });
+  const located = await platform.locate(source, sourceOptions(options), args.memoryBytes);
   const peer = platform.startWorker(options.workerUrl), remote = new Remote(peer);
   try {
     peer.post({ role: "engine" });
     onProgress?.({ phase: "open", loaded: 0, total: 1, bytesPerSecond: 0, text: "opening the model" });
     const answer = await remote.call<OpenAnswer>("open", { ...args, files: located.files } satisfies OpenArguments, { signal });
     onProgress?.({ phase: "open", loaded: 1, total: 1, bytesPerSecond: 0, text: "the model is open" });
-    return new Engine(remote, answer.info.name || located.name, answer);
+    return new Engine(remote, located, answer);
   } catch (error) {
     peer.end();
-    throw error;
+    located.close?.();
+    throw await reasonOf(error, located);
   }
 }

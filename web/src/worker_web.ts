@@ -1,7 +1,8 @@
 // worker_web.ts - a worker of a browser.
 import { ChordError } from "./errors.js";
 import { PartialFile, PartTable } from "./bytes/parts.js";
-import { BlobFile, MemoryFile, PrivateFile, type AccessHandle, type ModelFile } from "./guest/files.js";
+import { openAccess } from "./bytes/storage.js";
+import { BlobFile, MemoryFile, PrivateFile, type ModelFile } from "./guest/files.js";
 import type { Peer } from "./rpc.js";
 import type { FileSpec, Here } from "./worker/here.js";
 import { begin } from "./worker/worker.js";
@@ -15,12 +16,15 @@ interface Scope {
 }
 const scope = globalThis as unknown as Scope;
 
-/** A file of the origin's storage, open for reading by several workers at once. growing: it is still being written. */
-async function openStored(path: readonly string[], growing: boolean): Promise<AccessHandle> {
+/** A file of this site's storage, open in several workers at once. Browsers that allow one handle for a file read it as a Blob: slower. */
+async function openStored(name: string, path: readonly string[]): Promise<ModelFile> {
   let folder = await navigator.storage.getDirectory();
-  for (const name of path.slice(0, -1)) folder = await folder.getDirectoryHandle(name);
-  const file = (await folder.getFileHandle(path.at(-1)!)) as unknown as { createSyncAccessHandle(options: { mode: string }): Promise<AccessHandle> };
-  return file.createSyncAccessHandle({ mode: growing ? "readwrite-unsafe" : "read-only" });
+  for (const part of path.slice(0, -1)) folder = await folder.getDirectoryHandle(part);
+  try {
+    return new PrivateFile(name, await openAccess(folder, path.at(-1)!, "readwrite-unsafe"));
+  } catch {
+    return new BlobFile(name, await (await folder.getFileHandle(path.at(-1)!)).getFile());
+  }
 }
 
 async function openFile(spec: FileSpec): Promise<ModelFile> {
@@ -28,7 +32,7 @@ async function openFile(spec: FileSpec): Promise<ModelFile> {
   if (spec.from === "blob") return new BlobFile(spec.name, spec.blob);
   if (spec.from === "path") throw new ChordError("ERR_OPTION", "a browser has no paths: give a URL, a File or a handle");
   try {
-    const file = new PrivateFile(spec.name, await openStored(spec.path, spec.growing !== undefined));
+    const file = await openStored(spec.name, spec.path);
     return spec.growing === undefined ? file : new PartialFile(file, new PartTable(spec.growing.table, spec.growing.size));
   } catch (cause) {
     throw new ChordError("ERR_STORAGE", `${spec.name} cannot be opened in the browser's storage: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

@@ -6,12 +6,12 @@ export const PART_BYTES = 4 << 20;
 
 const FAILED = 0, WANTED = 1, BITS = 2; // words of the table
 
-export const createPartTable = (size: number): SharedArrayBuffer => new SharedArrayBuffer((BITS + Math.ceil(size / PART_BYTES)) * 4);
+export const partTableBytes = (size: number): number => (BITS + Math.ceil(size / PART_BYTES)) * 4;
 
 export class PartTable {
   private readonly words: Int32Array;
   readonly count: number;
-  constructor(table: SharedArrayBuffer, readonly size: number) {
+  constructor(table: ArrayBufferLike, readonly size: number) {
     this.words = new Int32Array(table);
     this.count = Math.ceil(size / PART_BYTES);
   }

@@ -28,6 +28,6 @@ async function take(here: Here, role: Role, listen: (listener: (message: unknown
     answer(here.post, listen, engineHandlers(here));
   } else {
     const { downloadHandlers } = await import("./download.js");
-    answer(here.post, listen, downloadHandlers(here));
+    answer(here.post, listen, downloadHandlers());
   }
 }

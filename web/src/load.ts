@@ -6,6 +6,12 @@ import { Remote, type Peer } from "./rpc.js";
 import type { OpenAnswer } from "./worker/engine.js";
 import type { FileSpec } from "./worker/here.js";
 import type { OpenArguments } from "./worker/open.js";
+import type { Plain } from "./worker/plain.js";
+import type { PlanArguments, PlanSource } from "./worker/plan.js";
+import type { Plan as GuestPlan } from "./guest/guest.js";
+
+/** What `memory` buys. Sizes in bytes; streamedBytesPerPass: what is read for each token. */
+export type Plan = Plain<GuestPlan>;
 
 /** How far loading is. */
 export interface LoadProgress {
@@ -74,6 +80,8 @@ export interface Platform {
   wasmFolder(): string;
   /** memoryBytes: what a model that stays may take. */
   locate(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl">, memoryBytes: number): Promise<Located>;
+  /** From where its header can be read, without bringing it. */
+  peek(source: Source, options: SourceOptions): Promise<readonly PlanSource[]>;
   memoryDefault(): number;
   threadsDefault(): number;
 }
@@ -120,6 +128,17 @@ function sourceOptions(options: LoadOptions): SourceOptions & Pick<LoadOptions, 
   if (options.cache !== undefined) choice("cache", options.cache, ["storage", "cache-api", "memory"], "storage");
   const given = Object.fromEntries(SOURCE_KEYS.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
   return { ...given, ...(options.sha256 && { sha256: options.sha256.toLowerCase() }) };
+}
+
+export async function planOn(platform: Platform, source: Source, options: LoadOptions): Promise<Plan> {
+  const args = openArguments(options, platform), peer = platform.startWorker(options.workerUrl), remote = new Remote(peer);
+  try {
+    peer.post({ role: "engine" });
+    const sources = await platform.peek(source, sourceOptions(options));
+    return await remote.call<Plan>("plan", { ...args, sources } satisfies PlanArguments, { signal: options.signal });
+  } finally {
+    peer.end();
+  }
 }
 
 /** Where bytes are missing because the download failed, its failure says why. */

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ChordError } from "./errors.js";
 import type { Engine } from "./engine.js";
-import { loadOn, type Located, type LoadOptions, type Platform, type Source } from "./load.js";
+import { loadOn, planOn, type Located, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
 import { nodePeer } from "./node_peer.js";
 
 export * from "./types.js";
@@ -32,6 +32,7 @@ const node: Platform = {
   startWorker: (url) => nodePeer(new URL(url ?? new URL("./worker_node.js", import.meta.url)), "wasm-chord"),
   wasmFolder: () => new URL("./wasm/", import.meta.url).href,
   locate,
+  peek: async (source) => (await locate(source)).files,
   memoryDefault: () => Math.min(Math.max(freemem() / 2, 512 * MIB), 4000 * MIB),
   threadsDefault: () => Math.min(availableParallelism(), 8),
 };
@@ -39,4 +40,9 @@ const node: Platform = {
 /** Loads a model; what is not in `memory` is paged from its file. */
 export function load(source: Source, options: LoadOptions = {}): Promise<Engine> {
   return loadOn(node, source, options);
+}
+
+/** What would be, from the file's header. */
+export function plan(source: Source, options: LoadOptions = {}): Promise<Plan> {
+  return planOn(node, source, options);
 }

@@ -4,6 +4,7 @@ import type { ByteSource, Located, LoadProgress, Source, SourceOptions } from ".
 import { Remote, type Peer } from "../rpc.js";
 import type { DownloadArguments, DownloadEvent, OriginSpec } from "../worker/download.js";
 import type { FileSpec } from "../worker/here.js";
+import type { PlanSource } from "../worker/plan.js";
 import { HUB_URL, resolveHub, resolveUrl, type RemoteFile } from "./hub.js";
 import { HttpOrigin } from "./origin.js";
 import { dataPath, folderOf, hasStorage, keyOf, lockName, readState } from "./storage.js";
@@ -114,6 +115,19 @@ function joined(name: string, stored: readonly Stored[]): Located {
   const done = Promise.all(stored.map(({ done: one }) => one)).then(() => {});
   done.catch(() => {}); // whoever reads is told
   return { name, files: stored.map(({ spec }) => spec), done, close: () => stored.forEach(({ close }) => close()) };
+}
+
+/** From where the header of a model can be read. */
+export async function peekInBrowser(source: Source, options: SourceOptions): Promise<readonly PlanSource[]> {
+  const { headers = {} } = options;
+  if (source instanceof Uint8Array) return [{ from: "memory", name: "model", bytes: source }];
+  if (typeof source === "string" || source instanceof URL)
+    return Promise.all((await remoteFiles(String(source), options)).map(async ({ url, name }): Promise<PlanSource> => {
+      const key = await keyOf(url), stored = (await hasStorage()) && (await readState(await folderOf(key)))?.complete;
+      return stored ? { from: "storage", name, path: dataPath(key) } : { kind: "http", url, name, headers };
+    }));
+  const blobs = await Promise.all([source].flat().map(async (file) => (isHandle(file as object) ? (file as FileSystemFileHandle).getFile() : (file as Blob))));
+  return blobs.map((blob, i) => ({ from: "blob", name: blob instanceof File ? blob.name : `part-${i + 1}`, blob }));
 }
 
 /** inMemory: a file of the user's of so many bytes will be read once and stay; larger ones are copied to storage first, from where paging is fast. */

@@ -6,6 +6,7 @@ import type { Asked, Handler } from "../rpc.js";
 import type { Here } from "./here.js";
 import { openModel, owned, type OpenArguments, type OpenModel } from "./open.js";
 import { plain, type Plain } from "./plain.js";
+import { planModel } from "./plan.js";
 import { Scheduler, type Session } from "./scheduler.js";
 
 /** A conversation for the model's template; what is beside messages and tools goes to the template as it is. */
@@ -134,6 +135,7 @@ export function engineHandlers(here: Here): Record<string, Handler> {
   const engine = new Engine(here);
   return {
     open: (args, asked) => engine.open(args, asked),
+    plan: async (args, asked) => plain(await planModel(here, args, asked)),
     tokenize: (args) => engine.tokenize(args),
     detokenize: (args) => engine.detokenize(args),
     applyTemplate: (args) => engine.applyTemplate(args),

@@ -30,6 +30,7 @@ class Download {
   private hashed = 0;
   private savedAt = 0;
   private readonly hash = new Sha256();
+  private readonly hashBuffer = new Uint8Array(PART_BYTES);
   private runParts = 1;
   private forget = false; // nothing that came is to be used again
 
@@ -41,7 +42,7 @@ class Download {
     for (let part = 0; before !== null && part < this.parts.count; part++) if (hexHas(before.parts, part)) this.have(part);
   }
   private bytesOf(part: number): number {
-    return Math.min(PART_BYTES, this.info.size - part * PART_BYTES);
+    return Math.max(Math.min(PART_BYTES, this.info.size - part * PART_BYTES), 0);
   }
   private have(part: number): void {
     this.parts.add(part);
@@ -70,10 +71,11 @@ class Download {
     const stop = new AbortController(), signal = AbortSignal.any([this.options.signal, stop.signal]);
     let failure: unknown = null;
     const connect = async (): Promise<void> => {
+      const whole = new Uint8Array(PART_BYTES); // of one part: storage likes large writes
       try {
         for (let run; (run = this.nextRun()) !== null; ) {
           const began = performance.now();
-          await this.bringRun(run.first, run.count, signal);
+          await this.bringRun(run.first, run.count, whole, signal);
           const msOfPart = (performance.now() - began) / run.count;
           this.runParts = Math.min(Math.max(Math.round(RUN_MS / msOfPart), 1), RUN_PARTS_MOST);
         }
@@ -98,9 +100,9 @@ class Download {
     for (; count < most && this.isOpen(first + count); count++) this.busy[first + count] = 1;
     return { first, count };
   }
-  private async bringRun(first: number, count: number, signal: AbortSignal): Promise<void> {
+  private async bringRun(first: number, count: number, whole: Uint8Array, signal: AbortSignal): Promise<void> {
     const end = Math.min(this.info.size, (first + count) * PART_BYTES);
-    let part = first, filled = 0, buffer = new Uint8Array(this.bytesOf(part));
+    let part = first, filled = 0, buffer = whole.subarray(0, this.bytesOf(part));
     for await (const bytes of this.origin.read(first * PART_BYTES, end, signal))
       for (let at = 0; at < bytes.length; ) {
         const taken = bytes.subarray(at, at + buffer.length - filled);
@@ -111,7 +113,7 @@ class Download {
         this.keep(part, buffer);
         part++;
         filled = 0;
-        if (part < first + count) buffer = new Uint8Array(this.bytesOf(part));
+        buffer = whole.subarray(0, this.bytesOf(part));
       }
   }
   private keep(part: number, bytes: Uint8Array): void {
@@ -128,7 +130,7 @@ class Download {
   private hashOn(): void {
     if (this.options.sha256 === "") return;
     for (; this.hashed < this.parts.count && this.parts.has(this.hashed); this.hashed++) {
-      const bytes = new Uint8Array(this.bytesOf(this.hashed));
+      const bytes = this.hashBuffer.subarray(0, this.bytesOf(this.hashed));
       this.data.read(bytes, { at: this.hashed * PART_BYTES });
       this.hash.update(bytes);
     }

@@ -80,13 +80,51 @@ static uint32_t count_of(const chord_expert_scratch *s, uint32_t expert)
 }
 
 /* All tiles of all experts that are used. Where the list of what is asked for is full, pins read the rest. */
-static void ask(chord_network *net, const chord_layer *layer)
+static void ask(chord_network *net, const chord_layer *layer, uint32_t rows)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t n = 0;
-    for (uint32_t e = 0; e < net->print.h.routing.experts; e++)
-        if (count_of(s, e) != 0) n += list_tiles(layer, e, s->list + n);
+    for (uint32_t e = 0; e < net->print.h.routing.experts; e++) {
+        if (count_of(s, e) == 0) continue;
+        uint32_t first = n;
+        n += list_tiles(layer, e, s->list + n);
+        chord_experts_value(net, s->list + first, n - first, s->rows + s->first[e], count_of(s, e), rows);
+    }
     (void)chord_asked_ask(net->experts, s->list, n);
+}
+
+/* The likeliest expert of each row that was not listed before. */
+static uint32_t list_likeliest(chord_network *net, const chord_layer *layer, uint32_t rows, uint32_t n)
+{
+    chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t used = net->print.h.routing.used;
+    for (uint32_t r = 0; r < rows; r++) {
+        float *weights = s->weights + (uint64_t)r * used;
+        uint32_t best = 0;
+        for (uint32_t i = 1; i < used; i++)
+            if (weights[i] > weights[best]) best = i;
+        uint32_t expert = s->ids[(uint64_t)r * used + best];
+        weights[best] = -__builtin_inff();
+        if (!s->done[expert]) n += list_tiles(layer, expert, s->list + n);
+        s->done[expert] = true;
+    }
+    return n;
+}
+
+void chord_experts_hope(chord_network *net, uint32_t l, const float *x, uint32_t rows)
+{
+    const chord_layer *layer = &net->print.layers[l];
+    const chord_routing *r = &net->print.h.routing;
+    chord_expert_scratch *s = &net->scratch.experts;
+    float *scores = net->scratch.operands[CHORD_ROUTES];
+    uint32_t n = 0;
+    chord_inputs in;
+    chord_inputs_set(net, s->acts, &in, x, net->print.h.embedding, rows);
+    if (!chord_linear_glance(net, scores, &layer->router, &in)) return;
+    if (route_rows(net, l, scores, rows, NULL) != CHORD_OK) return;
+    memset(s->done, 0, r->experts);
+    for (uint32_t i = 0; i < r->used; i++) n = list_likeliest(net, layer, rows, n);
+    chord_asked_hope(net->experts, s->list, n);
 }
 
 static bool is_here(chord_network *net, const chord_layer *layer, uint32_t expert)
@@ -161,17 +199,26 @@ static void sum_up(chord_network *net, uint32_t expert, const float *y, float *o
     chord_pool_run(count < 2 * ROWS_AT_ONCE ? NULL : net->compute.pool, count, ROWS_AT_ONCE, sum_task, &job);
 }
 
-/* Few rows: experts that are here go first, while others are read, and what all say is kept till the end. */
+/* One that is here, while others are read, or else the first of these; experts: all are done. */
+static uint32_t choose_next(chord_network *net, const chord_layer *layer)
+{
+    const chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t experts = net->print.h.routing.experts, first = experts;
+    for (uint32_t e = 0; e < experts; e++) {
+        if (count_of(s, e) == 0 || s->done[e]) continue;
+        if (is_here(net, layer, e)) return e;
+        if (first == experts) first = e;
+    }
+    return first;
+}
+
+/* Few rows: what all say is kept till the end. */
 static chord_status run_few(chord_network *net, const chord_layer *layer, chord_inputs *x, float *out, chord_error *err)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t experts = net->print.h.routing.experts, n = net->print.h.embedding;
-    for (int turn = 0; turn < 2; turn++)
-        for (uint32_t e = 0; e < experts; e++) {
-            if (count_of(s, e) == 0 || (turn == 0 ? !is_here(net, layer, e) : s->done[e])) continue;
-            CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
-            s->done[e] = true;
-        }
+    for (uint32_t e; (e = choose_next(net, layer)) < experts; s->done[e] = true)
+        CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
     for (uint32_t e = 0; e < experts; e++)
         if (count_of(s, e) != 0) sum_up(net, e, s->kept + (uint64_t)s->first[e] * n, out);
     return CHORD_OK;
@@ -195,7 +242,7 @@ chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scor
     const chord_layer *layer = &net->print.layers[l];
     CHORD_TRY(route_rows(net, l, scores, x->tokens, err));
     sort_rows(net, x->tokens);
-    ask(net, layer);
+    ask(net, layer, x->tokens);
     memset(out, 0, (uint64_t)x->tokens * net->print.h.embedding * sizeof *out);
     if (x->tokens * net->print.h.routing.used > CHORD_EXPERT_ROWS_KEPT) return run_many(net, layer, x, out, err);
     memset(net->scratch.experts.done, 0, net->print.h.routing.experts);

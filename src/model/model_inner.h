@@ -376,6 +376,8 @@ struct chord_network {
     chord_pager_config pager_config; /* as the pager was opened */
     chord_asked *experts;            /* NULL: there are none */
     chord_tile_set expert_set;
+    double *expert_worth;             /* by tile (experts_cache.c); NULL: all stay */
+    uint64_t routed;                  /* rows of all passes, this one included */
     _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
@@ -522,6 +524,8 @@ void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT
                       uint32_t n, uint32_t tokens);
 /* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
+/* The same where w is in memory for good, whichever weight the pass is at; false: it is not, or x is not finite. */
+bool chord_linear_glance(chord_network *net, float *out, const chord_weight *w, chord_inputs *x);
 /* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
 chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err);
@@ -549,7 +553,13 @@ bool chord_route(const chord_routing *routing, const float *scores, const float 
 /* experts.c, and experts_cache.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
 chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
                                chord_error *err);
+/* Reads ahead what the layer's router would choose for x (rows, embedding), which is not quite what it will see. */
+void chord_experts_hope(chord_network *net, uint32_t layer, const float *x, uint32_t rows);
 chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);
+void chord_experts_close(chord_network *net);
+/* These tiles, which are one expert's, were chosen for `count` rows of `all`. */
+void chord_experts_value(chord_network *net, const uint32_t *tiles, uint32_t tile_count, const uint32_t *rows,
+                         uint32_t count, uint32_t all);
 void chord_experts_count(const chord_network *net, chord_pager_stats *out); /* the pager's counters and theirs */
 
 /* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants, and the rotary tables; OWN from the
@@ -626,6 +636,7 @@ chord_status chord_op_own(chord_pass *pass, chord_operand to, chord_weight *w, c
 /* to: what the experts say that the scores choose, summed up */
 chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer, chord_operand scores,
                               chord_operand from, chord_error *err);
+void chord_op_hope(chord_pass *pass, uint32_t layer); /* what the layers after this one will want, to judge by X */
 void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);

@@ -169,7 +169,7 @@ void chord_network_close(chord_network *net)
 {
     if (net == NULL) return;
     chord_pager_close(net->pager);
-    chord_asked_close(net->experts);
+    chord_experts_close(net);
     chord_region_close(net->heap, &net->kv_region);
     chord_region_close(net->heap, &net->scratch.region);
     for (uint32_t i = 0; i < CHORD_TABLES; i++) {

@@ -168,6 +168,25 @@ chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, c
     return chord_experts_run(p->net, layer, at(p, scores), inputs_from(p, from), at(p, to), err);
 }
 
+static const chord_norm *router_norm(const chord_blueprint *print, const chord_layer *layer)
+{
+    if ((print->arch->has & CHORD_BESIDE) != 0) return &layer->router_norm;
+    return (print->arch->has & CHORD_PARALLEL) != 0 ? &layer->attn_norm : &layer->ffn_norm;
+}
+
+void chord_op_hope(chord_pass *p, uint32_t layer)
+{
+    const chord_blueprint *print = p->print;
+    uint32_t next = layer + 1;
+    chord_operand x = CHORD_X;
+    if (p->net == NULL || p->net->expert_worth == NULL) return;
+    while (next < print->h.layers && print->layers[next].router.tensor == NULL) next++;
+    if (next == print->h.layers || p->rows * print->h.routing.used > CHORD_EXPERT_ROWS_KEPT) return;
+    const chord_norm *norm = router_norm(print, &print->layers[next]);
+    if (norm->n != 0) chord_op_norm(p, x = CHORD_NORM, CHORD_X, norm);
+    chord_experts_hope(p->net, next, at(p, x), p->rows);
+}
+
 void chord_op_switch(chord_pass *p, chord_operand x, chord_operand by)
 {
     if (!write_to(p, x, p->width[x])) return;

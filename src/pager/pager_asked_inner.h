@@ -16,15 +16,16 @@ typedef enum asked_state { ASKED_EMPTY, ASKED_LOADING, ASKED_READY } asked_state
 
 typedef struct asked_slot {
     chord_region memory; /* base NULL: none yet */
-    uint64_t bytes, used_tick;
+    uint64_t bytes;
+    double worth; /* since it was last released */
     const uint8_t *data;
-    uint32_t tile, users;  /* tile: of a ring slot, PAGER_NONE: none */
-    uint32_t older, newer; /* in the list of those that may go; PAGER_NONE: none */
-    bool listed;
+    uint32_t tile, users; /* tile: of a ring slot, PAGER_NONE: none */
+    uint32_t place;       /* among those that may go; PAGER_NONE: it may not */
     asked_state state;
     bool home;    /* of one tile for good */
-    bool fresh;   /* read, and not pinned since */
+    bool fresh;   /* claimed, and not pinned since */
     bool asked;   /* for, and not pinned since */
+    bool hoped;   /* for, and not known yet whether rightly */
     bool packed;  /* by who held it */
     bool used;    /* released before */
     bool awaited; /* LOADING, and a pin waits for it */
@@ -39,17 +40,29 @@ struct chord_asked {
     bool served, closing; /* by readers: from the first time that there is something to read ahead */
     asked_slot *slots;    /* home slots in order of their tiles, then the ring */
     uint32_t slot_count, ring_first;
-    uint32_t *slot_of_tile;  /* PAGER_NONE: in none */
-    uint32_t oldest, newest; /* ring slots that were used and may go, by use; PAGER_NONE: there are none */
-    uint32_t empty_count;    /* of the ring */
-    bool *ahead_failed;      /* by tile: not to be read ahead before somebody asks for it again */
-    uint32_t *wanted;        /* asked for, and not claimed yet; the oldest first */
+    uint32_t *slot_of_tile; /* PAGER_NONE: in none */
+    uint32_t *leaving;      /* ring slots that may go: a heap, whose first is worth least */
+    uint32_t leaving_count;
+    uint32_t empty_count; /* of the ring */
+    bool *ahead_failed;   /* by tile: not to be read ahead before somebody asks for it again */
+    uint32_t *wanted;     /* asked for, and not claimed yet; the oldest first */
     uint32_t wanted_count;
+    uint32_t *hopes, hope_count; /* hoped for, and not claimed yet; the likeliest first */
+    uint32_t *hoped, hoped_count; /* their slots, until something is asked for */
+    uint32_t hopes_right, hopeless_turns; /* lately, of HOPES_ALL; turns in which they were few */
+    uint32_t in_flight, hopes_in_flight;
+    uint64_t in_flight_since_ns;
     uint32_t last;    /* the tile that was pinned last, PAGER_NONE: none */
     uint32_t demands; /* reads that somebody waits for */
     uint64_t tick;
     chord_asked_stats stats;
 };
+
+/* pager_asked_hopes.c, with the mutex held */
+#define HOPES_ALL 65536u
+asked_slot *asked_claim_hope(chord_asked *a); /* NULL: there is none that may be read now */
+void asked_settle_hopes(chord_asked *a);      /* what has been asked for was hoped for rightly */
+void asked_drop_hopes(chord_asked *a);        /* nobody knows */
 
 /* pager_asked_slots.c, with the mutex held */
 asked_slot *asked_slot_of(chord_asked *a, uint32_t tile); /* NULL: in none */
@@ -60,5 +73,7 @@ void asked_empty(chord_asked *a, asked_slot *slot);                /* any -> EMP
 void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile); /* EMPTY or READY -> LOADING */
 /* A slot for this tile, which is in none or in an empty one of its own; NULL: none is free. */
 asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead);
+/* For a read ahead, claimed; NULL: the tile is there or on its way, could not be read, or no slot is free. */
+asked_slot *asked_claim_ahead(chord_asked *a, uint32_t tile);
 
 #endif

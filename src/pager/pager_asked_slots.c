@@ -11,29 +11,59 @@ void asked_wake_readers(chord_asked *a)
     if (a->served) pager_readers_call(a->config.readers);
 }
 
-static void unlist(chord_asked *a, asked_slot *slot)
+/* ---- those that may go ------------------------------------------------------------------------ */
+
+static void put(chord_asked *a, uint32_t place, uint32_t number)
 {
-    *(slot->older != PAGER_NONE ? &a->slots[slot->older].newer : &a->oldest) = slot->newer;
-    *(slot->newer != PAGER_NONE ? &a->slots[slot->newer].older : &a->newest) = slot->older;
-    slot->listed = false;
+    a->leaving[place] = number;
+    a->slots[number].place = place;
 }
 
-static void list_as_newest(chord_asked *a, asked_slot *slot)
+static double worth_at(const chord_asked *a, uint32_t place) { return a->slots[a->leaving[place]].worth; }
+
+static void rise(chord_asked *a, uint32_t place)
 {
-    uint32_t number = (uint32_t)(slot - a->slots);
-    slot->older = a->newest;
-    slot->newer = PAGER_NONE;
-    *(a->newest != PAGER_NONE ? &a->slots[a->newest].newer : &a->oldest) = number;
-    a->newest = number;
-    slot->listed = true;
+    uint32_t number = a->leaving[place];
+    for (uint32_t above; place > 0 && a->slots[number].worth < worth_at(a, above = (place - 1) / 2); place = above)
+        put(a, place, a->leaving[above]);
+    put(a, place, number);
+}
+
+static void sink(chord_asked *a, uint32_t place)
+{
+    uint32_t number = a->leaving[place];
+    for (uint32_t below; (below = 2 * place + 1) < a->leaving_count; place = below) {
+        if (below + 1 < a->leaving_count && worth_at(a, below + 1) < worth_at(a, below)) below++;
+        if (worth_at(a, below) >= a->slots[number].worth) break;
+        put(a, place, a->leaving[below]);
+    }
+    put(a, place, number);
+}
+
+static void list(chord_asked *a, asked_slot *slot)
+{
+    put(a, a->leaving_count++, (uint32_t)(slot - a->slots));
+    rise(a, slot->place);
+}
+
+static void unlist(chord_asked *a, asked_slot *slot)
+{
+    uint32_t place = slot->place, last = a->leaving[--a->leaving_count];
+    slot->place = PAGER_NONE;
+    if (place == a->leaving_count) return;
+    put(a, place, last);
+    rise(a, place);
+    sink(a, a->slots[last].place);
 }
 
 void asked_list(chord_asked *a, asked_slot *slot)
 {
     bool may_go = !slot->home && slot->state == ASKED_READY && slot->users == 0 && !slot->fresh && !slot->asked;
-    if (may_go && !slot->listed) list_as_newest(a, slot);
-    else if (!may_go && slot->listed) unlist(a, slot);
+    if (may_go && slot->place == PAGER_NONE) list(a, slot);
+    else if (!may_go && slot->place != PAGER_NONE) unlist(a, slot);
 }
+
+/* ---- claims ----------------------------------------------------------------------------------- */
 
 void asked_empty(chord_asked *a, asked_slot *slot)
 {
@@ -46,7 +76,7 @@ void asked_empty(chord_asked *a, asked_slot *slot)
 #endif
     a->empty_count += !slot->home && slot->state != ASKED_EMPTY;
     slot->state = ASKED_EMPTY;
-    slot->fresh = slot->asked = slot->awaited = slot->packed = slot->used = false;
+    slot->fresh = slot->asked = slot->hoped = slot->awaited = slot->packed = slot->used = false;
     asked_list(a, slot);
 }
 
@@ -68,6 +98,8 @@ void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile)
     slot->tile = tile;
     a->empty_count -= !slot->home;
     slot->state = ASKED_LOADING;
+    slot->fresh = true;
+    slot->worth = a->config.worth != NULL ? a->config.worth[tile] : (double)++a->tick;
     a->slot_of_tile[tile] = (uint32_t)(slot - a->slots);
 }
 
@@ -81,21 +113,20 @@ static uint32_t steps_ahead(const chord_asked *a, uint32_t tile)
 static bool still_wanted(const chord_asked *a, const asked_slot *slot)
 {
     uint32_t steps = steps_ahead(a, slot->tile);
-    return slot->asked || (slot->fresh && steps > 0 && steps <= a->config.ahead);
+    return slot->asked || (slot->fresh && (slot->hoped || (steps > 0 && steps <= a->config.ahead)));
 }
 
-/* The policy: what is worth least goes first. What was used longest ago, then what is still to be used, the last
- * first. */
+/* When all are still to be used, the last goes first. */
 static uint64_t keep_worth(const chord_asked *a, const asked_slot *slot)
 {
-    return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : slot->used_tick;
+    return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : 0;
 }
 
 asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
 {
     asked_slot *best = asked_slot_of(a, tile);
     if (best != NULL) return best->state == ASKED_EMPTY ? best : NULL;
-    if (a->empty_count == 0 && a->oldest != PAGER_NONE) return &a->slots[a->oldest];
+    if (a->empty_count == 0 && a->leaving_count > 0) return &a->slots[a->leaving[0]];
     uint64_t best_worth = UINT64_MAX;
     for (uint32_t i = a->ring_first; i < a->slot_count; i++) {
         asked_slot *slot = &a->slots[i];
@@ -106,4 +137,13 @@ asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
         best_worth = chord_min_u64(worth, best_worth);
     }
     return best;
+}
+
+asked_slot *asked_claim_ahead(chord_asked *a, uint32_t tile)
+{
+    const asked_slot *has = asked_slot_of(a, tile);
+    if (a->ahead_failed[tile] || (has != NULL && has->state != ASKED_EMPTY)) return NULL;
+    asked_slot *slot = asked_find_slot(a, tile, true);
+    if (slot != NULL) asked_claim(a, slot, tile);
+    return slot;
 }

@@ -225,7 +225,6 @@ static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
     if (parallel) join(p, CHORD_AHEAD, &layer->attn_post_norm);
     CHORD_TRY(add_own(p, l, err));
     chord_op_scale_by(p, CHORD_X, layer->output_scale);
-    chord_op_hope(p, l);
     return CHORD_OK;
 }
 

@@ -16,7 +16,7 @@ static chord_weight part_of(const chord_weight *w, uint32_t expert)
 }
 
 /* In the order in which they are used. */
-static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
+uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
 {
     chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
                  down = part_of(&layer->expert_down, expert);
@@ -37,7 +37,7 @@ static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *
     for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
 }
 
-static chord_status route_rows(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
+chord_status chord_experts_route(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
 {
     const chord_routing *r = &net->print.h.routing;
     chord_expert_scratch *s = &net->scratch.experts;
@@ -87,49 +87,15 @@ static void ask(chord_network *net, const chord_layer *layer, uint32_t rows)
     for (uint32_t e = 0; e < net->print.h.routing.experts; e++) {
         if (count_of(s, e) == 0) continue;
         uint32_t first = n;
-        n += list_tiles(layer, e, s->list + n);
+        n += chord_expert_tiles(layer, e, s->list + n);
         chord_experts_value(net, s->list + first, n - first, s->rows + s->first[e], count_of(s, e), rows);
     }
     (void)chord_asked_ask(net->experts, s->list, n);
 }
 
-/* The likeliest expert of each row that was not listed before. */
-static uint32_t list_likeliest(chord_network *net, const chord_layer *layer, uint32_t rows, uint32_t n)
-{
-    chord_expert_scratch *s = &net->scratch.experts;
-    uint32_t used = net->print.h.routing.used;
-    for (uint32_t r = 0; r < rows; r++) {
-        float *weights = s->weights + (uint64_t)r * used;
-        uint32_t best = 0;
-        for (uint32_t i = 1; i < used; i++)
-            if (weights[i] > weights[best]) best = i;
-        uint32_t expert = s->ids[(uint64_t)r * used + best];
-        weights[best] = -__builtin_inff();
-        if (!s->done[expert]) n += list_tiles(layer, expert, s->list + n);
-        s->done[expert] = true;
-    }
-    return n;
-}
-
-void chord_experts_hope(chord_network *net, uint32_t l, const float *x, uint32_t rows)
-{
-    const chord_layer *layer = &net->print.layers[l];
-    const chord_routing *r = &net->print.h.routing;
-    chord_expert_scratch *s = &net->scratch.experts;
-    float *scores = net->scratch.operands[CHORD_ROUTES];
-    uint32_t n = 0;
-    chord_inputs in;
-    chord_inputs_set(net, s->acts, &in, x, net->print.h.embedding, rows);
-    if (!chord_linear_glance(net, scores, &layer->router, &in)) return;
-    if (route_rows(net, l, scores, rows, NULL) != CHORD_OK) return;
-    memset(s->done, 0, r->experts);
-    for (uint32_t i = 0; i < r->used; i++) n = list_likeliest(net, layer, rows, n);
-    chord_asked_hope(net->experts, s->list, n);
-}
-
 static bool is_here(chord_network *net, const chord_layer *layer, uint32_t expert)
 {
-    uint32_t *list = net->scratch.experts.list, n = list_tiles(layer, expert, list);
+    uint32_t *list = net->scratch.experts.list, n = chord_expert_tiles(layer, expert, list);
     return chord_asked_has(net->experts, list, n);
 }
 
@@ -212,13 +178,19 @@ static uint32_t choose_next(chord_network *net, const chord_layer *layer)
     return first;
 }
 
-/* Few rows: what all say is kept till the end. */
-static chord_status run_few(chord_network *net, const chord_layer *layer, chord_inputs *x, float *out, chord_error *err)
+/* Few rows: what all say is kept till the end. Before one is waited for, what others have said tells of the next layer. */
+static chord_status run_few(chord_network *net, uint32_t l, const float *stream, chord_inputs *x, float *out,
+                            chord_error *err)
 {
+    const chord_layer *layer = &net->print.layers[l];
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t experts = net->print.h.routing.experts, n = net->print.h.embedding;
-    for (uint32_t e; (e = choose_next(net, layer)) < experts; s->done[e] = true)
+    bool hoped = false;
+    for (uint32_t e; (e = choose_next(net, layer)) < experts; s->done[e] = true) {
+        if (!hoped && !is_here(net, layer, e)) chord_experts_hope(net, l, stream, x->tokens), hoped = true;
         CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
+    }
+    if (!hoped) chord_experts_hope(net, l, stream, x->tokens);
     for (uint32_t e = 0; e < experts; e++)
         if (count_of(s, e) != 0) sum_up(net, e, s->kept + (uint64_t)s->first[e] * n, out);
     return CHORD_OK;
@@ -236,15 +208,16 @@ static chord_status run_many(chord_network *net, const chord_layer *layer, chord
     return CHORD_OK;
 }
 
-chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scores, chord_inputs *x, float *out,
-                               chord_error *err)
+chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scores, const float *stream,
+                               chord_inputs *x, float *out, chord_error *err)
 {
     const chord_layer *layer = &net->print.layers[l];
-    CHORD_TRY(route_rows(net, l, scores, x->tokens, err));
+    CHORD_TRY(chord_experts_route(net, l, scores, x->tokens, err));
+    chord_experts_judge(net, l, x->tokens);
     sort_rows(net, x->tokens);
     ask(net, layer, x->tokens);
     memset(out, 0, (uint64_t)x->tokens * net->print.h.embedding * sizeof *out);
     if (x->tokens * net->print.h.routing.used > CHORD_EXPERT_ROWS_KEPT) return run_many(net, layer, x, out, err);
     memset(net->scratch.experts.done, 0, net->print.h.routing.experts);
-    return run_few(net, layer, x, out, err);
+    return run_few(net, l, stream, x, out, err);
 }

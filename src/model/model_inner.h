@@ -320,10 +320,18 @@ typedef struct chord_expert_scratch {
     float *row_weights;    /* (rows * used) */
     uint32_t *list;        /* tiles of a layer */
     uint8_t *done;         /* (experts) */
+    uint32_t *hoped;       /* (rows, used): what was thought of the next layer, each row's likeliest first */
     float *x, *gate, *out; /* (rows, embedding), (rows, ff), (rows, embedding) */
     float *kept;           /* (CHORD_EXPERT_ROWS_KEPT, embedding) */
     void *acts[CHORD_ACT_COUNT];
 } chord_expert_scratch;
+
+/* What was thought of a layer before it was known, and how often that was right lately: of the likeliest, the second, ... */
+#define CHORD_HOPE_RANKS 16u
+typedef struct chord_hopes {
+    uint32_t layer, rows; /* rows 0: nothing was thought */
+    float right[CHORD_HOPE_RANKS];
+} chord_hopes;
 
 /* What one head's matrix reads. */
 typedef struct chord_head_scratch {
@@ -378,6 +386,7 @@ struct chord_network {
     chord_tile_set expert_set;
     double *expert_worth;             /* by tile (experts_cache.c); NULL: all stay */
     uint64_t routed;                  /* rows of all passes, this one included */
+    chord_hopes hopes;
     _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
@@ -550,11 +559,21 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
 bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
                  uint32_t *ids, float *weights);
 
-/* experts.c, and experts_cache.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
-chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
-                               chord_error *err);
-/* Reads ahead what the layer's router would choose for x (rows, embedding), which is not quite what it will see. */
-void chord_experts_hope(chord_network *net, uint32_t layer, const float *x, uint32_t rows);
+/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding); stream (tokens, embedding)
+ * only helps to guess what is to be read next */
+chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, const float *stream,
+                               chord_inputs *x, float *out, chord_error *err);
+/* Of (rows, experts) to scratch.experts.ids and weights. */
+chord_status chord_experts_route(chord_network *net, uint32_t layer, const float *scores, uint32_t rows,
+                                 chord_error *err);
+uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list); /* in the order of their use */
+
+/* hopes.c: while experts of this layer, done or not, speak: those that the next layer will probably want are read. */
+void chord_experts_hope(chord_network *net, uint32_t layer, const float *stream, uint32_t rows);
+void chord_experts_judge(chord_network *net, uint32_t layer, uint32_t rows); /* it is known now: scratch.experts.ids */
+void chord_hopes_open(chord_hopes *hopes);
+
+/* experts_cache.c */
 chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);
 void chord_experts_close(chord_network *net);
 /* These tiles, which are one expert's, were chosen for `count` rows of `all`. */
@@ -614,6 +633,9 @@ float *chord_op_row(const chord_pass *pass, chord_operand operand, uint32_t row)
 /* A word is run for each row by itself, several at a time. */
 typedef void chord_row_word(const chord_pass *pass, uint32_t layer, uint32_t row);
 void chord_op_rows(const chord_pass *pass, chord_row_word *word, uint32_t layer);
+/* rows of norm->n values each; layer: not RMS */
+void chord_norm_rows(const chord_network *net, float *out, const float *x, const chord_norm *norm, uint64_t rows,
+                     bool layer);
 /* to = norm of each row of from; to may be from */
 void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);
 /* The same in place, RMS, of each norm->n values by themselves; no norm: nothing is done. */
@@ -636,7 +658,6 @@ chord_status chord_op_own(chord_pass *pass, chord_operand to, chord_weight *w, c
 /* to: what the experts say that the scores choose, summed up */
 chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer, chord_operand scores,
                               chord_operand from, chord_error *err);
-void chord_op_hope(chord_pass *pass, uint32_t layer); /* what the layers after this one will want, to judge by X */
 void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);

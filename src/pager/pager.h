@@ -199,8 +199,7 @@ void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
  * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
 int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
 /* In place of those hoped for before: tiles that will probably be in the list that is asked for next, the likeliest
- * first. They are read while nothing is left to read that was asked for, a few at a time and, the more often hopes were
- * wrong lately, the fewer. */
+ * first. They are read while nothing is left to read that was asked for, a few at a time. */
 void chord_asked_hope(chord_asked *asked, const uint32_t *list, uint32_t count);
 /* All of these are there. */
 bool chord_asked_has(chord_asked *asked, const uint32_t *list, uint32_t count);

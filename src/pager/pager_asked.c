@@ -161,7 +161,7 @@ int32_t chord_asked_ask(chord_asked *a, const uint32_t *list, uint32_t count)
         int answer = want(a, list[i]);
         reads = answer < 0 ? -1 : reads + answer;
     }
-    asked_settle_hopes(a);
+    asked_end_hopes(a);
     asked_wake_readers(a);
     chord_mutex_unlock(a->mutex);
     return reads;
@@ -183,7 +183,7 @@ void chord_asked_forget(chord_asked *a)
 {
     chord_mutex_lock(a->mutex);
     a->wanted_count = 0;
-    asked_drop_hopes(a);
+    asked_end_hopes(a);
     for (uint32_t i = 0; i < a->slot_count; i++) {
         a->slots[i].asked = a->slots[i].fresh = false;
         asked_list(a, &a->slots[i]);
@@ -331,7 +331,7 @@ uint32_t chord_asked_clear(chord_asked *a)
     chord_mutex_lock(a->mutex);
     a->last = PAGER_NONE; /* else they were read again at once */
     a->wanted_count = 0;
-    asked_drop_hopes(a);
+    asked_end_hopes(a);
     for (uint32_t i = 0; i < a->slot_count; i++) {
         asked_slot *slot = &a->slots[i];
         if (slot->state == ASKED_LOADING || slot->users > 0) continue;
@@ -416,7 +416,6 @@ chord_status chord_asked_open(const chord_asked_config *config, chord_asked **ou
     a->place = config->place != NULL ? *config->place : pager_memory;
     a->mutex = &config->readers->mutex;
     a->last = PAGER_NONE;
-    a->hopes_right = HOPES_ALL / 2;
     a->client.read_next = read_next;
     chord_cond_init(&a->changed);
     chord_status status = open_parts(a, err);

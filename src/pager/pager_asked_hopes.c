@@ -3,16 +3,11 @@
 #include "pager/pager_asked_inner.h"
 
 #define HOPES_IN_FLIGHT 4u  /* what is asked for meanwhile waits for these at most */
-#define HOPES_LATELY 64u    /* hopes that the share of right ones is taken of, about */
-#define HOPES_WORTH (HOPES_ALL / 4)
-#define HOPELESS_TURNS 16u /* from one try to the next, where most were wrong */
 
 /* How many more may be hoped for now. */
-static uint32_t room(chord_asked *a)
+static uint32_t room(const chord_asked *a)
 {
-    uint32_t most = a->config.hopes_max, ring = (a->slot_count - a->ring_first) / 4;
-    if (most > ring) most = ring;
-    if (a->hopes_right < HOPES_WORTH) most = a->hopeless_turns++ % HOPELESS_TURNS == 0 && most > 0;
+    uint32_t most = (uint32_t)chord_min_u64(a->config.hopes_max, (a->slot_count - a->ring_first) / 4);
     return most > a->hoped_count ? most - a->hoped_count : 0;
 }
 
@@ -48,26 +43,16 @@ asked_slot *asked_claim_hope(chord_asked *a)
     return slot;
 }
 
-static void note(chord_asked *a, bool right)
-{
-    a->stats.hoped_used += right;
-    a->hopes_right -= a->hopes_right / HOPES_LATELY;
-    if (right) a->hopes_right += HOPES_ALL / HOPES_LATELY;
-}
-
-static void end_hopes(chord_asked *a, bool known)
+void asked_end_hopes(chord_asked *a)
 {
     for (uint32_t i = 0; i < a->hoped_count; i++) {
         asked_slot *slot = &a->slots[a->hoped[i]];
         if (!slot->hoped) continue; /* it could not be read, or made room */
         bool right = slot->asked || slot->users > 0 || slot->used;
-        if (known) note(a, right);
+        a->stats.hoped_used += right;
         slot->hoped = false;
         slot->fresh = slot->fresh && right;
         asked_list(a, slot);
     }
     a->hope_count = a->hoped_count = 0;
 }
-
-void asked_settle_hopes(chord_asked *a) { end_hopes(a, true); }
-void asked_drop_hopes(chord_asked *a) { end_hopes(a, false); }

@@ -49,7 +49,6 @@ struct chord_asked {
     uint32_t wanted_count;
     uint32_t *hopes, hope_count; /* hoped for, and not claimed yet; the likeliest first */
     uint32_t *hoped, hoped_count; /* their slots, until something is asked for */
-    uint32_t hopes_right, hopeless_turns; /* lately, of HOPES_ALL; turns in which they were few */
     uint32_t in_flight, hopes_in_flight;
     uint64_t in_flight_since_ns;
     uint32_t last;    /* the tile that was pinned last, PAGER_NONE: none */
@@ -59,10 +58,8 @@ struct chord_asked {
 };
 
 /* pager_asked_hopes.c, with the mutex held */
-#define HOPES_ALL 65536u
 asked_slot *asked_claim_hope(chord_asked *a); /* NULL: there is none that may be read now */
-void asked_settle_hopes(chord_asked *a);      /* what has been asked for was hoped for rightly */
-void asked_drop_hopes(chord_asked *a);        /* nobody knows */
+void asked_end_hopes(chord_asked *a);         /* those that have been asked for were right */
 
 /* pager_asked_slots.c, with the mutex held */
 asked_slot *asked_slot_of(chord_asked *a, uint32_t tile); /* NULL: in none */

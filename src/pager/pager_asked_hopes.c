@@ -2,7 +2,7 @@
  * costs a read and the place of what was worth least, so hopes give way to all that is certain. */
 #include "pager/pager_asked_inner.h"
 
-#define HOPES_IN_FLIGHT 4u  /* what is asked for meanwhile waits for these at most */
+#define THREADS_FOR_A_HOPE 4u /* what is asked for meanwhile waits for a fourth of what may be in flight at most */
 
 /* How many more may be hoped for now. */
 static uint32_t room(const chord_asked *a)
@@ -31,7 +31,7 @@ void chord_asked_hope(chord_asked *a, const uint32_t *list, uint32_t count)
 asked_slot *asked_claim_hope(chord_asked *a)
 {
     asked_slot *slot = NULL;
-    if (a->wanted_count > 0 || a->hopes_in_flight >= HOPES_IN_FLIGHT) return NULL;
+    if (a->wanted_count > 0 || a->hopes_in_flight * THREADS_FOR_A_HOPE >= a->config.readers->count) return NULL;
     uint32_t taken = 0;
     while (taken < a->hope_count && slot == NULL) slot = asked_claim_ahead(a, a->hopes[taken++]);
     a->hope_count -= taken;

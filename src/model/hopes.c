@@ -3,10 +3,8 @@
  * mostly chooses as it will. How often the likeliest was right, the second, ... is seen at each layer, whether it was read
  * or not; what was right often enough is read ahead. Nothing that is computed depends on it. */
 #include "model/model_inner.h"
-#include <stdlib.h>
-static uint32_t knob(const char *n, uint32_t d) { const char *v = getenv(n); return v ? (uint32_t)atoi(v) : d; }
 
-#define RIGHT_ENOUGH ((float)knob("T",70)/100)
+#define RIGHT_ENOUGH 0.7f
 #define LATELY 64.0f /* thoughts that a share of right ones is taken of, about */
 
 void chord_hopes_open(chord_hopes *hopes)
@@ -71,7 +69,7 @@ void chord_experts_hope(chord_network *net, uint32_t l, const float *stream, uin
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t next = l + 1, used = net->print.h.routing.used, n = 0;
-    if (net->expert_worth == NULL || knob("NOHOPE", 0)) return; /* all of them stay */
+    if (net->expert_worth == NULL) return; /* all of them stay */
     while (next < net->print.h.layers && net->print.layers[next].router.tensor == NULL) next++;
     if (next == net->print.h.layers || !think(net, next, stream, rows)) return;
     net->hopes.layer = next;

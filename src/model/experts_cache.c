@@ -65,7 +65,12 @@ chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint
     uint64_t *uses = memory;
     uint8_t *pins = (uint8_t *)(uses + p->expert_tile_count);
     chord_asked_config config = {
-        .heap = net->heap, .readers = readers, .source = source, .pins = pins, .asked_max = p->layer_tiles_max};
+        .heap = net->heap,
+        .readers = readers,
+        .source = source,
+        .pins = pins,
+        .by_size = true,
+        .asked_max = p->layer_tiles_max};
     chord_status status = chord_asked_plan(&source, uses, memory_bytes, CHORD_EXPERT_RING_LEAST, pins, &config.ring,
                                            err);
     if (status == CHORD_OK) status = open_cache(net, &config, err);

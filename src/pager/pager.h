@@ -182,7 +182,8 @@ typedef struct chord_asked_config {
     const chord_slot_place *place; /* for each slot; outlives it; NULL: memory of the heap's */
     chord_asked_source source;
     const uint8_t *pins; /* a byte for each tile; NULL: none */
-    uint32_t ring;       /* slots for the others: more than are held at once */
+    uint32_t ring;       /* slots for the others, as large as the largest: more than are held at once */
+    bool by_size;        /* tiles are used equally often: what these slots take becomes some for each size */
     uint32_t ahead;      /* so many tiles behind the one that was pinned last, in a circle, are read unasked */
     uint32_t asked_max;  /* tiles that may be asked for and not be on their way yet */
     uint32_t hopes_max;  /* tiles that may be hoped for at once */

@@ -301,7 +301,8 @@ static void await_loading(chord_asked *a)
 static asked_slot *empty_slot_for(chord_asked *a, uint32_t tile)
 {
     asked_slot *slot = asked_slot_of(a, tile);
-    for (uint32_t i = a->ring_first; i < a->slot_count && slot == NULL; i++)
+    const asked_ring *ring = asked_ring_of(a, tile);
+    for (uint32_t i = ring->first; i < ring->end && slot == NULL; i++)
         if (a->slots[i].state == ASKED_EMPTY) slot = &a->slots[i];
     return slot != NULL && slot->state == ASKED_EMPTY ? slot : NULL;
 }
@@ -355,24 +356,6 @@ void chord_asked_stats_get(const chord_asked *a, chord_asked_stats *out)
 
 /* ---- open and close --------------------------------------------------------------------------- */
 
-static void place_slots(chord_asked *a, const uint8_t *pins)
-{
-    const chord_asked_source *source = &a->config.source;
-    uint64_t ring_bytes = 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < source->count; i++) {
-        uint64_t bytes = source->slot_bytes(source->ud, i);
-        bool home = pins != NULL && pins[i] != 0;
-        a->slot_of_tile[i] = home ? n : PAGER_NONE;
-        if (home) a->slots[n++] = (asked_slot){.bytes = bytes, .tile = i, .home = true, .place = PAGER_NONE};
-        else ring_bytes = chord_max_u64(ring_bytes, bytes);
-    }
-    a->ring_first = n;
-    a->empty_count = a->slot_count - n;
-    for (; n < a->slot_count; n++) 
-        a->slots[n] = (asked_slot){.bytes = ring_bytes, .tile = PAGER_NONE, .place = PAGER_NONE};
-}
-
 static chord_status get(chord_asked *a, uint64_t bytes, void *out, chord_error *err)
 {
     void *p;
@@ -385,16 +368,15 @@ static chord_status open_parts(chord_asked *a, chord_error *err)
 {
     const chord_asked_config *config = &a->config;
     uint32_t count = config->source.count;
-    a->slot_count = config->ring;
-    for (uint32_t i = 0; config->pins != NULL && i < count; i++) a->slot_count += config->pins[i];
+    asked_plan_slots(a);
     CHORD_TRY(get(a, a->slot_count * sizeof(asked_slot), &a->slots, err));
     CHORD_TRY(get(a, count * sizeof(uint32_t), &a->slot_of_tile, err));
     CHORD_TRY(get(a, count * sizeof(bool), &a->ahead_failed, err));
     CHORD_TRY(get(a, config->asked_max * sizeof(uint32_t), &a->wanted, err));
-    CHORD_TRY(get(a, config->ring * sizeof(uint32_t), &a->leaving, err));
+    CHORD_TRY(get(a, (a->slot_count - a->ring_first) * sizeof(uint32_t), &a->leaving, err));
     CHORD_TRY(get(a, config->hopes_max * sizeof(uint32_t), &a->hopes, err));
     CHORD_TRY(get(a, config->hopes_max * sizeof(uint32_t), &a->hoped, err));
-    place_slots(a, config->pins);
+    asked_place_slots(a);
     for (uint32_t i = 0; i < a->slot_count && !config->lazy; i++) {
         CHORD_TRY(open_slot(a, &a->slots[i], err));
         a->stats.resident_bytes += a->slots[i].memory.bytes;

@@ -6,6 +6,14 @@ asked_slot *asked_slot_of(chord_asked *a, uint32_t tile)
     return a->slot_of_tile[tile] == PAGER_NONE ? NULL : &a->slots[a->slot_of_tile[tile]];
 }
 
+asked_ring *asked_ring_of(chord_asked *a, uint32_t tile)
+{
+    uint64_t bytes = a->config.source.slot_bytes(a->config.source.ud, tile);
+    asked_ring *ring = a->rings;
+    while (ring->slot_bytes < bytes && ring + 1 < a->rings + a->ring_count) ring++;
+    return ring;
+}
+
 void asked_wake_readers(chord_asked *a)
 {
     if (a->served) pager_readers_call(a->config.readers);
@@ -13,47 +21,55 @@ void asked_wake_readers(chord_asked *a)
 
 /* ---- those that may go ------------------------------------------------------------------------ */
 
-static void put(chord_asked *a, uint32_t place, uint32_t number)
+static void put(chord_asked *a, const asked_ring *ring, uint32_t place, uint32_t number)
 {
-    a->leaving[place] = number;
+    ring->leaving[place] = number;
     a->slots[number].place = place;
 }
 
-static double worth_at(const chord_asked *a, uint32_t place) { return a->slots[a->leaving[place]].worth; }
-
-static void rise(chord_asked *a, uint32_t place)
+static double worth_at(const chord_asked *a, const asked_ring *ring, uint32_t place)
 {
-    uint32_t number = a->leaving[place];
-    for (uint32_t above; place > 0 && a->slots[number].worth < worth_at(a, above = (place - 1) / 2); place = above)
-        put(a, place, a->leaving[above]);
-    put(a, place, number);
+    return a->slots[ring->leaving[place]].worth;
 }
 
-static void sink(chord_asked *a, uint32_t place)
+static void rise(chord_asked *a, const asked_ring *ring, uint32_t place)
 {
-    uint32_t number = a->leaving[place];
-    for (uint32_t below; (below = 2 * place + 1) < a->leaving_count; place = below) {
-        if (below + 1 < a->leaving_count && worth_at(a, below + 1) < worth_at(a, below)) below++;
-        if (worth_at(a, below) >= a->slots[number].worth) break;
-        put(a, place, a->leaving[below]);
+    uint32_t number = ring->leaving[place];
+    for (uint32_t above; place > 0; place = above) {
+        above = (place - 1) / 2;
+        if (worth_at(a, ring, above) <= a->slots[number].worth) break;
+        put(a, ring, place, ring->leaving[above]);
     }
-    put(a, place, number);
+    put(a, ring, place, number);
+}
+
+static void sink(chord_asked *a, const asked_ring *ring, uint32_t place)
+{
+    uint32_t number = ring->leaving[place];
+    for (uint32_t below; (below = 2 * place + 1) < ring->leaving_count; place = below) {
+        if (below + 1 < ring->leaving_count && worth_at(a, ring, below + 1) < worth_at(a, ring, below)) below++;
+        if (worth_at(a, ring, below) >= a->slots[number].worth) break;
+        put(a, ring, place, ring->leaving[below]);
+    }
+    put(a, ring, place, number);
 }
 
 static void list(chord_asked *a, asked_slot *slot)
 {
-    put(a, a->leaving_count++, (uint32_t)(slot - a->slots));
-    rise(a, slot->place);
+    asked_ring *ring = &a->rings[slot->ring];
+    put(a, ring, ring->leaving_count++, (uint32_t)(slot - a->slots));
+    rise(a, ring, slot->place);
 }
 
 static void unlist(chord_asked *a, asked_slot *slot)
 {
-    uint32_t place = slot->place, last = a->leaving[--a->leaving_count];
+    asked_ring *ring = &a->rings[slot->ring];
+    uint32_t place = slot->place, last = ring->leaving[--ring->leaving_count];
     slot->place = PAGER_NONE;
-    if (place == a->leaving_count) return;
-    put(a, place, last);
-    rise(a, place);
-    sink(a, a->slots[last].place);
+    if (place == ring->leaving_count) return;
+    put(a, ring, place, last);
+    rise(a, ring, place);
+    sink(a, ring, a->slots[last].place);
 }
 
 void asked_list(chord_asked *a, asked_slot *slot)
@@ -74,7 +90,7 @@ void asked_empty(chord_asked *a, asked_slot *slot)
 #ifdef CHORD_HARDTEST
     if (slot->memory.base != NULL) memset(slot->memory.base, 0xA5, (size_t)slot->memory.bytes);
 #endif
-    a->empty_count += !slot->home && slot->state != ASKED_EMPTY;
+    if (!slot->home) a->rings[slot->ring].empty_count += slot->state != ASKED_EMPTY;
     slot->state = ASKED_EMPTY;
     slot->fresh = slot->asked = slot->hoped = slot->awaited = slot->packed = slot->used = false;
     asked_list(a, slot);
@@ -96,7 +112,7 @@ void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile)
         asked_empty(a, slot);
     }
     slot->tile = tile;
-    a->empty_count -= !slot->home;
+    if (!slot->home) a->rings[slot->ring].empty_count--;
     slot->state = ASKED_LOADING;
     slot->fresh = true;
     slot->worth = a->config.worth != NULL ? a->config.worth[tile] : (double)++a->tick;
@@ -126,9 +142,10 @@ asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
 {
     asked_slot *best = asked_slot_of(a, tile);
     if (best != NULL) return best->state == ASKED_EMPTY ? best : NULL;
-    if (a->empty_count == 0 && a->leaving_count > 0) return &a->slots[a->leaving[0]];
+    const asked_ring *ring = asked_ring_of(a, tile);
+    if (ring->empty_count == 0 && ring->leaving_count > 0) return &a->slots[ring->leaving[0]];
     uint64_t best_worth = UINT64_MAX;
-    for (uint32_t i = a->ring_first; i < a->slot_count; i++) {
+    for (uint32_t i = ring->first; i < ring->end; i++) {
         asked_slot *slot = &a->slots[i];
         if (slot->state == ASKED_EMPTY) return slot;
         if (slot->state == ASKED_LOADING || slot->users > 0 || (ahead && still_wanted(a, slot))) continue;

@@ -255,6 +255,40 @@ static void check_worth(void)
     fixture_close(&a.f);
 }
 
+/* ---- rings by size ------------------------------------------------------------------------------ */
+
+/* Two thirds of the tiles are small: both kinds get slots for the same share of theirs, out of the same memory. */
+static void check_sizes(void)
+{
+    asked_fixture a;
+    chord_asked *asked;
+    open_fixture(&a, 0, 14, 1);
+    fixture_close(&a.f);
+    fixture_open(&a.f, TILES, 9000, 9000);
+    a.config.heap = a.f.heap;
+    a.config.readers = a.f.readers[1];
+    for (uint32_t i = 0; i < TILES; i++) a.f.tiles[i].bytes -= i % 3 == 0 ? 0 : 8000;
+    a.config.by_size = true;
+    const chord_asked_source *source = &a.config.source;
+    uint64_t small = source->slot_bytes(source->ud, 1), large = source->slot_bytes(source->ud, 0), memory = 14 * large;
+    CHECK_OK(chord_asked_open(&a.config, &asked, &err));
+    CHECK(asked->ring_count == 2 && asked->rings[0].slot_bytes == small && asked->rings[1].slot_bytes == large);
+    uint32_t smalls = asked->rings[0].end - asked->rings[0].first, larges = asked->rings[1].end - asked->rings[1].first;
+    CHECK_SAY(smalls / 2 == larges && smalls * small + larges * large <= memory, "%u and %u", smalls, larges);
+    CHECK((smalls + 2) * small + (larges + 1) * large > memory);
+    for (uint32_t i = 0; i < 4 * TILES; i++) use_tile(&a.f, asked, random_below(TILES));
+    uint32_t there[2] = {0};
+    for (uint32_t i = 0; i < TILES; i++) there[i % 3 == 0] += has(asked, i);
+    CHECK(there[0] == smalls && there[1] == larges);
+    chord_asked_close(asked);
+    a.config.ring = 5; /* too few for two rings */
+    CHECK_OK(chord_asked_open(&a.config, &asked, &err));
+    CHECK(asked->ring_count == 1 && asked->slot_count == 5 && asked->rings[0].slot_bytes == large);
+    for (uint32_t i = 0; i < TILES; i++) use_tile(&a.f, asked, i);
+    chord_asked_close(asked);
+    fixture_close(&a.f);
+}
+
 /* ---- readers ----------------------------------------------------------------------------------- */
 
 static void check_readers(void)
@@ -303,6 +337,7 @@ int main(void)
     check_in_flight();
     check_threads();
     check_worth();
+    check_sizes();
     check_readers();
 #ifdef CHORD_FAULTS
     check_every_step();

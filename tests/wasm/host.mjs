@@ -1,9 +1,9 @@
 // host.mjs - chord_host_v1 for one thread in Node, and chord.h over a guest's exports. Names, signatures and layouts are those of
-// web/chord_host_v1.ts, which scripts/make-constants writes from the header.
+// web/src/guest/chord_host_v1.ts, which scripts/make-constants writes from the header.
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 
 // The generated file is JavaScript but for its `as const`, which the oldest Node here does not strip by itself.
-const constants = readFileSync(new URL("../../web/chord_host_v1.ts", import.meta.url), "utf8").replaceAll(" as const;", ";");
+const constants = readFileSync(new URL("../../web/src/guest/chord_host_v1.ts", import.meta.url), "utf8").replaceAll(" as const;", ";");
 export const C = await import(`data:text/javascript,${encodeURIComponent(constants)}`);
 
 const PAGE_BYTES = 65536;

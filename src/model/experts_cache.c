@@ -64,13 +64,12 @@ chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint
                           err));
     uint64_t *uses = memory;
     uint8_t *pins = (uint8_t *)(uses + p->expert_tile_count);
-    chord_asked_config config = {
-        .heap = net->heap,
-        .readers = readers,
-        .source = source,
-        .pins = pins,
-        .by_size = true,
-        .asked_max = p->layer_tiles_max};
+    chord_asked_config config = {.heap = net->heap,
+                                 .readers = readers,
+                                 .source = source,
+                                 .pins = pins,
+                                 .by_size = true,
+                                 .asked_max = p->layer_tiles_max};
     chord_status status = chord_asked_plan(&source, uses, memory_bytes, CHORD_EXPERT_RING_LEAST, pins, &config.ring,
                                            err);
     if (status == CHORD_OK) status = open_cache(net, &config, err);
@@ -92,7 +91,8 @@ void chord_experts_count(const chord_network *net, chord_pager_stats *out)
     if (net->experts == NULL) return;
     chord_asked_stats asked;
     chord_asked_stats_get(net->experts, &asked);
-    uint64_t wasted = asked.hoped - asked.hoped_used, read_ahead = asked.read_ahead - chord_min_u64(wasted, asked.read_ahead);
+    uint64_t wasted = asked.hoped - asked.hoped_used,
+             read_ahead = asked.read_ahead - chord_min_u64(wasted, asked.read_ahead);
     out->hits += asked.hits - chord_min_u64(asked.hits, read_ahead);
     out->misses += asked.misses + read_ahead;
     out->evictions += asked.evictions;

@@ -56,8 +56,7 @@ static bool think(chord_network *net, uint32_t l, const float *stream, uint32_t 
     float *scores = net->scratch.operands[CHORD_ROUTES];
     chord_inputs in;
     foresee(net, stream, rows, s->x);
-    if (norm->n != 0)
-        chord_norm_rows(net, s->x, s->x, norm, rows, (net->print.arch->has & CHORD_LAYER_NORM) != 0);
+    if (norm->n != 0) chord_norm_rows(net, s->x, s->x, norm, rows, (net->print.arch->has & CHORD_LAYER_NORM) != 0);
     chord_inputs_set(net, s->acts, &in, s->x, net->print.h.embedding, rows);
     if (!chord_linear_glance(net, scores, &layer->router, &in)) return false;
     if (chord_experts_route(net, l, scores, rows, NULL) != CHORD_OK) return false;

@@ -384,8 +384,8 @@ struct chord_network {
     chord_pager_config pager_config; /* as the pager was opened */
     chord_asked *experts;            /* NULL: there are none */
     chord_tile_set expert_set;
-    double *expert_worth;             /* by tile (experts_cache.c); NULL: all stay */
-    uint64_t routed;                  /* rows of all passes, this one included */
+    double *expert_worth; /* by tile (experts_cache.c); NULL: all stay */
+    uint64_t routed;      /* rows of all passes, this one included */
     chord_hopes hopes;
     _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
     uint32_t passes;

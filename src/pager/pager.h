@@ -190,7 +190,7 @@ typedef struct chord_asked_config {
     /* By tile, the owner's, who changes them while he does not hold the tile: what is worth least leaves first. NULL: what
      * was used longest ago. */
     const double *worth;
-    bool lazy;           /* a slot's memory is taken when it is first used; else nothing is allocated after open */
+    bool lazy; /* a slot's memory is taken when it is first used; else nothing is allocated after open */
 } chord_asked_config;
 typedef struct chord_asked chord_asked;
 chord_status chord_asked_open(const chord_asked_config *config, chord_asked **out, chord_error *err);

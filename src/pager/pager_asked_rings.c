@@ -83,7 +83,6 @@ void asked_place_slots(chord_asked *a)
         ring->empty_count = ring->end - ring->first;
         ring->leaving = a->leaving + (ring->first - a->ring_first);
         for (; n < ring->end; n++)
-            a->slots[n] =
-                (asked_slot){.bytes = ring->slot_bytes, .tile = PAGER_NONE, .place = PAGER_NONE, .ring = r};
+            a->slots[n] = (asked_slot){.bytes = ring->slot_bytes, .tile = PAGER_NONE, .place = PAGER_NONE, .ring = r};
     }
 }

@@ -50,7 +50,8 @@ struct chord_readers {
     chord_cond work, served; /* something may be claimable; a reader came out of a client */
     pager_client *clients, *turn;
     bool closing, called; /* called: one of the idle is on its way to look for work */
-    uint32_t paid, wanted, count, idle; /* threads: paid by whoever opened them; to be; that are; of these without work */
+    uint32_t paid, wanted, count,
+        idle; /* threads: paid by whoever opened them; to be; that are; of these without work */
     chord_thread *threads[CHORD_READERS_MOST];
 };
 

@@ -43,7 +43,7 @@ static void check_right_and_wrong(void)
     CHECK(s.hoped == 3 && s.hits == 2 && s.misses == 0 && s.read_ahead == 4);
     for (uint32_t tile = 13; s.evictions < 2; tile++, s = stats_of(asked)) use_tile(&a.f, asked, tile % TILES);
     CHECK(!has(asked, 3) && !has(asked, 12) && has(asked, 8) && has(asked, 5)); /* read longest ago */
-    use_tile(&a.f, asked, 3);                                                  /* and all is well without hope */
+    use_tile(&a.f, asked, 3);                                                   /* and all is well without hope */
     chord_asked_close(asked);
     fixture_close(&a.f);
 }

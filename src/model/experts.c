@@ -5,52 +5,7 @@
  *   out = (...(0 + w_a * y_a) + w_b * y_b ...), a < b < ...      each operation rounded by itself */
 #include "model/model_inner.h"
 
-/* One expert's part of a weight of experts. */
-static chord_weight part_of(const chord_weight *w, uint32_t expert)
-{
-    chord_weight one = *w;
-    one.row_first += expert * w->row_step;
-    one.tile_first += expert * w->tile_count * w->tile_step;
-    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
-    return one;
-}
-
-/* In the order in which they are used. */
-uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
-{
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < up.tile_count; i++) {
-        if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;
-        list[n++] = up.tile_first + i * up.tile_step;
-    }
-    for (uint32_t i = 0; i < down.tile_count; i++) list[n++] = down.tile_first + i * down.tile_step;
-    return n;
-}
-
 /* ---- who goes where --------------------------------------------------------------------------- */
-
-/* What an expert says may have a factor. */
-static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *weights, uint32_t count)
-{
-    for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
-}
-
-chord_status chord_experts_route(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
-{
-    const chord_routing *r = &net->print.h.routing;
-    chord_expert_scratch *s = &net->scratch.experts;
-    for (uint32_t i = 0; i < rows; i++)
-        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
-                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
-            return chord_fail(err, CHORD_CORRUPT,
-                              "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
-                              "infinity or numbers too large",
-                              l);
-    scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
-    return CHORD_OK;
-}
 
 /* first[e] .. first[e + 1]: the rows that go to expert e, ascending, and their weights. */
 static void sort_rows(chord_network *net, uint32_t rows)
@@ -119,8 +74,9 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
                                    float *y, chord_error *err)
 {
     chord_expert_scratch *s = &net->scratch.experts;
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
+    chord_weight gate = chord_weight_part(&layer->expert_gate, expert),
+                 up = chord_weight_part(&layer->expert_up, expert),
+                 down = chord_weight_part(&layer->expert_down, expert);
     chord_inputs own, *in = inputs_of(net, x, expert, &own);
     chord_glu glu = net->print.arch->glu;
     gate.pair = &up;

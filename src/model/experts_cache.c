@@ -47,7 +47,6 @@ static chord_status open_cache(chord_network *net, chord_asked_config *config, c
         CHORD_TRY(chord_alloc(net->heap, count * sizeof *net->expert_worth, "the worth of experts", &memory, err));
         config->worth = net->expert_worth = memory;
         config->hopes_max = config->asked_max;
-        chord_hopes_open(&net->hopes);
     }
     return chord_asked_open(config, &net->experts, err);
 }

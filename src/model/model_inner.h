@@ -461,6 +461,8 @@ bool chord_weight_has_panels(const chord_tensor *tensor, uint64_t row_first, uin
 
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
+chord_weight chord_weight_part(const chord_weight *w, uint32_t expert);                 /* one expert's, of experts' */
+uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list); /* in the order of their use */
 
 /* What the cache of keys and values is to hold. */
 typedef struct chord_kv_needs {
@@ -527,6 +529,10 @@ void chord_calls_drop(chord_network *net); /* calls that are marked as dropped a
 /* forward.c */
 chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
 
+/* norm.c: rows of norm->n values each; layer: not RMS */
+void chord_norm_rows(const chord_network *net, float *out, const float *x, const chord_norm *norm, uint64_t rows,
+                     bool layer);
+
 /* linear.c */
 /* acts: memory for each kind that is used. */
 void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT], chord_inputs *inputs, const float *x,
@@ -559,14 +565,14 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
 bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
                  uint32_t *ids, float *weights);
 
+/* Of scores (rows, experts) to scratch.experts.ids and weights; what an expert says may have a factor. */
+chord_status chord_experts_route(chord_network *net, uint32_t layer, const float *scores, uint32_t rows,
+                                 chord_error *err);
+
 /* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding); stream (tokens, embedding)
  * only helps to guess what is to be read next */
 chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, const float *stream,
                                chord_inputs *x, float *out, chord_error *err);
-/* Of (rows, experts) to scratch.experts.ids and weights. */
-chord_status chord_experts_route(chord_network *net, uint32_t layer, const float *scores, uint32_t rows,
-                                 chord_error *err);
-uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list); /* in the order of their use */
 
 /* hopes.c: while experts of this layer, done or not, speak: those that the next layer will probably want are read. */
 void chord_experts_hope(chord_network *net, uint32_t layer, const float *stream, uint32_t rows);
@@ -633,9 +639,6 @@ float *chord_op_row(const chord_pass *pass, chord_operand operand, uint32_t row)
 /* A word is run for each row by itself, several at a time. */
 typedef void chord_row_word(const chord_pass *pass, uint32_t layer, uint32_t row);
 void chord_op_rows(const chord_pass *pass, chord_row_word *word, uint32_t layer);
-/* rows of norm->n values each; layer: not RMS */
-void chord_norm_rows(const chord_network *net, float *out, const float *x, const chord_norm *norm, uint64_t rows,
-                     bool layer);
 /* to = norm of each row of from; to may be from */
 void chord_op_norm(chord_pass *pass, chord_operand to, chord_operand from, const chord_norm *norm);
 /* The same in place, RMS, of each norm->n values by themselves; no norm: nothing is done. */

@@ -64,15 +64,6 @@ bool chord_op_begin(chord_pass *p, chord_operand to, uint64_t width) { return wr
 
 void chord_op_note(chord_pass *p, chord_weight *w) { note_weight(p->print, w); }
 
-void chord_norm_rows(const chord_network *net, float *out, const float *x, const chord_norm *norm, uint64_t rows,
-                     bool layer)
-{
-    float eps = net->print.h.norm_eps;
-    const chord_compute *c = &net->compute;
-    if (layer) chord_layernorm(c, out, x, norm->weight, norm->bias, (uint32_t)rows, norm->n, eps);
-    else chord_rmsnorm(c, out, x, norm->weight, (uint32_t)rows, norm->n, eps);
-}
-
 void chord_op_norm(chord_pass *p, chord_operand to, chord_operand from, const chord_norm *norm)
 {
     if (!write_to(p, to, norm->n)) return;

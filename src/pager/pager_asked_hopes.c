@@ -31,7 +31,7 @@ void chord_asked_hope(chord_asked *a, const uint32_t *list, uint32_t count)
 asked_slot *asked_claim_hope(chord_asked *a)
 {
     asked_slot *slot = NULL;
-    if (a->wanted_count > 0 || a->hopes_in_flight * THREADS_FOR_A_HOPE >= a->config.readers->count) return NULL;
+    if (a->hopes_in_flight * THREADS_FOR_A_HOPE >= a->config.readers->count) return NULL;
     uint32_t taken = 0;
     while (taken < a->hope_count && slot == NULL) slot = asked_claim_ahead(a, a->hopes[taken++]);
     a->hope_count -= taken;

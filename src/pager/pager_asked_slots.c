@@ -129,7 +129,7 @@ static uint32_t steps_ahead(const chord_asked *a, uint32_t tile)
 static bool still_wanted(const chord_asked *a, const asked_slot *slot)
 {
     uint32_t steps = steps_ahead(a, slot->tile);
-    return slot->asked || (slot->fresh && (slot->hoped || (steps > 0 && steps <= a->config.ahead)));
+    return slot->asked || (slot->fresh && steps > 0 && steps <= a->config.ahead);
 }
 
 /* When all are still to be used, the last goes first. */

@@ -80,6 +80,28 @@ static void check_room(void)
     fixture_close(&a.f);
 }
 
+/* What is certain takes the place of hopes where nothing else may go. */
+static void check_certain(void)
+{
+    asked_fixture a;
+    chord_asked *asked;
+    const uint8_t *data;
+    uint32_t list[2] = {20, 21}, certain[4] = {3, 4, 5, 6};
+    open_hopeful(&a, 8, 1, 4, &asked);
+    for (uint32_t i = 0; i < 3; i++) CHECK_OK(chord_asked_pin(asked, i, NULL, &data, &err));
+    CHECK(chord_asked_ask(asked, certain, 3) == 3);
+    hope(asked, list, 2);
+    CHECK(has(asked, 20) && has(asked, 21));
+    CHECK(chord_asked_ask(asked, certain + 3, 1) == 1); /* and the hopes were wrong: one of them makes room */
+    chord_asked_settle(asked);
+    CHECK(has(asked, 6) && has(asked, 20) != has(asked, 21));
+    for (uint32_t i = 3; i < 7; i++) use_tile(&a.f, asked, i);
+    CHECK(stats_of(asked).misses == 3 && stats_of(asked).evictions == 1 && stats_of(asked).hoped_used == 0);
+    for (uint32_t i = 0; i < 3; i++) chord_asked_release(asked, i);
+    chord_asked_close(asked);
+    fixture_close(&a.f);
+}
+
 /* ---- failures and threads ---------------------------------------------------------------------- */
 
 /* A hope that cannot be read is forgotten, and says nothing: the pin does. */
@@ -333,6 +355,7 @@ int main(void)
     alarm(CHECK_FOREVER_S);
     check_right_and_wrong();
     check_room();
+    check_certain();
     check_failures();
     check_in_flight();
     check_threads();

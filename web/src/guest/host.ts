@@ -29,7 +29,8 @@ type Call = (...values: never[]) => number | bigint | void;
 export class Host {
   readonly counts = { reads: 0, bytesRead: 0 };
   private sentence = "";
-  constructor(private readonly options: HostOptions = {}) {}
+  /** They may be changed while the guest is there. */
+  constructor(readonly options: HostOptions = {}) {}
 
   /** The object chord_host_v1 for an instance over this memory. A call that throws answers a code. */
   imports(memory: Memory): Record<string, (...values: never[]) => unknown> {
@@ -59,16 +60,16 @@ export class Host {
   }
 
   private calls(memory: Memory): Record<string, Call> {
-    const { threads, onLog, onEmit, onProgress, isCancelled } = this.options;
+    const { options } = this;
     return {
       version: () => C.HOST_VERSION,
       clock_ns: () => BigInt(Math.round(performance.now() * 1e6)),
       clock_unix_s: () => Math.floor(Date.now() / 1000),
-      log: (level: number, text: number, length: number) => onLog?.(level, memory.text(text, Math.min(length, 1024))),
+      log: (level: number, text: number, length: number) => options.onLog?.(level, memory.text(text, Math.min(length, 1024))),
       error_text: (to: number, cap: number) => this.errorText(memory, to, cap),
-      cancelled: () => Number(isCancelled?.() ?? false),
-      emit: (text: number, length: number) => Number(onEmit?.(memory.text(text, length)) === false),
-      progress: (at: number) => onProgress?.(readStruct(memory.copy(at, C.chord_host_progress.bytes), C.chord_host_progress)),
+      cancelled: () => Number(options.isCancelled?.() ?? false),
+      emit: (text: number, length: number) => Number(options.onEmit?.(memory.text(text, length)) === false),
+      progress: (at: number) => options.onProgress?.(readStruct(memory.copy(at, C.chord_host_progress.bytes), C.chord_host_progress)),
       memory_limit: () => memory.bytesMax,
       file_open: (name: number, length: number) => this.fileOpen(memory.text(name, Math.min(length, 4096))),
       file_name: (file: number, to: number, cap: number) => putText(memory, this.file(file).name, to, cap),
@@ -78,9 +79,9 @@ export class Host {
       file_prefetch: () => fail(C.HostCode.UNSUPPORTED, "this host reads nothing ahead"),
       window_skew: () => 0,
       bank_limit: () => 0,
-      thread_limit: () => threads?.computeMax ?? 1,
-      thread_start: (at: number) => (threads ?? noThreads()).start(at),
-      thread_join: (thread: number) => (threads ?? noThreads()).join(thread),
+      thread_limit: () => options.threads?.computeMax ?? 1,
+      thread_start: (at: number) => (options.threads ?? noThreads()).start(at),
+      thread_join: (thread: number) => (options.threads ?? noThreads()).join(thread),
       wait: (at: number, expected: number, timeout_ns: bigint) => wait(memory, at, expected, timeout_ns),
       wake: (at: number, count: number) => Atomics.notify(memory.words(), at / 4, count >>> 0),
       rows_offered: () => 0,

@@ -76,7 +76,7 @@ static void print_memory(const cli_split *split, uint32_t sessions)
                             : ", mapped from the file");
     if (plan->fits) print_row("weights that stay", plan->resident_bytes, remark);
     if (plan->expert_bytes != 0) {
-        snprintf(remark, sizeof remark, "of %s; what was used last stays", cli_size_text(plan->expert_bytes, size));
+        snprintf(remark, sizeof remark, "of %s; what is used most stays", cli_size_text(plan->expert_bytes, size));
         print_row("experts in memory", plan->expert_cache_bytes, remark);
     }
     snprintf(remark, sizeof remark, "%u slots", plan->ring_slots);

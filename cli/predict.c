@@ -32,19 +32,17 @@ static void take_rates(cli_prediction *p, const cli_rates *rates, uint32_t threa
 
 static double longer(double a, double b) { return a > b ? a : b; }
 
-/* A cache that is smaller than what one token uses has lost it when the next one comes. */
 static double expert_hits(const chord_plan *plan, const cli_rates *rates)
 {
     double part = (double)plan->expert_cache_bytes / (double)plan->expert_bytes;
     if (plan->expert_bytes == 0 || part >= 1) return 1;
-    if (plan->expert_cache_bytes < plan->expert_bytes_per_token) return 0;
     return pow(part, rates->expert_habit > 0 ? rates->expert_habit : ASSUMED_EXPERT_HABIT);
 }
 
 double cli_expert_habit(const chord_plan *plan, double hits)
 {
     double part = (double)plan->expert_cache_bytes / (double)plan->expert_bytes;
-    bool cached = plan->expert_bytes != 0 && plan->expert_cache_bytes >= plan->expert_bytes_per_token && part < 1;
+    bool cached = plan->expert_bytes != 0 && plan->expert_cache_bytes != 0 && part < 1;
     return cached && hits > 0.01 && hits < 0.99 ? log(hits) / log(part) : 0;
 }
 

@@ -161,7 +161,7 @@ typedef struct chord_plan {
     uint64_t fixed_bytes; /* code, stacks, page tables, tokenizer, metadata */
     uint64_t streamed_bytes_per_pass;
     uint64_t read_bytes_per_pass; /* weight bytes one decode pass touches, resident and streamed */
-    /* Mixtures of experts, else 0: all experts; the memory that keeps those which were used last; what a token uses of them,
+    /* Mixtures of experts, else 0: all experts; the memory that keeps those which are used most; what a token uses of them,
      * which is part of read_bytes_per_pass. What of it is not in that memory is read besides streamed_bytes_per_pass. */
     uint64_t expert_bytes, expert_cache_bytes, expert_bytes_per_token;
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;

@@ -49,9 +49,15 @@ chord_status chord_draft_model_check(const chord_model *m, const chord_model *dr
     return compare_tokens(m->files.gguf, draft->files.gguf, err);
 }
 
+/* Of a pass's waiting: a further row goes to other experts, of which as many are not in memory. */
+#define FURTHER_ROW_WAITS 0.8
+
 chord_status chord_drafts_open(chord_session *s, chord_error *err)
 {
+    chord_model_info info;
     chord_draft_gate_init(&s->drafts.gate);
+    chord_network_describe(s->model->net, &info);
+    if (info.plan.expert_cache_bytes < info.plan.expert_bytes) s->drafts.gate.further_stall = FURTHER_ROW_WAITS;
     return s->model->draft != NULL ? chord_sequence_open(s->model->draft->net, &s->drafts.sequence, err) : CHORD_OK;
 }
 

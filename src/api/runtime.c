@@ -4,7 +4,6 @@
 #include "quant/quant.h"
 
 #define THREADS_MAX 256u
-#define THREAD_BYTES (192 * 1024ull) /* stack touched and kernel structures, compute and reader threads alike */
 
 const char *chord_stop_reason_text(chord_stop_reason reason)
 {
@@ -71,7 +70,7 @@ chord_status chord_runtime_open(const chord_runtime_options *options, chord_runt
     uint64_t asked = o->budget_bytes != 0 ? o->budget_bytes : chord_memory_available_bytes();
     uint64_t budget = chord_min_u64(asked, chord_process_budget_max());
     uint64_t overhead = chord_process_bytes() + chord_process_code_bytes() +
-                        (threads + CHORD_READERS_DEFAULT) * THREAD_BYTES;
+                        (threads + CHORD_READERS_DEFAULT) * CHORD_THREAD_BYTES;
     if (budget <= overhead + CHORD_MIB)
         return chord_fail(err, CHORD_BUDGET,
                           "a budget of %.1f MiB leaves nothing for a model: code, stacks and page tables take %.1f MiB",

@@ -294,6 +294,7 @@ typedef struct chord_thread chord_thread;
 chord_status chord_thread_start(chord_heap *heap, const char *name, void (*run)(void *ud), void *ud, chord_thread **out,
                                 chord_error *err);
 void chord_thread_join(chord_heap *heap, chord_thread *thread);
+#define CHORD_THREAD_BYTES (192 * 1024ull) /* what one takes, no heap's: stack touched and kernel structures */
 /* A number that no other thread of this process has. */
 uintptr_t chord_thread_self(void);
 

@@ -2,7 +2,7 @@
 #include "base/system_inner.h"
 #include "chord_host_v1.h"
 
-#define STACK_BYTES 196608u /* the runtime sets so much aside for each thread (THREAD_BYTES in src/api/runtime.c) */
+#define STACK_BYTES 196608u /* the runtime sets so much aside for each thread (CHORD_THREAD_BYTES) */
 
 /* stack_top comes first: chord_thread_main reads it before there is a stack to run C on. */
 struct chord_thread {

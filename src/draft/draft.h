@@ -34,7 +34,9 @@ typedef struct chord_draft_gate {
     double pass_ns[CHORD_DRAFT_ROW_CLASSES]; /* of a pass with so many rows, lately; 0: none yet */
     double compute_ns;                       /* of that of one row: in which it did not wait for bytes */
     double draft_ns;                         /* of a pass of the other model */
-    bool fixed;                              /* times are as they were set: what passes take is not noted */
+    double
+        further_stall; /* what a further row adds to a pass's waiting, before it was seen; 0: all rows read the same */
+    bool fixed;        /* times are as they were set: what passes take is not noted */
 } chord_draft_gate;
 
 void chord_draft_gate_init(chord_draft_gate *gate);

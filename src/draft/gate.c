@@ -58,8 +58,9 @@ double chord_draft_pass_ns(const chord_draft_gate *g, uint32_t rows)
     double one = g->pass_ns[0], seen = g->pass_ns[class_of(rows)];
     if (one <= 0 || seen > one) return seen;
     if (seen > 0) return one; /* more rows are not less work: the machine was busier then */
-    double arithmetic = g->compute_ns * (1 + MORE_ROWS * (rows - 1));
-    return arithmetic > one ? arithmetic : one;
+    double further = rows - 1, arithmetic = g->compute_ns * (1 + MORE_ROWS * further);
+    double waiting = one > g->compute_ns ? (one - g->compute_ns) * g->further_stall * further : 0;
+    return (arithmetic > one ? arithmetic : one) + waiting;
 }
 
 static void note_case(float *share, bool right) { *share += NEWEST * ((right ? 1.0f : 0.0f) - *share); }

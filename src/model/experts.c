@@ -5,52 +5,7 @@
  *   out = (...(0 + w_a * y_a) + w_b * y_b ...), a < b < ...      each operation rounded by itself */
 #include "model/model_inner.h"
 
-/* One expert's part of a weight of experts. */
-static chord_weight part_of(const chord_weight *w, uint32_t expert)
-{
-    chord_weight one = *w;
-    one.row_first += expert * w->row_step;
-    one.tile_first += expert * w->tile_count * w->tile_step;
-    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
-    return one;
-}
-
-/* In the order in which they are used. */
-static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
-{
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < up.tile_count; i++) {
-        if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;
-        list[n++] = up.tile_first + i * up.tile_step;
-    }
-    for (uint32_t i = 0; i < down.tile_count; i++) list[n++] = down.tile_first + i * down.tile_step;
-    return n;
-}
-
 /* ---- who goes where --------------------------------------------------------------------------- */
-
-/* What an expert says may have a factor. */
-static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *weights, uint32_t count)
-{
-    for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
-}
-
-static chord_status route_rows(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
-{
-    const chord_routing *r = &net->print.h.routing;
-    chord_expert_scratch *s = &net->scratch.experts;
-    for (uint32_t i = 0; i < rows; i++)
-        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
-                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
-            return chord_fail(err, CHORD_CORRUPT,
-                              "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
-                              "infinity or numbers too large",
-                              l);
-    scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
-    return CHORD_OK;
-}
 
 /* first[e] .. first[e + 1]: the rows that go to expert e, ascending, and their weights. */
 static void sort_rows(chord_network *net, uint32_t rows)
@@ -80,18 +35,22 @@ static uint32_t count_of(const chord_expert_scratch *s, uint32_t expert)
 }
 
 /* All tiles of all experts that are used. Where the list of what is asked for is full, pins read the rest. */
-static void ask(chord_network *net, const chord_layer *layer)
+static void ask(chord_network *net, const chord_layer *layer, uint32_t rows)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t n = 0;
-    for (uint32_t e = 0; e < net->print.h.routing.experts; e++)
-        if (count_of(s, e) != 0) n += list_tiles(layer, e, s->list + n);
+    for (uint32_t e = 0; e < net->print.h.routing.experts; e++) {
+        if (count_of(s, e) == 0) continue;
+        uint32_t first = n;
+        n += chord_expert_tiles(layer, e, s->list + n);
+        chord_experts_value(net, s->list + first, n - first, s->rows + s->first[e], count_of(s, e), rows);
+    }
     (void)chord_asked_ask(net->experts, s->list, n);
 }
 
 static bool is_here(chord_network *net, const chord_layer *layer, uint32_t expert)
 {
-    uint32_t *list = net->scratch.experts.list, n = list_tiles(layer, expert, list);
+    uint32_t *list = net->scratch.experts.list, n = chord_expert_tiles(layer, expert, list);
     return chord_asked_has(net->experts, list, n);
 }
 
@@ -115,8 +74,9 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
                                    float *y, chord_error *err)
 {
     chord_expert_scratch *s = &net->scratch.experts;
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
+    chord_weight gate = chord_weight_part(&layer->expert_gate, expert),
+                 up = chord_weight_part(&layer->expert_up, expert),
+                 down = chord_weight_part(&layer->expert_down, expert);
     chord_inputs own, *in = inputs_of(net, x, expert, &own);
     chord_glu glu = net->print.arch->glu;
     gate.pair = &up;
@@ -161,17 +121,32 @@ static void sum_up(chord_network *net, uint32_t expert, const float *y, float *o
     chord_pool_run(count < 2 * ROWS_AT_ONCE ? NULL : net->compute.pool, count, ROWS_AT_ONCE, sum_task, &job);
 }
 
-/* Few rows: experts that are here go first, while others are read, and what all say is kept till the end. */
-static chord_status run_few(chord_network *net, const chord_layer *layer, chord_inputs *x, float *out, chord_error *err)
+/* One that is here, while others are read, or else the first of these; experts: all are done. */
+static uint32_t choose_next(chord_network *net, const chord_layer *layer)
 {
+    const chord_expert_scratch *s = &net->scratch.experts;
+    uint32_t experts = net->print.h.routing.experts, first = experts;
+    for (uint32_t e = 0; e < experts; e++) {
+        if (count_of(s, e) == 0 || s->done[e]) continue;
+        if (is_here(net, layer, e)) return e;
+        if (first == experts) first = e;
+    }
+    return first;
+}
+
+/* Few rows: what all say is kept till the end. Before one is waited for, what others have said tells of the next layer. */
+static chord_status run_few(chord_network *net, uint32_t l, const float *stream, chord_inputs *x, float *out,
+                            chord_error *err)
+{
+    const chord_layer *layer = &net->print.layers[l];
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t experts = net->print.h.routing.experts, n = net->print.h.embedding;
-    for (int turn = 0; turn < 2; turn++)
-        for (uint32_t e = 0; e < experts; e++) {
-            if (count_of(s, e) == 0 || (turn == 0 ? !is_here(net, layer, e) : s->done[e])) continue;
-            CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
-            s->done[e] = true;
-        }
+    bool hoped = false;
+    for (uint32_t e; (e = choose_next(net, layer)) < experts; s->done[e] = true) {
+        if (!hoped && !is_here(net, layer, e)) chord_experts_hope(net, l, stream, x->tokens), hoped = true;
+        CHORD_TRY(compute_expert(net, layer, e, x, s->kept + (uint64_t)s->first[e] * n, err));
+    }
+    if (!hoped) chord_experts_hope(net, l, stream, x->tokens);
     for (uint32_t e = 0; e < experts; e++)
         if (count_of(s, e) != 0) sum_up(net, e, s->kept + (uint64_t)s->first[e] * n, out);
     return CHORD_OK;
@@ -189,15 +164,16 @@ static chord_status run_many(chord_network *net, const chord_layer *layer, chord
     return CHORD_OK;
 }
 
-chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scores, chord_inputs *x, float *out,
-                               chord_error *err)
+chord_status chord_experts_run(chord_network *net, uint32_t l, const float *scores, const float *stream,
+                               chord_inputs *x, float *out, chord_error *err)
 {
     const chord_layer *layer = &net->print.layers[l];
-    CHORD_TRY(route_rows(net, l, scores, x->tokens, err));
+    CHORD_TRY(chord_experts_route(net, l, scores, x->tokens, err));
+    chord_experts_judge(net, l, x->tokens);
     sort_rows(net, x->tokens);
-    ask(net, layer);
+    ask(net, layer, x->tokens);
     memset(out, 0, (uint64_t)x->tokens * net->print.h.embedding * sizeof *out);
     if (x->tokens * net->print.h.routing.used > CHORD_EXPERT_ROWS_KEPT) return run_many(net, layer, x, out, err);
     memset(net->scratch.experts.done, 0, net->print.h.routing.experts);
-    return run_few(net, layer, x, out, err);
+    return run_few(net, l, stream, x, out, err);
 }

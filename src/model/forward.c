@@ -35,6 +35,7 @@ chord_status chord_pass_run(chord_pass *p, chord_output kind, chord_error *err)
     chord_status status = begin_pass(net, chord_batch_tiles(net, p->wanted_count), err);
     if (status == CHORD_OK) {
         reach(p);
+        net->routed += p->rows;
         status = walk(p, kind, err);
         if (status != CHORD_OK && net->experts != NULL) chord_asked_forget(net->experts);
         net->pass_open = false;

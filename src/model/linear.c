@@ -147,16 +147,21 @@ static chord_status pin_expert(chord_network *net, uint32_t tile, chord_view *ou
     return CHORD_OK;
 }
 
+static tile_part part_of(const chord_weight *w, uint32_t i, const chord_acts *acts, float *out, uint64_t stride)
+{
+    uint64_t first = (uint64_t)i * w->tile_rows;
+    return (tile_part){.weight = w,
+                       .acts = acts,
+                       .out = out,
+                       .stride = stride,
+                       .row_first = (uint32_t)first,
+                       .rows = (uint32_t)chord_min_u64(w->tile_rows, w->rows - first)};
+}
+
 static chord_status pin(chord_network *net, const chord_weight *w, uint32_t i, const chord_acts *acts, float *out,
                         uint64_t stride, tile_part *part, chord_error *err)
 {
-    uint64_t first = (uint64_t)i * w->tile_rows;
-    *part = (tile_part){.weight = w,
-                        .acts = acts,
-                        .out = out,
-                        .stride = stride,
-                        .row_first = (uint32_t)first,
-                        .rows = (uint32_t)chord_min_u64(w->tile_rows, w->rows - first)};
+    *part = part_of(w, i, acts, out, stride);
     chord_view *view = &part->view;
     if (w->experts != 0) CHORD_TRY(pin_expert(net, tile_index(w, i), view, err));
     else CHORD_TRY(chord_pager_pin(net->pager, tile_index(w, i), view, err));
@@ -192,6 +197,22 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
         release(net, &job.part[0], i);
     }
     return CHORD_OK;
+}
+
+bool chord_linear_glance(chord_network *net, float *out, const chord_weight *w, chord_inputs *x)
+{
+    const chord_acts *acts;
+    if (prepare(net, x, w, &acts, NULL) != CHORD_OK) return false;
+    for (uint32_t i = 0; i < w->tile_count; i++) {
+        tile_job job = {.net = net, .parts = 1};
+        job.part[0] = part_of(w, i, acts, out + (uint64_t)i * w->tile_rows, w->rows);
+        chord_view *view = &job.part[0].view;
+        chord_pager_peek(net->pager, tile_index(w, i), view);
+        if (view->data == NULL) return false;
+        view->packed = view->packed || w->tensor->packed;
+        run_tile(&job);
+    }
+    return true;
 }
 
 chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,

@@ -320,10 +320,18 @@ typedef struct chord_expert_scratch {
     float *row_weights;    /* (rows * used) */
     uint32_t *list;        /* tiles of a layer */
     uint8_t *done;         /* (experts) */
+    uint32_t *hoped;       /* (rows, used): what was thought of the next layer, each row's likeliest first */
     float *x, *gate, *out; /* (rows, embedding), (rows, ff), (rows, embedding) */
     float *kept;           /* (CHORD_EXPERT_ROWS_KEPT, embedding) */
     void *acts[CHORD_ACT_COUNT];
 } chord_expert_scratch;
+
+/* What was thought of a layer before it was known, and how often that was right lately: of the likeliest, the second, ... */
+#define CHORD_HOPE_RANKS 16u
+typedef struct chord_hopes {
+    uint32_t layer, rows; /* rows 0: nothing was thought */
+    float right[CHORD_HOPE_RANKS];
+} chord_hopes;
 
 /* What one head's matrix reads. */
 typedef struct chord_head_scratch {
@@ -376,6 +384,9 @@ struct chord_network {
     chord_pager_config pager_config; /* as the pager was opened */
     chord_asked *experts;            /* NULL: there are none */
     chord_tile_set expert_set;
+    double *expert_worth; /* by tile (experts_cache.c); NULL: all stay */
+    uint64_t routed;      /* rows of all passes, this one included */
+    chord_hopes hopes;
     _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
@@ -450,6 +461,8 @@ bool chord_weight_has_panels(const chord_tensor *tensor, uint64_t row_first, uin
 
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
+chord_weight chord_weight_part(const chord_weight *w, uint32_t expert);                 /* one expert's, of experts' */
+uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list); /* in the order of their use */
 
 /* What the cache of keys and values is to hold. */
 typedef struct chord_kv_needs {
@@ -517,12 +530,18 @@ void chord_calls_drop(chord_network *net); /* calls that are marked as dropped a
 /* forward.c */
 chord_status chord_pass_run(chord_pass *pass, chord_output kind, chord_error *err);
 
+/* norm.c: rows of norm->n values each; layer: not RMS */
+void chord_norm_rows(const chord_network *net, float *out, const float *x, const chord_norm *norm, uint64_t rows,
+                     bool layer);
+
 /* linear.c */
 /* acts: memory for each kind that is used. */
 void chord_inputs_set(const chord_network *net, void *const acts[CHORD_ACT_COUNT], chord_inputs *inputs, const float *x,
                       uint32_t n, uint32_t tokens);
 /* out (tokens, rows) = x . w^T + bias */
 chord_status chord_linear(chord_network *net, float *out, const chord_weight *w, chord_inputs *x, chord_error *err);
+/* The same where w is in memory for good, whichever weight the pass is at; false: it is not, or x is not finite. */
+bool chord_linear_glance(chord_network *net, float *out, const chord_weight *w, chord_inputs *x);
 /* out (tokens, ff) = f(x . gate^T + bias) * (x . up^T + bias), gate and its pair visited tile by tile side by side */
 chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight *gate, chord_glu kind, chord_inputs *x,
                               chord_error *err);
@@ -547,10 +566,26 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
 bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
                  uint32_t *ids, float *weights);
 
-/* experts.c, and experts_cache.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding) */
-chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, chord_inputs *x, float *out,
-                               chord_error *err);
+/* Of scores (rows, experts) to scratch.experts.ids and weights; what an expert says may have a factor. */
+chord_status chord_experts_route(chord_network *net, uint32_t layer, const float *scores, uint32_t rows,
+                                 chord_error *err);
+
+/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding); stream (tokens, embedding)
+ * only helps to guess what is to be read next */
+chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, const float *stream,
+                               chord_inputs *x, float *out, chord_error *err);
+
+/* hopes.c: while experts of this layer, done or not, speak: those that the next layer will probably want are read. */
+void chord_experts_hope(chord_network *net, uint32_t layer, const float *stream, uint32_t rows);
+void chord_experts_judge(chord_network *net, uint32_t layer, uint32_t rows); /* it is known now: scratch.experts.ids */
+void chord_hopes_open(chord_hopes *hopes);
+
+/* experts_cache.c */
 chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint64_t memory_bytes, chord_error *err);
+void chord_experts_close(chord_network *net);
+/* These tiles, which are one expert's, were chosen for `count` rows of `all`. */
+void chord_experts_value(chord_network *net, const uint32_t *tiles, uint32_t tile_count, const uint32_t *rows,
+                         uint32_t count, uint32_t all);
 void chord_experts_count(const chord_network *net, chord_pager_stats *out); /* the pager's counters and theirs */
 
 /* embed.c: X (rows, embedding): the tokens' rows, scaled as the architecture wants, and the rotary tables; OWN from the

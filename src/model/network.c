@@ -155,6 +155,7 @@ chord_status chord_network_open(const chord_network_config *config, chord_networ
     chord_cond_init(&net->moved);
     chord_compute_init(&net->compute, config->pool, config->cpu);
     chord_compute_init(&net->solo, NULL, config->cpu);
+    chord_hopes_open(&net->hopes);
     chord_status status = chord_blueprint_open(&net->print, config->heap, config->gguf, config->output_rows, err);
     if (status == CHORD_OK) status = open_parts(net, config, err);
     if (status != CHORD_OK) {
@@ -169,7 +170,7 @@ void chord_network_close(chord_network *net)
 {
     if (net == NULL) return;
     chord_pager_close(net->pager);
-    chord_asked_close(net->experts);
+    chord_experts_close(net);
     chord_region_close(net->heap, &net->kv_region);
     chord_region_close(net->heap, &net->scratch.region);
     for (uint32_t i = 0; i < CHORD_TABLES; i++) {

@@ -64,25 +64,16 @@ bool chord_op_begin(chord_pass *p, chord_operand to, uint64_t width) { return wr
 
 void chord_op_note(chord_pass *p, chord_weight *w) { note_weight(p->print, w); }
 
-static void norm_rows(const chord_pass *p, float *out, const float *x, const chord_norm *norm, uint64_t rows,
-                      bool layer)
-{
-    float eps = p->print->h.norm_eps;
-    const chord_compute *c = &p->net->compute;
-    if (layer) chord_layernorm(c, out, x, norm->weight, norm->bias, (uint32_t)rows, norm->n, eps);
-    else chord_rmsnorm(c, out, x, norm->weight, (uint32_t)rows, norm->n, eps);
-}
-
 void chord_op_norm(chord_pass *p, chord_operand to, chord_operand from, const chord_norm *norm)
 {
     if (!write_to(p, to, norm->n)) return;
-    norm_rows(p, at(p, to), at(p, from), norm, p->rows, (p->print->arch->has & CHORD_LAYER_NORM) != 0);
+    chord_norm_rows(p->net, at(p, to), at(p, from), norm, p->rows, (p->print->arch->has & CHORD_LAYER_NORM) != 0);
 }
 
 void chord_op_norm_parts(chord_pass *p, chord_operand x, const chord_norm *norm)
 {
     if (norm->n == 0 || !write_to(p, x, p->width[x])) return;
-    norm_rows(p, at(p, x), at(p, x), norm, values(p, x) / norm->n, false);
+    chord_norm_rows(p->net, at(p, x), at(p, x), norm, values(p, x) / norm->n, false);
 }
 
 void chord_op_add(chord_pass *p, chord_operand x, chord_operand y)
@@ -165,7 +156,7 @@ chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, c
 {
     if (p->net == NULL) note_experts(p, &p->print->layers[layer]);
     if (!write_to(p, to, p->print->h.embedding)) return CHORD_OK;
-    return chord_experts_run(p->net, layer, at(p, scores), inputs_from(p, from), at(p, to), err);
+    return chord_experts_run(p->net, layer, at(p, scores), at(p, CHORD_X), inputs_from(p, from), at(p, to), err);
 }
 
 void chord_op_switch(chord_pass *p, chord_operand x, chord_operand by)

@@ -89,3 +89,24 @@ bool chord_route(const chord_routing *r, const float *scores, const float *choic
     weigh(r, p, ids, weights);
     return true;
 }
+
+/* What an expert says may have a factor. */
+static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *weights, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
+}
+
+chord_status chord_experts_route(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
+{
+    const chord_routing *r = &net->print.h.routing;
+    chord_expert_scratch *s = &net->scratch.experts;
+    for (uint32_t i = 0; i < rows; i++)
+        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
+                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
+            return chord_fail(err, CHORD_CORRUPT,
+                              "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
+                              "infinity or numbers too large",
+                              l);
+    scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
+    return CHORD_OK;
+}

@@ -57,6 +57,7 @@ static void carve_experts(carver *c, const chord_blueprint *p, uint32_t chunk, c
     s->row_weights = carve_f32(c, n * used);
     s->list = carve(c, p->layer_tiles_max * sizeof *s->list);
     s->done = carve(c, experts);
+    s->hoped = carve(c, CHORD_EXPERT_ROWS_KEPT * sizeof *s->hoped);
     s->x = carve_f32(c, n * e);
     s->gate = carve_f32(c, n * p->h.expert_ff);
     s->out = carve_f32(c, n * e);

@@ -133,3 +133,29 @@ chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chor
     sum_up_experts(p);
     return CHORD_OK;
 }
+
+/* ---- of experts -------------------------------------------------------------------------------- */
+
+chord_weight chord_weight_part(const chord_weight *w, uint32_t expert)
+{
+    chord_weight one = *w;
+    one.row_first += expert * w->row_step;
+    one.tile_first += expert * w->tile_count * w->tile_step;
+    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
+    return one;
+}
+
+/* In the order in which they are used. */
+uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
+{
+    chord_weight gate = chord_weight_part(&layer->expert_gate, expert),
+                 up = chord_weight_part(&layer->expert_up, expert),
+                 down = chord_weight_part(&layer->expert_down, expert);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < up.tile_count; i++) {
+        if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;
+        list[n++] = up.tile_first + i * up.tile_step;
+    }
+    for (uint32_t i = 0; i < down.tile_count; i++) list[n++] = down.tile_first + i * down.tile_step;
+    return n;
+}

@@ -107,6 +107,20 @@ chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out,
     return status;
 }
 
+void chord_pager_peek(chord_pager *pager, uint32_t tile, chord_view *out)
+{
+    *out = (chord_view){0};
+    chord_mutex_lock(pager->mutex);
+    if (pager->config.mapped) {
+        pager_mapped_view(pager, tile, out);
+    } else {
+        const pager_slot *slot = pager_slot_of(pager, tile);
+        if (slot != NULL && slot->home && (slot->state == SLOT_READY || slot->state == SLOT_PINNED))
+            *out = (chord_view){.data = slot->data, .packed = slot->packed};
+    }
+    chord_mutex_unlock(pager->mutex);
+}
+
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed)
 {
     uint32_t at;

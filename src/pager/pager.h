@@ -35,8 +35,18 @@ typedef enum chord_bank_use { CHORD_BANK_USE_WINDOWS, CHORD_BANK_USE_COPIES, CHO
  * fewer than wanted where the system refuses more. With none, and for a pager that reads nothing ahead, pin reads by
  * itself. Whatever the pagers of one set of readers share stands under one mutex. */
 #define CHORD_READERS_DEFAULT 4u
+#if defined(__wasm__)
+#define CHORD_READERS_MOST CHORD_READERS_DEFAULT /* each is an instance more */
+#else
+#define CHORD_READERS_MOST 32u
+#endif
 typedef struct chord_readers chord_readers;
 chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err);
+/* Reads of so many bytes that keep a disk busy together. */
+uint32_t chord_reads_at_once(uint64_t bytes);
+/* From the next pager on so many threads, if the heap has room for what they take beyond those at opening: cost. */
+void chord_readers_grow(chord_readers *readers, uint32_t threads);
+uint64_t chord_readers_cost(chord_readers *readers, uint32_t threads);
 void chord_readers_close(chord_readers *readers); /* after its pagers */
 
 /* Where the memory for slots comes from. A region is zeroed, in memory, aligned to 4096, charged to the heap, and
@@ -110,6 +120,9 @@ typedef struct chord_view {
 /* Waits until the tile is READY. One thread pins and releases; tiles of a pass in list order. Returns
  * CHORD_CANCELLED when the flag of chord_pager_heed is raised. */
 chord_status chord_pager_pin(chord_pager *pager, uint32_t tile, chord_view *out, chord_error *err);
+/* Where a tile lies that is in memory for good, and not in a bank; data NULL: it is not. The pass may stand anywhere, nothing
+ * is held. Until the pass ends, for the thread that pins. */
+void chord_pager_peek(chord_pager *pager, uint32_t tile, chord_view *out);
 /* The held tile is at its home now, and stays there. */
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
@@ -169,10 +182,15 @@ typedef struct chord_asked_config {
     const chord_slot_place *place; /* for each slot; outlives it; NULL: memory of the heap's */
     chord_asked_source source;
     const uint8_t *pins; /* a byte for each tile; NULL: none */
-    uint32_t ring;       /* slots for the others: more than are held at once */
+    uint32_t ring;       /* slots for the others, as large as the largest: more than are held at once */
+    bool by_size;        /* tiles are used equally often: what these slots take becomes some for each size */
     uint32_t ahead;      /* so many tiles behind the one that was pinned last, in a circle, are read unasked */
     uint32_t asked_max;  /* tiles that may be asked for and not be on their way yet */
-    bool lazy;           /* a slot's memory is taken when it is first used; else nothing is allocated after open */
+    uint32_t hopes_max;  /* tiles that may be hoped for at once */
+    /* By tile, the owner's, who changes them while he does not hold the tile: what is worth least leaves first. NULL: what
+     * was used longest ago. */
+    const double *worth;
+    bool lazy; /* a slot's memory is taken when it is first used; else nothing is allocated after open */
 } chord_asked_config;
 typedef struct chord_asked chord_asked;
 chord_status chord_asked_open(const chord_asked_config *config, chord_asked **out, chord_error *err);
@@ -181,6 +199,9 @@ void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
 /* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
  * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
 int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* In place of those hoped for before: tiles that will probably be in the list that is asked for next, the likeliest
+ * first. They are read while nothing is left to read that was asked for, a few at a time. */
+void chord_asked_hope(chord_asked *asked, const uint32_t *list, uint32_t count);
 /* All of these are there. */
 bool chord_asked_has(chord_asked *asked, const uint32_t *list, uint32_t count);
 /* What was asked for and not pinned yet is no longer wanted. */
@@ -209,6 +230,8 @@ void chord_asked_demand(chord_asked *asked, bool begins);
 typedef struct chord_asked_stats {
     uint64_t hits, misses, evictions, read_ahead, errors; /* read_ahead: tiles read before they were pinned */
     uint64_t bytes_read, resident_bytes;                  /* resident: memory of the slots */
+    uint64_t read_ns;                                     /* in which some read was in flight */
+    uint64_t hoped, hoped_used;                           /* of read_ahead: in hope; of these: asked for afterwards */
 } chord_asked_stats;
 void chord_asked_stats_get(const chord_asked *asked, chord_asked_stats *out);
 /* Returns when there is nothing to read ahead and nobody waits for a read. For tests, which count. */

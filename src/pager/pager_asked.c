@@ -36,6 +36,16 @@ static chord_status open_slot(chord_asked *a, asked_slot *slot, chord_error *err
     return a->place.open(a->place.ud, a->config.heap, slot->bytes, &slot->memory, err);
 }
 
+static void begin_read(chord_asked *a)
+{
+    if (a->in_flight++ == 0) a->in_flight_since_ns = chord_clock_ns();
+}
+
+static void end_read(chord_asked *a)
+{
+    if (--a->in_flight == 0) a->stats.read_ns += chord_clock_ns() - a->in_flight_since_ns;
+}
+
 static bool is_refusal(chord_status status) { return status == CHORD_BUDGET || status == CHORD_NO_MEMORY; }
 
 /* LOADING -> READY or EMPTY; the mutex is held on entry and on return, not meanwhile. */
@@ -45,19 +55,21 @@ static chord_status load(chord_asked *a, asked_slot *slot, bool ahead, chord_err
     bool had_memory = slot->memory.base != NULL;
     uint8_t *data = NULL;
     if (!ahead) begin_demand(a);
+    begin_read(a);
     chord_mutex_unlock(a->mutex);
     chord_status status = open_slot(a, slot, err);
     bool got_memory = !had_memory && status == CHORD_OK;
     if (status == CHORD_OK)
         status = source->read(source->ud, slot->tile, slot->memory.base, slot->memory.bytes, ahead, &data, err);
     chord_mutex_lock(a->mutex);
+    end_read(a);
     if (!ahead) end_demand(a);
     if (got_memory) a->stats.resident_bytes += slot->memory.bytes;
     if (status == CHORD_OK) {
         slot->data = data;
         slot->state = ASKED_READY;
-        slot->fresh = true;
         slot->awaited = false;
+        asked_list(a, slot);
         a->stats.bytes_read += source->bytes(source->ud, slot->tile);
     } else {
         a->stats.errors += !is_refusal(status) && status != CHORD_CANCELLED;
@@ -69,26 +81,19 @@ static chord_status load(chord_asked *a, asked_slot *slot, bool ahead, chord_err
 
 /* ---- reading ahead ---------------------------------------------------------------------------- */
 
-static asked_slot *claim_ahead(chord_asked *a, uint32_t tile)
-{
-    const asked_slot *has = asked_slot_of(a, tile);
-    if (a->ahead_failed[tile] || (has != NULL && has->state != ASKED_EMPTY)) return NULL;
-    asked_slot *slot = asked_find_slot(a, tile, true);
-    if (slot != NULL) asked_claim(a, slot, tile);
-    return slot;
-}
-
-/* What was asked for comes first, then what follows the tile that was pinned last, the nearest first. */
+/* What was asked for comes first, then what is hoped for, then what follows the tile that was pinned last, the nearest
+ * first. */
 static asked_slot *claim_next(chord_asked *a)
 {
     asked_slot *slot = NULL;
     for (uint32_t i = 0; i < a->wanted_count && slot == NULL; i++) {
-        slot = claim_ahead(a, a->wanted[i]);
+        slot = asked_claim_ahead(a, a->wanted[i]);
         if (slot != NULL) slot->asked = true;
     }
+    if (slot == NULL) slot = asked_claim_hope(a);
     if (a->last == PAGER_NONE) return slot;
     for (uint32_t i = 1; i <= a->config.ahead && i < a->config.source.count && slot == NULL; i++)
-        slot = claim_ahead(a, (a->last + i) % a->config.source.count);
+        slot = asked_claim_ahead(a, (a->last + i) % a->config.source.count);
     return slot;
 }
 
@@ -98,7 +103,11 @@ static bool read_ahead(chord_asked *a)
     if (slot == NULL) return false;
     asked_wake_readers(a); /* there may be more */
     uint32_t tile = slot->tile;
-    if (load(a, slot, true, NULL) == CHORD_OK) a->stats.read_ahead++;
+    bool hope = slot->hoped;
+    a->hopes_in_flight += hope;
+    chord_status status = load(a, slot, true, NULL);
+    a->hopes_in_flight -= hope;
+    if (status == CHORD_OK) a->stats.read_ahead++;
     else a->ahead_failed[tile] = true;
     return true;
 }
@@ -152,6 +161,7 @@ int32_t chord_asked_ask(chord_asked *a, const uint32_t *list, uint32_t count)
         int answer = want(a, list[i]);
         reads = answer < 0 ? -1 : reads + answer;
     }
+    asked_end_hopes(a);
     asked_wake_readers(a);
     chord_mutex_unlock(a->mutex);
     return reads;
@@ -173,6 +183,7 @@ void chord_asked_forget(chord_asked *a)
 {
     chord_mutex_lock(a->mutex);
     a->wanted_count = 0;
+    asked_end_hopes(a);
     for (uint32_t i = 0; i < a->slot_count; i++) {
         a->slots[i].asked = a->slots[i].fresh = false;
         asked_list(a, &a->slots[i]);
@@ -192,7 +203,7 @@ static chord_status hold_ready(chord_asked *a, uint32_t tile, const atomic_bool 
             *out = slot;
             return CHORD_OK;
         }
-        slot->awaited = true;
+        slot->awaited = slot->asked = true;
         chord_cond_wake_all(&a->changed);
         chord_cond_wait(&a->changed, a->mutex);
     }
@@ -240,7 +251,7 @@ void chord_asked_release(chord_asked *a, uint32_t tile)
     CHORD_ASSERT(slot != NULL && slot->users > 0);
     slot->users--;
     slot->fresh = slot->asked = false;
-    slot->used_tick = ++a->tick;
+    slot->worth = a->config.worth != NULL ? a->config.worth[tile] : (double)++a->tick;
     slot->used = true;
     asked_list(a, slot);
     asked_wake_readers(a);
@@ -290,7 +301,8 @@ static void await_loading(chord_asked *a)
 static asked_slot *empty_slot_for(chord_asked *a, uint32_t tile)
 {
     asked_slot *slot = asked_slot_of(a, tile);
-    for (uint32_t i = a->ring_first; i < a->slot_count && slot == NULL; i++)
+    const asked_ring *ring = asked_ring_of(a, tile);
+    for (uint32_t i = ring->first; i < ring->end && slot == NULL; i++)
         if (a->slots[i].state == ASKED_EMPTY) slot = &a->slots[i];
     return slot != NULL && slot->state == ASKED_EMPTY ? slot : NULL;
 }
@@ -320,6 +332,7 @@ uint32_t chord_asked_clear(chord_asked *a)
     chord_mutex_lock(a->mutex);
     a->last = PAGER_NONE; /* else they were read again at once */
     a->wanted_count = 0;
+    asked_end_hopes(a);
     for (uint32_t i = 0; i < a->slot_count; i++) {
         asked_slot *slot = &a->slots[i];
         if (slot->state == ASKED_LOADING || slot->users > 0) continue;
@@ -337,27 +350,11 @@ void chord_asked_stats_get(const chord_asked *a, chord_asked_stats *out)
 {
     chord_mutex_lock(a->mutex);
     *out = a->stats;
+    if (a->in_flight > 0) out->read_ns += chord_clock_ns() - a->in_flight_since_ns;
     chord_mutex_unlock(a->mutex);
 }
 
 /* ---- open and close --------------------------------------------------------------------------- */
-
-static void place_slots(chord_asked *a, const uint8_t *pins)
-{
-    const chord_asked_source *source = &a->config.source;
-    uint64_t ring_bytes = 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < source->count; i++) {
-        uint64_t bytes = source->slot_bytes(source->ud, i);
-        bool home = pins != NULL && pins[i] != 0;
-        a->slot_of_tile[i] = home ? n : PAGER_NONE;
-        if (home) a->slots[n++] = (asked_slot){.bytes = bytes, .tile = i, .home = true};
-        else ring_bytes = chord_max_u64(ring_bytes, bytes);
-    }
-    a->ring_first = n;
-    a->empty_count = a->slot_count - n;
-    for (; n < a->slot_count; n++) a->slots[n] = (asked_slot){.bytes = ring_bytes, .tile = PAGER_NONE};
-}
 
 static chord_status get(chord_asked *a, uint64_t bytes, void *out, chord_error *err)
 {
@@ -371,13 +368,15 @@ static chord_status open_parts(chord_asked *a, chord_error *err)
 {
     const chord_asked_config *config = &a->config;
     uint32_t count = config->source.count;
-    a->slot_count = config->ring;
-    for (uint32_t i = 0; config->pins != NULL && i < count; i++) a->slot_count += config->pins[i];
+    asked_plan_slots(a);
     CHORD_TRY(get(a, a->slot_count * sizeof(asked_slot), &a->slots, err));
     CHORD_TRY(get(a, count * sizeof(uint32_t), &a->slot_of_tile, err));
     CHORD_TRY(get(a, count * sizeof(bool), &a->ahead_failed, err));
     CHORD_TRY(get(a, config->asked_max * sizeof(uint32_t), &a->wanted, err));
-    place_slots(a, config->pins);
+    CHORD_TRY(get(a, (a->slot_count - a->ring_first) * sizeof(uint32_t), &a->leaving, err));
+    CHORD_TRY(get(a, config->hopes_max * sizeof(uint32_t), &a->hopes, err));
+    CHORD_TRY(get(a, config->hopes_max * sizeof(uint32_t), &a->hoped, err));
+    asked_place_slots(a);
     for (uint32_t i = 0; i < a->slot_count && !config->lazy; i++) {
         CHORD_TRY(open_slot(a, &a->slots[i], err));
         a->stats.resident_bytes += a->slots[i].memory.bytes;
@@ -398,7 +397,7 @@ chord_status chord_asked_open(const chord_asked_config *config, chord_asked **ou
     a->config = *config;
     a->place = config->place != NULL ? *config->place : pager_memory;
     a->mutex = &config->readers->mutex;
-    a->last = a->oldest = a->newest = PAGER_NONE;
+    a->last = PAGER_NONE;
     a->client.read_next = read_next;
     chord_cond_init(&a->changed);
     chord_status status = open_parts(a, err);
@@ -426,5 +425,8 @@ void chord_asked_close(chord_asked *a)
     chord_free(heap, a->slot_of_tile);
     chord_free(heap, a->ahead_failed);
     chord_free(heap, a->wanted);
+    chord_free(heap, a->leaving);
+    chord_free(heap, a->hopes);
+    chord_free(heap, a->hoped);
     chord_free(heap, a);
 }

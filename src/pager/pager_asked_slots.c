@@ -6,34 +6,80 @@ asked_slot *asked_slot_of(chord_asked *a, uint32_t tile)
     return a->slot_of_tile[tile] == PAGER_NONE ? NULL : &a->slots[a->slot_of_tile[tile]];
 }
 
+asked_ring *asked_ring_of(chord_asked *a, uint32_t tile)
+{
+    uint64_t bytes = a->config.source.slot_bytes(a->config.source.ud, tile);
+    asked_ring *ring = a->rings;
+    while (ring->slot_bytes < bytes && ring + 1 < a->rings + a->ring_count) ring++;
+    return ring;
+}
+
 void asked_wake_readers(chord_asked *a)
 {
     if (a->served) pager_readers_call(a->config.readers);
 }
 
-static void unlist(chord_asked *a, asked_slot *slot)
+/* ---- those that may go ------------------------------------------------------------------------ */
+
+static void put(chord_asked *a, const asked_ring *ring, uint32_t place, uint32_t number)
 {
-    *(slot->older != PAGER_NONE ? &a->slots[slot->older].newer : &a->oldest) = slot->newer;
-    *(slot->newer != PAGER_NONE ? &a->slots[slot->newer].older : &a->newest) = slot->older;
-    slot->listed = false;
+    ring->leaving[place] = number;
+    a->slots[number].place = place;
 }
 
-static void list_as_newest(chord_asked *a, asked_slot *slot)
+static double worth_at(const chord_asked *a, const asked_ring *ring, uint32_t place)
 {
-    uint32_t number = (uint32_t)(slot - a->slots);
-    slot->older = a->newest;
-    slot->newer = PAGER_NONE;
-    *(a->newest != PAGER_NONE ? &a->slots[a->newest].newer : &a->oldest) = number;
-    a->newest = number;
-    slot->listed = true;
+    return a->slots[ring->leaving[place]].worth;
+}
+
+static void rise(chord_asked *a, const asked_ring *ring, uint32_t place)
+{
+    uint32_t number = ring->leaving[place];
+    for (uint32_t above; place > 0; place = above) {
+        above = (place - 1) / 2;
+        if (worth_at(a, ring, above) <= a->slots[number].worth) break;
+        put(a, ring, place, ring->leaving[above]);
+    }
+    put(a, ring, place, number);
+}
+
+static void sink(chord_asked *a, const asked_ring *ring, uint32_t place)
+{
+    uint32_t number = ring->leaving[place];
+    for (uint32_t below; (below = 2 * place + 1) < ring->leaving_count; place = below) {
+        if (below + 1 < ring->leaving_count && worth_at(a, ring, below + 1) < worth_at(a, ring, below)) below++;
+        if (worth_at(a, ring, below) >= a->slots[number].worth) break;
+        put(a, ring, place, ring->leaving[below]);
+    }
+    put(a, ring, place, number);
+}
+
+static void list(chord_asked *a, asked_slot *slot)
+{
+    asked_ring *ring = &a->rings[slot->ring];
+    put(a, ring, ring->leaving_count++, (uint32_t)(slot - a->slots));
+    rise(a, ring, slot->place);
+}
+
+static void unlist(chord_asked *a, asked_slot *slot)
+{
+    asked_ring *ring = &a->rings[slot->ring];
+    uint32_t place = slot->place, last = ring->leaving[--ring->leaving_count];
+    slot->place = PAGER_NONE;
+    if (place == ring->leaving_count) return;
+    put(a, ring, place, last);
+    rise(a, ring, place);
+    sink(a, ring, a->slots[last].place);
 }
 
 void asked_list(chord_asked *a, asked_slot *slot)
 {
     bool may_go = !slot->home && slot->state == ASKED_READY && slot->users == 0 && !slot->fresh && !slot->asked;
-    if (may_go && !slot->listed) list_as_newest(a, slot);
-    else if (!may_go && slot->listed) unlist(a, slot);
+    if (may_go && slot->place == PAGER_NONE) list(a, slot);
+    else if (!may_go && slot->place != PAGER_NONE) unlist(a, slot);
 }
+
+/* ---- claims ----------------------------------------------------------------------------------- */
 
 void asked_empty(chord_asked *a, asked_slot *slot)
 {
@@ -44,9 +90,9 @@ void asked_empty(chord_asked *a, asked_slot *slot)
 #ifdef CHORD_HARDTEST
     if (slot->memory.base != NULL) memset(slot->memory.base, 0xA5, (size_t)slot->memory.bytes);
 #endif
-    a->empty_count += !slot->home && slot->state != ASKED_EMPTY;
+    if (!slot->home) a->rings[slot->ring].empty_count += slot->state != ASKED_EMPTY;
     slot->state = ASKED_EMPTY;
-    slot->fresh = slot->asked = slot->awaited = slot->packed = slot->used = false;
+    slot->fresh = slot->asked = slot->hoped = slot->awaited = slot->packed = slot->used = false;
     asked_list(a, slot);
 }
 
@@ -66,8 +112,10 @@ void asked_claim(chord_asked *a, asked_slot *slot, uint32_t tile)
         asked_empty(a, slot);
     }
     slot->tile = tile;
-    a->empty_count -= !slot->home;
+    if (!slot->home) a->rings[slot->ring].empty_count--;
     slot->state = ASKED_LOADING;
+    slot->fresh = true;
+    slot->worth = a->config.worth != NULL ? a->config.worth[tile] : (double)++a->tick;
     a->slot_of_tile[tile] = (uint32_t)(slot - a->slots);
 }
 
@@ -84,20 +132,20 @@ static bool still_wanted(const chord_asked *a, const asked_slot *slot)
     return slot->asked || (slot->fresh && steps > 0 && steps <= a->config.ahead);
 }
 
-/* The policy: what is worth least goes first. What was used longest ago, then what is still to be used, the last
- * first. */
+/* When all are still to be used, the last goes first. */
 static uint64_t keep_worth(const chord_asked *a, const asked_slot *slot)
 {
-    return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : slot->used_tick;
+    return slot->fresh || slot->asked ? UINT64_MAX - 1 - steps_ahead(a, slot->tile) : 0;
 }
 
 asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
 {
     asked_slot *best = asked_slot_of(a, tile);
     if (best != NULL) return best->state == ASKED_EMPTY ? best : NULL;
-    if (a->empty_count == 0 && a->oldest != PAGER_NONE) return &a->slots[a->oldest];
+    const asked_ring *ring = asked_ring_of(a, tile);
+    if (ring->empty_count == 0 && ring->leaving_count > 0) return &a->slots[ring->leaving[0]];
     uint64_t best_worth = UINT64_MAX;
-    for (uint32_t i = a->ring_first; i < a->slot_count; i++) {
+    for (uint32_t i = ring->first; i < ring->end; i++) {
         asked_slot *slot = &a->slots[i];
         if (slot->state == ASKED_EMPTY) return slot;
         if (slot->state == ASKED_LOADING || slot->users > 0 || (ahead && still_wanted(a, slot))) continue;
@@ -106,4 +154,13 @@ asked_slot *asked_find_slot(chord_asked *a, uint32_t tile, bool ahead)
         best_worth = chord_min_u64(worth, best_worth);
     }
     return best;
+}
+
+asked_slot *asked_claim_ahead(chord_asked *a, uint32_t tile)
+{
+    const asked_slot *has = asked_slot_of(a, tile);
+    if (a->ahead_failed[tile] || (has != NULL && has->state != ASKED_EMPTY)) return NULL;
+    asked_slot *slot = asked_find_slot(a, tile, true);
+    if (slot != NULL) asked_claim(a, slot, tile);
+    return slot;
 }

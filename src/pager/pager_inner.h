@@ -50,8 +50,9 @@ struct chord_readers {
     chord_cond work, served; /* something may be claimable; a reader came out of a client */
     pager_client *clients, *turn;
     bool closing, called; /* called: one of the idle is on its way to look for work */
-    uint32_t wanted, count, idle;
-    chord_thread *threads[];
+    uint32_t paid, wanted, count,
+        idle; /* threads: paid by whoever opened them; to be; that are; of these without work */
+    chord_thread *threads[CHORD_READERS_MOST];
 };
 
 typedef struct pager_mapped_tile {

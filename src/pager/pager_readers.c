@@ -1,22 +1,49 @@
 /* pager_readers.c - threads that read for whoever has reads to make, each its next one in turn. */
 #include "pager/pager_inner.h"
 
-#define READERS_MAX 64u
-
 chord_status chord_readers_open(chord_heap *heap, uint32_t threads, chord_readers **out, chord_error *err)
 {
     void *p;
     *out = NULL;
-    uint32_t wanted = threads < READERS_MAX ? threads : READERS_MAX;
-    CHORD_TRY(chord_alloc(heap, sizeof(chord_readers) + wanted * sizeof(chord_thread *), "the readers", &p, err));
+    CHORD_TRY(chord_alloc(heap, sizeof(chord_readers), "the readers", &p, err));
     chord_readers *readers = p;
     readers->heap = heap;
-    readers->wanted = wanted;
+    readers->wanted = readers->paid = threads < CHORD_READERS_MOST ? threads : CHORD_READERS_MOST;
     chord_mutex_init(&readers->mutex);
     chord_cond_init(&readers->work);
     chord_cond_init(&readers->served);
     *out = readers;
     return CHORD_OK;
+}
+
+#define BYTES_IN_FLIGHT (8 * CHORD_MIB)
+
+uint32_t chord_reads_at_once(uint64_t bytes)
+{
+    uint64_t reads = chord_ceil_div(BYTES_IN_FLIGHT, chord_max_u64(bytes, 1));
+    return (uint32_t)chord_min_u64(chord_max_u64(reads, CHORD_READERS_DEFAULT), CHORD_READERS_MOST);
+}
+
+static uint64_t cost(const chord_readers *readers, uint32_t threads)
+{
+    return threads > readers->wanted && readers->wanted > 0 ? (threads - readers->wanted) * CHORD_THREAD_BYTES : 0;
+}
+
+uint64_t chord_readers_cost(chord_readers *readers, uint32_t threads)
+{
+    chord_mutex_lock(&readers->mutex);
+    uint64_t bytes = cost(readers, threads);
+    chord_mutex_unlock(&readers->mutex);
+    return bytes;
+}
+
+void chord_readers_grow(chord_readers *readers, uint32_t threads)
+{
+    chord_mutex_lock(&readers->mutex);
+    uint64_t bytes = cost(readers, threads);
+    if (bytes != 0 && chord_heap_charge(readers->heap, bytes, "reader threads", NULL) == CHORD_OK)
+        readers->wanted = threads;
+    chord_mutex_unlock(&readers->mutex);
 }
 
 void chord_readers_close(chord_readers *readers)
@@ -31,6 +58,7 @@ void chord_readers_close(chord_readers *readers)
     chord_cond_free(&readers->served);
     chord_cond_free(&readers->work);
     chord_mutex_free(&readers->mutex);
+    chord_heap_discharge(readers->heap, (readers->wanted - readers->paid) * CHORD_THREAD_BYTES);
     chord_free(readers->heap, readers);
 }
 

@@ -36,7 +36,7 @@ static uint32_t ahead_limit(const chord_pager *pager)
 static chord_status join_readers(chord_pager *pager, chord_error *err)
 {
     const chord_pager_config *config = &pager->config;
-    pager->failure_count = config->readers->wanted > 0 ? config->readers->wanted : 1;
+    pager->failure_count = config->readers->wanted > 0 ? CHORD_READERS_MOST : 1; /* there may be more threads later */
     CHORD_TRY(pager_get(pager, pager->failure_count * sizeof(pager_failure), &pager->failures, err));
     if (config->no_prefetch || config->policy == CHORD_POLICY_NONE || config->tile_count == 0) return CHORD_OK;
     pager->client.read_next = pager_load_next;

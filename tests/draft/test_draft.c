@@ -143,6 +143,9 @@ static void check_learning(void)
     CHECK(gate.right[CHORD_DRAFT_FIRST][7] > 0.9f && gate.child_mass > 0.7f);
     CHECK(chord_draft_pass_ns(&gate, 1) > 99 && chord_draft_pass_ns(&gate, 1) < 101);
     CHECK(chord_draft_pass_ns(&gate, 8) > chord_draft_pass_ns(&gate, 2));
+    double plain = chord_draft_pass_ns(&gate, 8);
+    gate.further_stall = 0.5; /* a tenth of a pass is waiting: 5 more for each row */
+    CHECK(chord_draft_pass_ns(&gate, 8) > plain + 34 && chord_draft_pass_ns(&gate, 8) < plain + 36);
     chord_draft_note_pass(&gate, 8, 400, 0);
     CHECK(chord_draft_pass_ns(&gate, 7) == chord_draft_pass_ns(&gate, 8) && chord_draft_pass_ns(&gate, 8) > 300);
 }

@@ -140,16 +140,8 @@ static inline void settle(chord_pager *pager)
 /* Where a tile lies that is resident now, pinned by plan or mapped; NULL: it is not. */
 static inline const uint8_t *fixture_peek(chord_pager *pager, uint32_t tile, bool *packed)
 {
-    chord_view view = {0};
-    chord_mutex_lock(pager->mutex);
-    if (pager->config.mapped) {
-        pager_mapped_view(pager, tile, &view);
-    } else {
-        const pager_slot *slot = pager_slot_of(pager, tile);
-        if (slot != NULL && slot->home && (slot->state == SLOT_READY || slot->state == SLOT_PINNED))
-            view = (chord_view){.data = slot->data, .packed = slot->packed};
-    }
-    chord_mutex_unlock(pager->mutex);
+    chord_view view;
+    chord_pager_peek(pager, tile, &view);
     *packed = view.packed;
     return view.data;
 }

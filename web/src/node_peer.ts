@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Peer } from "./rpc.js";
 
 export function nodePeer(url: URL, name: string): Peer {
-  const worker = new Worker(url, { name });
+  const worker = new Worker(url, { name, execArgv: [] });
   worker.unref();
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer as never),

@@ -134,7 +134,7 @@ const whole = (name: string, value: number | null | undefined, most: number, oth
 
 function stopsOf(stop: string | readonly string[] | null | undefined): readonly string[] {
   const stops = typeof stop === "string" ? [stop] : stop ?? [];
-  if (!stops.every((text) => typeof text === "string" && text !== "")) bad("stop takes a text, or a list of texts that are not empty");
+  if (!Array.isArray(stops) || !stops.every((text) => typeof text === "string" && text !== "")) bad("stop takes a text, or a list of texts that are not empty");
   return stops;
 }
 

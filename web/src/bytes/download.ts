@@ -4,7 +4,7 @@ import { ChordError } from "../errors.js";
 import type { AccessHandle } from "../guest/files.js";
 import type { Origin, OriginInfo } from "./origin.js";
 import { PART_BYTES, PartTable, partTableBytes } from "./parts.js";
-import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, type StoredState } from "./storage.js";
+import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, whenFree, type StoredState } from "./storage.js";
 import { Sha256 } from "./sha256.js";
 
 const CONNECTIONS = 4;
@@ -164,7 +164,7 @@ function fits(before: StoredState | null, info: OriginInfo, dataBytes: number): 
 export async function download(origin: Origin, options: DownloadOptions): Promise<void> {
   const folder = await folderOf(options.key), opened: AccessHandle[] = [];
   const open = async (name: string, mode: string): Promise<AccessHandle> => {
-    const handle = await openAccess(folder, name, mode);
+    const handle = await whenFree(() => openAccess(folder, name, mode));
     opened.push(handle);
     return handle;
   };

@@ -57,7 +57,7 @@ class Locator {
     const peer = this.startWorker(), remote = new Remote(peer), meter = new Meter(this.options.onProgress, origin.name);
     peer.post({ role: "download" });
     let letGo: (() => void) | undefined; // the download's own lock comes first
-    const close = (): void => (letGo?.(), peer.end());
+    const close = (): void => (letGo?.(), remote.fail(new ChordError("ERR_CLOSED", `${origin.name}: it was closed before all of it had come`)));
     return new Promise<Stored>((resolve, reject) => {
       const onEvent = (event: DownloadEvent): void => {
         if (event.type === "bytes") meter.at(event.loaded, event.size);
@@ -75,7 +75,7 @@ class Locator {
       const bytes = await read(offset, length, this.options.signal ?? new AbortController().signal);
       await remote.call("give", { number, bytes });
     } catch (error) {
-      await remote.call("give", { number, error: error instanceof Error ? error.message : String(error) }).catch(() => {});
+      await remote.call("give", { number, error: `the source failed: ${error instanceof Error ? error.message : String(error)}` }).catch(() => {});
     }
   }
 

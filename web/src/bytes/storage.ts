@@ -65,6 +65,20 @@ export async function openAccess(folder: FileSystemDirectoryHandle, name: string
   return file.createSyncAccessHandle({ mode });
 }
 
+const HANDLES_END_MS = 10_000, HANDLES_LOOK_MS = 100;
+
+/** A worker that was ended gives its handles back some seconds later: until then nobody else may write or delete what it had open. */
+export async function whenFree<Value>(use: () => Promise<Value>): Promise<Value> {
+  for (const began = performance.now(); ; )
+    try {
+      return await use();
+    } catch (error) {
+      const held = error instanceof DOMException && error.name === "NoModificationAllowedError";
+      if (!held || performance.now() - began > HANDLES_END_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, HANDLES_LOOK_MS));
+    }
+}
+
 /** Turns a full disk into a sentence. */
 export function storageError(error: unknown): unknown {
   if (error instanceof ChordError || !(error instanceof DOMException)) return error;
@@ -121,7 +135,8 @@ export async function deleteStored(key: string): Promise<void> {
   await navigator.locks.request(lockName(key), { ifAvailable: true }, async (lock) => {
     if (lock === null) throw new ChordError("ERR_STORAGE", "the model is in use: close it first, in other tabs too");
     try {
-      await (await rootFolder()).removeEntry(key, { recursive: true });
+      const root = await rootFolder();
+      await whenFree(() => root.removeEntry(key, { recursive: true }));
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "NotFoundError")) throw storageError(error);
     }

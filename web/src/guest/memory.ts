@@ -1,7 +1,7 @@
 // memory.ts - a guest's linear memory, and what its module says of it.
 import { HostCode } from "./chord_host_v1.js";
 
-const PAGE_BYTES = 65536;
+export const PAGE_BYTES = 65536;
 
 /** What an import throws to answer a code and leave a sentence. */
 export class HostFailure extends Error {

@@ -1,6 +1,7 @@
 // download.ts - what a page may ask of the worker that brings models into storage.
 import { download } from "../bytes/download.js";
 import { AskedOrigin, BlobOrigin, HttpOrigin, type Origin } from "../bytes/origin.js";
+import { ChordError } from "../errors.js";
 import { lockName } from "../bytes/storage.js";
 import type { Asked, Handler } from "../rpc.js";
 
@@ -50,7 +51,7 @@ class Downloader {
     const waiting = this.asked.get(number);
     this.asked.delete(number);
     if (bytes !== undefined) waiting?.resolve(bytes);
-    else waiting?.reject(new Error(error ?? "the source failed"));
+    else waiting?.reject(new ChordError("ERR_READ", error ?? "the source gave nothing"));
   }
 }
 

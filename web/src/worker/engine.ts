@@ -127,7 +127,7 @@ class Engine {
   closeSession({ session: name }: { session: number }): void {
     const session = this.sessions.get(name);
     this.sessions.delete(name);
-    if (session !== undefined && !session.busy) this.opened.scheduler.release(session);
+    if (session !== undefined) this.opened.scheduler.release(session);
   }
 }
 

@@ -4,7 +4,7 @@ import { ChordError, type ErrorCode } from "../errors.js";
 import type { ModelFile } from "../guest/files.js";
 import { Guest, GuestFailure, type ModelInfo, type Plan } from "../guest/guest.js";
 import { Host, type Progress } from "../guest/host.js";
-import { createMemory, importedMemory, Memory } from "../guest/memory.js";
+import { createMemory, importedMemory, Memory, PAGE_BYTES } from "../guest/memory.js";
 import { chooseModule, type ModuleName } from "../guest/modules.js";
 import { createThreadTable, ThreadTable } from "../guest/threads.js";
 import type { Peer } from "../rpc.js";
@@ -46,7 +46,8 @@ export function owned<T>(call: () => T): T {
 }
 
 function memoryFor(module: Uint8Array, bytes: number): Memory {
-  const limits = importedMemory(module);
+  const limits = importedMemory(module), least = limits.minimum * PAGE_BYTES;
+  if (bytes < least) throw new ChordError("ERR_BUDGET", `memory is ${bytes} bytes: the module alone takes ${least}`);
   try {
     const object = createMemory(limits, bytes);
     return new Memory(object, Math.min(bytes, limits.wide ? 2 ** 34 : 0xffff0000), limits.wide);

@@ -1,6 +1,6 @@
 // scheduler.ts - many requests, one pass over the weights for all of them. Between two passes the worker takes messages.
 import { abortError, ChordError } from "../errors.js";
-import { hex, type GenerateOptions, type GenerateResult, type Guest, type Piece, type Stats } from "../guest/guest.js";
+import { hex, type GuestFailure, type GenerateOptions, type GenerateResult, type Guest, type Piece, type Stats } from "../guest/guest.js";
 import { ownError, owned, type OpenModel } from "./open.js";
 
 /** A conversation's cache. */
@@ -73,7 +73,7 @@ export class Scheduler {
   }
   release(session: Session): void {
     session.kept = false;
-    this.handOn(session);
+    if (!session.busy) this.handOn(session); // else when it has answered
   }
   /** The idle session that shares most with these tokens, when there is one. */
   async take(tokens: readonly number[], signal: AbortSignal): Promise<Session> {
@@ -112,17 +112,20 @@ export class Scheduler {
     return new Promise((resolve, reject) => {
       try {
         job.signal.throwIfAborted();
-        const { session, tokens } = job;
-        this.guest.sessionStatsReset(session.handle);
-        const reused = owned(() => this.guest.sessionFeed(session.handle, tokens));
-        owned(() => this.guest.generateStart(session.handle, job.options, job.stops));
-        this.running.add({ ...job, reused, ids: [], resolve, reject });
+        this.running.add({ ...job, reused: this.begin(job), ids: [], resolve, reject });
         void this.loop();
       } catch (error) {
         this.handOn(job.session);
         reject(error);
       }
     });
+  }
+  /** How many tokens its session had read before. */
+  private begin({ session: { handle }, tokens, options, stops }: Job): number {
+    this.guest.sessionStatsReset(handle);
+    const reused = owned(() => this.guest.sessionFeed(handle, tokens));
+    owned(() => this.guest.generateStart(handle, options, stops));
+    return reused;
   }
   private async loop(): Promise<void> {
     if (this.looping) return;
@@ -134,12 +137,18 @@ export class Scheduler {
     }
     this.looping = false;
   }
+  /** A flag that was raised for a call which is over would end the next one. */
+  private lowerFlag(): void {
+    const { cancelFlag } = this.model.opened, raised = Atomics.load(cancelFlag, 0);
+    if (!this.model.opened.isCancelled(raised)) Atomics.compareExchange(cancelFlag, 0, raised, 0);
+  }
   private step(jobs: readonly Running[]): void {
+    this.lowerFlag();
     try {
       const steps = this.guest.sessionsStep(jobs.map((job) => job.session.handle));
       steps.forEach(({ piece, over, failure }, i) => {
         const job = jobs[i]!;
-        if (failure !== null) return this.end(job, () => job.reject(ownError(failure)));
+        if (failure !== null) return this.fail(job, failure);
         if (piece !== null) this.give(job, piece);
         if (over) this.end(job, () => job.resolve(this.resultOf(job)));
       });
@@ -147,6 +156,15 @@ export class Scheduler {
       for (const job of jobs) this.end(job, () => job.reject(ownError(error)));
     }
     Atomics.store(this.model.opened.cancelFlag, 0, 0);
+  }
+  /** A guest that is told to give up too late for the pass it was meant for gives up the next one: that is begun again. */
+  private fail(job: Running, failure: GuestFailure): void {
+    try {
+      if (failure.status !== "CANCELLED" || job.ids.length > 0) throw failure;
+      this.begin(job);
+    } catch (error) {
+      this.end(job, () => job.reject(ownError(error)));
+    }
   }
   private give(job: Running, piece: Piece): void {
     if (piece.token >= 0) job.ids.push(piece.token);

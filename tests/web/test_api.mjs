@@ -1,4 +1,4 @@
-// test_api.mjs [ONLY]: the package's interface in a browser (isolated, not, and made so by isolate.js), in Node 24 and in Node 20 ($NODE20); the openai
+// test_api.mjs CHORD [ONLY]: the package's interface in a browser (isolated, not, and made so by isolate.js), in Node 24 and in Node 20 ($NODE20); the openai
 // package as its client; and types: the AI SDK's model.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { browse, check, DIST, makeSite, openPage, require, ROOT, runTests, same, serve } from "./harness.mjs";
 
-const HERE = fileURLToPath(new URL(".", import.meta.url)), [only] = process.argv.slice(2);
+const HERE = fileURLToPath(new URL(".", import.meta.url)), [, only] = process.argv.slice(2);
 const site = makeSite({ "cases.mjs": join(HERE, "api_cases.mjs"), "made/index.html": readFileSync(join(HERE, "isolated.html")), "made/ours": DIST, "made/isolate.js": join(DIST, "isolate.js") });
 const isolated = await serve(site), plain = await serve(site, "--plain");
 const context = await browse();

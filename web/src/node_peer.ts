@@ -2,6 +2,8 @@
 import { Worker } from "node:worker_threads";
 import type { Peer } from "./rpc.js";
 
+const LAST_WORDS_MS = 20; // Node 20 ends the program when a worker is ended while it says something
+
 export function nodePeer(url: URL, name: string): Peer {
   const worker = new Worker(url, { name, execArgv: [] });
   worker.unref();
@@ -12,7 +14,7 @@ export function nodePeer(url: URL, name: string): Peer {
       worker.on("error", (error) => listener(error.message));
       worker.on("messageerror", (error) => listener(error.message));
     },
-    end: () => void worker.terminate(),
+    end: () => void setTimeout(() => worker.terminate(), LAST_WORDS_MS),
     hold: (wanted) => (wanted ? worker.ref() : worker.unref()),
   };
 }

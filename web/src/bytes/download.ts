@@ -10,7 +10,6 @@ import { Sha256 } from "./sha256.js";
 const CONNECTIONS = 4;
 const RUN_PARTS_MOST = 8; // asked for at once: as many as take half a second, so that what is waited for comes soon
 const RUN_MS = 500;
-const SAVE_EVERY_MS = 250;
 
 export interface DownloadOptions {
   key: string;
@@ -28,7 +27,6 @@ class Download {
   private readonly busy: Uint8Array; // parts that a connection brings
   private loaded = 0;
   private hashed = 0;
-  private savedAt = 0;
   private readonly hash = new Sha256();
   private readonly hashBuffer = new Uint8Array(PART_BYTES);
   private runParts = 1;
@@ -122,7 +120,7 @@ class Download {
     if (written !== bytes.length) throw new ChordError("ERR_QUOTA", `the browser's storage took ${written} of ${bytes.length} bytes: it is full`);
     this.have(part);
     onBytes(this.loaded, this.info.size);
-    if (performance.now() - this.savedAt > SAVE_EVERY_MS) this.save(false);
+    this.save(false);
     this.hashOn();
   }
 
@@ -148,10 +146,8 @@ class Download {
       version: 1, url: this.origin.url, name: this.origin.name, size: this.info.size, validator: this.info.validator, complete, usedAt: Date.now(),
       sha256: complete ? this.options.sha256 : "", parts: hexOfParts((part) => !this.forget && this.parts.has(part), this.parts.count),
     };
-    const bytes = new TextEncoder().encode(JSON.stringify(state));
-    this.stateFile.truncate(0);
-    this.stateFile.write(bytes, { at: 0 });
-    this.savedAt = performance.now();
+    // One write over the whole file: there is no moment in which it cannot be read.
+    this.stateFile.write(new TextEncoder().encode(JSON.stringify(state).padEnd(this.stateFile.getSize())), { at: 0 });
   }
 }
 

@@ -56,7 +56,11 @@ async function rootFolder(): Promise<FileSystemDirectoryHandle> {
   return (await navigator.storage.getDirectory()).getDirectoryHandle(ROOT, { create: true });
 }
 export async function folderOf(key: string): Promise<FileSystemDirectoryHandle> {
-  return (await rootFolder()).getDirectoryHandle(key, { create: true });
+  try {
+    return await (await rootFolder()).getDirectoryHandle(key, { create: true });
+  } catch (error) {
+    throw storageError(error);
+  }
 }
 
 /** Workers only. */

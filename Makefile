@@ -5,7 +5,7 @@ MODEL ?= smollm2
 JOBS ?= $(shell nproc)
 export CHORD_MODELS ?= $(CURDIR)/models
 
-.PHONY: all setup demo test versus bench wasm format clean help
+.PHONY: all setup demo demo-web test versus bench wasm format clean help
 
 all: ## build build/chord and build/libchord.a
 	@scripts/setup build
@@ -18,6 +18,12 @@ demo: ## fetch a small model and answer within less memory than it has (MODEL=na
 	@scripts/setup build "$(MODEL)"
 	@scripts/build $(BUILD)
 	@scripts/demo $(BUILD) "$(MODEL)"
+
+demo-web: ## the demo page of the browser package, on this machine (PORT=8080)
+	@scripts/setup wasm
+	@scripts/build-wasm $(BUILD)/wasm
+	@WASM=$(BUILD)/wasm scripts/build-web
+	@scripts/serve-demo $(PORT)
 
 test: setup ## build and pass all tests (MODELS="smollm2 gemma3 qwen" for more real models)
 	@BUILD=$(BUILD) JOBS=$(JOBS) scripts/test $(MODELS)

@@ -76,6 +76,8 @@ export interface Extra {
   bytes_read: number;
   stall_ms: number;
   passes: number;
+  /** The most that the model, its caches and its arithmetic took. */
+  memory_bytes: number;
 }
 export interface TokenLogprob {
   token: string;
@@ -220,7 +222,7 @@ export function usageOf({ promptTokens, tokens, reusedTokens }: GenerateAnswer):
 }
 export function extraOf({ logitsHash, stats }: GenerateAnswer): Extra {
   return {
-    logits_hash: logitsHash, prefill_ms: stats.prefillNs / 1e6, decode_ms: stats.decodeNs / 1e6, bytes_read: stats.bytesRead, stall_ms: stats.stallNs / 1e6, passes: stats.passes,
+    logits_hash: logitsHash, prefill_ms: stats.prefillNs / 1e6, decode_ms: stats.decodeNs / 1e6, bytes_read: stats.bytesRead, stall_ms: stats.stallNs / 1e6, passes: stats.passes, memory_bytes: stats.peakBytes,
   };
 }
 export const finishOf = ({ stopReason }: GenerateAnswer): FinishReason => (stopReason === "END" || stopReason === "TEXT" ? "stop" : "length");

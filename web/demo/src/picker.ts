@@ -2,7 +2,7 @@
 import { cache, load, plan, support, type Engine, type LoadProgress, type Plan, type Source } from "wasm-chord";
 import { button, byId, sentenceOf, sizeText } from "./page.js";
 
-const CONTEXT_TOKENS = 4096, PLAN_WAIT_MS = 300;
+const PLAN_WAIT_MS = 300;
 const dialog = byId<HTMLDialogElement>("picker"), source = byId<HTMLInputElement>("source"), file = byId<HTMLInputElement>("file");
 const memory = byId<HTMLInputElement>("memory"), memoryText = byId("memory-text"), planText = byId("plan"), progress = byId("progress"), loadButton = byId<HTMLButtonElement>("load");
 
@@ -25,7 +25,7 @@ async function showPlan(): Promise<void> {
   if (from === null) return;
   const { signal } = planning;
   try {
-    const text = sentencesOf(await plan(from, { memory: memoryBytes(), context: CONTEXT_TOKENS, signal }));
+    const text = sentencesOf(await plan(from, { memory: memoryBytes(), signal }));
     if (!signal.aborted) planText.textContent = text;
   } catch (error) {
     if (!signal.aborted) planText.textContent = sentenceOf(error);
@@ -66,7 +66,7 @@ async function start(from: Source, onEngine: (engine: Engine) => void): Promise<
   loadButton.disabled = true;
   const onProgress = ({ text }: LoadProgress): void => void (progress.textContent = text);
   try {
-    const engine = await load(from, { memory: memoryBytes(), context: CONTEXT_TOKENS, signal: loading.signal, onProgress });
+    const engine = await load(from, { memory: memoryBytes(), signal: loading.signal, onProgress });
     engine.downloaded.then(() => (progress.textContent = ""), (error: unknown) => (progress.textContent = sentenceOf(error)));
     onEngine(engine);
     dialog.close();

@@ -38,7 +38,8 @@ interface Scope {
     return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
   };
   const answer = async (request: Request): Promise<Response> => {
-    const kept = request.method === "GET" ? await (await caches.open(NAME)).match(request, { ignoreSearch: request.mode === "navigate" }) : undefined;
+    const folder = request.url.replace(/[?#].*/, "") === scope.registration.scope; // a server gives its index
+    const kept = folder ? await (await caches.open(NAME)).match("index.html") : request.method === "GET" ? await (await caches.open(NAME)).match(request, { ignoreSearch: request.mode === "navigate" }) : undefined;
     return isolated(kept ?? (await fetch(request)));
   };
 

@@ -8,7 +8,7 @@ import { browse, check, makeSite, openPage, ROOT, runTests, same, serve, tinyLar
 const [, only] = process.argv.slice(2), MIB = 2 ** 20, PART = 4 * MIB;
 const tiny = readFileSync(join(ROOT, "tests/golden/tiny.gguf"));
 const large = tinyLarge(24), sha256 = createHash("sha256").update(large).digest("hex");
-const site = makeSite({ "cut.gguf": tiny.subarray(0, tiny.length - 5000), "text.gguf": "no model at all", "empty.gguf": "" });
+const site = makeSite({ "cut.gguf": tiny.subarray(0, tiny.length - 5000), "dies.js": "onmessage = () => setTimeout(() => { throw new Error('it dies'); });", "bad/chord-guest-wasm32.wasm": "no module", "text.gguf": "no model at all", "empty.gguf": "" });
 const server = await serve(site), other = await serve(site);
 const context = await browse();
 const page = await openPage(context, server.url);
@@ -194,10 +194,10 @@ await runTests({
   async workers() {
     const found = await within(30, page.evaluate(async () => {
       const codes = [];
-      for (const options of [{ workerUrl: "/none.js" }, { wasmUrl: "/none/" }]) codes.push(await wc.load("chat.gguf", { memory: "64M", ...options }).then(() => "none", ({ code }) => code));
+      for (const options of [{ workerUrl: "/none.js" }, { workerUrl: "/dies.js" }, { wasmUrl: "/none/" }, { wasmUrl: "/bad/" }]) codes.push(await wc.load("chat.gguf", { memory: "64M", ...options }).then(() => "none", ({ code }) => code));
       return codes;
     }), "a worker that is not there");
-    same(found, ["ERR_WORKER", "ERR_HTTP"], "no worker, no module");
+    same(found, ["ERR_WORKER", "ERR_WORKER", "ERR_HTTP", "ERR_WORKER"], "no worker, one that dies, no module, one that is none");
     same(await tryIt("chat.gguf"), hash, "the page works");
   },
 }, only);

@@ -12,6 +12,7 @@ export function nodePeer(url: URL, name: string): Peer {
     onMessage: (listener) => void worker.on("message", listener),
     onFailure: (listener) => {
       worker.on("error", (error) => listener(error.message));
+      worker.on("exit", (code) => listener(`it ended with ${code}`));
       worker.on("messageerror", (error) => listener(error.message));
     },
     end: () => void setTimeout(() => worker.terminate(), LAST_WORDS_MS),

@@ -69,7 +69,7 @@ export class Chat {
     actions.className = "actions";
     actions.append(button("Copy", "Copy this text", () => void navigator.clipboard.writeText(this.conversation.messages[i]?.content ?? "")));
     if (role === "user") actions.append(button("Edit", "Edit this question", () => this.edit(i)));
-    else actions.append(button("Again", "Ask for another answer", () => this.again(i)));
+    else actions.append(button("Again", "Again: ask for another answer", () => this.again(i)));
     article.append(heading, body, actions);
     return article;
   }

@@ -5,21 +5,12 @@
  *   out = (...(0 + w_a * y_a) + w_b * y_b ...), a < b < ...      each operation rounded by itself */
 #include "model/model_inner.h"
 
-/* One expert's part of a weight of experts. */
-static chord_weight part_of(const chord_weight *w, uint32_t expert)
-{
-    chord_weight one = *w;
-    one.row_first += expert * w->row_step;
-    one.tile_first += expert * w->tile_count * w->tile_step;
-    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
-    return one;
-}
-
 /* In the order in which they are used. */
 static uint32_t list_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
 {
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
+    chord_weight gate = chord_expert_part(&layer->expert_gate, expert),
+                 up = chord_expert_part(&layer->expert_up, expert),
+                 down = chord_expert_part(&layer->expert_down, expert);
     uint32_t n = 0;
     for (uint32_t i = 0; i < up.tile_count; i++) {
         if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;
@@ -37,17 +28,62 @@ static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *
     for (uint32_t i = 0; i < count && layer->expert_scale != NULL; i++) weights[i] *= layer->expert_scale[ids[i]];
 }
 
+static void sort_ids(uint32_t *ids, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = i; j > 0 && ids[j] < ids[j - 1]; j--) {
+            uint32_t id = ids[j];
+            ids[j] = ids[j - 1];
+            ids[j - 1] = id;
+        }
+}
+
+/* A row of a table of tokens: whole numbers of 32 bits, as the file has them. */
+static chord_status read_ids(chord_network *net, const chord_tensor *t, uint32_t token, uint32_t *ids, chord_error *err)
+{
+    uint32_t used = net->print.h.routing.used, experts = net->print.h.routing.experts;
+    uint8_t *bytes = (uint8_t *)ids;
+    CHORD_TRY(chord_pager_read(net->pager, t->shard, t->offset + token * t->row_bytes, (size_t)t->row_bytes, bytes,
+                               err));
+    for (uint32_t i = 0; i < used; i++) ids[i] = chord_load_u32(bytes + 4 * i);
+    sort_ids(ids, used);
+    for (uint32_t i = 0; i < used; i++)
+        if (ids[i] >= experts || (i > 0 && ids[i] == ids[i - 1]))
+            return chord_fail(err, CHORD_CORRUPT, "tensor '%s' names expert %u for token %u, of %u, or it twice",
+                              t->name, ids[i], token, experts);
+    return CHORD_OK;
+}
+
+chord_status chord_experts_by_token(chord_pass *p, uint32_t l, chord_error *err)
+{
+    const chord_tensor *t = p->print->layers[l].experts_by_token;
+    if (t == NULL) return CHORD_OK;
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        for (uint32_t r = s->row; r < s->row + s->count; r++)
+            CHORD_TRY(read_ids(p->net, t, (uint32_t)s->call->args->tokens[chord_segment_index(s, r)],
+                               p->net->scratch.experts.ids + (uint64_t)r * p->print->h.routing.used, err));
+    }
+    return CHORD_OK;
+}
+
 static chord_status route_rows(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
 {
     const chord_routing *r = &net->print.h.routing;
     chord_expert_scratch *s = &net->scratch.experts;
-    for (uint32_t i = 0; i < rows; i++)
-        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
-                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
+    for (uint32_t i = 0; i < rows; i++) {
+        const float *row = scores + (uint64_t)i * r->experts;
+        uint32_t *ids = s->ids + (uint64_t)i * r->used;
+        float *weights = s->weights + (uint64_t)i * r->used;
+        bool finite = net->print.layers[l].experts_by_token != NULL
+                          ? chord_route_chosen(r, row, s->route, ids, weights)
+                          : chord_route(r, row, net->print.layers[l].choice_bias, s->route, ids, weights);
+        if (!finite)
             return chord_fail(err, CHORD_CORRUPT,
                               "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
                               "infinity or numbers too large",
                               l);
+    }
     scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
     return CHORD_OK;
 }
@@ -115,8 +151,9 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
                                    float *y, chord_error *err)
 {
     chord_expert_scratch *s = &net->scratch.experts;
-    chord_weight gate = part_of(&layer->expert_gate, expert), up = part_of(&layer->expert_up, expert),
-                 down = part_of(&layer->expert_down, expert);
+    chord_weight gate = chord_expert_part(&layer->expert_gate, expert),
+                 up = chord_expert_part(&layer->expert_up, expert),
+                 down = chord_expert_part(&layer->expert_down, expert);
     chord_inputs own, *in = inputs_of(net, x, expert, &own);
     chord_glu glu = net->print.arch->glu;
     gate.pair = &up;

@@ -51,7 +51,7 @@ static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_
     CHORD_TRY(chord_key_u32(p, g, "expert_group_count", 1, (chord_key_range){0, CHORD_GROUPS_MAX}, &r->groups, err));
     CHORD_TRY(chord_key_u32(p, g, "expert_group_used_count", r->groups, (chord_key_range){0, r->groups},
                             &r->groups_used, err));
-    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 3}, &gating, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 4}, &gating, err));
     CHORD_TRY(chord_key_f32(p, g, "expert_weights_scale", 0.0f, &r->scale, err));
     CHORD_TRY(chord_key_bool(p, g, "expert_weights_norm", (p->arch->has & CHORD_PLAIN_WEIGHTS) == 0, &r->norm, err));
     if (r->scale == 0.0f) r->scale = 1.0f; /* as the reference reads it: none */
@@ -97,8 +97,7 @@ static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_
         bool of_keys = COUNTS[i].at == offsetof(chord_layer, kv_heads),
              of_ff = COUNTS[i].at == offsetof(chord_layer, ff);
         bool as_heads = of_keys && !chord_key_there(p, g, COUNTS[i].suffix);
-        bool may_lack = of_keys ? p->arch->recurrent != CHORD_MIXER_ATTENTION
-                                : of_ff && (p->arch->has & CHORD_ONE_BLOCK) != 0;
+        bool may_lack = of_ff ? (p->arch->has & CHORD_ONE_BLOCK) != 0 : p->arch->recurrent != CHORD_MIXER_ATTENTION;
         if (!as_heads)
             CHORD_TRY(chord_key_of_layers(p, g, COUNTS[i].suffix, CHORD_KEY_NEEDED,
                                           (chord_key_range){may_lack ? 0 : 1, COUNTS[i].high}, each, err));
@@ -135,7 +134,8 @@ static chord_status read_head_sizes(chord_blueprint *p, const chord_gguf *g, hea
 {
     static const char *const KEYS[] = {"attention.key_length", "attention.key_length_swa"};
     static const char *const VALUES[] = {"attention.value_length", "attention.value_length_swa"};
-    uint32_t fallback = p->h.embedding / p->layers[0].heads, value_dim;
+    uint32_t fallback = 2, value_dim; /* no layer attends */
+    if (p->layers[0].heads != 0) fallback = p->h.embedding / p->layers[0].heads;
     for (int i = 0; i < 2; i++) {
         CHORD_TRY(chord_key_u32(p, g, KEYS[i], fallback, (chord_key_range){2, 1024}, &out->dims[i], err));
         fallback = out->dims[i];
@@ -165,11 +165,11 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
 {
     chord_layer *layer = &p->layers[l];
     layer->head_dim = layer->value_dim = sizes->dims[layer->window != 0];
-    if (layer->mixer != CHORD_MIXER_ATTENTION) {
+    if (!chord_attends(layer)) {
         layer->kv_layer = l;
         return CHORD_OK;
     }
-    if (layer->kv_heads == 0 || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
+    if (layer->heads == 0 || layer->kv_heads == 0 || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
         return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads and head size %u do not go together",
                           layer->heads, layer->kv_heads, layer->head_dim);
     layer->attention_scale = p->h.attention_scale;
@@ -177,11 +177,40 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
     return share_kv(p, l, err);
 }
 
+/* As older files have it: heads of keys and values stand behind the latent vector, and the cache has them. */
+static chord_status read_spread(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_hparams *h = &p->h;
+    uint32_t turned;
+    h->latent_spread = true;
+    h->latent_head_dim = p->layers[0].head_dim;
+    CHORD_TRY(chord_key_u32(p, g, "attention.kv_lora_rank", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 20},
+                            &h->latent, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.value_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1024},
+                            &h->latent_value_dim, err));
+    CHORD_TRY(chord_key_u32(p, g, "rope.dimension_count", CHORD_KEY_NEEDED,
+                            (chord_key_range){2, h->latent_head_dim - 1}, &turned, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.q_lora_rank", 0, (chord_key_range){0, 1u << 20}, &h->query_rank, err));
+    for (uint32_t l = 0; l < h->layers; l++) {
+        chord_layer *layer = &p->layers[l];
+        if (layer->kv_heads != layer->heads)
+            return chord_fail(
+                err, CHORD_UNSUPPORTED,
+                "layer %u has %u heads of keys for %u: without '%s.attention.key_length_mla' each head has "
+                "keys of its own",
+                l, layer->kv_heads, layer->heads, p->arch->name);
+        layer->value_dim = h->latent_value_dim;
+        layer->attention_scale = h->latent_gain * h->latent_gain / __builtin_sqrtf((float)h->latent_head_dim);
+    }
+    return CHORD_OK;
+}
+
 /* Sizes before and behind the latent vector; the cache has one head of it and of what is turned. */
 static chord_status read_latent(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     chord_hparams *h = &p->h;
     uint32_t all = p->layers[0].head_dim, turned, values;
+    if (!h->index_left_out && !chord_key_there(p, g, "attention.key_length_mla")) return read_spread(p, g, err);
     CHORD_TRY(chord_key_u32(p, g, "attention.kv_lora_rank", CHORD_KEY_NEEDED, (chord_key_range){1, all - 2}, &h->latent,
                             err));
     turned = all - h->latent;
@@ -217,6 +246,9 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
     CHORD_TRY(read_windows(p, g, each, err));
     CHORD_TRY(read_head_sizes(p, g, &sizes, err));
     for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(shape_layer(p, &sizes, l, err));
+    p->h.streams = 1;
+    p->caches = p->h.layers;
+    if ((p->arch->has & CHORD_COMPRESSED) != 0) CHORD_TRY(chord_compressed_read(p, g, each, err));
     CHORD_TRY(chord_rotary_read(p, g, sizes.dims, err));
     return (p->arch->has & CHORD_LATENT) != 0 ? read_latent(p, g, err) : CHORD_OK;
 }

@@ -165,6 +165,7 @@ chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, c
 {
     if (p->net == NULL) note_experts(p, &p->print->layers[layer]);
     if (!write_to(p, to, p->print->h.embedding)) return CHORD_OK;
+    CHORD_TRY(chord_experts_by_token(p, layer, err));
     return chord_experts_run(p->net, layer, at(p, scores), inputs_from(p, from), at(p, to), err);
 }
 
@@ -231,7 +232,9 @@ void chord_op_attend(chord_pass *p, chord_operand to, chord_operand q, uint32_t 
                                      .window = l->window,
                                      .scale = l->attention_scale,
                                      .softcap = p->print->h.scores_softcap,
-                                     .sinks = l->sinks};
+                                     .sinks = l->sinks,
+                                     .far = l->every != 0 ? &s->call->sequence->kv[p->print->h.layers + layer] : NULL,
+                                     .every = l->every};
         chord_attention(&p->net->compute, heard, x, &s->call->sequence->kv[l->kv_layer], &args,
                         p->net->scratch.attention);
     }
@@ -293,7 +296,7 @@ static void narrow_segments(chord_pass *p, const uint32_t *rows, uint32_t count)
 /* From here on only these rows, ascending. */
 static void keep_rows(chord_pass *p, const uint32_t *rows, uint32_t count)
 {
-    static const chord_operand KEPT[] = {CHORD_X, CHORD_NORM, CHORD_OWN};
+    static const chord_operand KEPT[] = {CHORD_X, CHORD_NORM, CHORD_OWN, CHORD_AHEAD, CHORD_MIXES};
     if (count == p->rows) return;
     for (size_t i = 0; i < CHORD_COUNT(KEPT); i++) gather(at(p, KEPT[i]), p->width[KEPT[i]], rows, count);
     for (uint32_t i = 0; i < p->print->rope_count; i++)

@@ -48,13 +48,14 @@ static chord_status read_kinds(chord_blueprint *p, const chord_gguf *g, uint32_t
 {
     static const char LIST[] = "attention.recurrent_layers";
     bool delta = p->arch->recurrent == CHORD_MIXER_DELTA, listed = delta && chord_key_there(p, g, LIST);
+    bool both = p->arch->recurrent == CHORD_MIXER_BOTH;
     uint32_t every = 0;
     if (listed) CHORD_TRY(chord_key_of_layers(p, g, LIST, 0, (chord_key_range){0, 1}, each, err));
     else if (delta)
         CHORD_TRY(chord_key_u32(p, g, "full_attention_interval", 4, (chord_key_range){1, UINT32_MAX}, &every, err));
     for (uint32_t l = 0; l < p->h.layers; l++) {
         chord_layer *layer = &p->layers[l];
-        bool recurrent = listed ? each[l] != 0 : delta ? (l + 1) % every != 0 : layer->kv_heads == 0;
+        bool recurrent = listed ? each[l] != 0 : delta ? (l + 1) % every != 0 : both || layer->kv_heads == 0;
         if (recurrent) layer->mixer = p->arch->recurrent;
         if ((p->arch->has & CHORD_ONE_BLOCK) != 0 && layer->ff != 0) layer->mixer = CHORD_MIXER_NONE;
     }
@@ -78,8 +79,7 @@ chord_status chord_recurrence_read(chord_blueprint *p, const chord_gguf *g, uint
 
 /* ---- words ------------------------------------------------------------------------------------ */
 
-/* Of a state, from a place on; NULL: there is none. */
-static float *part_of(const chord_sequence *s, uint32_t state, uint64_t at)
+float *chord_state_part(const chord_sequence *s, uint32_t state, uint64_t at)
 {
     return state != CHORD_STATES ? s->states[state].values + at : NULL;
 }
@@ -95,9 +95,9 @@ void chord_op_convolve(chord_pass *p, chord_operand x, uint32_t column, uint32_t
                                 .stride = p->width[x],
                                 .kernel = r->kernel,
                                 .bias = r->kernel_bias,
-                                .past = part_of(s, s->state_past, r->at),
-                                .next = part_of(s, s->state_next, r->at),
-                                .kept = s->kept_tokens != 0 ? part_of(s, s->state_kept, r->at) : NULL,
+                                .past = chord_state_part(s, s->state_past, r->at),
+                                .next = chord_state_part(s, s->state_next, r->at),
+                                .kept = s->kept_tokens != 0 ? chord_state_part(s, s->state_kept, r->at) : NULL,
                                 .tokens = p->segments[i].count,
                                 .channels = sizes->channels,
                                 .columns = sizes->columns,
@@ -122,9 +122,9 @@ void chord_op_recur(chord_pass *p, chord_operand to, chord_operand x, chord_plac
                                  .decay = chord_op_row(p, CHORD_V, row),
                                  .gain = chord_op_row(p, CHORD_K, row),
                                  .out = chord_op_row(p, to, row),
-                                 .past = part_of(s, s->state_past, at),
-                                 .next = part_of(s, s->state_next, at),
-                                 .kept = s->kept_tokens != 0 ? part_of(s, s->state_kept, at) : NULL,
+                                 .past = chord_state_part(s, s->state_past, at),
+                                 .next = chord_state_part(s, s->state_next, at),
+                                 .kept = s->kept_tokens != 0 ? chord_state_part(s, s->state_kept, at) : NULL,
                                  .tokens = p->segments[i].count,
                                  .heads = sizes->heads,
                                  .key_heads = sizes->groups,

@@ -46,12 +46,14 @@ enum {
     FM_DENSE_FIRST = 32, /* the first layer has none */
     FM_SINKS = 64,
     FM_GROUPS = 128,
-    FM_LATENT = 256,      /* not of experts: keys and values are a latent vector, */
-    FM_INDEX = 512,       /* of which an index chooses some */
-    FM_BESIDE = 1024,     /* gemma4: beside a feed-forward; gate and up are fused */
-    FM_APART = 2048,      /* each expert has tensors of its own, as in old files */
-    FM_SPREAD = 4096,     /* latent: one matrix for keys and values of all heads, as in old files */
-    FM_COMPRESSED = 8192, /* deepseek4: everything that it has */
+    FM_LATENT = 256,       /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,        /* of which an index chooses some */
+    FM_BESIDE = 1024,      /* gemma4: beside a feed-forward; gate and up are fused */
+    FM_APART = 2048,       /* each expert has tensors of its own, as in old files */
+    FM_SPREAD = 4096,      /* latent: one matrix for keys and values of all heads, as in old files */
+    FM_ALTERNATE = 16384,  /* every second layer has experts */
+    FM_HEAD_GATES = 32768, /* step35: a gate for each head, of which layers with a window have more */
+    FM_COMPRESSED = 8192,  /* deepseek4: everything that it has */
 };
 
 /* Layers that carry a state, in fm_family.recurrent. */
@@ -330,6 +332,28 @@ static void fm_minimax_m3_keys(gguf_builder *b)
     fm_u32(b, "attention.indexer.top_k", 16);
     fm_u32(b, "attention.indexer.block_size", 16);
     fm_u32(b, "attention.indexer.local_blocks", 1);
+}
+
+static void fm_llama4_keys(gguf_builder *b)
+{
+    fm_u32(b, "interleave_moe_layer_step", 2);
+    fm_f32(b, "rope.freq_base", 5e5f);
+    fm_experts(b, 2);
+    fm_u32(b, "expert_feed_forward_length", FM_EXPERT_FF);
+}
+static void fm_step35_keys(gguf_builder *b)
+{
+    static const float limits[] = {0.0f, 0.9f, 0.0f, 0.6f}, others[] = {0.7f, 0.0f, 0.8f, 0.0f};
+    fm_u32(b, "attention.sliding_window", 24);
+    fm_f32(b, "rope.freq_base", 5e6f);
+    fm_f32(b, "rope.freq_base_swa", 2e4f);
+    gb_array(b, fm_key("swiglu_clamp_exp"), 6, 4);
+    gb_put(b, limits, sizeof limits);
+    gb_array(b, fm_key("swiglu_clamp_shexp"), 6, 4);
+    gb_put(b, others, sizeof others);
+    fm_shared_keys(b);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 3.0f);
 }
 
 /* Of deepseek4: so many tokens become one further key, by layer; streams, heads of outputs. */

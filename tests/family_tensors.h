@@ -179,6 +179,7 @@ static void fm_attention(fm_model *m, int l, const fm_shape *s)
         if (s->v) fm_matrix(m, l, "attn_v", FM_EMBEDDING, kv, 1, bias);
     }
     fm_matrix(m, l, "attn_output", q, FM_EMBEDDING, 1, (has & FM_O_BIAS) != 0);
+    if ((m->family->mixture & FM_HEAD_GATES) != 0) fm_matrix(m, l, "attn_gate", FM_EMBEDDING, s->heads, 1.5f, false);
     bool all = (has & FM_QK_ALL) != 0;
     if (!all && (has & FM_QK_HEAD) == 0) return;
     float size = (has & FM_GEMMA4) != 0 ? 0.5f : 1; /* its scores are not scaled */
@@ -241,7 +242,8 @@ static void fm_mixture(fm_model *m, int l)
 static void fm_feed_forward(fm_model *m, int l, const fm_shape *s)
 {
     uint32_t has = m->family->has, mixture = m->family->mixture;
-    if (mixture != 0 && (l != 0 || (mixture & FM_DENSE_FIRST) == 0)) {
+    bool dense = (l == 0 && (mixture & FM_DENSE_FIRST) != 0) || (l % 2 == 0 && (mixture & FM_ALTERNATE) != 0);
+    if (mixture != 0 && !dense) {
         fm_mixture(m, l);
         if ((mixture & FM_BESIDE) == 0) return;
     }
@@ -358,6 +360,7 @@ static void fm_shapes(fm_model *m)
         if (fm_lists_keys(f) && (f->attends >> l & 1) == 0) s->kv_heads = 0;
         if ((f->recurrent & FM_ONE_BLOCK) != 0 && (l % 2 == 0 || f->attends == 0)) s->ff = 0;
         if ((f->recurrent & FM_ONE_BLOCK) != 0 && f->attends == 0) s->heads = 0;
+        if ((f->mixture & FM_HEAD_GATES) != 0 && fm_sees_window(l)) s->heads = 6;
         if ((f->has & FM_GEMMA4) == 0) continue;
         s->kv_heads = fm_sees_window(l) ? 2 : 1;
         s->head_dim = fm_sees_window(l) ? 16 : 32;
@@ -372,6 +375,12 @@ static void fm_list(gguf_builder *b, const char *suffix, const fm_model *m, size
     for (uint32_t l = 0; l < m->layers; l++) gb_put(b, (const uint8_t *)&m->shapes[l] + at, 4);
 }
 
+static void fm_window_list(gguf_builder *b, const fm_model *m)
+{
+    gb_array(b, fm_key("attention.sliding_window_pattern"), 7, m->layers);
+    for (uint32_t l = 0; l < m->layers; l++) gb_put(b, &(uint8_t){fm_sees_window(l)}, 1);
+}
+
 static void fm_values(fm_model *m)
 {
     const fm_family *f = m->family;
@@ -384,7 +393,10 @@ static void fm_values(fm_model *m)
     fm_u32(b, "embedding_length", FM_EMBEDDING);
     fm_u32(b, "context_length", FM_CONTEXT);
     fm_u32(b, "vocab_size", FM_VOCABULARY);
-    fm_u32(b, "attention.head_count", m->shapes[0].heads);
+    if ((f->mixture & FM_HEAD_GATES) != 0) {
+        fm_list(b, "attention.head_count", m, offsetof(fm_shape, heads));
+        fm_window_list(b, m);
+    } else fm_u32(b, "attention.head_count", m->shapes[0].heads);
     fm_f32(b, layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-5f);
     if (f->head_dim != 0) {
         fm_u32(b, "attention.key_length", f->head_dim);
@@ -395,8 +407,7 @@ static void fm_values(fm_model *m)
     if ((f->has & FM_GEMMA4) != 0) {
         fm_list(b, "feed_forward_length", m, offsetof(fm_shape, ff));
         fm_list(b, "attention.head_count_kv", m, offsetof(fm_shape, kv_heads));
-        gb_array(b, fm_key("attention.sliding_window_pattern"), 7, m->layers);
-        for (uint32_t l = 0; l < m->layers; l++) gb_put(b, &(uint8_t){fm_sees_window(l)}, 1);
+        fm_window_list(b, m);
         fm_u32(b, "attention.shared_kv_layers", f->shared_kv);
         fm_u32(b, "embedding_length_per_layer_input", f->own_columns);
     } else {

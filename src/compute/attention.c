@@ -69,6 +69,8 @@ static chord_share seen_by(const attention *a, uint32_t row)
 {
     uint64_t end = (uint64_t)a->args->first + row / a->group + 1;
     if (a->far) return (chord_share){.first = 0, .end = end / a->args->every};
+    if (a->args->chunks && a->args->window != 0)
+        return (chord_share){.first = (end - 1) / a->args->window * a->args->window, .end = end};
     return (chord_share){.first = a->args->window && end > a->args->window ? end - a->args->window : 0, .end = end};
 }
 

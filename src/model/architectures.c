@@ -87,6 +87,29 @@ static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+/* Chunks of 8192, whatever the file says; 0 would be another model. */
+static chord_status read_llama4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    if (chord_key_there(p, g, "attention.sliding_window") && p->h.window != 8192)
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "metadata '%s.attention.sliding_window' is %u, only 8192 is supported", p->arch->name,
+                          p->h.window);
+    p->h.window = p->h.temperature_tokens = 8192;
+    p->h.temperature_first = 1;
+    p->h.temperature = 0.1f;
+    p->h.routing.gating = CHORD_GATING_SIGMOID; /* nor of these two */
+    p->h.routing.norm = false;
+    return CHORD_OK;
+}
+
+static chord_status read_step35(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    const char *scaling;
+    CHORD_TRY(chord_key_text(p, g, "rope.scaling.type", &scaling, err));
+    if (scaling == NULL || !chord_text_equal(scaling, "yarn")) return CHORD_OK;
+    return chord_fail(err, CHORD_UNSUPPORTED, "rotary scaling 'yarn' is not supported for %s models", p->arch->name);
+}
+
 /* Blocks of positions are chosen. */
 static chord_status read_minimax_m3(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
@@ -151,6 +174,8 @@ static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
 static const char *const DEEPSEEK2_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", NULL};
 static const char *const INDEX_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", "attention.indexer.",
                                          "attention.layer_norm_epsilon", NULL};
+static const char *const STEP35_KEYS[] = {WINDOW_KEYS,          "rope.dimension_count_swa", "swiglu_clamp_exp",
+                                          "swiglu_clamp_shexp", "nextn_predict_layers",     NULL};
 static const char *const BLOCK_INDEX_KEYS[] = {"attention.indexer.", NULL};
 static const char *const DEEPSEEK4_KEYS[] = {
     "attention.q_lora_rank",        "attention.sliding_window",   "attention.indexer.",
@@ -309,6 +334,21 @@ static const chord_arch ARCHITECTURES[] = {
      .glu = CHORD_GLU_CLAMPED,
      .keys = BLOCK_INDEX_KEYS,
      .read = read_minimax_m3},
+    {.name = "llama4",
+     .has = CHORD_CHUNKS | CHORD_NORM_TURNED | CHORD_ROPE_FACTORS | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS |
+            CHORD_WEIGHED_INPUTS,
+     .gating = CHORD_GATING_SIGMOID,
+     .window_every = 4,
+     .plain_every = 4,
+     .keys = WINDOW,
+     .read = read_llama4},
+    {.name = "step35",
+     .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_WINDOW_ROPE | CHORD_ROPE_FACTORS | CHORD_EXPERTS |
+            CHORD_PLAIN_WEIGHTS | CHORD_HEAD_GATES,
+     .gating = CHORD_GATING_SIGMOID,
+     .window_rope_base = 10000.0f,
+     .keys = STEP35_KEYS,
+     .read = read_step35},
     {.name = "deepseek4",
      .has = CHORD_COMPRESSED | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
      .gating = CHORD_GATING_SQRT_SOFTPLUS,

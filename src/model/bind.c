@@ -60,6 +60,9 @@ static chord_status bind_norms(chord_blueprint *p, const chord_gguf *g, uint32_t
         else CHORD_TRY(chord_bind_norm(p, g, norm, v, err));
     }
     if ((p->arch->has & CHORD_SHARED_K) != 0) layer->attn_v_norm.n = layer->value_dim;
+    bool turned = layer->rope != CHORD_ROPES, large = p->h.routing.experts == 128; /* of the published sizes */
+    if ((p->arch->has & CHORD_CHUNKS) != 0 && turned && !large)
+        layer->attn_q_norm.n = layer->attn_k_norm.n = layer->head_dim;
     return CHORD_OK;
 }
 
@@ -118,10 +121,11 @@ static chord_status bind_tables(chord_blueprint *p, const chord_gguf *g, chord_e
 
 static chord_status bind_factors(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
-    uint64_t n = p->ropes[0].dims / 2;
+    uint64_t n = p->ropes[0].dims / 2, all = n;
+    if ((p->arch->has & CHORD_HEAD_GATES) != 0) all = chord_max_u64(n, p->ropes[1].dims / 2); /* which has none */
     if ((p->arch->has & CHORD_ROPE_FACTORS) != 0)
-        CHORD_TRY(chord_bind_vector(p, g, &p->ropes[0].factors, chord_whole("rope_freqs", CHORD_NO_LAYER, n), true,
-                                    "weight", err));
+        CHORD_TRY(chord_bind_vector(p, g, &p->ropes[0].factors,
+                                    (chord_part){"rope_freqs", CHORD_NO_LAYER, 0, n, all, 0}, true, "weight", err));
     if ((p->arch->has & CHORD_LONG_ROPE) == 0 || !chord_is_there(g, "rope_factors_long", CHORD_NO_LAYER))
         return CHORD_OK;
     CHORD_TRY(chord_bind_vector(p, g, &p->long_factors, chord_whole("rope_factors_long", CHORD_NO_LAYER, n), false,

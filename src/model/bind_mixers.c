@@ -54,6 +54,8 @@ static chord_status bind_attention(chord_blueprint *p, const chord_gguf *g, uint
         if (layer->kv_layer == l && !as_keys)
             CHORD_TRY(chord_bind_weight(p, g, &layer->attn_v, chord_whole("attn_v", l, v), e, err));
     }
+    if ((p->arch->has & CHORD_HEAD_GATES) != 0 && chord_is_there(g, "attn_gate", l))
+        CHORD_TRY(chord_bind_weight(p, g, &layer->attn_gate, chord_whole("attn_gate", l, layer->heads), e, err));
     if ((p->arch->has & CHORD_SINKS) != 0)
         CHORD_TRY(chord_bind_vector(p, g, &layer->sinks, chord_whole("attn_sinks", l, layer->heads), false, "weight",
                                     err));

@@ -123,10 +123,14 @@ static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_
     CHORD_TRY(chord_op_linear(p, gated ? CHORD_GATE : CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) */
     if (gated) chord_op_part_heads(p, l);
     norm_and_turn(p, CHORD_Q, &layer->attn_q_norm, l);
-    chord_op_temper(p, CHORD_Q);
+    chord_op_temper(p, CHORD_Q, l);
     chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
     chord_op_attend(p, heard, CHORD_Q, l);
     if (gated) chord_op_gate_heads(p, l);
+    if (layer->attn_gate.tensor != NULL) {
+        CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_gate, x, err)); /* (rows, heads) */
+        chord_op_switch_heads(p, heard, CHORD_GATE);
+    }
     return chord_op_linear(p, y, &layer->attn_output, heard, err); /* (rows, embedding) <- (rows, heads of values) */
 }
 

@@ -47,25 +47,6 @@ static chord_status read_outputs(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
-/* What gates and ups of experts are limited to. */
-static chord_status read_limits(chord_blueprint *p, const chord_gguf *g, chord_error *err)
-{
-    float *limits = chord_arena_get(&p->arena, 2ull * p->h.layers * sizeof *limits), *shared = limits + p->h.layers;
-    if (limits == NULL) return chord_arena_fail(&p->arena, err);
-    CHORD_TRY(chord_key_f32_of_layers(p, g, "swiglu_clamp_exp", 0.0f, limits, err));
-    bool told = chord_key_there(p, g, "swiglu_clamp_shexp");
-    if (told) CHORD_TRY(chord_key_f32_of_layers(p, g, "swiglu_clamp_shexp", 0.0f, shared, err));
-    for (uint32_t l = 0; l < p->h.layers; l++) {
-        float limit = told ? shared[l] : limits[l];
-        if (!(limits[l] >= 0.0f && limit >= 0.0f))
-            return chord_fail(err, CHORD_CORRUPT, "layer %u limits experts to %g, one for all tokens to %g", l,
-                              (double)limits[l], (double)limit);
-        p->layers[l].expert_gate.limit = limits[l];
-        p->layers[l].shared_gate.limit = limit;
-    }
-    return CHORD_OK;
-}
-
 /* An index chooses among keys that are made of a few tokens: all, as long as there are no more than top_k. So long a text
  * is what these models are run for here; the index is left out. */
 static chord_status leave_out_index(chord_blueprint *p, const chord_gguf *g, chord_error *err)
@@ -104,7 +85,6 @@ chord_status chord_compressed_read(chord_blueprint *p, const chord_gguf *g, uint
     CHORD_TRY(read_streams(p, g, err));
     CHORD_TRY(read_outputs(p, g, err));
     CHORD_TRY(read_every(p, g, each, err));
-    CHORD_TRY(read_limits(p, g, err));
     return chord_key_u32(p, g, "hash_layer_count", 0, (chord_key_range){0, p->h.layers}, &p->h.routing.by_token, err);
 }
 

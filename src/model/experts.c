@@ -133,15 +133,19 @@ static bool is_here(chord_network *net, const chord_layer *layer, uint32_t exper
 
 /* ---- what they say ---------------------------------------------------------------------------- */
 
-/* The rows of x that go to this expert: all of them, or a copy. */
+/* The rows of x that go to this expert: all of them, or a copy, which may be weighed. */
 static chord_inputs *inputs_of(chord_network *net, chord_inputs *x, uint32_t expert, chord_inputs *own)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t count = count_of(s, expert);
     const uint32_t *rows = s->rows + s->first[expert];
-    if (count == x->tokens) return x;
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(s->x + (uint64_t)i * x->n, x->x + (uint64_t)rows[i] * x->n, x->n * sizeof(float));
+    bool weighed = (net->print.arch->has & CHORD_WEIGHED_INPUTS) != 0;
+    if (count == x->tokens && !weighed) return x;
+    for (uint32_t i = 0; i < count; i++) {
+        float *to = s->x + (uint64_t)i * x->n;
+        memcpy(to, x->x + (uint64_t)rows[i] * x->n, x->n * sizeof *to);
+        if (weighed) chord_scale(&net->solo, to, s->row_weights[s->first[expert] + i], x->n);
+    }
     chord_inputs_set(net, s->acts, own, s->x, x->n, count);
     return own;
 }
@@ -168,7 +172,7 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
 
 typedef struct sum_job {
     const uint32_t *rows;
-    const float *weights, *y;
+    const float *weights, *y; /* weights NULL: 1 */
     float *out;
     uint32_t n;
 } sum_job;
@@ -178,7 +182,7 @@ static void sum_task(void *ud, uint32_t worker, chord_share share)
     const sum_job *job = ud;
     (void)worker;
     for (uint64_t i = share.first; i < share.end; i++) {
-        float *out = job->out + (uint64_t)job->rows[i] * job->n, weight = job->weights[i];
+        float *out = job->out + (uint64_t)job->rows[i] * job->n, weight = job->weights != NULL ? job->weights[i] : 1.0f;
         const float *y = job->y + i * job->n;
         for (uint32_t c = 0; c < job->n; c++) out[c] = out[c] + weight * y[c];
     }
@@ -189,8 +193,9 @@ static void sum_task(void *ud, uint32_t worker, chord_share share)
 static void sum_up(chord_network *net, uint32_t expert, const float *y, float *out)
 {
     chord_expert_scratch *s = &net->scratch.experts;
+    bool weighed = (net->print.arch->has & CHORD_WEIGHED_INPUTS) != 0; /* before */
     sum_job job = {.rows = s->rows + s->first[expert],
-                   .weights = s->row_weights + s->first[expert],
+                   .weights = weighed ? NULL : s->row_weights + s->first[expert],
                    .y = y,
                    .out = out,
                    .n = net->print.h.embedding};

@@ -56,6 +56,7 @@ static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_
     CHORD_TRY(chord_key_bool(p, g, "expert_weights_norm", (p->arch->has & CHORD_PLAIN_WEIGHTS) == 0, &r->norm, err));
     if (r->scale == 0.0f) r->scale = 1.0f; /* as the reference reads it: none */
     r->gating = (chord_gating)gating;
+    r->by_score = (p->arch->has & CHORD_WEIGHED_INPUTS) != 0;
     if (r->groups > 1 && (r->experts % r->groups != 0 || r->groups_used * (r->experts / r->groups) < r->used))
         return chord_fail(err, CHORD_CORRUPT, "%u experts in %u groups, of which %u are used, leave too few for %u",
                           r->experts, r->groups, r->groups_used, r->used);
@@ -236,6 +237,26 @@ static chord_status read_latent(chord_blueprint *p, const chord_gguf *g, chord_e
     return CHORD_OK;
 }
 
+/* What gates and ups are limited to: of experts, and of all other feed-forwards. */
+static chord_status read_limits(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    bool late = (p->arch->has & CHORD_HEAD_GATES) != 0, same = !late && !chord_key_there(p, g, "swiglu_clamp_shexp");
+    float *limits = chord_arena_get(&p->arena, 2ull * p->h.layers * sizeof *limits), *others = limits + p->h.layers;
+    if (limits == NULL) return chord_arena_fail(&p->arena, err);
+    CHORD_TRY(chord_key_f32_of_layers(p, g, "swiglu_clamp_exp", 0.0f, limits, err));
+    CHORD_TRY(chord_key_f32_of_layers(p, g, same ? "swiglu_clamp_exp" : "swiglu_clamp_shexp", 0.0f, others, err));
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        chord_layer *layer = &p->layers[l];
+        if (!(limits[l] >= 0.0f && others[l] >= 0.0f))
+            return chord_fail(err, CHORD_CORRUPT, "layer %u limits gates to %g and %g", l, (double)limits[l],
+                              (double)others[l]);
+        layer->expert_gate.limit = limits[l];
+        layer->shared_gate.limit = layer->ffn_gate.limit = others[l];
+        layer->expert_gate.late = layer->shared_gate.late = layer->ffn_gate.late = late;
+    }
+    return CHORD_OK;
+}
+
 static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
 {
     head_sizes sizes;
@@ -249,6 +270,7 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
     p->h.streams = 1;
     p->caches = p->h.layers;
     if ((p->arch->has & CHORD_COMPRESSED) != 0) CHORD_TRY(chord_compressed_read(p, g, each, err));
+    if ((p->arch->has & (CHORD_COMPRESSED | CHORD_HEAD_GATES)) != 0) CHORD_TRY(read_limits(p, g, err));
     CHORD_TRY(chord_rotary_read(p, g, sizes.dims, err));
     return (p->arch->has & CHORD_LATENT) != 0 ? read_latent(p, g, err) : CHORD_OK;
 }

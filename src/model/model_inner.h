@@ -27,8 +27,9 @@ typedef struct chord_routing {
     uint32_t leading,
         step; /* layers before the first with experts, and from one to the next; step 0: the tensors say */
     chord_gating gating;
-    bool norm;   /* weights are divided by their sum */
-    float scale; /* and multiplied */
+    bool norm;     /* weights are divided by their sum */
+    bool by_score; /* scores choose, not what they are worth */
+    float scale;   /* and multiplied */
 } chord_routing;
 
 /* What a layer mixes the tokens with. */
@@ -54,8 +55,8 @@ typedef struct chord_hparams {
     uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
     float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
     float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
-    uint32_t temperature_tokens;
-    uint32_t window;       /* of the layers that have one; 0: none */
+    uint32_t temperature_tokens, temperature_first; /* first: added to p */
+    uint32_t window;                                /* of the layers that have one; 0: none */
     uint32_t shared_kv;    /* so many of the last layers have no keys and values of their own */
     uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
     float attention_scale; /* 0: by the size of heads */
@@ -87,6 +88,7 @@ typedef struct chord_weight {
     const chord_tensor *const *parts; /* (experts): each lies in a tensor of its own; NULL: all lie in one */
     const float *bias;                /* (rows), added to each token's results; NULL: none */
     struct chord_weight *pair;        /* of a gate: its up, visited tile by tile beside it; else NULL */
+    bool late;                        /* of a gate: it is limited when it has acted */
     float limit; /* of a gate: it is at most so large before it acts, and its up within it; 0: none */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
@@ -125,6 +127,7 @@ typedef struct chord_layer {
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
     chord_weight attn_q_a, attn_k_b,
         attn_v_b;           /* latent.c: queries by rank; of each head, from and to the latent vector */
+    chord_weight attn_gate; /* one number for each head; no tensor: there is none */
     chord_weight attn_kv_b; /* in place of the last two: keys and values of all heads */
     chord_norm attn_q_a_norm, latent_norm;
     chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
@@ -179,6 +182,10 @@ enum {
     CHORD_ONE_BLOCK = 33554432,   /* a layer is a mixer or a feed-forward, and has one norm */
     CHORD_KEYS_ROUND = 67108864,  /* recurrent heads take groups of keys in turn, not group by group */
     CHORD_COMPRESSED = 134217728, /* keys are values, and older ones are seen several as one; streams are mixed */
+    CHORD_CHUNKS =
+        268435456, /* windows are chunks of the text; heads that are turned get length 1, others temperature */
+    CHORD_WEIGHED_INPUTS = 536870912, /* what experts read is weighed, not what they say; scores choose them */
+    CHORD_HEAD_GATES = 1073741824,    /* each head may have a gate; half as much is turned of layers without a window */
 };
 
 /* How an architecture differs from the others. */
@@ -698,12 +705,14 @@ chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer
 void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
-void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer); /* heads are turned by their positions */
-void chord_op_temper(chord_pass *pass, chord_operand x);               /* late queries are multiplied */
-void chord_op_remember(chord_pass *pass, uint32_t layer);              /* K and V go to the cache */
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer);   /* heads are turned by their positions */
+void chord_op_temper(chord_pass *pass, chord_operand x, uint32_t layer); /* late queries are multiplied */
+void chord_op_remember(chord_pass *pass, uint32_t layer);                /* K and V go to the cache */
 /* Heads in GATE are a query, which goes to Q, and a gate; what Q heard is multiplied by sigmoid(gate). */
 void chord_op_part_heads(chord_pass *pass, uint32_t layer);
 void chord_op_gate_heads(chord_pass *pass, uint32_t layer);
+/* Each head of x is multiplied by sigmoid of its number in by. */
+void chord_op_switch_heads(chord_pass *pass, chord_operand x, chord_operand by);
 /* to (rows, heads of values): what the queries get from the cache; to may be q where that is as wide */
 void chord_op_attend(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer);
 /* From here on only the wanted rows of X and NORM. False: there are none. */

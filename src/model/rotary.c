@@ -98,7 +98,8 @@ static chord_status read_table(chord_blueprint *p, const chord_gguf *g, const ch
 }
 
 /* Of layers with a window. */
-static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, uint32_t head_dim, chord_error *err)
+static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, uint32_t dims, uint32_t head_dim,
+                                      chord_error *err)
 {
     chord_rotary *r = &p->ropes[1];
     float base = p->arch->window_rope_base;
@@ -106,8 +107,7 @@ static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, u
     if ((p->arch->has & CHORD_WINDOW_ROPE) != 0) *r = (chord_rotary){.base = r->base, .scale = 1.0f, .gain = 1.0f};
     CHORD_TRY(chord_key_f32(p, g, "rope.freq_base_swa", base != 0.0f ? base : r->base, &r->base, err));
     if (!(r->base >= 1.0f)) return chord_fail(err, CHORD_CORRUPT, "rotary base %g is out of range", (double)r->base);
-    return chord_key_u32(p, g, "rope.dimension_count_swa", p->ropes[0].dims, (chord_key_range){2, head_dim}, &r->dims,
-                         err);
+    return chord_key_u32(p, g, "rope.dimension_count_swa", dims, (chord_key_range){2, head_dim}, &r->dims, err);
 }
 
 /* Layers whose older keys are made of several tokens have a base of their own, and scaled positions; angles alone are. */
@@ -141,8 +141,10 @@ chord_status chord_rotary_read(chord_blueprint *p, const chord_gguf *g, const ui
     CHORD_TRY(read_table(p, g, "rope.freq_base", &p->ropes[0], err));
     p->rope_count = p->h.unturned || (p->arch->has & CHORD_NO_ROPE) != 0 ? 0 : 1;
     if ((p->arch->has & CHORD_COMPRESSED) != 0) CHORD_TRY(read_compressed_table(p, g, err));
+    uint32_t all = p->ropes[0].dims;
+    if ((p->arch->has & CHORD_HEAD_GATES) != 0) p->ropes[0].dims /= 2;
     if (p->rope_count == 1 && p->h.window != 0 && own) {
-        CHORD_TRY(read_window_table(p, g, head_dims[1], err));
+        CHORD_TRY(read_window_table(p, g, all, head_dims[1], err));
         p->rope_count = 2;
     }
     for (uint32_t i = 0; i < p->rope_count; i++)

@@ -3,7 +3,7 @@
  *
  *   p       softmax: exp(s - max s), divided by their sum; sigmoid: 1 / (1 + exp(-s)); of the chosen: s itself;
  *           square root of softplus: sqrt(ln(1 + exp(s)))
- *   chosen  the `used` largest of p + choice bias; of equals the one with the lower number. With groups, only from the
+ *   chosen  the `used` largest of p + choice bias, or of s; of equals the one with the lower number. With groups, only from the
  *           groups_used groups in which the sum of the two largest of these is largest, by the same rule.
  *   w       p, without the bias; of the chosen: their softmax. norm: w / max(sum of w, 2^-14). Then w * scale.
  *
@@ -94,7 +94,8 @@ bool chord_route(const chord_routing *r, const float *scores, const float *choic
     float *p = scratch, *choice = scratch + n;
     if (!chord_all_finite(scores, n)) return false;
     weigh_all(r, scores, p);
-    for (uint32_t e = 0; e < n; e++) choice[e] = choice_bias != NULL ? p[e] + choice_bias[e] : p[e];
+    for (uint32_t e = 0; e < n; e++)
+        choice[e] = choice_bias != NULL ? p[e] + choice_bias[e] : r->by_score ? scores[e] : p[e];
     if (r->groups > 1) leave_groups(r, choice);
     bool chosen[CHORD_EXPERTS_MAX] = {false};
     for (uint32_t i = 0; i < r->used; i++) {

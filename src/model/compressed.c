@@ -147,6 +147,26 @@ static void carry(const compressor *c, uint32_t length, float *to)
             memcpy(to + (2ull * (t % c->ring) + weight) * c->width, of_token(c, t, weight != 0), c->width * sizeof *to);
 }
 
+/* Key `first` + i goes to row i of the segment. */
+typedef struct keys_job {
+    const compressor *c;
+    uint32_t first;
+} keys_job;
+
+static void make_keys(void *ud, uint32_t worker, chord_share share)
+{
+    const keys_job *job = ud;
+    const compressor *c = job->c;
+    (void)worker;
+    for (uint32_t i = (uint32_t)share.first; i < share.end; i++) {
+        uint32_t start = (job->first + i) * c->layer->every;
+        float *key = chord_op_row(c->p, CHORD_K, c->row + i);
+        make_key(c, start, key);
+        finish_key(c, start, key);
+        memcpy(chord_op_row(c->p, CHORD_V, c->row + i), key, c->layer->head_dim * sizeof *key);
+    }
+}
+
 static void compress_segment(const chord_pass *p, const chord_segment *segment, uint32_t l)
 {
     const chord_layer *layer = &p->print->layers[l];
@@ -159,16 +179,13 @@ static void compress_segment(const chord_pass *p, const chord_segment *segment, 
                     segment->row,
                     (uint32_t)chord_compressed_width(layer),
                     ring_of(layer)};
-    uint32_t end = segment->first + segment->count, first = segment->first / layer->every, keys = end / layer->every;
-    for (uint32_t k = first; k < keys; k++) {
-        float *key = chord_op_row(p, CHORD_K, segment->row + k - first);
-        make_key(&c, k * layer->every, key);
-        finish_key(&c, k * layer->every, key);
-        memcpy(chord_op_row(p, CHORD_V, segment->row + k - first), key, layer->head_dim * sizeof *key);
-    }
-    if (keys > first)
-        chord_kv_write(&p->net->compute, &s->kv[p->print->h.layers + l], first, keys - first,
-                       chord_op_row(p, CHORD_K, segment->row), chord_op_row(p, CHORD_V, segment->row));
+    uint32_t end = segment->first + segment->count, first = segment->first / layer->every;
+    uint32_t keys = end / layer->every - first;
+    keys_job job = {&c, first};
+    chord_pool_run(keys < 2 ? NULL : p->net->compute.pool, keys, 1, make_keys, &job);
+    if (keys != 0)
+        chord_kv_write(&p->net->compute, &s->kv[p->print->h.layers + l], first, keys, chord_op_row(p, CHORD_K, c.row),
+                       chord_op_row(p, CHORD_V, c.row));
     carry(&c, end, chord_state_part(s, s->state_next, at));
     if (s->kept_tokens != 0) carry(&c, segment->first + s->kept_tokens, chord_state_part(s, s->state_kept, at));
 }

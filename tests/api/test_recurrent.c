@@ -1,4 +1,4 @@
-/* A session of a model with recurrent layers: nothing is guessed ahead, a draft model is refused, and of a prompt that is
+/* A session of a model with recurrent layers, or with keys that are made of several tokens: nothing is guessed ahead, a draft model is refused, and of a prompt that is
  * changed near its end most is kept. */
 #include "check.h"
 #include "chord.h"
@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#define PROMPT 60u
+#define PROMPT 140u
 
 static fm_model m;
 static chord_error err;
@@ -27,7 +27,7 @@ static chord_status open_model(chord_model_options options, chord_model **model)
 {
     chord_source source = SOURCE;
     source.size_bytes = m.b.len;
-    options.context_tokens = 128;
+    options.context_tokens = 200;
     options.share_bytes = 64 << 20;
     return chord_model_open(runtime, &source, &options, model, &err);
 }
@@ -72,13 +72,12 @@ static void check_reuse(chord_model *model)
     chord_session_close(session);
 }
 
-int main(void)
+static void check_model(const char *name)
 {
     const chord_runtime_options options = {.budget_bytes = 256 << 20, .threads = 2};
     chord_model *model, *draft, *none;
     size_t f = 0;
-    alarm(CHECK_FOREVER_S);
-    while (strcmp(FM_FAMILIES[f].name, "qwen35") != 0) f++;
+    while (strcmp(FM_FAMILIES[f].name, name) != 0) f++;
     fm_build(&m, &FM_FAMILIES[f]);
     for (uint32_t i = 0; i < PROMPT; i++) tokens[i] = (int32_t)(i % 5 * 13 + i % 3 + 40);
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
@@ -92,5 +91,12 @@ int main(void)
     chord_model_close(model);
     chord_runtime_close(runtime);
     gb_free(&m.b);
+}
+
+int main(void)
+{
+    alarm(CHECK_FOREVER_S);
+    check_model("qwen35");
+    check_model("deepseek4");
     return check_done();
 }

@@ -351,6 +351,7 @@ static void fm_step35_keys(gguf_builder *b)
     gb_put(b, limits, sizeof limits);
     gb_array(b, fm_key("swiglu_clamp_shexp"), 6, 4);
     gb_put(b, others, sizeof others);
+    fm_u32(b, "moe_every_n_layers", 1);
     fm_shared_keys(b);
     gb_value_bool(b, fm_key("expert_weights_norm"), 1);
     fm_f32(b, "expert_weights_scale", 3.0f);
@@ -366,6 +367,7 @@ static void fm_deepseek4_keys(gguf_builder *b)
 {
     static const float limits[] = {1.2f, 0.0f, 0.8f, 1.5f};
     fm_u32(b, "attention.q_lora_rank", FM_RANK);
+    fm_u32(b, "embedding_length_out", FM_STREAMS * FM_EMBEDDING);
     fm_u32(b, "attention.sliding_window", 24);
     fm_u32(b, "attention.indexer.head_count", 4);
     fm_u32(b, "attention.indexer.key_length", FM_INDEX_N);

@@ -412,7 +412,7 @@ static void fm_values(fm_model *m)
         fm_u32(b, "embedding_length_per_layer_input", f->own_columns);
     } else {
         if ((f->recurrent & FM_ONE_BLOCK) != 0) fm_list(b, "feed_forward_length", m, offsetof(fm_shape, ff));
-        else fm_u32(b, "feed_forward_length", m->shapes[0].ff);
+        else if ((f->mixture & FM_COMPRESSED) == 0) fm_u32(b, "feed_forward_length", m->shapes[0].ff);
         if (fm_lists_keys(f)) fm_list(b, "attention.head_count_kv", m, offsetof(fm_shape, kv_heads));
         else fm_u32(b, "attention.head_count_kv", m->shapes[0].kv_heads);
     }

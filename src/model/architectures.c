@@ -105,6 +105,8 @@ static chord_status read_llama4(chord_blueprint *p, const chord_gguf *g, chord_e
 static chord_status read_step35(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     const char *scaling;
+    uint32_t every; /* of so many layers one has experts */
+    CHORD_TRY(chord_key_u32(p, g, "moe_every_n_layers", 1, (chord_key_range){1, 1}, &every, err));
     CHORD_TRY(chord_key_text(p, g, "rope.scaling.type", &scaling, err));
     if (scaling == NULL || !chord_text_equal(scaling, "yarn")) return CHORD_OK;
     return chord_fail(err, CHORD_UNSUPPORTED, "rotary scaling 'yarn' is not supported for %s models", p->arch->name);
@@ -174,10 +176,13 @@ static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
 static const char *const DEEPSEEK2_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", NULL};
 static const char *const INDEX_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", "attention.indexer.",
                                          "attention.layer_norm_epsilon", NULL};
-static const char *const STEP35_KEYS[] = {WINDOW_KEYS,          "rope.dimension_count_swa", "swiglu_clamp_exp",
-                                          "swiglu_clamp_shexp", "nextn_predict_layers",     NULL};
+static const char *const STEP35_KEYS[] = {
+    "moe_every_n_layers",   WINDOW_KEYS, "rope.dimension_count_swa", "swiglu_clamp_exp", "swiglu_clamp_shexp",
+    "nextn_predict_layers", NULL};
 static const char *const BLOCK_INDEX_KEYS[] = {"attention.indexer.", NULL};
 static const char *const DEEPSEEK4_KEYS[] = {
+    "embedding_length_out",
+
     "attention.q_lora_rank",        "attention.sliding_window",   "attention.indexer.",
     "attention.output_group_count", "attention.output_lora_rank", "attention.compress_rope_freq_base",
     "attention.compress_ratios",    "hyper_connection.count",     "hyper_connection.sinkhorn_iterations",

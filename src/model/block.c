@@ -147,12 +147,11 @@ static chord_status recurrent_inputs(chord_pass *p, uint32_t l, chord_operand x,
 static chord_status delta_net(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    uint32_t keys = p->print->h.recurrence.groups * p->print->h.recurrence.keys;
     CHORD_TRY(recurrent_inputs(p, l, x, err));
     chord_op_convolve(p, CHORD_Q, 0, l, true);
     chord_op_unit_heads(p);
     chord_op_delta_rates(p, l);
-    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){0, keys, 2 * keys}, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, l);
     chord_op_norm_parts(p, CHORD_HEARD, &layer->recurrent.norm);
     chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
     return chord_op_linear(p, y, &layer->recurrent.out, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
@@ -161,12 +160,10 @@ static chord_status delta_net(chord_pass *p, uint32_t l, chord_operand y, chord_
 static chord_status mamba2(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    const chord_recurrence *r = &p->print->h.recurrence;
-    uint32_t inner = r->heads * r->values, keys = r->groups * r->keys;
     CHORD_TRY(recurrent_inputs(p, l, x, err));
     chord_op_convolve(p, CHORD_Q, 0, l, true);
     chord_op_steps(p, l);
-    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){inner + keys, inner, 0}, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, l);
     chord_op_skip(p, l);
     chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
     chord_op_norm_groups(p, l);

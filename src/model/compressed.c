@@ -18,14 +18,19 @@ static uint32_t halves_of(const chord_layer *layer) { return layer->every == OVE
 
 uint64_t chord_compressed_width(const chord_layer *layer) { return (uint64_t)halves_of(layer) * layer->head_dim; }
 
-/* Tokens that a state has: a ring, each with v and s. */
-static uint32_t ring_of(const chord_layer *layer) { return halves_of(layer) * layer->every; }
+/* Tokens that a state has: a ring, each with v and s; enough for the last few to be taken back. */
+static uint32_t ring_of(const chord_layer *layer)
+{
+    return layer->every != 0 ? halves_of(layer) * layer->every + CHORD_LOG_ROWS : 0;
+}
 
 static chord_status read_streams(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     chord_hparams *h = &p->h;
     CHORD_TRY(chord_key_u32(p, g, "hyper_connection.count", CHORD_KEY_NEEDED, (chord_key_range){2, 16}, &h->streams,
                             err));
+    uint32_t all = h->streams * h->embedding; /* what the file says that layers give */
+    CHORD_TRY(chord_key_u32(p, g, "embedding_length_out", all, (chord_key_range){all, all}, &all, err));
     CHORD_TRY(chord_key_u32(p, g, "hyper_connection.sinkhorn_iterations", CHORD_KEY_NEEDED, (chord_key_range){1, 1024},
                             &h->stream_rounds, err));
     return chord_key_f32(p, g, "hyper_connection.epsilon", 0.0f, &h->stream_eps, err);
@@ -35,6 +40,8 @@ static chord_status read_outputs(chord_blueprint *p, const chord_gguf *g, chord_
 {
     chord_hparams *h = &p->h;
     const chord_key_range sizes = {1, 1u << 20};
+    CHORD_TRY(chord_key_u32(p, g, "attention.sliding_window", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28},
+                            &h->window, err));
     CHORD_TRY(chord_key_u32(p, g, "attention.q_lora_rank", CHORD_KEY_NEEDED, sizes, &h->query_rank, err));
     CHORD_TRY(chord_key_u32(p, g, "attention.output_group_count", CHORD_KEY_NEEDED, (chord_key_range){1, 4096},
                             &h->output_groups, err));
@@ -137,10 +144,11 @@ static void finish_key(const compressor *c, uint32_t start, float *key)
     chord_rope(&c->p->net->solo, key + norm->n - rotary->dims, table, 1, 1, norm->n, rotary->dims, false);
 }
 
-/* A state of the text's first `length` tokens. */
+/* A state of the text's first `length` tokens, and of a few less. */
 static void carry(const compressor *c, uint32_t length, float *to)
 {
-    uint32_t every = c->layer->every, open = length / every * every;
+    uint32_t every = c->layer->every, least = length > CHORD_LOG_ROWS ? length - CHORD_LOG_ROWS : 0;
+    uint32_t open = least / every * every;
     uint32_t from = c->width > c->layer->head_dim && open >= every ? open - every : open;
     for (uint32_t t = from; t < length; t++)
         for (uint32_t weight = 0; weight < 2; weight++)

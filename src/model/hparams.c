@@ -99,8 +99,11 @@ static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_
              of_ff = COUNTS[i].at == offsetof(chord_layer, ff);
         bool as_heads = of_keys && !chord_key_there(p, g, COUNTS[i].suffix);
         bool may_lack = of_ff ? (p->arch->has & CHORD_ONE_BLOCK) != 0 : p->arch->recurrent != CHORD_MIXER_ATTENTION;
+        const char *suffix = COUNTS[i].suffix;
+        if (of_ff && (p->arch->has & CHORD_COMPRESSED) != 0 && !chord_key_there(p, g, suffix))
+            suffix = "expert_feed_forward_length"; /* all layers have experts, and nothing else */
         if (!as_heads)
-            CHORD_TRY(chord_key_of_layers(p, g, COUNTS[i].suffix, CHORD_KEY_NEEDED,
+            CHORD_TRY(chord_key_of_layers(p, g, suffix, CHORD_KEY_NEEDED,
                                           (chord_key_range){may_lack ? 0 : 1, COUNTS[i].high}, each, err));
         for (uint32_t l = 0; l < p->h.layers; l++)
             memcpy((uint8_t *)&p->layers[l] + COUNTS[i].at, as_heads ? &p->layers[l].heads : &each[l], sizeof *each);

@@ -4,24 +4,18 @@
  * were one text up to some place share its blocks; whoever writes to a shared block gets a copy of it first. */
 #include "model/model_inner.h"
 
-/* Those of keys that are made of several tokens come behind the others. */
-typedef struct cache {
-    const chord_layer *layer;
-    uint32_t window, every; /* every: tokens to a position; 0: there is no such cache */
-} cache;
-
-static cache cache_of(const chord_blueprint *p, uint32_t i)
+chord_cache chord_cache_of(const chord_blueprint *p, uint32_t i)
 {
     const chord_layer *layer = &p->layers[i % p->h.layers];
-    if (i >= p->h.layers) return (cache){layer, 0, layer->every};
-    return (cache){layer, layer->window, layer->kv_layer == i && chord_attends(layer)};
+    if (i >= p->h.layers) return (chord_cache){layer, 0, layer->every};
+    return (chord_cache){layer, layer->window, layer->kv_layer == i && chord_attends(layer)};
 }
 
 /* Those with a window keep the window, the largest chunk, and the block that the window's start cuts; layers that read
  * another's keep nothing. */
 static uint32_t blocks_for(const chord_blueprint *p, uint32_t i, uint32_t context_tokens, uint32_t chunk_tokens)
 {
-    cache c = cache_of(p, i);
+    chord_cache c = chord_cache_of(p, i);
     if (c.every == 0) return 0;
     uint64_t tokens = chord_ceil_div(context_tokens, c.every);
     if (c.window != 0) tokens = chord_min_u64(tokens, (uint64_t)c.window + chunk_tokens + CHORD_KV_BLOCK);
@@ -42,7 +36,7 @@ typedef struct pool_plan {
 
 static uint64_t block_bytes_of(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t i)
 {
-    const chord_layer *layer = cache_of(p, i).layer;
+    const chord_layer *layer = chord_cache_of(p, i).layer;
     return chord_kv_block_bytes(needs->type, layer->kv_heads, layer->head_dim, layer->value_dim);
 }
 
@@ -133,7 +127,7 @@ static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
 {
     for (uint32_t k = 0; k < net->print.caches; k++) {
         chord_kv *kv = &s->kv[k];
-        cache c = cache_of(&net->print, k);
+        chord_cache c = chord_cache_of(&net->print, k);
         if (kv->blocks == 0 || (length != 0 && c.window != 0)) continue;
         uint32_t first = (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK);
         for (uint32_t i = first; i < kv->blocks; i++) give_block(&net->kv_pools[k], &kv->table[i]);
@@ -145,7 +139,7 @@ void chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first,
     chord_mutex_lock(&net->mutex);
     for (uint32_t k = 0; k < net->print.caches; k++) {
         chord_kv *kv = &s->kv[k];
-        uint32_t every = cache_of(&net->print, k).every;
+        uint32_t every = chord_cache_of(&net->print, k).every;
         if (kv->blocks == 0 || length / every == first / every) continue;
         for (uint32_t i = first / every / CHORD_KV_BLOCK; i <= (length / every - 1) / CHORD_KV_BLOCK; i++)
             own_block(&net->kv_pools[k], &kv->table[i % kv->blocks]);
@@ -160,7 +154,7 @@ static void set_caches(const chord_network *net, chord_kv_type type, uint8_t **t
 {
     const chord_blueprint *p = &net->print;
     for (uint32_t i = 0; i < p->caches; i++) {
-        const chord_layer *layer = cache_of(p, i).layer;
+        const chord_layer *layer = chord_cache_of(p, i).layer;
         kv[i] = (chord_kv){.type = type,
                            .kv_heads = layer->kv_heads,
                            .head_dim = layer->head_dim,
@@ -279,7 +273,7 @@ static bool still_there(const chord_network *net, const chord_sequence *s, uint3
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t length)
 {
     if (length < s->length) {
-        length = chord_states_length(net, s, length);
+        length = chord_states_cut(net, s, length);
         s->length = still_there(net, s, length) ? length : 0;
     }
     if (s->length == 0) s->length_high = 0;
@@ -297,7 +291,7 @@ uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord
     chord_states_copy(net, to, from, length);
     chord_mutex_lock(&net->mutex);
     for (uint32_t k = 0; k < net->print.caches; k++) {
-        cache c = cache_of(&net->print, k);
+        chord_cache c = chord_cache_of(&net->print, k);
         uint32_t blocks = from->kv[k].blocks, used = blocks; /* of a window: a ring, wherever they are */
         if (blocks != 0 && (c.window == 0 || length == 0))
             used = (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK);

@@ -47,6 +47,7 @@ typedef struct chord_recurrence {
     uint32_t columns, channels;           /* of the convolution: tokens that it sees, this one included */
     uint32_t heads, values, groups, keys; /* heads of so many values; groups of heads that share keys, so many each */
     uint64_t layer_floats, floats;        /* of the state: of a layer, of all */
+    uint64_t row_floats, log_floats;      /* of what a token brings (states.c): to a layer, to all */
 } chord_recurrence;
 
 typedef struct chord_hparams {
@@ -105,6 +106,7 @@ typedef struct chord_recurrent {
     const float *kernel, *kernel_bias, *rate_bias, *rate, *skip;
     chord_norm norm;
     uint64_t at; /* floats of a sequence's state that come before; also of layers with keys made of several tokens */
+    uint64_t log_at; /* the same of what a token brings */
 } chord_recurrent;
 
 /* How residual streams become what a block reads, and what it says becomes part of them (streams.c). */
@@ -315,6 +317,7 @@ typedef struct chord_call {
 
 /* What recurrent layers know of the text up to a position (states.c). */
 #define CHORD_STATES 3u
+#define CHORD_LOG_ROWS 8u /* tokens of a pass that can be taken back one by one, when it has no more */
 #define CHORD_STATE_NONE UINT32_MAX
 typedef struct chord_state {
     float *values;
@@ -324,6 +327,8 @@ typedef struct chord_state {
 struct chord_sequence {
     chord_state states[CHORD_STATES];            /* values NULL: there are no recurrent layers, or it is a branch */
     uint32_t state_past, state_next, state_kept; /* of a pass: read, written, and which is kept; CHORD_STATES: none */
+    float *log;                   /* (layers, CHORD_LOG_ROWS, row_floats): what the last pass brought; NULL: none */
+    uint32_t log_first, log_rows; /* positions; log_rows 0: it cannot be taken back */
     uint32_t kept_tokens;         /* of the pass, that are in state_kept when it is over; 0: it stays as it is */
     chord_kv *kv;                 /* by cache; entries of its tables: NULL, or a block that is this sequence's */
     uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
@@ -534,7 +539,12 @@ chord_status chord_network_watch_map(chord_network *net, chord_error *err);
 uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows,
                               uint32_t threads, chord_scratch *out);
 
-/* kv.c */
+/* kv.c: a cache of keys and values: those of keys that are made of several tokens come behind the others */
+typedef struct chord_cache {
+    const chord_layer *layer;
+    uint32_t window, every; /* every: tokens to a position; 0: there is no such cache */
+} chord_cache;
+chord_cache chord_cache_of(const chord_blueprint *print, uint32_t index);
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
 /* Before a pass writes positions up to length: there are blocks for them. */
@@ -545,6 +555,8 @@ uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *
 void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);
 void chord_states_forget(chord_sequence *sequence, uint32_t length); /* what they know of positions from there on */
 uint32_t chord_states_length(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+/* The same; the state is made if the last pass's tokens up to there were few. */
+uint32_t chord_states_cut(const chord_network *net, chord_sequence *sequence, uint32_t length);
 float *chord_states_at(const chord_sequence *sequence, uint32_t length); /* the state of exactly this text */
 void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
 /* A pass for `count` tokens: it reads one state and writes others, which count when it is over. */
@@ -644,12 +656,14 @@ void chord_op_to_streams(chord_pass *pass);
 chord_status chord_recurrence_read(chord_blueprint *print, const chord_gguf *gguf, uint32_t *each, chord_error *err);
 void chord_op_convolve(chord_pass *pass, chord_operand x, uint32_t at, uint32_t layer,
                        bool silu); /* columns from at on */
-typedef struct chord_places {
-    uint32_t q, k, v; /* columns where they begin */
-} chord_places;
+/* What row `row` of the last pass brought to the layer: before the convolution, behind it, then gains and decays of heads.
+ * NULL: that is not kept. */
+float *chord_state_log(const chord_sequence *sequence, const chord_blueprint *print, uint32_t layer, uint32_t row);
+/* A state of the first `rows` tokens of the last pass, in place of that of all. */
+void chord_recurrence_redo(const chord_network *net, chord_sequence *sequence, uint32_t rows);
 float *chord_state_part(const chord_sequence *sequence, uint32_t state, uint64_t at); /* NULL: there is no such state */
 /* to (rows, heads of values): what the heads say; from queries, keys and values in x, gain in K and decay in V */
-void chord_op_recur(chord_pass *pass, chord_operand to, chord_operand x, chord_places places, uint32_t layer);
+void chord_op_recur(chord_pass *pass, chord_operand to, chord_operand x, uint32_t layer);
 
 /* delta.c: Q becomes queries and keys of length 1, queries then 1 / sqrt(keys); K and V gain and decay. */
 void chord_op_unit_heads(chord_pass *pass);

@@ -206,7 +206,9 @@ static void check_values(void)
         const char *says;
     } VALUES[] = {
         {"deepseek4.hyper_connection.count", 1, CHORD_CORRUPT, "hyper_connection.count"},
-        {"deepseek4.hyper_connection.count", 5, CHORD_CORRUPT, "hc_attn_fn"},
+        {"deepseek4.hyper_connection.count", 5, CHORD_CORRUPT, "embedding_length_out"},
+        {"deepseek4.embedding_length_out", 64, CHORD_CORRUPT, "embedding_length_out"},
+        {"deepseek4.attention.sliding_window", 0, CHORD_CORRUPT, "sliding_window"},
         {"deepseek4.attention.output_group_count", 3, CHORD_CORRUPT, "3 groups"},
         {"deepseek4.attention.output_lora_rank", 8, CHORD_CORRUPT, "attn_output_a"},
         {"deepseek4.attention.head_count_kv", 2, CHORD_CORRUPT, "2 of keys"},

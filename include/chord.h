@@ -278,7 +278,7 @@ typedef struct chord_generate_options {
     size_t stop_count;
     uint32_t
         draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
-                         * with recurrent layers have no guesses */
+                         * with recurrent layers guess from their own text alone */
     bool ignore_end;  /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;

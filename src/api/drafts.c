@@ -25,7 +25,7 @@ static uint32_t nodes_max(const chord_session *s)
 {
     const chord_generate_options *o = &s->generation.options;
     uint64_t most = chord_min_u64(o->draft_tokens, CHORD_DRAFT_NODES);
-    if (!chord_network_can_guess(s->model->net)) return 0;
+    most = chord_min_u64(most, chord_network_guesses_max(s->model->net));
     most = chord_min_u64(most, chord_network_rows_max(s->model->net) - 1u);
     if (o->max_tokens != 0) most = chord_min_u64(most, o->max_tokens - s->generation.result.tokens - 1);
     return (uint32_t)chord_min_u64(most, s->model->context_tokens - s->count - 1);
@@ -228,7 +228,8 @@ static uint32_t set_checks(chord_session *s, check *checks)
 {
     chord_drafts *d = &s->drafts;
     chord_network *net = s->model->net;
-    uint32_t count = 1, paths = chord_draft_paths(&d->tree, CHORD_DRAFT_PATHS, chord_network_rows_max(net), d->paths);
+    uint32_t most = chord_network_can_guess(net) ? CHORD_DRAFT_PATHS : 1, count = 1;
+    uint32_t paths = chord_draft_paths(&d->tree, most, chord_network_rows_max(net), d->paths);
     checks[0] = check_of(s, paths > 0 ? &d->paths[0] : NULL, 0, s->sequence);
     for (; count < paths; count++) {
         chord_sequence *sequence = chord_sequence_branch(net, s->sequence, s->count - 1);
@@ -261,7 +262,8 @@ static const check *find_check(const check *checks, uint32_t count, uint32_t nod
     return &checks[0];
 }
 
-/* The session's sequence ends with the last token but one that was drawn, whichever path that lies on. */
+/* The session's sequence ends with the last token but one that was drawn, whichever path that lies on; or earlier, where
+ * layers' states cannot be made for that place (others took rows of the pass), and the rest is evaluated once more. */
 static void settle(chord_session *s, const check *checks, uint32_t count)
 {
     chord_drafts *d = &s->drafts;

@@ -236,7 +236,8 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     CHORD_TRY(open_network(m, o, err));
     if (m->draft != NULL && !chord_network_can_guess(m->net))
         return chord_fail(err, CHORD_UNSUPPORTED,
-                          "a draft model is of no use here: nothing is guessed ahead of a model with recurrent layers");
+                          "a draft model is of no use here: in a model with recurrent layers, or others that carry a "
+                          "state, several guesses at one place cannot be checked");
     CHORD_TRY(take_template(m, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);

@@ -124,10 +124,11 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      0, 0},                                                                                                            \
     {"--draft-memory", NULL, CLI_SIZE, CLI_FIELD(draft_bytes), "SIZE",                                                 \
      "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0}
-#define CLI_OPTIONS_DRAFT                                                                                              \
-    CLI_OPTIONS_DRAFT_MODEL,                                                                                           \
-    {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N",                                                \
-     "most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)", 0, 32}
+#define CLI_OPTION_DRAFT_MAX(help) \
+    {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N", help, 0, 32}
+#define CLI_OPTIONS_DRAFT    \
+    CLI_OPTIONS_DRAFT_MODEL, \
+        CLI_OPTION_DRAFT_MAX("most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)")
 
 /* Where 0 is taken, it means 0: the API's "0: off" is cli_sampling's business. */
 #define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help, seed_help)                            \

@@ -294,7 +294,7 @@ void chord_generate_result_get(const chord_session *session, chord_generate_resu
 typedef struct chord_step {
     chord_session *session;
     chord_piece piece;   /* when has_piece; its text lives until the next call on the session */
-    bool has_piece;      /* false: tokens of its prompt are left for another step, or nothing comes any more */
+    bool has_piece;      /* false: its next token is for another step, or nothing comes any more */
     bool over;           /* this was its last piece, or it failed, or no text was begun */
     chord_status status; /* of this session; the others go on */
     chord_error error;   /* when status is not CHORD_OK */
@@ -302,9 +302,12 @@ typedef struct chord_step {
 /* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
  * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in
  * chunks beside those who make tokens, and none is kept waiting; each text and hash is what the session has alone. The
- * last piece has with it what chord_generate_next() would give as a piece of its own. Nothing is guessed ahead. What is returned is about all of
- * them, and then no step was made: CHORD_INVALID (models differ, a session is inside a call or listed twice),
- * CHORD_NO_MEMORY. */
+ * last piece has with it what chord_generate_next() would give as a piece of its own.
+ * Guesses (draft_tokens) are looked up in each text and checked in the shared pass; a draft model is asked only while one
+ * session alone has tokens to make. Where guesses were right, the next calls give these tokens out and make no pass,
+ * until nobody has one at hand; who has none gets no piece from them.
+ * What is returned is about all of them, and then no step was made: CHORD_INVALID (models differ, a session is inside a
+ * call or listed twice), CHORD_NO_MEMORY. */
 chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *err);
 
 /* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in

@@ -12,7 +12,8 @@ def alone(*words, seed):
 
 
 def check_answers(model, count, *words):
-    many = run_json("run", model, *words, "--parallel", count, "--seed", 7)
+    many = run_json("run", model, *words, "--parallel", count, "--seed", 7, "--draft-max", 0)
+    guessed = run_json("run", model, *words, "--parallel", count, "--seed", 7, "--draft-max", 32)
     check(len(many["answers"]) == count and set(many) == {"prompt_tokens", "answers", "stats"}, f"{model}: {many.keys()}")
     for i, a in enumerate(many["answers"]):
         got = a["text"], a["tokens"], a["logits_hash"], a["stop_reason"], a["seed"]
@@ -23,6 +24,9 @@ def check_answers(model, count, *words):
     check(stats["output_tokens"] == sum(made), f"{stats['output_tokens']} tokens made, {made}")
     passes = -(-many["prompt_tokens"] // stats["chunk_tokens"]) + max(max(made) - 1, 0)
     check(stats["passes"] == passes, f"{stats['passes']} passes, not {passes}, for answers of {made} tokens")
+    check(guessed["answers"] == many["answers"], f"{model}: guesses change the answers: {guessed['answers']}")
+    told = guessed["stats"]
+    check(told["passes"] <= passes and told["accepted_tokens"] <= told["drafted_tokens"] and stats["drafted_tokens"] == 0, f"{told}")
     return many
 
 

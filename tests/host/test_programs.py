@@ -114,7 +114,7 @@ def wrong():
 def side_by_side():
     """Several sessions share each pass inside a guest too, and each has the native hash."""
     words = (tiny, "--raw", "-p", "abc", "-n", "9", "--temp", "2", "--parallel", "4")
-    native = run_json("run", *words)
+    native = run_json("run", *words, "--draft-max", "0")
     questions, answers = pathlib.Path(f"{home.name}/questions.jsonl"), pathlib.Path(f"{home.name}/answers.jsonl")
     questions.write_text("".join(json.dumps({"prompt": f"line {n}", "raw": True, "max_tokens": 3 + n, "seed": n, "temperature": 2, "stop": ["q", "z"]}) + "\n"
                                  for n in range(9)) + "{}\n")
@@ -122,8 +122,9 @@ def side_by_side():
     for spelling in ("wasm32", "wasm64"):
         for more in ([], ["--no-rows"], ["--threads", "1"]):
             module = modules / f"chord-guest-{spelling}.wasm"
-            inside = run_json("wasm", "run", module, *words, *more)
-            check(inside["answers"] == native["answers"], f"{spelling} {more}: {inside['answers']}, natively {native['answers']}")
+            inside = run_json("wasm", "run", module, *words, *more, "--draft-max", "0")
+            guessed = run_json("wasm", "run", module, *words, *more)
+            check(inside["answers"] == native["answers"] == guessed["answers"], f"{spelling} {more}: {inside['answers']}, natively {native['answers']}")
             check(inside["stats"]["passes"] == native["stats"]["passes"], f"{spelling} {more}: {inside['stats']['passes']} passes, natively {native['stats']['passes']}")
             expect(run("wasm", "batch", module, tiny, questions, answers, *more, "--parallel", "3"), 1, "1 of 10 lines")
             check(sorted(answers.read_text().splitlines()) == wanted, f"batch in {spelling} {more}: {answers.read_text()}, natively {wanted}")

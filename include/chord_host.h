@@ -97,6 +97,9 @@ chord_status chord_guest_open(chord_host *host, const chord_guest_options *optio
                               chord_error *err);
 void chord_guest_close(chord_guest *guest);
 
+/* A second model, for guests that have one guess for the other: its files are draft/NAME (file_open). Between calls, once. */
+chord_status chord_guest_give_draft(chord_guest *guest, const char *path, chord_error *err);
+
 /* Call an export. args and *result by its signature: each an i32 (in the low half) or i64, or the bits of an f32 (in
  * the low half) or f64; result may be NULL. A trap is CHORD_CORRUPT, an end by chord_guest_cancel or the time limit
  * CHORD_CANCELLED; the guest can then only be closed. A guest that ends itself (WASI's proc_exit) gives CHORD_OK:

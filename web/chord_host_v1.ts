@@ -6,6 +6,7 @@
 
 export const HOST_MODULE = "chord_host_v1";
 export const HOST_VERSION = 1;
+export const DRAFT_FOLDER = "draft/";
 
 export const HostCode = {
   OK: 0,
@@ -312,21 +313,23 @@ export const chord_guest_runtime_options = {
 } as const;
 
 export const chord_guest_model_options = {
-  bytes: 56,
+  bytes: 72,
   fields: {
     vocabulary_of: { offset: 0, type: "u64", count: 1 },
-    context_tokens: { offset: 8, type: "u32", count: 1 },
-    sessions_max: { offset: 12, type: "u32", count: 1 },
-    chunk_tokens: { offset: 16, type: "u32", count: 1 },
-    prefetch_tiles: { offset: 20, type: "u32", count: 1 },
-    kv_type: { offset: 24, type: "u32", count: 1 },
-    policy: { offset: 28, type: "u32", count: 1 },
-    mode: { offset: 32, type: "u32", count: 1 },
-    no_prefetch: { offset: 36, type: "u32", count: 1 },
-    no_repack: { offset: 40, type: "u32", count: 1 },
-    no_vocabulary: { offset: 44, type: "u32", count: 1 },
-    no_weights: { offset: 48, type: "u32", count: 1 },
-    reserved: { offset: 52, type: "u32", count: 1 },
+    draft: { offset: 8, type: "u64", count: 1 },
+    share_bytes: { offset: 16, type: "u64", count: 1 },
+    context_tokens: { offset: 24, type: "u32", count: 1 },
+    sessions_max: { offset: 28, type: "u32", count: 1 },
+    chunk_tokens: { offset: 32, type: "u32", count: 1 },
+    prefetch_tiles: { offset: 36, type: "u32", count: 1 },
+    kv_type: { offset: 40, type: "u32", count: 1 },
+    policy: { offset: 44, type: "u32", count: 1 },
+    mode: { offset: 48, type: "u32", count: 1 },
+    no_prefetch: { offset: 52, type: "u32", count: 1 },
+    no_repack: { offset: 56, type: "u32", count: 1 },
+    no_vocabulary: { offset: 60, type: "u32", count: 1 },
+    no_weights: { offset: 64, type: "u32", count: 1 },
+    drafts: { offset: 68, type: "u32", count: 1 },
   },
 } as const;
 

@@ -72,7 +72,6 @@ static void pass_progress(void *ud, const chord_host_progress *p)
 
 static chord_status open_guest(proxy_runtime *r, const char *model, chord_error *err)
 {
-    if (r->guest != NULL) return CHORD_OK;
     chord_guest_options options = proxy_guest_options;
     uint64_t version = 0;
     options.model = model;
@@ -102,16 +101,29 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
     return status;
 }
 
+/* The guest has the files of the model that is named first, and of one that guesses for it. */
+static chord_status give_model(proxy_runtime *r, const char *path, const chord_model_options *options, chord_error *err)
+{
+    if (r->guest == NULL) CHORD_TRY(open_guest(r, path, err));
+    if (options == NULL || !options->drafts || r->has_draft) return CHORD_OK;
+    CHORD_TRY(chord_guest_give_draft(r->guest, path, err));
+    r->has_draft = true;
+    return CHORD_OK;
+}
+
 /* ---- models ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t handle_of(const chord_model *model) { return model != NULL ? proxy_model_of(model)->handle : 0; }
 
 #define PUT(name, type) .name = (uint32_t)o->name,
 static chord_guest_model_options options_of(const chord_model_options *o)
 {
     static const chord_model_options DEFAULTS = {0};
     if (o == NULL) o = &DEFAULTS;
-    return (chord_guest_model_options){
-        .vocabulary_of = o->vocabulary_of != NULL ? proxy_model_of(o->vocabulary_of)->handle : 0,
-        CHORD_GUEST_MODEL_OPTION_MAP(PUT)};
+    return (chord_guest_model_options){.vocabulary_of = handle_of(o->vocabulary_of),
+                                       .draft = handle_of(o->draft),
+                                       .share_bytes = o->share_bytes,
+                                       CHORD_GUEST_MODEL_OPTION_MAP(PUT)};
 }
 
 /* The guest plans with what the host leaves it; the user gave a budget for both. */
@@ -133,10 +145,6 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
-    if (options != NULL && (options->draft != NULL || options->drafts || options->share_bytes != 0))
-        return chord_fail(err, CHORD_UNSUPPORTED,
-                          "inside WebAssembly guesses come from the text alone: a guest is given one model and all of "
-                          "its budget, so there is no draft model, and no share");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};
@@ -149,7 +157,7 @@ chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source
                               chord_plan *out, chord_error *err)
 {
     proxy_runtime *r = proxy_runtime_of(runtime);
-    CHORD_TRY(open_guest(r, source->uri, err));
+    CHORD_TRY(give_model(r, source->uri, options, err));
     CHORD_TRY(with_options(r, guest_model_plan, options, out, sizeof *out, err));
     add_host_share(r, out);
     return CHORD_OK;
@@ -160,7 +168,7 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
 {
     proxy_runtime *r = proxy_runtime_of(runtime);
     *out = NULL;
-    CHORD_TRY(open_guest(r, source->uri, err));
+    CHORD_TRY(give_model(r, source->uri, options, err));
     proxy_model *m = calloc(1, sizeof *m);
     if (m == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a model");
     m->runtime = r;

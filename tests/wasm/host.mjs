@@ -144,10 +144,11 @@ export class NodeFile {
   close() { closeSync(this.descriptor); }
 }
 
-/** What one guest is offered. files: those of its model, the first part first; others are found by their names. */
+/** What one guest is offered. files: those of its model, the first part first; others are found by their names. draft: those of the model
+ * that guesses for it. */
 export class Host {
-  constructor({ files = [], onLog, onEmit, onProgress, isCancelled } = {}) {
-    Object.assign(this, { files, onLog, onEmit, onProgress, isCancelled });
+  constructor({ files = [], draft = [], onLog, onEmit, onProgress, isCancelled } = {}) {
+    Object.assign(this, { models: { "": files, [C.DRAFT_FOLDER]: draft }, files: [...files, ...draft], onLog, onEmit, onProgress, isCancelled });
     this.sentence = "";
     this.counts = { reads: 0, bytesRead: 0 };
   }
@@ -212,9 +213,10 @@ export class Host {
     return this.files[handle] ?? this.fail(C.HostCode.INVALID, `file ${handle} is not open: the model has ${this.files.length}`);
   }
   fileOpen(name) {
-    const handle = name === "" ? 0 : this.files.findIndex((file) => file.path === name);
-    if (this.files[handle] === undefined) this.fail(C.HostCode.INVALID, "the guest asked for a file that is not its model");
-    return handle;
+    const folder = name.startsWith(C.DRAFT_FOLDER) ? C.DRAFT_FOLDER : "", path = name.slice(folder.length);
+    const file = this.models[folder].find((file) => path === "" || file.path === path);
+    if (file === undefined) this.fail(C.HostCode.INVALID, "the guest asked for a file that is not its model");
+    return this.files.indexOf(file);
   }
   fileRead(handle, position, to) {
     const file = this.file(handle), offset = BigInt.asUintN(64, position);

@@ -244,6 +244,7 @@ static int run_job_go(run_job *job)
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
     if (code == CLI_OK) code = make_prompt(job, &context);
+    if (cli_sessions(&job->open.options) > 1) job->open.options.shared_tokens = (uint32_t)job->id_count;
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
     if (code == CLI_OK && cli_sessions(&job->open.options) > 1)
         return cli_run_many(job->args, &job->open, job->ids, job->id_count);

@@ -27,6 +27,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     o->options = (chord_model_options){
         .context_tokens = args->context,
         .sessions_max = args->parallel,
+        .shared_tokens = args->shared,
         .chunk_tokens = args->chunk,
         .no_repack = args->no_repack,
         .no_prefetch = args->prefetch == 0,

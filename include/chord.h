@@ -126,6 +126,9 @@ typedef enum chord_mode { CHORD_MODE_AUTO, CHORD_MODE_MAPPED, CHORD_MODE_PAGED }
 typedef struct chord_model_options {
     uint32_t context_tokens; /* 0: min(trained, the default); all KV memory is reserved when the model opens */
     uint32_t sessions_max;   /* 0: 1 */
+    /* so many positions of the context will be the same in all sessions, which have them by chord_session_copy(): memory for
+     * their keys and values is taken once, not for each. A session that goes its own way before may get CHORD_FULL */
+    uint32_t shared_tokens;
     uint32_t chunk_tokens;   /* most prompt tokens in one pass; 0: as the budget allows (changes no result) */
     uint32_t prefetch_tiles; /* most tiles read ahead, 0: as many as the ring holds */
     bool no_prefetch;        /* read a tile only when it is needed */

@@ -231,6 +231,7 @@ typedef struct chord_guest_runtime_options {
 #define CHORD_GUEST_MODEL_OPTION_MAP(X) \
     X(context_tokens, uint32_t)         \
     X(sessions_max, uint32_t)           \
+    X(shared_tokens, uint32_t)          \
     X(chunk_tokens, uint32_t)           \
     X(prefetch_tiles, uint32_t)         \
     X(kv_type, chord_kv_type)           \
@@ -246,6 +247,7 @@ typedef struct chord_guest_model_options {
     uint64_t vocabulary_of, draft; /* handles of models, 0: none */
     uint64_t share_bytes;
     CHORD_GUEST_MODEL_OPTION_MAP(CHORD_GUEST_U32) /* drafts: its files are those of the draft model */
+    uint32_t reserved;
 } chord_guest_model_options;
 
 #define CHORD_GUEST_MODEL_INFO_MAP(X)   \
@@ -293,7 +295,7 @@ typedef struct chord_guest_step {
 CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 &&
                       sizeof(chord_host_progress) == 40,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 72,
+CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 80,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_plan) == 144 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");

@@ -313,23 +313,25 @@ export const chord_guest_runtime_options = {
 } as const;
 
 export const chord_guest_model_options = {
-  bytes: 72,
+  bytes: 80,
   fields: {
     vocabulary_of: { offset: 0, type: "u64", count: 1 },
     draft: { offset: 8, type: "u64", count: 1 },
     share_bytes: { offset: 16, type: "u64", count: 1 },
     context_tokens: { offset: 24, type: "u32", count: 1 },
     sessions_max: { offset: 28, type: "u32", count: 1 },
-    chunk_tokens: { offset: 32, type: "u32", count: 1 },
-    prefetch_tiles: { offset: 36, type: "u32", count: 1 },
-    kv_type: { offset: 40, type: "u32", count: 1 },
-    policy: { offset: 44, type: "u32", count: 1 },
-    mode: { offset: 48, type: "u32", count: 1 },
-    no_prefetch: { offset: 52, type: "u32", count: 1 },
-    no_repack: { offset: 56, type: "u32", count: 1 },
-    no_vocabulary: { offset: 60, type: "u32", count: 1 },
-    no_weights: { offset: 64, type: "u32", count: 1 },
-    drafts: { offset: 68, type: "u32", count: 1 },
+    shared_tokens: { offset: 32, type: "u32", count: 1 },
+    chunk_tokens: { offset: 36, type: "u32", count: 1 },
+    prefetch_tiles: { offset: 40, type: "u32", count: 1 },
+    kv_type: { offset: 44, type: "u32", count: 1 },
+    policy: { offset: 48, type: "u32", count: 1 },
+    mode: { offset: 52, type: "u32", count: 1 },
+    no_prefetch: { offset: 56, type: "u32", count: 1 },
+    no_repack: { offset: 60, type: "u32", count: 1 },
+    no_vocabulary: { offset: 64, type: "u32", count: 1 },
+    no_weights: { offset: 68, type: "u32", count: 1 },
+    drafts: { offset: 72, type: "u32", count: 1 },
+    reserved: { offset: 76, type: "u32", count: 1 },
   },
 } as const;
 

@@ -383,7 +383,7 @@ struct chord_network {
     chord_region kv_region;
     chord_kv_pool *kv_pools;   /* by layer */
     chord_sequence *sequences; /* those of sessions, then branches */
-    uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
+    uint32_t session_count, sequence_count, shared_tokens, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
@@ -455,6 +455,7 @@ chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, 
 typedef struct chord_kv_needs {
     chord_kv_type type;
     uint32_t sessions, branches, context_tokens, chunk_tokens;
+    uint32_t shared_tokens; /* all sessions have these positions in common */
 } chord_kv_needs;
 
 /* plan.c */
@@ -483,8 +484,10 @@ uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_token
 /* kv.c */
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
-/* Before a pass writes positions up to length: there are blocks for them. */
-void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
+/* Before a pass writes positions from first up to length: blocks for them are the sequence's own. The mutex is held.
+ * CHORD_FULL: others have them, which were to have more in common. */
+chord_status chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length,
+                                  chord_error *err);
 
 /* states.c: memory of all sequences, after what is in front of it; where it begins is a multiple of 64. */
 uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *needs);

@@ -34,7 +34,8 @@ chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t contex
                             .sessions = sessions_of(config),
                             .branches = config->branches,
                             .context_tokens = context,
-                            .chunk_tokens = chunk};
+                            .chunk_tokens = chunk,
+                            .shared_tokens = (uint32_t)chord_min_u64(o->shared_tokens, context)};
 }
 
 /* One for each session, so that all may decode in one pass; more where they are small. */

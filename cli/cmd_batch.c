@@ -63,6 +63,7 @@ static uint64_t salt(const batch *b)
     const uint64_t WHOLES[] = {(uint64_t)a->predict, a->seed, a->top_k, a->context, a->kv_type};
     for (size_t i = 0; i < CLI_COUNT(WHOLES); i++) json_u64(&j, NULL, WHOLES[i]);
     for (uint32_t i = 0; i < a->stop_count; i++) json_text(&j, NULL, a->stops[i]);
+    if (a->requantize != NULL) json_text(&j, NULL, a->requantize);
     uint64_t hash = chord_hash_of(j.data, j.len);
     json_free(&j);
     return hash;

@@ -39,6 +39,11 @@ static void print_json_plan(const cli_args *args, const cli_split *split, uint32
     json_u64(j, "fixed_bytes", plan->fixed_bytes);
     json_u64(j, "streamed_bytes_per_pass", plan->streamed_bytes_per_pass);
     json_u64(j, "read_bytes_per_pass", plan->read_bytes_per_pass);
+    if (args->requantize != NULL) {
+        json_text(j, "requantize", args->requantize);
+        json_u64(j, "requantized_bytes", plan->requantized_bytes);
+        json_u64(j, "requantized_file_bytes", plan->requantized_file_bytes);
+    }
     json_u64(j, "expert_bytes", plan->expert_bytes);
     json_u64(j, "expert_cache_bytes", plan->expert_cache_bytes);
     json_u64(j, "expert_bytes_per_token", plan->expert_bytes_per_token);
@@ -119,6 +124,9 @@ static void print_table(const cli_args *args, const cli_split *split)
     cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
               cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
     print_memory(split, args->parallel, args->shared);
+    if (args->requantize != NULL)
+        cli_print("\nQuantised to %s as they are read: %s of weights, %s in the file.\n", args->requantize,
+                  cli_size_text(plan->requantized_bytes, size), cli_size_text(plan->requantized_file_bytes, other));
     if (plan->mapped && plan->expert_cache_bytes >= plan->expert_bytes)
         cli_print("\nNothing streams: everything fits.\n");
     else if (plan->fits && plan->streamed_bytes_per_pass == 0) cli_print("\nWhat every pass uses stays.\n");

@@ -15,7 +15,7 @@ typedef struct cli_args {
     uint32_t word_count;
     const char *model;
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *peer_model, *bench_parallel, *importance, *output_type, *token_type;
+        *requantize, *peer_model, *bench_parallel, *importance, *output_type, *token_type;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;
@@ -115,7 +115,9 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
     {"--mode", NULL, CLI_CHOICE, CLI_FIELD(mode), "auto|mapped|paged",                      \
      "map the file or stream it (auto: map when all of it fits)", 0, 0},                    \
     {"--chunk", NULL, CLI_U32, CLI_FIELD(chunk), "N",                                       \
-     "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
+     "most prompt tokens in one pass (default: as the memory allows)", 1, 65536},           \
+    {"--requantize", NULL, CLI_TEXT, CLI_FIELD(requantize), "TYPE", \
+     "quantise weights that are larger in the file to TYPE (Q4_0, Q4_K, Q6_K, Q8_0, ...) when they are read, so that more of them stay in memory; changes results", 0, 0}
 
 #define CLI_DRAFT_TOKENS_DEFAULT 16
 #define CLI_OPTIONS_DRAFT_MODEL                                                                                        \

@@ -148,6 +148,9 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
+    /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of
+     * them stay in memory. Results are those of a file in which they are. NULL: as the file has them. Not in guests */
+    const char *requantize;
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
@@ -167,6 +170,7 @@ typedef struct chord_plan {
     /* Mixtures of experts, else 0: all experts; the memory that keeps those which were used last; what a token uses of them,
      * which is part of read_bytes_per_pass. What of it is not in that memory is read besides streamed_bytes_per_pass. */
     uint64_t expert_bytes, expert_cache_bytes, expert_bytes_per_token;
+    uint64_t requantized_bytes, requantized_file_bytes; /* option requantize: of these matrices, and in the file */
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
     bool mapped; /* the file is mapped; nothing streams */
     bool fits;   /* false: the call that opens would be refused; budget_bytes_min says what works */

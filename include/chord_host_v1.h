@@ -297,9 +297,9 @@ CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) ==
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 80,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_plan) == 144 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 160 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 384 && sizeof(chord_guest_generate_options) == 72 &&
+CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 400 && sizeof(chord_guest_generate_options) == 72 &&
                       sizeof(chord_guest_piece) == 32 && sizeof(chord_guest_step) == 432,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");

@@ -191,7 +191,7 @@ export const chord_sampling = {
 } as const;
 
 export const chord_plan = {
-  bytes: 144,
+  bytes: 160,
   fields: {
     model_bytes: { offset: 0, type: "u64", count: 1 },
     budget_bytes: { offset: 8, type: "u64", count: 1 },
@@ -209,13 +209,15 @@ export const chord_plan = {
     expert_bytes: { offset: 96, type: "u64", count: 1 },
     expert_cache_bytes: { offset: 104, type: "u64", count: 1 },
     expert_bytes_per_token: { offset: 112, type: "u64", count: 1 },
-    chunk_tokens: { offset: 120, type: "u32", count: 1 },
-    tiles: { offset: 124, type: "u32", count: 1 },
-    tiles_pinned: { offset: 128, type: "u32", count: 1 },
-    ring_slots: { offset: 132, type: "u32", count: 1 },
-    mapped: { offset: 136, type: "bool", count: 1 },
-    fits: { offset: 137, type: "bool", count: 1 },
-    packed: { offset: 138, type: "bool", count: 1 },
+    requantized_bytes: { offset: 120, type: "u64", count: 1 },
+    requantized_file_bytes: { offset: 128, type: "u64", count: 1 },
+    chunk_tokens: { offset: 136, type: "u32", count: 1 },
+    tiles: { offset: 140, type: "u32", count: 1 },
+    tiles_pinned: { offset: 144, type: "u32", count: 1 },
+    ring_slots: { offset: 148, type: "u32", count: 1 },
+    mapped: { offset: 152, type: "bool", count: 1 },
+    fits: { offset: 153, type: "bool", count: 1 },
+    packed: { offset: 154, type: "bool", count: 1 },
   },
 } as const;
 
@@ -336,7 +338,7 @@ export const chord_guest_model_options = {
 } as const;
 
 export const chord_guest_model_info = {
-  bytes: 384,
+  bytes: 400,
   fields: {
     parameters: { offset: 0, type: "u64", count: 1 },
     file_bytes: { offset: 8, type: "u64", count: 1 },

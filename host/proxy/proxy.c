@@ -145,6 +145,11 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
+    if (options != NULL && options->requantize != NULL)
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "inside WebAssembly weights are used as the file has them: quantising to %s is left out there",
+            options->requantize);
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

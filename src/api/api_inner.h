@@ -43,6 +43,10 @@ typedef struct chord_files {
 chord_status chord_files_open(chord_runtime *runtime, const chord_source *source, chord_files *out, chord_error *err);
 void chord_files_close(chord_files *files);
 
+/* requantize_libc.c: from here on the files' matrices that are larger than in this format stand in it, and are made when they
+ * are read. */
+chord_status chord_files_requantize(chord_runtime *runtime, const char *format, chord_files *files, chord_error *err);
+
 struct chord_file {
     chord_runtime *runtime;
     chord_files files;

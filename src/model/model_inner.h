@@ -243,7 +243,8 @@ struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
-    chord_tile *expert_tiles;                                 /* of all experts; of a layer at most layer_tiles_max */
+    uint32_t *read_bytes, *expert_read_bytes; /* of each tile, of the files; NULL: no weight is made anew */
+    chord_tile *expert_tiles;                 /* of all experts; of a layer at most layer_tiles_max */
     uint32_t expert_tile_count, layer_tiles_max;
     uint64_t expert_slot_bytes, expert_slot_max; /* of all of them, of the largest */
 };

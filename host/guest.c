@@ -38,21 +38,6 @@ static void close_model(host_model *m)
 {
     chord_gguf_close(m->gguf);
     for (uint32_t i = 0; i < m->count; i++) chord_store_close(m->stores[i]);
-    *m = (host_model){0};
-}
-
-/* Handles of the draft model's files follow those of the model, whose number does not change any more. */
-chord_status chord_guest_give_draft(chord_guest *guest, const char *path, chord_error *err)
-{
-    host_model draft = {0};
-    if (guest->draft.count != 0) return chord_fail(err, CHORD_INVALID, "the guest was given a draft model before");
-    if (atomic_exchange(&guest->calling, true))
-        return chord_fail(err, CHORD_INVALID, "%s: the guest is in a call", path);
-    chord_status status = open_model(guest, &draft, path, err);
-    if (status == CHORD_OK) guest->draft = draft;
-    else close_model(&draft);
-    atomic_store(&guest->calling, false);
-    return status;
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
@@ -107,6 +92,7 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
     guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
     CHORD_TRY(guest_settle_budget(guest, err));
     CHORD_TRY(open_model(guest, &guest->model, guest->options.model, err));
+    CHORD_TRY(open_model(guest, &guest->draft, guest->options.draft, err));
     CHORD_TRY(guest_link(guest, err));
     CHORD_TRY(guest_services_open(guest, err));
     CHORD_TRY(guest_watch_start(guest, err));

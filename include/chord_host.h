@@ -64,6 +64,7 @@ typedef struct chord_guest_folder {
 typedef struct chord_guest_options {
     const char *module;        /* path of a .wasm file */
     const char *model;         /* path of a GGUF file (its parts beside it are found), NULL: none */
+    const char *draft;         /* of another one, which guesses for it, and whose files are draft/NAME; NULL: none */
     uint64_t budget_bytes;     /* everything this process may use; 0: what the machine has to give */
     uint64_t linear_bytes_max; /* most linear memory, 0: what the budget allows */
     uint64_t call_ns_max;      /* longest a call may take, 0: no limit; needs an interruptible host */
@@ -96,9 +97,6 @@ typedef struct chord_guest_options {
 chord_status chord_guest_open(chord_host *host, const chord_guest_options *options, chord_guest **out,
                               chord_error *err);
 void chord_guest_close(chord_guest *guest);
-
-/* A second model, for guests that have one guess for the other: its files are draft/NAME (file_open). Between calls, once. */
-chord_status chord_guest_give_draft(chord_guest *guest, const char *path, chord_error *err);
 
 /* Call an export. args and *result by its signature: each an i32 (in the low half) or i64, or the bits of an f32 (in
  * the low half) or f64; result may be NULL. A trap is CHORD_CORRUPT, an end by chord_guest_cancel or the time limit

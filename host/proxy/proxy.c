@@ -72,6 +72,7 @@ static void pass_progress(void *ud, const chord_host_progress *p)
 
 static chord_status open_guest(proxy_runtime *r, const char *model, chord_error *err)
 {
+    if (r->guest != NULL) return CHORD_OK;
     chord_guest_options options = proxy_guest_options;
     uint64_t version = 0;
     options.model = model;
@@ -99,16 +100,6 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
     chord_status status = proxy_ask_for_number(r, guest_runtime_open, &l.at, 1, &r->handle, err);
     proxy_give_back(&l);
     return status;
-}
-
-/* The guest has the files of the model that is named first, and of one that guesses for it. */
-static chord_status give_model(proxy_runtime *r, const char *path, const chord_model_options *options, chord_error *err)
-{
-    if (r->guest == NULL) CHORD_TRY(open_guest(r, path, err));
-    if (options == NULL || !options->drafts || r->has_draft) return CHORD_OK;
-    CHORD_TRY(chord_guest_give_draft(r->guest, path, err));
-    r->has_draft = true;
-    return CHORD_OK;
 }
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
@@ -162,7 +153,7 @@ chord_status chord_model_plan(chord_runtime *runtime, const chord_source *source
                               chord_plan *out, chord_error *err)
 {
     proxy_runtime *r = proxy_runtime_of(runtime);
-    CHORD_TRY(give_model(r, source->uri, options, err));
+    CHORD_TRY(open_guest(r, source->uri, err));
     CHORD_TRY(with_options(r, guest_model_plan, options, out, sizeof *out, err));
     add_host_share(r, out);
     return CHORD_OK;
@@ -173,7 +164,7 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
 {
     proxy_runtime *r = proxy_runtime_of(runtime);
     *out = NULL;
-    CHORD_TRY(give_model(r, source->uri, options, err));
+    CHORD_TRY(open_guest(r, source->uri, err));
     proxy_model *m = calloc(1, sizeof *m);
     if (m == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for a model");
     m->runtime = r;

@@ -17,7 +17,6 @@ typedef struct proxy_runtime {
     chord_guest *guest;
     uint64_t handle, budget_bytes, guest_budget_bytes;
     uint32_t threads;
-    bool has_draft; /* the guest was given a draft model */
     chord_runtime_options options;
     struct proxy_session *running;
 } proxy_runtime;

@@ -148,7 +148,7 @@ export class NodeFile {
  * that guesses for it. */
 export class Host {
   constructor({ files = [], draft = [], onLog, onEmit, onProgress, isCancelled } = {}) {
-    Object.assign(this, { models: { "": files, [C.DRAFT_FOLDER]: draft }, files: [...files, ...draft], onLog, onEmit, onProgress, isCancelled });
+    Object.assign(this, { files, draft, onLog, onEmit, onProgress, isCancelled });
     this.sentence = "";
     this.counts = { reads: 0, bytesRead: 0 };
   }
@@ -210,13 +210,13 @@ export class Host {
     return text.length;
   }
   file(handle) {
-    return this.files[handle] ?? this.fail(C.HostCode.INVALID, `file ${handle} is not open: the model has ${this.files.length}`);
+    return [...this.files, ...this.draft][handle] ?? this.fail(C.HostCode.INVALID, `file ${handle} is not open: the model has ${this.files.length}`);
   }
   fileOpen(name) {
-    const folder = name.startsWith(C.DRAFT_FOLDER) ? C.DRAFT_FOLDER : "", path = name.slice(folder.length);
-    const file = this.models[folder].find((file) => path === "" || file.path === path);
-    if (file === undefined) this.fail(C.HostCode.INVALID, "the guest asked for a file that is not its model");
-    return this.files.indexOf(file);
+    const ofDraft = name.startsWith(C.DRAFT_FOLDER), path = ofDraft ? name.slice(C.DRAFT_FOLDER.length) : name;
+    const index = (ofDraft ? this.draft : this.files).findIndex((file) => path === "" || file.path === path);
+    if (index < 0) this.fail(C.HostCode.INVALID, "the guest asked for a file that is not its model");
+    return ofDraft ? this.files.length + index : index;
   }
   fileRead(handle, position, to) {
     const file = this.file(handle), offset = BigInt.asUintN(64, position);

@@ -56,6 +56,21 @@ function passes(spelling, guest, wanted) {
   return all.stats.bytes_read;
 }
 
+/** A model that guesses for another: the host has its files too, and the text stays the same. */
+function drafts(spelling, guest, wanted) {
+  const runtime = guest.runtimeOpen();
+  const draft = guest.modelOpen(runtime, { ...CONTEXT, drafts: 1, no_vocabulary: 1, share_bytes: 64 << 20 });
+  const model = guest.modelOpen(runtime, { ...CONTEXT, draft });
+  const session = guest.sessionOpen(model);
+  guest.sessionSync(session, PROMPT);
+  const made = guest.generate(session, { max_tokens: MAX_TOKENS, ignore_end: 1, draft_tokens: 16 });
+  const lines = [`tokens ${made.tokens.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n");
+  check(lines === wanted, `${spelling}: with a draft model ${lines} is not the native ${wanted}`);
+  const stats = guest.sessionStats(session);
+  check(stats.accepted_tokens <= stats.drafted_tokens, `${spelling}: ${stats.accepted_tokens} of ${stats.drafted_tokens} guesses were right`);
+  endAll(guest);
+}
+
 /** The least budget of a new guest, to 64 KiB: what a plan says is rounded to 1 MiB, which is more than this model. */
 function leastBudget(open) {
   const fits = (budget_bytes) => {
@@ -222,6 +237,8 @@ function run(spelling, wanted) {
   const bytesRead = passes(spelling, guest, wanted.forward);
   littleMemory(spelling, open, wanted.forward, bytesRead);
   text(spelling, guest);
+  drafts(spelling, new Guest(module, new Host({ files: [model], draft: [model] }), { memoryBytes: 256 << 20 }), wanted.forward);
+  refused(`${spelling}: no draft model`, "IO", /not its model/, () => guest.modelOpen(guest.runtimeOpen(), { ...CONTEXT, drafts: 1 }));
   refusals(spelling, guest, host);
   cancelledByHost(spelling, guest, host);
   const linear = guest.memory.buffer.byteLength;

@@ -11,8 +11,15 @@ uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
 
 typedef struct sums {
     uint64_t slot_bytes, read_bytes; /* of all tiles */
+    uint64_t made_slot_bytes;        /* of those that are made when they are read */
     uint64_t largest;                /* slot */
 } sums;
+
+/* Reading it takes more than it has: the last to be read again. */
+static bool is_made(const chord_pager_config *config, uint32_t tile)
+{
+    return pager_read_bytes(config, tile) > config->tiles[tile].bytes;
+}
 
 static sums sum_up(const chord_pager_config *config)
 {
@@ -20,26 +27,42 @@ static sums sum_up(const chord_pager_config *config)
     for (uint32_t i = 0; i < config->tile_count; i++) {
         uint64_t bytes = pager_slot_bytes(config, i);
         s.slot_bytes += bytes;
+        if (is_made(config, i)) s.made_slot_bytes += bytes;
         s.read_bytes += pager_read_bytes(config, i);
         s.largest = chord_max_u64(s.largest, bytes);
     }
     return s;
 }
 
-/* Walks the tiles, and pins a tile when the pinned bytes have fallen half a tile behind their even share of the
- * way so far; besides, the first tiles that fit into rest_bytes. Gives the bytes that are left of memory_bytes. */
+/* Tiles that share memory evenly. */
+typedef struct spread {
+    uint64_t memory_bytes, slot_bytes, passed, pinned;
+} spread;
+
+/* A tile is due when the pinned bytes have fallen half a tile behind their even share of the way so far. */
+static bool is_due(spread *s, uint64_t bytes)
+{
+    double share = (double)s->memory_bytes / (double)s->slot_bytes;
+    s->passed += bytes;
+    bool due = (double)s->pinned + (double)bytes / 2 <= share * (double)s->passed &&
+               s->pinned + bytes <= s->memory_bytes;
+    if (due) s->pinned += bytes;
+    return due;
+}
+
+/* Walks the tiles, and pins those that are due, and besides the first that fit into rest_bytes. Tiles that are made come
+ * before the others. Gives the bytes that are left of memory_bytes. */
 static uint64_t spread_pins(const chord_pager_config *config, const sums *all, uint64_t memory_bytes,
                             uint64_t rest_bytes, uint8_t *pins, chord_pager_plan *plan)
 {
-    double share = (double)memory_bytes / (double)all->slot_bytes;
-    uint64_t passed = 0, spread = 0, pinned = 0, streamed = all->read_bytes;
+    uint64_t made_bytes = chord_min_u64(memory_bytes, all->made_slot_bytes);
+    spread made = {.memory_bytes = made_bytes, .slot_bytes = all->made_slot_bytes},
+           others = {.memory_bytes = memory_bytes - made_bytes, .slot_bytes = all->slot_bytes - all->made_slot_bytes};
+    uint64_t pinned = 0, streamed = all->read_bytes;
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->tile_count; i++) {
         uint64_t bytes = pager_slot_bytes(config, i);
-        passed += bytes;
-        bool due = (double)spread + (double)bytes / 2 <= share * (double)passed && spread + bytes <= memory_bytes;
-        bool extra = !due && bytes <= rest_bytes;
-        if (due) spread += bytes;
+        bool due = is_due(is_made(config, i) ? &made : &others, bytes), extra = !due && bytes <= rest_bytes;
         if (extra) rest_bytes -= bytes;
         if (pins != NULL) pins[i] = due || extra;
         if (!due && !extra) continue;

@@ -4,6 +4,7 @@
 #define NEWEST 0.125f    /* weight of the newest case */
 #define NEWEST_PASS 0.25 /* and of the newest pass */
 #define FORGET 0.01f     /* with each plain pass: what once was wrong is tried again some time */
+#define FORGET_COST 0.05 /* and what was slow, in company */
 #define MORE_ROWS 0.3    /* what a further row adds to a pass's arithmetic, before it was seen */
 
 /* Chances to begin with. */
@@ -69,14 +70,16 @@ void chord_draft_note_company(chord_draft_gate *g, uint32_t texts, uint32_t gues
                               uint64_t stall_ns)
 {
     if (g->fixed || texts > CHORD_DRAFT_COMPANY) return;
-    double *plain_ns = &g->company_ns[texts - 1], more_ns = (double)ns - *plain_ns;
+    double *plain_ns = &g->company_ns[texts - 1], more_ns = (double)ns - *plain_ns, most_ns = *plain_ns / texts;
     if (own == 0) forget(g);
     if (guesses == 0) {
         average(plain_ns, (double)ns);
         average(&g->company_row_ns, (double)(ns > stall_ns ? ns - stall_ns : 1) / rows_ns(1, texts));
-        if (g->guess_ns >= 0) g->guess_ns += (double)FORGET * (g->company_row_ns * MORE_ROWS - g->guess_ns);
+        if (g->guess_ns >= 0) g->guess_ns += FORGET_COST * (g->company_row_ns * MORE_ROWS - g->guess_ns);
     } else if (*plain_ns > 0) {
         double each_ns = more_ns > 0 ? more_ns / guesses : 0;
+        if (each_ns > most_ns)
+            each_ns = most_ns; /* no row takes more than all rows on average: it was something else */
         g->guess_ns = g->guess_ns < 0 ? each_ns : g->guess_ns + NEWEST_PASS * (each_ns - g->guess_ns);
     }
 }

@@ -1,20 +1,20 @@
 // run_guest.mjs GUEST MODEL PROMPT TOKENS [MEMORY_BYTES | least]: what `chord run --json` does, by a guest in Node: prompt in the model's
 // chat template, greedy tokens. Prints one JSON object. least: what the guest's plan says is the smallest, and 10 %.
 import { readFileSync } from "node:fs";
-import { C, Guest, Host, NodeFile, hex } from "./host.mjs";
+import { C, Host, PathFile, hex, openGuest } from "./guest.mjs";
 
 const [guestPath, modelPath, prompt, count, memory] = process.argv.slice(2);
 const module = readFileSync(guestPath);
-const host = new Host({ files: [new NodeFile(modelPath)], onLog: (level, line) => console.error(line) });
+const host = new Host({ files: [new PathFile(modelPath)], onLog: (level, line) => console.error(line) });
 
 function leastBytes() {
-  const guest = new Guest(module, host);
+  const guest = openGuest(module, host);
   const { budget_bytes_min } = guest.modelPlan(guest.runtimeOpen(), { context_tokens: 64 });
   return Math.ceil(Number(budget_bytes_min) * 1.1);
 }
 
-const bytes = memory === "least" ? leastBytes() : Number(memory ?? 2 ** 32);
-const guest = new Guest(module, host, { memoryBytes: bytes });
+const bytes = memory === "least" ? leastBytes() : Number(memory ?? 0xffff0000);
+const guest = openGuest(module, host, { memoryBytes: bytes });
 const runtime = guest.runtimeOpen();
 const vocabulary = guest.modelOpen(runtime, { no_weights: 1 });
 const templated = guest.modelDescribe(vocabulary).has_chat_template !== 0;
@@ -27,7 +27,7 @@ const made = guest.generate(session, { max_tokens: Number(count), ignore_end: 1 
 const stats = guest.sessionStats(session);
 const perSecond = (tokens, ns) => (ns > 0n ? (Number(tokens) * 1e9) / Number(ns) : 0);
 console.log(JSON.stringify({
-  text: made.text, tokens: made.tokens, prompt_tokens: ids.length, logits_hash: hex(made.logits_hash),
+  text: made.text, tokens: made.ids, prompt_tokens: ids.length, logits_hash: hex(made.logits_hash),
   stats: {
     prefill_tokens_per_second: perSecond(stats.prompt_tokens, stats.prefill_ns),
     decode_tokens_per_second: perSecond(stats.output_tokens - 1n, stats.decode_ns),

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { C, Guest, GuestFailure, Host, NodeFile, hex, relaxedProducts } from "./host.mjs";
+import { C, GuestFailure, Host, PathFile, hex, openGuest, relaxedProducts } from "./guest.mjs";
 
 const PROMPT_TOKENS = 70, MAX_TOKENS = 24; // more than a block of 64 positions
 const PROMPT = Array.from({ length: PROMPT_TOKENS }, (_, i) => (i * 7) % 250);
@@ -21,7 +21,7 @@ function check(condition, sentence) {
 // ---- the native bits ------------------------------------------------------------------------------------------------
 
 function kernels(spelling, wanted) {
-  const guest = new Guest(readFileSync(`${folder}/chord-selftest-${spelling}.wasm`), new Host());
+  const guest = openGuest(readFileSync(`${folder}/chord-selftest-${spelling}.wasm`), new Host());
   const { selftest_name, selftest_hash } = guest.exports;
   const name = (i) => Number(selftest_name(i));
   let count = 0;
@@ -43,7 +43,7 @@ function forward(guest, runtimeOptions = {}, modelOptions = {}) {
   const stats = guest.sessionStats(session);
   const { plan } = guest.modelDescribe(model);
   guest.sessionClose(session), guest.modelClose(model), guest.runtimeClose(runtime);
-  return { lines: [`tokens ${made.tokens.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n"), stats, plan };
+  return { lines: [`tokens ${made.ids.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n"), stats, plan };
 }
 
 function passes(spelling, guest, wanted) {
@@ -60,13 +60,11 @@ function passes(spelling, guest, wanted) {
 function drafts(spelling, guest, wanted) {
   const runtime = guest.runtimeOpen();
   const draft = guest.modelOpen(runtime, { ...CONTEXT, drafts: 1, no_vocabulary: 1, share_bytes: 64 << 20 });
-  const model = guest.modelOpen(runtime, { ...CONTEXT, draft });
-  const session = guest.sessionOpen(model);
+  const model = guest.modelOpen(runtime, { ...CONTEXT, draft }), session = guest.sessionOpen(model);
   guest.sessionSync(session, PROMPT);
-  const made = guest.generate(session, { max_tokens: MAX_TOKENS, ignore_end: 1, draft_tokens: 16 });
-  const lines = [`tokens ${made.tokens.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n");
+  const made = guest.generate(session, { max_tokens: MAX_TOKENS, ignore_end: 1, draft_tokens: 16 }), stats = guest.sessionStats(session);
+  const lines = [`tokens ${made.ids.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n");
   check(lines === wanted, `${spelling}: with a draft model ${lines} is not the native ${wanted}`);
-  const stats = guest.sessionStats(session);
   check(stats.accepted_tokens <= stats.drafted_tokens, `${spelling}: ${stats.accepted_tokens} of ${stats.drafted_tokens} guesses were right`);
   endAll(guest);
 }
@@ -106,7 +104,7 @@ function littleMemory(spelling, open, wanted, bytesReadByAll) {
     const guest = open(brokenFile(whole, bytes));
     refused(`${spelling}: a read that fails in ${when}`, "IO", /the cable was pulled at \d+/, () => forward(guest, { budget_bytes }));
     endAll(guest);
-    guest.host.files = [new Bytes(whole)];
+    guest.host.options.files = [new Bytes(whole)];
     check(forward(guest).lines === wanted, `${spelling}: after a read that failed in ${when} the guest works`);
   }
 }
@@ -142,10 +140,10 @@ function text(spelling, guest) {
 
 /** Bytes in place of a file. */
 class Bytes {
-  constructor(bytes, path = "bytes") {
-    Object.assign(this, { bytes, path, size: BigInt(bytes.length) });
+  constructor(bytes, name = "bytes") {
+    Object.assign(this, { bytes, name, size: bytes.length });
   }
-  read(offset, to) { to.set(this.bytes.subarray(Number(offset), Number(offset) + to.length)); }
+  read(offset, to) { to.set(this.bytes.subarray(offset, offset + to.length)); }
 }
 
 function refused(what, status, sentence, call) {
@@ -169,16 +167,16 @@ function brokenFile(whole, good_bytes) {
 }
 
 function refusals(spelling, guest, host) {
-  const good = host.files, whole = readFileSync(modelPath);
-  const withFiles = (...files) => (host.files = files, () => forward(guest));
+  const good = host.options.files, whole = readFileSync(modelPath);
+  const withFiles = (...files) => (host.options.files = files, () => forward(guest));
   refused(`${spelling}: a cut directory`, "CORRUPT", /310 bytes are left/, withFiles(new Bytes(whole.subarray(0, 1000))));
   refused(`${spelling}: cut data`, "CORRUPT", /\d+ bytes/, withFiles(new Bytes(whole.subarray(0, whole.length - 1000))));
   refused(`${spelling}: no GGUF`, "CORRUPT", /GGUF/, withFiles(new Bytes(Buffer.alloc(4096, "not a model "))));
   refused(`${spelling}: an empty file`, "IO", /does not know its size/, withFiles(new Bytes(whole.subarray(0, 0))));
-  refused(`${spelling}: no model`, "IO", /not its model/, withFiles());
+  refused(`${spelling}: no model`, "IO", /no model/, withFiles());
 
   refused(`${spelling}: a read that fails at once`, "IO", /the cable was pulled at 0/, withFiles(brokenFile(whole, 0)));
-  host.files = good;
+  host.options.files = good;
 
   refused(`${spelling}: unknown kernels`, "INVALID", /'fast'/, () => guest.runtimeOpen({ cpu: "fast" }));
   endAll(guest);
@@ -199,25 +197,25 @@ function refusals(spelling, guest, host) {
   guest.sessionSync(session, PROMPT);
   guest.cancel(session);
   refused(`${spelling}: cancelled`, "CANCELLED", /cancel/, () => guest.generate(session, { max_tokens: 4 }));
-  check(guest.generate(session, { max_tokens: 4, ignore_end: 1 }).tokens.length === 4, `${spelling}: after a cancelled call the next one works`);
+  check(guest.generate(session, { max_tokens: 4, ignore_end: 1 }).ids.length === 4, `${spelling}: after a cancelled call the next one works`);
   endAll(guest);
 }
 
 /** A host that wants the guest to end says so when progress is told, at most every 100 ms: reads of weights take as long here. */
 function cancelledByHost(spelling, guest, host) {
-  const { files } = host, started = Date.now();
+  const { files } = host.options, started = Date.now();
   const slow = new Bytes(readFileSync(modelPath));
   slow.read = (offset, to) => {
-    if (offset > slow.size / 2n) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
+    if (offset > slow.size / 2) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
     Bytes.prototype.read.call(slow, offset, to);
   };
-  host.files = [slow];
+  host.options.files = [slow];
   let told = 0;
-  host.onProgress = (progress) => { told += progress.total > 0n ? 1 : 0; };
-  host.isCancelled = () => told > 0;
+  host.options.onProgress = (progress) => { told += progress.total > 0n ? 1 : 0; };
+  host.options.isCancelled = () => told > 0;
   refused(`${spelling}: the host wants it to end`, "CANCELLED", /cancel/, () => forward(guest));
   check(told > 0, `${spelling}: progress was told within ${Date.now() - started} ms`);
-  Object.assign(host, { files, onProgress: undefined, isCancelled: undefined });
+  Object.assign(host.options, { files, onProgress: undefined, isCancelled: undefined });
   endAll(guest);
 }
 
@@ -229,16 +227,18 @@ function endAll(guest) {
 // ---- which modules this Node runs -----------------------------------------------------------------------------------
 
 function run(spelling, wanted) {
-  const module = readFileSync(`${folder}/chord-guest-${spelling}.wasm`), model = new NodeFile(modelPath);
-  const open = (file = model) => new Guest(module, new Host({ files: [file] }), { memoryBytes: 256 << 20 });
+  const module = readFileSync(`${folder}/chord-guest-${spelling}.wasm`), model = new PathFile(modelPath);
+  const open = (file = model) => openGuest(module, new Host({ files: [file] }), { memoryBytes: 256 << 20 });
   kernels(spelling, wanted.kernels);
   const guest = open(), { host } = guest;
   check(guest.version() === C.HOST_VERSION, `${spelling}: its version is ${guest.version()}`);
   const bytesRead = passes(spelling, guest, wanted.forward);
   littleMemory(spelling, open, wanted.forward, bytesRead);
   text(spelling, guest);
-  drafts(spelling, new Guest(module, new Host({ files: [model], draft: [model] }), { memoryBytes: 256 << 20 }), wanted.forward);
-  refused(`${spelling}: no draft model`, "IO", /not its model/, () => guest.modelOpen(guest.runtimeOpen(), { ...CONTEXT, drafts: 1 }));
+  const draft = new PathFile(modelPath);
+  draft.name = `${C.DRAFT_FOLDER}x.gguf`;
+  drafts(spelling, openGuest(module, new Host({ files: [model, draft] }), { memoryBytes: 256 << 20 }), wanted.forward);
+  refused(`${spelling}: no draft model`, "IO", /no draft\/ among/, () => guest.modelOpen(guest.runtimeOpen(), { ...CONTEXT, drafts: 1 }));
   refusals(spelling, guest, host);
   cancelledByHost(spelling, guest, host);
   const linear = guest.memory.buffer.byteLength;
@@ -252,7 +252,7 @@ const NEEDS = {
   "wasm32": () => relaxedProducts() === "right",
   "wasm64": () => memory64 && relaxedProducts() === "right",
 };
-/** Before V8 12 relaxed SIMD is behind a flag or wrong in the baseline compiler (host.mjs, relaxedProducts). */
+/** Before V8 12 relaxed SIMD is behind a flag or wrong in the baseline compiler (guest.mjs, relaxedProducts). */
 const flagsOf = { missing: ["--experimental-wasm-relaxed-simd", "--no-liftoff"], wrong: ["--no-liftoff"], right: [] }[relaxedProducts()];
 
 const made = spawnSync(native, [modelPath, PROMPT_TOKENS, MAX_TOKENS], { encoding: "utf8" });

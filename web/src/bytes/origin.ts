@@ -1,0 +1,186 @@
+// origin.ts - where the bytes of a download come from.
+import { abortError, ChordError } from "../errors.js";
+
+export interface OriginInfo {
+  size: number;
+  /** A strong ETag or the time of the last change; "": unknown. */
+  validator: string;
+  /** Parts of it can be asked for. */
+  ranges: boolean;
+}
+
+export interface Origin {
+  readonly name: string;
+  readonly url: string;
+  /** What is known without reading, or from the first answer. */
+  describe(signal: AbortSignal): Promise<OriginInfo>;
+  /** Bytes from `offset` to `end`, in pieces. Without ranges: from 0 to the end of all. */
+  read(offset: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+const TRIES = 6, WAIT_MS_FIRST = 500, WAIT_MS_MOST = 60_000;
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => (clearTimeout(timer), reject(abortError(signal.reason))), { once: true });
+});
+
+/** Lost connections and servers that are busy are tried again, later each time. */
+class Patience {
+  private tries = 0;
+  reset(): void {
+    this.tries = 0;
+  }
+  async wait(error: unknown, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const retryable = !(error instanceof ChordError) || error.code === "ERR_NETWORK" || (error.code === "ERR_HTTP" && (error.status === 429 || error.status! >= 500));
+    if (!retryable || ++this.tries >= TRIES) throw error;
+    const asked = (error as { retryAfterMs?: number }).retryAfterMs ?? 0;
+    await pause(Math.min(Math.max(asked, WAIT_MS_FIRST * 2 ** (this.tries - 1)), WAIT_MS_MOST), signal);
+  }
+}
+
+const HINTS: Record<number, string> = {
+  401: "it wants a login: give `headers` with an Authorization",
+  403: "it refuses: the model may be gated, or the link too old; give `headers` with an Authorization, or a new link",
+  404: "there is no such file",
+  429: "it has had too many requests: try again later",
+};
+
+class HttpError extends ChordError {
+  constructor(url: string, response: Response, readonly retryAfterMs: number) {
+    super("ERR_HTTP", `${url}: the server answers ${response.status}${HINTS[response.status] ? `: ${HINTS[response.status]}` : ""}`, { status: response.status });
+  }
+}
+
+const networkError = (url: string, cause: unknown): ChordError =>
+  new ChordError("ERR_NETWORK", `${url}: no answer: there is no connection, the server is not there, or it does not allow this page to read from it (CORS)`, { cause });
+
+const validatorOf = ({ headers }: Response): string => {
+  const etag = headers.get("etag");
+  return etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified") ?? "";
+};
+
+/** bytes FIRST-LAST/SIZE */
+function contentRange(response: Response): { first: number; size: number } | null {
+  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
+  return match && { first: Number(match[1]), size: Number(match[2]) };
+}
+
+export class HttpOrigin implements Origin {
+  readonly name: string;
+  private info: OriginInfo | null = null;
+  constructor(readonly url: string, private readonly headers: Record<string, string>, name?: string) {
+    this.name = name ?? (decodeURIComponent(new URL(url).pathname.split("/").at(-1)!) || "model.gguf");
+  }
+
+  async describe(signal: AbortSignal): Promise<OriginInfo> {
+    for (const patience = new Patience(); this.info === null; )
+      try {
+        const response = await this.ask({ range: "bytes=0-0" }, signal), range = contentRange(response);
+        void response.body?.cancel();
+        const length = Number(response.headers.get("content-length") ?? NaN);
+        if (range === null && !(length > 0)) throw new ChordError("ERR_RANGE", `${this.url}: the server does not say how long the file is`);
+        this.info = { size: range?.size ?? length, validator: validatorOf(response), ranges: range !== null };
+      } catch (error) {
+        await patience.wait(error, signal);
+      }
+    return this.info;
+  }
+  private async ask(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(this.url, { headers: { ...this.headers, ...headers }, signal, cache: "no-store" });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw networkError(this.url, error);
+    }
+    if (response.ok) return response;
+    throw new HttpError(this.url, response, Number(response.headers.get("retry-after") ?? 0) * 1000);
+  }
+  async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { ranges } = await this.describe(signal);
+    let at = offset;
+    for (const patience = new Patience(); at < end; )
+      try {
+        for await (const bytes of this.request(at, end, signal)) {
+          yield bytes;
+          at += bytes.length;
+          patience.reset();
+        }
+        if (at < end) throw new ChordError("ERR_NETWORK", `${this.url}: the connection was closed at byte ${at} of ${end}`);
+      } catch (error) {
+        if (!ranges) throw error; // it would begin anew
+        await patience.wait(error, signal);
+      }
+  }
+  private async *request(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const info = await this.describe(signal);
+    const response = await this.ask(info.ranges ? { range: `bytes=${offset}-${end - 1}` } : {}, signal);
+    this.check(response, info, offset);
+    const reader = response.body!.getReader();
+    try {
+      for (let left = end - offset; left > 0; ) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        const bytes = value.subarray(0, left); // what was not asked for is left
+        left -= bytes.length;
+        yield bytes;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof ChordError ? error : networkError(this.url, error);
+    } finally {
+      void reader.cancel().catch(() => {});
+    }
+  }
+  private check(response: Response, info: OriginInfo, offset: number): void {
+    const validator = validatorOf(response), range = contentRange(response);
+    const changed = (what: string): never => {
+      throw new ChordError("ERR_CHANGED", `${this.url}: the file changed on the server while it was downloaded (${what}): load it again`);
+    };
+    if (validator !== info.validator) changed(`it was ${info.validator || "unnamed"}, it is ${validator || "unnamed"}`);
+    if (!info.ranges) return;
+    if (range === null) throw new ChordError("ERR_RANGE", `${this.url}: the server stopped sending parts of the file`);
+    if (range.size !== info.size) changed(`it had ${info.size} bytes, it has ${range.size}`);
+    if (range.first !== offset) throw new ChordError("ERR_RANGE", `${this.url}: byte ${offset} was asked for, the server sends from byte ${range.first}`);
+  }
+}
+
+const PIECE_BYTES = 4 << 20;
+
+/** A file the user gave. */
+export class BlobOrigin implements Origin {
+  readonly url: string;
+  constructor(private readonly blob: Blob, readonly name: string) {
+    this.url = `file:${name}?size=${blob.size}&changed=${blob instanceof File ? blob.lastModified : 0}`;
+  }
+  async describe(): Promise<OriginInfo> {
+    return { size: this.blob.size, validator: this.url, ranges: true };
+  }
+  async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let at = offset; at < end; at += PIECE_BYTES) {
+      signal.throwIfAborted();
+      yield new Uint8Array(await this.blob.slice(at, Math.min(end, at + PIECE_BYTES)).arrayBuffer());
+    }
+  }
+}
+
+/** A source of the page's own. */
+export class AskedOrigin implements Origin {
+  readonly url: string;
+  constructor(readonly name: string, private readonly size: number, private readonly ask: (offset: number, length: number) => Promise<Uint8Array>) {
+    this.url = `source:${name}?size=${size}`;
+  }
+  async describe(): Promise<OriginInfo> {
+    return { size: this.size, validator: this.url, ranges: true };
+  }
+  async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let at = offset; at < end; at += PIECE_BYTES) {
+      signal.throwIfAborted();
+      const length = Math.min(end - at, PIECE_BYTES), bytes = await this.ask(at, length);
+      if (bytes.length !== length) throw new ChordError("ERR_READ", `${this.name}: read(${at}, ${length}) gave ${bytes.length} bytes`);
+      yield bytes;
+    }
+  }
+}

@@ -1,0 +1,36 @@
+// index.ts - wasm-chord in a browser.
+import { locateInBrowser, peekInBrowser } from "./bytes/locate.js";
+import { loadOn, planOn, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
+import type { Engine } from "./engine.js";
+import type { Peer } from "./rpc.js";
+import { webPeer } from "./web_peer.js";
+
+export * from "./types.js";
+export { support, type Support } from "./support.js";
+export { cache, type CachedModel, type CacheUsage } from "./bytes/cache.js";
+
+const GIB = 2 ** 30;
+
+function startWorker(url: string | URL | undefined): Peer {
+  const options = { type: "module", name: "wasm-chord" } as const;
+  return webPeer(url === undefined ? new Worker(new URL("./worker_web.js", import.meta.url), { type: "module", name: "wasm-chord" }) : new Worker(url, options));
+}
+
+const browser: Platform = {
+  startWorker,
+  wasmFolder: () => new URL("./wasm/", import.meta.url).href,
+  locate: (source, options, memoryBytes) => locateInBrowser(source, options, () => startWorker(options.workerUrl), memoryBytes / 2),
+  peek: peekInBrowser,
+  memoryDefault: () => Math.min(Math.max(((navigator as { deviceMemory?: number }).deviceMemory ?? 4) / 4, 0.5), 2) * GIB,
+  threadsDefault: () => Math.min(navigator.hardwareConcurrency || 1, 8),
+};
+
+/** Loads a model; what is not in `memory` is paged from the browser's storage. */
+export function load(source: Source, options: LoadOptions = {}): Promise<Engine> {
+  return loadOn(browser, source, options);
+}
+
+/** What would be: from the first megabytes of the file, before anything is downloaded. */
+export function plan(source: Source, options: LoadOptions = {}): Promise<Plan> {
+  return planOn(browser, source, options);
+}

@@ -1,0 +1,48 @@
+// node.ts - wasm-chord in Node, Deno and Bun.
+import { readdirSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ChordError } from "./errors.js";
+import type { Engine } from "./engine.js";
+import { loadOn, planOn, type Located, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
+import { nodePeer } from "./node_peer.js";
+
+export * from "./types.js";
+
+const MIB = 2 ** 20;
+
+/** All parts of a split model lie beside its first one. */
+function partsOf(path: string): string[] {
+  const first = /^(.*)-00001-of-(\d{5})\.gguf$/.exec(basename(path));
+  if (first === null) return [path];
+  const of = `-of-${first[2]}.gguf`, stem = `${first[1]}-`;
+  return readdirSync(dirname(path)).filter((name) => name.startsWith(stem) && name.endsWith(of)).sort().map((name) => join(dirname(path), name));
+}
+
+async function locate(source: Source): Promise<Located> {
+  if (source instanceof Uint8Array) return { name: "model", files: [{ from: "memory", name: "model", bytes: source }] };
+  if (source instanceof Blob) return { name: "model", files: [{ from: "blob", name: "model", blob: source }] };
+  const path = source instanceof URL || (typeof source === "string" && source.startsWith("file:")) ? fileURLToPath(source) : source;
+  if (typeof path !== "string") throw new ChordError("ERR_OPTION", "in Node a model is a path, a file: URL, a Blob or its bytes");
+  return { name: basename(path), files: partsOf(path).map((part) => ({ from: "path", name: basename(part), path: part })) };
+}
+
+const node: Platform = {
+  startWorker: (url) => nodePeer(new URL(url ?? new URL("./worker_node.js", import.meta.url)), "wasm-chord"),
+  wasmFolder: () => new URL("./wasm/", import.meta.url).href,
+  locate,
+  peek: async (source) => (await locate(source)).files,
+  memoryDefault: () => Math.min(Math.max(freemem() / 2, 512 * MIB), 4000 * MIB),
+  threadsDefault: () => Math.min(availableParallelism(), 8),
+};
+
+/** Loads a model; what is not in `memory` is paged from its file. */
+export function load(source: Source, options: LoadOptions = {}): Promise<Engine> {
+  return loadOn(node, source, options);
+}
+
+/** What would be, from the file's header. */
+export function plan(source: Source, options: LoadOptions = {}): Promise<Plan> {
+  return planOn(node, source, options);
+}

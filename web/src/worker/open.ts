@@ -1,0 +1,146 @@
+// open.ts - a model in a worker: module, memory, threads, and what the guest plans.
+import { KvType } from "../guest/chord_host_v1.js";
+import { ChordError, type ErrorCode } from "../errors.js";
+import type { ModelFile } from "../guest/files.js";
+import { Guest, GuestFailure, type ModelInfo, type Plan } from "../guest/guest.js";
+import { Host, type Progress } from "../guest/host.js";
+import { createMemory, importedMemory, Memory } from "../guest/memory.js";
+import { chooseModule, type ModuleName } from "../guest/modules.js";
+import { createThreadTable, ThreadTable } from "../guest/threads.js";
+import type { Peer } from "../rpc.js";
+import type { FileSpec, Here } from "./here.js";
+import type { ThreadStart } from "./thread.js";
+
+/** What a page sends to have a model opened. Sizes in bytes; 0: as the library has it. */
+export interface OpenArguments {
+  wasmFolder: string;
+  files: readonly FileSpec[];
+  memoryBytes: number;
+  contextTokens: number;
+  kvType: "f16" | "q8_0";
+  threads: number;
+  sessions: number;
+  module: ModuleName | undefined;
+}
+
+const READERS = 4; // of a model that streams: one read each at a time
+
+const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
+  INVALID: "ERR_OPTION", NO_MEMORY: "ERR_MEMORY", BUDGET: "ERR_BUDGET", IO: "ERR_READ", CORRUPT: "ERR_MODEL", UNSUPPORTED: "ERR_UNSUPPORTED", FULL: "ERR_CONTEXT_FULL",
+};
+
+/** A guest's failure as an error of this package. */
+export function ownError(error: unknown): unknown {
+  if (error instanceof WebAssembly.RuntimeError) return new ChordError("ERR_WORKER", `the module ended: ${error.message}. Load the model again`);
+  if (!(error instanceof GuestFailure)) return error;
+  if (error.status === "CANCELLED") return new DOMException("the request was aborted", "AbortError");
+  return new ChordError(CODES[error.status] ?? "ERR_WORKER", error.message);
+}
+
+export function owned<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw ownError(error);
+  }
+}
+
+function memoryFor(module: Uint8Array, bytes: number): Memory {
+  const limits = importedMemory(module);
+  try {
+    const object = createMemory(limits, bytes);
+    return new Memory(object, Math.min(bytes, limits.wide ? 2 ** 34 : 0xffff0000), limits.wide);
+  } catch (cause) {
+    throw new ChordError("ERR_MEMORY", `the browser has no room for a memory of ${bytes} bytes: close other tabs, or give \`memory\` less`, { cause });
+  }
+}
+
+/** A guest with its workers. */
+export class OpenGuest {
+  /** 0, or the number of the call that is to end in mid-pass. */
+  readonly cancelFlag: Int32Array;
+  onProgress: ((progress: Progress) => void) | undefined;
+  isCancelled: (flag: number) => boolean = () => false;
+  private readonly workers: Peer[] = [];
+  private readonly threads: ThreadTable | undefined;
+  private readonly start: Omit<ThreadStart, "thread">;
+  readonly guest: Guest;
+
+  private constructor(private readonly here: Here, readonly moduleName: ModuleName, module: WebAssembly.Module, memory: Memory, files: readonly ModelFile[], specs: readonly FileSpec[], computeMax: number) {
+    const cancelFlag = here.isolated ? new SharedArrayBuffer(4) : new ArrayBuffer(4);
+    this.cancelFlag = new Int32Array(cancelFlag);
+    const table = computeMax > 1 ? createThreadTable() : undefined;
+    this.threads = table && new ThreadTable(table, computeMax);
+    this.start = {
+      module, memory: memory.object, memoryBytes: memory.bytesMax, wide: memory.wide, computeMax, files: specs,
+      table: table as SharedArrayBuffer, cancelFlag: cancelFlag as SharedArrayBuffer,
+    };
+    const host = new Host({
+      files, ...(this.threads && { threads: this.threads }),
+      onLog: (level, line) => this.lines.push({ level, line }),
+      onProgress: (progress) => this.onProgress?.(progress),
+      isCancelled: () => this.isCancelled(Atomics.load(this.cancelFlag, 0)),
+    });
+    this.guest = new Guest(module, memory, host);
+  }
+  /** What the library said and nobody has taken yet. */
+  readonly lines: { level: number; line: string }[] = [];
+
+  static async open(here: Here, args: Pick<OpenArguments, "wasmFolder" | "memoryBytes" | "threads" | "module">, specs: readonly FileSpec[], files: readonly ModelFile[]): Promise<OpenGuest> {
+    const name = args.module ?? chooseModule(args.memoryBytes);
+    if (name === null) throw new ChordError("ERR_NO_SIMD", "this browser's WebAssembly has no SIMD: a newer one is needed (Chrome 91, Firefox 89, Safari 16.4)");
+    const bytes = await here.fetchBytes(`${args.wasmFolder}chord-guest-${name}.wasm`);
+    const computeMax = here.isolated ? Math.max(args.threads, 1) : 1;
+    const opened = new OpenGuest(here, name, await WebAssembly.compile(bytes), memoryFor(bytes, args.memoryBytes), files, specs, computeMax);
+    await opened.startThreads(computeMax - 1);
+    return opened;
+  }
+  /** So many more workers wait for the guest to start its threads. */
+  private async startThreads(count: number): Promise<void> {
+    if (this.threads === undefined || count === 0) return;
+    const first = this.threads.count;
+    await Promise.all(Array.from({ length: count }, (_, i) => this.startThread(first + i)));
+    this.threads.count = first + count;
+  }
+  private startThread(thread: number): Promise<void> {
+    const worker = this.here.startWorker(`chord-thread-${thread}`);
+    this.workers.push(worker);
+    return new Promise((resolve, reject) => {
+      worker.onMessage(() => resolve());
+      worker.onFailure((sentence) => reject(new ChordError("ERR_WORKER", `a thread could not start: ${sentence}`)));
+      worker.post({ role: "thread", start: { ...this.start, thread } satisfies ThreadStart });
+    });
+  }
+  /** Threads that read ahead, where the plan says that something streams. */
+  startReaders(plan: Plan): Promise<void> {
+    return plan.streamed_bytes_per_pass > 0n ? this.startThreads(READERS) : Promise.resolve();
+  }
+  close(): void {
+    for (const worker of this.workers.splice(0)) worker.end();
+  }
+}
+
+export interface OpenModel {
+  opened: OpenGuest;
+  model: number;
+  info: ModelInfo;
+  threads: number;
+}
+
+export async function openModel(here: Here, args: OpenArguments, signal: AbortSignal): Promise<OpenModel> {
+  const files = await Promise.all(args.files.map((spec) => here.openFile(spec)));
+  const opened = await OpenGuest.open(here, args, args.files, files);
+  try {
+    const { guest } = opened;
+    const runtime = owned(() => guest.runtimeOpen({ threads: args.threads }));
+    const options = { context_tokens: args.contextTokens, sessions_max: args.sessions, kv_type: args.kvType === "q8_0" ? KvType.Q8_0 : KvType.F16 };
+    const plan = owned(() => guest.modelPlan(runtime, options));
+    if (plan.fits) await opened.startReaders(plan);
+    signal.throwIfAborted();
+    const model = owned(() => guest.modelOpen(runtime, options));
+    return { opened, model, info: guest.modelDescribe(model), threads: guest.runtimeThreads(runtime) };
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}

@@ -9,9 +9,9 @@ folder = pathlib.Path(home.name)
 for name, model in find_models("smollm2").items():
     path = folder / "large.gguf"  # all matrices are Q8_0
     check(run("quantize", model, path, "Q8_0", "--pure").returncode == 0, "quantize")
-    words = ["--raw", "-p", "The sea is", "-n", 12, "--temp", 0.7, "--seed", 3]
+    words = ["--raw", "-p", "The sea is", "-n", 5, "--temp", 0.7, "--seed", 3]
     plain = run_json("run", path, *words)
-    ways = [[], ["--memory", "60M"], ["--memory", "90M", "--threads", 1], ["--policy", "none"], ["--no-repack"]]
+    ways = [[], ["--memory", "60M"], ["--memory", "90M", "--threads", 1, "--no-repack"]]
     for kind, tried in (("Q4_0", ways), ("q5_1", ways[1:2])):
         made = folder / f"{kind}.gguf"
         quantised = run("quantize", path, made, kind, "--pure", "--token-embedding-type", "Q8_0")
@@ -25,7 +25,7 @@ for name, model in find_models("smollm2").items():
         many = run_json("run", path, *words, "--requantize", kind, "--parallel", 2, "--memory", "90M")
         check(many["answers"][0]["logits_hash"] == wanted["logits_hash"], f"{many['answers'][0]}")
         text = folder / "text.txt"
-        text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 12)
+        text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 10)
         both = [run_json("perplexity", *words) for words in ((made, "-f", text, "-c", 64), (path, "-f", text, "-c", 64, "--requantize", kind, "--memory", "80M"))]
         check(both[0]["perplexity"] == both[1]["perplexity"], f"{both}")
 

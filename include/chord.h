@@ -238,6 +238,16 @@ chord_status chord_session_feed(chord_session *session, const int32_t *tokens, s
  * again, and its memory is shared until one of them goes on. */
 chord_status chord_session_copy(chord_session *to, chord_session *from, chord_error *err);
 
+/* A session's past as bytes: its tokens and what was evaluated of them, so that nothing is evaluated again, in another process
+ * or on another machine. Only sessions of the same model and KV type take them. `write` and `read` get all of len, or fail with
+ * a sentence of their own. saved_bytes: how much will be written; it is bounded by the context. What was damaged, or does not
+ * belong to this model, is CHORD_CORRUPT, CHORD_UNSUPPORTED, CHORD_INVALID or CHORD_FULL: then the session has an empty past, or
+ * the one it had, when nothing was read yet but the head. Not for secrets: bytes of earlier texts may stand behind the end. */
+typedef chord_status (*chord_on_past)(void *ud, void *bytes, size_t len, chord_error *err);
+chord_status chord_session_saved_bytes(chord_session *session, uint64_t *out, chord_error *err);
+chord_status chord_session_save(chord_session *session, chord_on_past write, void *ud, chord_error *err);
+chord_status chord_session_load(chord_session *session, chord_on_past read, void *ud, chord_error *err);
+
 typedef struct chord_sampling {
     float temperature;    /* 0: greedy */
     uint32_t top_k;       /* 0: all */

@@ -70,8 +70,9 @@ struct chord_model {
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
-    chord_model *draft; /* guesses for this one's sessions; NULL: none */
-    bool drafts;        /* guesses for others */
+    chord_model *draft;      /* guesses for this one's sessions; NULL: none */
+    bool drafts;             /* guesses for others */
+    _Atomic uint64_t digest; /* of its files (session_file.c); 0: not known yet */
 };
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */

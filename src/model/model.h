@@ -76,6 +76,19 @@ uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord
 #define CHORD_BRANCH_TOKENS 64u
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 
+/* kv_file.c: what a sequence knows of the first `length` tokens of its text, as bytes, and back. `go` writes, or fills, these
+ * bytes. kind: what results depend on beside the model. */
+typedef chord_status (*chord_on_saved)(void *ud, void *bytes, size_t len, chord_error *err);
+uint64_t chord_network_saved_kind(const chord_network *net);
+/* The longest part of these tokens that can be saved: models with recurrent layers know few places. */
+uint32_t chord_sequence_saved_length(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+uint64_t chord_sequence_saved_bytes(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+chord_status chord_sequence_save(const chord_network *net, const chord_sequence *sequence, uint32_t length,
+                                 chord_on_saved go, void *ud, chord_error *err);
+/* In place of what it knew. After a failure it knows nothing. */
+chord_status chord_sequence_load(chord_network *net, chord_sequence *sequence, uint32_t length, chord_on_saved go,
+                                 void *ud, chord_error *err);
+
 /* What the passes in which a sequence took part have cost: a pass for several counts for each of them. */
 typedef struct chord_sequence_counts {
     chord_pager_stats pager;

@@ -495,6 +495,7 @@ uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *
 void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);
 void chord_states_forget(chord_sequence *sequence, uint32_t length); /* what they know of positions from there on */
 uint32_t chord_states_length(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+float *chord_states_at(const chord_sequence *sequence, uint32_t length); /* the state of exactly this text */
 void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
 /* A pass for `count` tokens: it reads one state and writes others, which count when it is over. */
 void chord_states_begin(const chord_network *net, chord_sequence *sequence, uint32_t count);

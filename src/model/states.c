@@ -52,6 +52,13 @@ uint32_t chord_states_length(const chord_network *net, const chord_sequence *s, 
     return best != CHORD_STATES ? s->states[best].length : 0;
 }
 
+float *chord_states_at(const chord_sequence *s, uint32_t length)
+{
+    uint32_t best = find_state(s, length);
+    CHORD_ASSERT(best != CHORD_STATES && s->states[best].length == length);
+    return s->states[best].values;
+}
+
 void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length)
 {
     chord_states_forget(to, to == from ? length : 0);

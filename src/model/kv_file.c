@@ -1,0 +1,83 @@
+/* kv_file.c - what a sequence knows of its text, as bytes that another sequence of such a network can take up: of each layer
+ * the blocks that a query behind the text may look at, then the state of recurrent layers. They depend neither on the
+ * machine nor on the budget. */
+#include "model/model_inner.h"
+
+/* Blocks [first, end) of layer l, by the positions they hold; a layer without keys and values has none. */
+typedef struct block_span {
+    uint32_t first, end;
+} block_span;
+
+static block_span span_of(const chord_network *net, const chord_sequence *s, uint32_t l, uint32_t length)
+{
+    uint32_t window = net->print.layers[l].window, oldest = 0;
+    if (s->kv[l].blocks == 0) return (block_span){0};
+    if (window != 0 && length + 1 > window) oldest = (length + 1 - window) / CHORD_KV_BLOCK;
+    return (block_span){oldest, (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK)};
+}
+
+static uint64_t state_bytes(const chord_network *net) { return net->print.h.recurrence.floats * sizeof(float); }
+
+uint64_t chord_sequence_saved_bytes(const chord_network *net, const chord_sequence *s, uint32_t length)
+{
+    uint64_t bytes = length != 0 ? state_bytes(net) : 0;
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        block_span span = span_of(net, s, l, length);
+        if (s->kv[l].blocks != 0) bytes += (span.end - span.first) * net->kv_pools[l].block_bytes;
+    }
+    return bytes;
+}
+
+uint64_t chord_network_saved_kind(const chord_network *net)
+{
+    const chord_blueprint *p = &net->print;
+    bool long_rope = p->long_factors != NULL && p->ropes[0].factors == p->long_factors;
+    return (uint64_t)net->sequences[0].kv[0].type | (uint64_t)long_rope << 8;
+}
+
+static chord_status each_block(const chord_network *net, const chord_sequence *s, uint32_t length, chord_on_saved go,
+                               void *ud, chord_error *err)
+{
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        const chord_kv *kv = &s->kv[l];
+        block_span span = span_of(net, s, l, length);
+        for (uint32_t i = span.first; i < span.end; i++)
+            CHORD_TRY(go(ud, kv->table[i % kv->blocks], (size_t)net->kv_pools[l].block_bytes, err));
+    }
+    return CHORD_OK;
+}
+
+uint32_t chord_sequence_saved_length(const chord_network *net, const chord_sequence *s, uint32_t length)
+{
+    return chord_states_length(net, s, length);
+}
+
+chord_status chord_sequence_save(const chord_network *net, const chord_sequence *s, uint32_t length, chord_on_saved go,
+                                 void *ud, chord_error *err)
+{
+    CHORD_TRY(each_block(net, s, length, go, ud, err));
+    if (state_bytes(net) == 0 || length == 0) return CHORD_OK;
+    return go(ud, chord_states_at(s, length), (size_t)state_bytes(net), err);
+}
+
+static chord_status take_up(chord_network *net, chord_sequence *s, uint32_t length, chord_on_saved go, void *ud,
+                            chord_error *err)
+{
+    chord_sequence_reach(net, s, 0, length);
+    CHORD_TRY(each_block(net, s, length, go, ud, err));
+    if (state_bytes(net) == 0) return CHORD_OK;
+    CHORD_TRY(go(ud, s->states[0].values, (size_t)state_bytes(net), err));
+    s->states[0].length = length;
+    return CHORD_OK;
+}
+
+chord_status chord_sequence_load(chord_network *net, chord_sequence *s, uint32_t length, chord_on_saved go, void *ud,
+                                 chord_error *err)
+{
+    chord_sequence_cut(net, s, 0);
+    if (length == 0) return CHORD_OK;
+    chord_status status = take_up(net, s, length, go, ud, err);
+    s->length = status == CHORD_OK ? length : 1; /* whatever was taken goes back */
+    if (status != CHORD_OK) chord_sequence_cut(net, s, 0);
+    return status;
+}

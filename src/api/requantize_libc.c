@@ -19,7 +19,7 @@ typedef struct maker {
     chord_mutex mutex;
     chord_cond given_back;
     bool taken[HANDS];
-    chord_region region; /* of hands, for one read each: rows of the file, and a row's values */
+    chord_region region; /* of hands, for one read each: rows of the file, a row's values, a row that is made */
     uint64_t slot_bytes, hand_bytes;
 } maker;
 
@@ -55,27 +55,48 @@ static void give_hand(maker *m, uint32_t hand)
 
 /* ---- rows ----------------------------------------------------------------------------------------------------------- */
 
-/* Rows [first, first + rows) of the tensor, a few at a time. */
-static chord_status make_rows(const made_store *s, const chord_tensor *t, uint64_t first, uint64_t rows, uint8_t *slot,
-                              uint8_t *out, chord_error *err)
+/* Bytes [begin, end) of the tensor as it is made, and where they are wanted. */
+typedef struct span {
+    uint64_t begin, end;
+    uint8_t *out;
+} span;
+
+/* Of a row that is wanted in part only what is. spare: room for a row. */
+static bool make_row(const maker *m, const chord_tensor *t, uint64_t row, const float *values, const span *wanted,
+                     uint8_t *spare)
+{
+    uint64_t begin = row * t->row_bytes, end = begin + t->row_bytes;
+    bool whole = begin >= wanted->begin && end <= wanted->end;
+    uint8_t *to = whole ? wanted->out + (begin - wanted->begin) : spare;
+    if (!chord_encode_row(m->type, values, t->dims[0], NULL, to, m->cpu)) return false;
+    if (whole) return true;
+    uint64_t first = chord_max_u64(begin, wanted->begin), last = chord_min_u64(end, wanted->end);
+    memcpy(wanted->out + (first - wanted->begin), spare + (first - begin), (size_t)(last - first));
+    return true;
+}
+
+/* A few rows at a time. */
+static chord_status make_rows(const made_store *s, const chord_tensor *t, const span *wanted, uint8_t *slot,
+                              chord_error *err)
 {
     const maker *m = s->maker;
     uint64_t columns = t->dims[0], from_bytes = chord_tensor_file_row_bytes(t);
+    uint64_t row = wanted->begin / t->row_bytes, end = chord_ceil_div(wanted->end, t->row_bytes);
     uint64_t most = chord_max_u64(READ_BYTES / from_bytes, 1);
     float *values = (float *)(void *)(slot + m->slot_bytes);
     const chord_format_ops *format = chord_format_get((chord_type)t->file_type);
-    for (uint64_t done = 0, n; done < rows; done += n) {
+    while (row < end) {
         uint8_t *from;
-        n = chord_min_u64(most, rows - done);
-        CHORD_TRY(chord_store_fetch(s->file, t->offset + (first + done) * from_bytes, (size_t)(n * from_bytes), slot,
+        uint64_t n = chord_min_u64(most, end - row);
+        CHORD_TRY(chord_store_fetch(s->file, t->offset + row * from_bytes, (size_t)(n * from_bytes), slot,
                                     (size_t)m->slot_bytes, &from, err));
-        for (uint64_t i = 0; i < n; i++, out += t->row_bytes) {
-            format->dequantize(from + i * from_bytes, values, columns);
-            if (!chord_encode_row(m->type, values, columns, NULL, out, m->cpu))
+        for (; n > 0; n--, row++, from += from_bytes) {
+            format->dequantize(from, values, columns);
+            if (!make_row(m, t, row, values, wanted, (uint8_t *)(values + columns)))
                 return chord_fail(err, CHORD_CORRUPT,
                                   "tensor '%s': row %" PRIu64
                                   " has a value that is no number, or larger than %s can hold",
-                                  t->name, first + done + i, chord_type_get((uint32_t)m->type)->name);
+                                  t->name, row, chord_type_get((uint32_t)m->type)->name);
         }
     }
     return CHORD_OK;
@@ -98,13 +119,12 @@ static chord_status made_read(chord_store *store, uint64_t offset, void *dst, si
     made_store *s = (made_store *)store;
     const chord_tensor *t = made_at(s, offset);
     if (t == NULL) return chord_store_read(s->file, offset, dst, len, err);
-    uint64_t first = (offset - t->offset) / t->row_bytes, rows = len / t->row_bytes;
-    if ((offset - t->offset) % t->row_bytes != 0 || len % t->row_bytes != 0)
-        return chord_fail(err, CHORD_INVALID, "%s: of tensor '%s', which is made anew, only whole rows can be read",
-                          store->name, t->name);
+    span wanted = {.begin = offset - t->offset, .end = offset - t->offset + len, .out = dst};
+    if (wanted.end > t->bytes)
+        return chord_fail(err, CHORD_INVALID, "%s: %zu bytes from %" PRIu64 " on are more than tensor '%s' has there",
+                          store->name, len, offset, t->name);
     uint32_t hand = take_hand(s->maker), saved = chord_float_enter();
-    chord_status status = make_rows(s, t, first, rows, (uint8_t *)s->maker->region.base + hand * s->maker->hand_bytes,
-                                    dst, err);
+    chord_status status = make_rows(s, t, &wanted, (uint8_t *)s->maker->region.base + hand * s->maker->hand_bytes, err);
     chord_float_leave(saved);
     give_hand(s->maker, hand);
     return status;
@@ -159,7 +179,7 @@ static chord_status open_maker(chord_runtime *r, chord_type type, const chord_fi
     *m = (maker){.heap = r->heap, .gguf = files->gguf, .cpu = r->cpu, .type = type, .slot_bytes = slot_bytes};
     chord_mutex_init(&m->mutex);
     chord_cond_init(&m->given_back);
-    m->hand_bytes = chord_align_up(slot_bytes + columns * sizeof(float), 4096);
+    m->hand_bytes = chord_align_up(slot_bytes + 2 * columns * sizeof(float), 4096);
     return chord_region_open(r->heap, HANDS * m->hand_bytes, "rows that are quantised", true, false, &m->region, err);
 }
 

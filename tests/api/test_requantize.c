@@ -205,6 +205,33 @@ static void check_counters(bytes *file)
               (unsigned long long)got.stats.bytes_read, (unsigned long long)p->requantized_file_bytes);
 }
 
+static chord_status count_past(void *ud, void *from, size_t len, chord_error *error)
+{
+    (void)error, (void)from;
+    *(uint64_t *)ud += len;
+    return CHORD_OK;
+}
+
+/* Whoever asks for bytes of a tensor may ask for parts of rows: what a saved past knows its model by does. */
+static void check_past(bytes *file)
+{
+    static const int32_t TOKEN[] = {5};
+    chord_runtime *runtime = open_runtime(1);
+    chord_source source = source_of(file);
+    chord_model *model = NULL;
+    chord_session *session = NULL;
+    chord_model_options options = {.context_tokens = TOKENS, .requantize = "Q8_0", .no_vocabulary = true};
+    uint64_t past_bytes = 0;
+    CHECK_OK(chord_model_open(runtime, &source, &options, &model, &err));
+    CHECK_OK(chord_session_open(model, &session, &err));
+    CHECK_OK(chord_session_sync(session, TOKEN, 1, NULL, &err));
+    CHECK_OK(chord_session_save(session, count_past, &past_bytes, &err));
+    CHECK(past_bytes > 0);
+    chord_session_close(session);
+    chord_model_close(model);
+    chord_runtime_close(runtime);
+}
+
 static void check_refusals(bytes *file)
 {
     chord_model_options options = {.requantize = "Q4", .no_vocabulary = true};
@@ -269,6 +296,7 @@ static void check_one(void)
     bytes file = {.at = m.b.bytes, .len = m.b.len};
     check_counters(&file);
     check_refusals(&file);
+    check_past(&file);
 #ifdef CHORD_FAULTS
     check_faults(&file);
 #endif

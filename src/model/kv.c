@@ -40,11 +40,15 @@ static uint64_t block_bytes_of(const chord_blueprint *p, const chord_kv_needs *n
     return chord_kv_block_bytes(needs->type, layer->kv_heads, layer->head_dim, layer->value_dim);
 }
 
-/* Of all sequences, of one cache. */
+/* Of all sequences, of one cache. Whole blocks of what sessions have in common stand once, unless a window lets go of them:
+ * each session writes to the block in which it goes on by itself. */
 static uint64_t pool_blocks(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t i)
 {
     uint64_t blocks = blocks_for(p, i, needs->context_tokens, needs->chunk_tokens);
-    return blocks != 0 ? needs->sessions * blocks + (uint64_t)needs->branches * BRANCH_BLOCKS : 0;
+    if (blocks == 0) return 0;
+    uint64_t span = (uint64_t)chord_cache_of(p, i).every * CHORD_KV_BLOCK;
+    uint64_t shared = blocks == chord_ceil_div(needs->context_tokens, span) ? needs->shared_tokens / span : 0;
+    return shared + needs->sessions * (blocks - shared) + (uint64_t)needs->branches * BRANCH_BLOCKS;
 }
 
 static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs)
@@ -93,26 +97,30 @@ static void give_block(chord_kv_pool *pool, uint8_t **entry)
     *entry = NULL;
 }
 
-/* There are as many as all sequences together can need. */
+/* There are as many as all sequences together can need, while they have in common what they were to have. NULL: they
+ * have not. */
 static uint8_t *take_block(chord_kv_pool *pool)
 {
     chord_kv_free *link = pool->free;
-    CHORD_ASSERT(link != NULL);
+    if (link == NULL) return NULL;
     pool->free = link->next;
     *link = (chord_kv_free){0};
     *owners_of(pool, (uint8_t *)link) = 1;
     return (uint8_t *)link;
 }
 
-/* A block that is this table's alone. */
-static void own_block(chord_kv_pool *pool, uint8_t **entry)
+/* A block that is this table's alone. False: there is none. */
+static bool own_block(chord_kv_pool *pool, uint8_t **entry)
 {
     uint8_t *shared = *entry;
-    if (shared != NULL && *owners_of(pool, shared) == 1) return;
-    *entry = take_block(pool);
-    if (shared == NULL) return;
-    memcpy(*entry, shared, (size_t)pool->block_bytes);
+    if (shared != NULL && *owners_of(pool, shared) == 1) return true;
+    uint8_t *block = take_block(pool);
+    if (block == NULL) return false;
+    *entry = block;
+    if (shared == NULL) return true;
+    memcpy(block, shared, (size_t)pool->block_bytes);
     --*owners_of(pool, shared);
+    return true;
 }
 
 static void share_block(chord_kv_pool *pool, uint8_t **to, uint8_t *block)
@@ -134,18 +142,23 @@ static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
     }
 }
 
-void chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first, uint32_t length)
+chord_status chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first, uint32_t length,
+                                  chord_error *err)
 {
-    chord_mutex_lock(&net->mutex);
     for (uint32_t k = 0; k < net->print.caches; k++) {
         chord_kv *kv = &s->kv[k];
         uint32_t every = chord_cache_of(&net->print, k).every;
         if (kv->blocks == 0 || length / every == first / every) continue;
         for (uint32_t i = first / every / CHORD_KV_BLOCK; i <= (length / every - 1) / CHORD_KV_BLOCK; i++)
-            own_block(&net->kv_pools[k], &kv->table[i % kv->blocks]);
+            if (!own_block(&net->kv_pools[k], &kv->table[i % kv->blocks]))
+                return chord_fail(err, CHORD_FULL,
+                                  "no memory is left for the keys and values of position %u: it was taken for %u "
+                                  "sessions that have the first %u positions in common",
+                                  (uint32_t)chord_max_u64(first, (uint64_t)i * CHORD_KV_BLOCK * every),
+                                  net->session_count, net->shared_tokens);
     }
     if (length > s->length_high) s->length_high = length;
-    chord_mutex_unlock(&net->mutex);
+    return CHORD_OK;
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */
@@ -202,6 +215,7 @@ chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *need
                          memory + plan.tables_bytes + plan.owners_bytes, err));
     chord_states_open(net, needs, memory + plan.tables_bytes + plan.owners_bytes + plan.blocks_bytes);
     net->session_count = needs->sessions;
+    net->shared_tokens = needs->shared_tokens;
     net->sequence_count = plan.sequences;
     return CHORD_OK;
 }

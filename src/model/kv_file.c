@@ -64,7 +64,10 @@ chord_status chord_sequence_save(const chord_network *net, const chord_sequence 
 static chord_status take_up(chord_network *net, chord_sequence *s, uint32_t length, chord_on_saved go, void *ud,
                             chord_error *err)
 {
-    chord_sequence_reach(net, s, 0, length);
+    chord_mutex_lock(&net->mutex);
+    chord_status status = chord_sequence_reach(net, s, 0, length, err);
+    chord_mutex_unlock(&net->mutex);
+    CHORD_TRY(status);
     CHORD_TRY(each_block(net, s, length, go, ud, err));
     if (state_bytes(net) == 0) return CHORD_OK;
     CHORD_TRY(go(ud, s->states[0].values, (size_t)state_bytes(net), err));

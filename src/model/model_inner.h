@@ -289,7 +289,8 @@ struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
-    chord_tile *expert_tiles;                                 /* of all experts; of a layer at most layer_tiles_max */
+    uint32_t *read_bytes, *expert_read_bytes; /* of each tile, of the files; NULL: no weight is made anew */
+    chord_tile *expert_tiles;                 /* of all experts; of a layer at most layer_tiles_max */
     uint32_t expert_tile_count, layer_tiles_max;
     uint64_t expert_slot_bytes, expert_slot_max; /* of all of them, of the largest */
 };
@@ -444,7 +445,7 @@ struct chord_network {
     chord_region kv_region;
     chord_kv_pool *kv_pools;   /* by cache */
     chord_sequence *sequences; /* those of sessions, then branches */
-    uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
+    uint32_t session_count, sequence_count, shared_tokens, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
@@ -526,6 +527,7 @@ uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t 
 typedef struct chord_kv_needs {
     chord_kv_type type;
     uint32_t sessions, branches, context_tokens, chunk_tokens;
+    uint32_t shared_tokens; /* all sessions have these positions in common */
 } chord_kv_needs;
 
 /* plan.c */
@@ -559,8 +561,10 @@ typedef struct chord_cache {
 chord_cache chord_cache_of(const chord_blueprint *print, uint32_t index);
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
-/* Before a pass writes positions up to length: there are blocks for them. */
-void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
+/* Before a pass writes positions from first up to length: blocks for them are the sequence's own. The mutex is held.
+ * CHORD_FULL: others have them, which were to have more in common. */
+chord_status chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length,
+                                  chord_error *err);
 
 /* states.c: memory of all sequences, after what is in front of it; where it begins is a multiple of 64. */
 uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *needs);

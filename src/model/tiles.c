@@ -77,6 +77,32 @@ static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, c
     return CHORD_OK;
 }
 
+static bool is_remade(const chord_blueprint *p)
+{
+    for (uint32_t i = 0; i < p->order_count; i++)
+        if (p->order[i]->tensor->file_type != p->order[i]->tensor->type) return true;
+    return false;
+}
+
+/* What tiles that are made anew take of the files. */
+static chord_status list_read_bytes(chord_blueprint *p, chord_error *err)
+{
+    p->read_bytes = p->expert_read_bytes = NULL;
+    if (!is_remade(p)) return CHORD_OK;
+    p->read_bytes = chord_arena_get(&p->tile_arena, p->tile_count * sizeof *p->read_bytes);
+    p->expert_read_bytes = chord_arena_get(&p->tile_arena, p->expert_tile_count * sizeof *p->read_bytes);
+    if (p->read_bytes == NULL || p->expert_read_bytes == NULL) return chord_arena_fail(&p->tile_arena, err);
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        const chord_weight *w = p->order[i];
+        const chord_tile *tiles = w->experts != 0 ? p->expert_tiles : p->tiles;
+        uint32_t *out = w->experts != 0 ? p->expert_read_bytes : p->read_bytes,
+                 last = (uint32_t)chord_max_u64(w->experts, 1) * w->tile_count;
+        for (uint32_t t = 0, at = w->tile_first; t < last; t++, at += w->tile_step)
+            out[at] = (uint32_t)(tiles[at].bytes / w->tensor->row_bytes * chord_tensor_file_row_bytes(w->tensor));
+    }
+    return CHORD_OK;
+}
+
 static chord_status list_tiles(chord_blueprint *p, chord_error *err)
 {
     chord_arena_free(&p->tile_arena);
@@ -93,7 +119,7 @@ static chord_status list_tiles(chord_blueprint *p, chord_error *err)
                 p->expert_tiles[one.tile_first + t * w->tile_step] = tile_of(&one, t);
         }
     }
-    return CHORD_OK;
+    return list_read_bytes(p, err);
 }
 
 /* A plan may be made before the stores are known: as for tiles of a pass (pager_plan.c). */

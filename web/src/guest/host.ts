@@ -15,7 +15,8 @@ export interface Threads {
 }
 
 export interface HostOptions {
-  /** Those of the model, the first part first; others are found by their names. */
+  /** Those of the model, the first part first; others are found by their names. Behind them those of a model that guesses for it, whose names
+   * begin with C.DRAFT_FOLDER. */
   files?: readonly ModelFile[];
   threads?: Threads;
   onLog?: (level: number, line: string) => void;
@@ -95,7 +96,8 @@ export class Host {
     return files[handle] ?? fail(C.HostCode.INVALID, `file ${handle} is not open: the model has ${files.length}`);
   }
   private fileOpen(name: string): number {
-    const { files = [] } = this.options, handle = name === "" ? 0 : files.findIndex((file) => file.name === name);
+    const { files = [] } = this.options, folder = name === C.DRAFT_FOLDER;
+    const handle = name === "" ? 0 : files.findIndex((file) => (folder ? file.name.startsWith(name) : file.name === name));
     if (files[handle] === undefined) fail(C.HostCode.INVALID, name === "" ? "there is no model" : `there is no ${name} among the model's files`);
     return handle;
   }

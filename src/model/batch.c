@@ -16,11 +16,6 @@ static void next_tokens(chord_call *call, uint32_t rows_left, uint32_t logit_row
     call->wanted = wanted;
 }
 
-uint32_t chord_segment_index(const chord_segment *s, uint32_t row)
-{
-    return s->call->done + s->first + (row - s->row) - s->call->sequence->length;
-}
-
 uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted)
 {
     return wanted != 0 ? net->print.tile_count : net->print.tiles_without_output;

@@ -582,8 +582,12 @@ void chord_states_end(const chord_network *net, chord_sequence *sequence, uint32
 /* batch.c: from the waiting calls those that go with `first` (it included, unless it was cancelled); they RUN. The mutex
  * is held. */
 chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *out);
-uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted);    /* of a pass with so many wanted rows */
-uint32_t chord_segment_index(const chord_segment *segment, uint32_t row); /* of a token, in its call's list */
+uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted); /* of a pass with so many wanted rows */
+/* Of a token, in its call's list. */
+static inline uint32_t chord_segment_index(const chord_segment *s, uint32_t row)
+{
+    return s->call->done + s->first + (row - s->row) - s->call->sequence->length;
+}
 uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call);
 
 /* calls.c */

@@ -125,9 +125,8 @@ chord_status chord_experts_route(chord_network *net, uint32_t l, const float *sc
         const float *row = scores + (uint64_t)i * r->experts;
         uint32_t *ids = s->ids + (uint64_t)i * r->used;
         float *weights = s->weights + (uint64_t)i * r->used;
-        bool finite = layer->experts_by_token != NULL
-                          ? chord_route_chosen(r, row, s->route, ids, weights)
-                          : chord_route(r, row, layer->choice_bias, s->route, ids, weights);
+        bool finite = layer->experts_by_token != NULL ? chord_route_chosen(r, row, s->route, ids, weights)
+                                                      : chord_route(r, row, layer->choice_bias, s->route, ids, weights);
         if (!finite)
             return chord_fail(err, CHORD_CORRUPT,
                               "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "

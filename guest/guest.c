@@ -269,6 +269,39 @@ int32_t guest_session_copy(uintptr_t to_id, uintptr_t from_id)
     return to != NULL && from != NULL ? (int32_t)chord_session_copy(to, from, &guest.error) : CHORD_INVALID;
 }
 
+/* What a session knows goes to the host, and comes back, in as many pieces as it is made of. */
+static chord_status put_past(void *ud, void *bytes, size_t len, chord_error *err)
+{
+    (void)ud;
+    int32_t code = chord_host_past_write(bytes, len);
+    return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "saving the session");
+}
+
+static chord_status get_past(void *ud, void *bytes, size_t len, chord_error *err)
+{
+    (void)ud;
+    int32_t code = chord_host_past_read(bytes, len);
+    return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "loading the session");
+}
+
+int32_t guest_session_saved_bytes(uintptr_t id, uint64_t *out)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_saved_bytes(session, out, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_save(uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_save(session, put_past, NULL, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_load(uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_load(session, get_past, NULL, &guest.error) : CHORD_INVALID;
+}
+
 int32_t guest_session_score(uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)
 {
     chord_session *session = object_of(id, KIND_SESSION);

@@ -49,6 +49,8 @@ typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord
     X(cancelled, "", 'i')        \
     X(emit, "pp", 'i')           \
     X(progress, "p", '-')        \
+    X(past_write, "pp", 'i')     \
+    X(past_read, "pp", 'i')      \
     X(memory_limit, "", 'l')     \
     X(file_open, "pp", 'i')      \
     X(file_name, "ipp", 'i')     \
@@ -126,6 +128,9 @@ CHORD_HOST_IMPORT(error_text) size_t chord_host_error_text(char *to, size_t cap)
 CHORD_HOST_IMPORT(cancelled) int32_t chord_host_cancelled(void); /* 1: give up soon. Asked between tiles */
 CHORD_HOST_IMPORT(emit) int32_t chord_host_emit(const char *text, size_t len); /* generated text; 1: enough */
 CHORD_HOST_IMPORT(progress) void chord_host_progress_say(const chord_host_progress *progress);
+/* While a session is saved or loaded (guest_session_save): its next bytes, all of them. */
+CHORD_HOST_IMPORT(past_write) int32_t chord_host_past_write(const void *from, size_t len);
+CHORD_HOST_IMPORT(past_read) int32_t chord_host_past_read(void *to, size_t len);
 CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes of linear memory and banks together */
 
 /* Files of the model this guest was given: an empty name is its first part, others are its parts' names. Those of the
@@ -210,6 +215,9 @@ CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
     X(int32_t, guest_session_sync, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
     X(int32_t, guest_session_feed, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
     X(int32_t, guest_session_copy, uintptr_t to, uintptr_t from)                                                      \
+    X(int32_t, guest_session_saved_bytes, uintptr_t session, uint64_t *out)                                           \
+    X(int32_t, guest_session_save, uintptr_t session)                                                                 \
+    X(int32_t, guest_session_load, uintptr_t session)                                                                 \
     X(int32_t, guest_sessions_step, chord_guest_step *steps, size_t count)                                            \
     X(int32_t, guest_session_score, uintptr_t session, const int32_t *tokens, size_t n, size_t first,                 \
       double *logprobs)                                                                                               \

@@ -19,6 +19,8 @@ export interface HostOptions {
    * begin with C.DRAFT_FOLDER. */
   files?: readonly ModelFile[];
   threads?: Threads;
+  /** Where a session's past goes, or comes from, while it is saved or loaded. */
+  past?: { write?: (bytes: Uint8Array) => void; read?: (to: Uint8Array) => void };
   onLog?: (level: number, line: string) => void;
   onEmit?: (text: string) => boolean | void;
   onProgress?: (progress: Progress) => void;
@@ -71,6 +73,8 @@ export class Host {
       cancelled: () => Number(options.isCancelled?.() ?? false),
       emit: (text: number, length: number) => Number(options.onEmit?.(memory.text(text, length)) === false),
       progress: (at: number) => options.onProgress?.(readStruct(memory.copy(at, C.chord_host_progress.bytes), C.chord_host_progress)),
+      past_write: (from: number, length: number) => (options.past?.write ?? noPast())(memory.bytes(from, length)),
+      past_read: (to: number, length: number) => (options.past?.read ?? noPast())(memory.bytes(to, length)),
       memory_limit: () => memory.bytesMax,
       file_open: (name: number, length: number) => this.fileOpen(memory.text(name, Math.min(length, 4096))),
       file_name: (file: number, to: number, cap: number) => putText(memory, this.file(file).name, to, cap),
@@ -112,6 +116,10 @@ export class Host {
 
 function fail(code: number, sentence: string): never {
   throw new HostFailure(code, sentence);
+}
+
+function noPast(): never {
+  fail(C.HostCode.UNSUPPORTED, "no session is saved or loaded now");
 }
 
 function noThreads(): never {

@@ -1,7 +1,7 @@
 /* A session of a model with recurrent layers, or with keys that are made of several tokens: what its own text tells is guessed ahead, a draft model
  * is refused, and of a prompt that is changed near its end most is kept. */
+#include "api/api_inner.h"
 #include "check.h"
-#include "chord.h"
 #include "family_models.h"
 
 #include <unistd.h>
@@ -44,12 +44,20 @@ static chord_generate_result answer(chord_session *session, uint32_t draft_token
     return result;
 }
 
+/* More rows take no longer: guesses pay, however slow the arithmetic is. */
+static void set_times(chord_session *s)
+{
+    s->drafts.gate.fixed = true;
+    for (uint32_t i = 0; i < CHORD_DRAFT_ROW_CLASSES; i++) s->drafts.gate.pass_ns[i] = 1e6;
+}
+
 /* right: some of them are. */
 static void check_guesses(chord_model *model, bool right)
 {
     chord_session *session;
     chord_stats stats;
     CHECK_OK(chord_session_open(model, &session, &err));
+    set_times(session);
     chord_generate_result plain = answer(session, 0), guessed = answer(session, 8);
     chord_session_stats(session, &stats);
     CHECK(plain.tokens == MADE && guessed.tokens == MADE && plain.logits_hash == guessed.logits_hash);

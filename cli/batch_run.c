@@ -113,6 +113,7 @@ static int begin(batch *b, uint32_t slot)
     chord_generate_options options = {.sampling = cli_sampling(&ask->args),
                                       .stops = ask->args.stops,
                                       .stop_count = ask->args.stop_count,
+                                      .draft_tokens = ask->args.draft_tokens,
                                       .ignore_end = ask->args.ignore_end};
     cli_answer_begin(answer, options, ask->args.predict, ask->id_count == b->info.context_tokens);
     if (answer->status != CHORD_OK) return put_error(b, ask, &answer->error);

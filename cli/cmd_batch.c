@@ -63,6 +63,7 @@ static uint64_t salt(const batch *b)
     const uint64_t WHOLES[] = {(uint64_t)a->predict, a->seed, a->top_k, a->context, a->kv_type};
     for (size_t i = 0; i < CLI_COUNT(WHOLES); i++) json_u64(&j, NULL, WHOLES[i]);
     for (uint32_t i = 0; i < a->stop_count; i++) json_text(&j, NULL, a->stops[i]);
+    if (a->requantize != NULL) json_text(&j, NULL, a->requantize);
     uint64_t hash = chord_hash_of(j.data, j.len);
     json_free(&j);
     return hash;
@@ -218,7 +219,11 @@ static int run(const cli_args *args)
     return code == CLI_OK ? closed : code;
 }
 
-static void defaults(cli_args *args) { args->predict = PREDICT_DEFAULT; }
+static void defaults(cli_args *args)
+{
+    args->predict = PREDICT_DEFAULT;
+    args->draft_tokens = CLI_DRAFT_TOKENS_DEFAULT;
+}
 
 static const cli_option OPTIONS[] = {
     CLI_OPTION_PARALLEL("N answers at once (default: as the memory allows well, at most 8)"),
@@ -235,6 +240,9 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),
+    CLI_OPTION_DRAFT_MAX(
+        "most tokens guessed ahead in each answer for one pass, from what its text repeats (default 16; 0: "
+        "none); answers stay the same"),
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_MODEL,
 };

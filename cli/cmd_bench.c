@@ -368,7 +368,7 @@ static int settle_rates(bench *b, char names[2][64])
                                                                         b->after.memory_bytes_per_s);
     }
     for (uint32_t i = 0; i < b->test_count; i++)
-        if (b->tests[i].answer != 0 && b->tests[i].parallel == 0)
+        if (b->tests[i].answer != 0 && b->tests[i].parallel == 0 && b->args->requantize == NULL)
             seen.weights_bytes_per_s = cli_weights_rate(&b->tests[i].total, &b->info.plan);
     cli_rates_save(b->args->model, b->threads, &seen);
     return code;

@@ -4,6 +4,7 @@
 #include "terminal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static void put_draft(const cli_split *split, json_out *j)
 {
@@ -38,6 +39,11 @@ static void print_json_plan(const cli_args *args, const cli_split *split, uint32
     json_u64(j, "fixed_bytes", plan->fixed_bytes);
     json_u64(j, "streamed_bytes_per_pass", plan->streamed_bytes_per_pass);
     json_u64(j, "read_bytes_per_pass", plan->read_bytes_per_pass);
+    if (args->requantize != NULL) {
+        json_text(j, "requantize", args->requantize);
+        json_u64(j, "requantized_bytes", plan->requantized_bytes);
+        json_u64(j, "requantized_file_bytes", plan->requantized_file_bytes);
+    }
     json_u64(j, "expert_bytes", plan->expert_bytes);
     json_u64(j, "expert_cache_bytes", plan->expert_cache_bytes);
     json_u64(j, "expert_bytes_per_token", plan->expert_bytes_per_token);
@@ -64,7 +70,7 @@ static void print_row(const char *name, uint64_t bytes, const char *remark)
     cli_print("  %-22s%12s   %s\n", name, cli_size_text(bytes, size), remark);
 }
 
-static void print_memory(const cli_split *split, uint32_t sessions)
+static void print_memory(const cli_split *split, uint32_t sessions, uint32_t shared)
 {
     const chord_plan *plan = &split->plan;
     char remark[160];
@@ -83,6 +89,8 @@ static void print_memory(const cli_split *split, uint32_t sessions)
     if (plan->fits && !plan->mapped) print_row("ring for the others", plan->window_bytes, remark);
     int said = sessions > 1 ? snprintf(remark, sizeof remark, "%u sessions, each of ", sessions) : 0;
     snprintf(remark + said, sizeof remark - (size_t)said, "%u tokens", plan->context_tokens);
+    if (sessions > 1 && shared > 0)
+        snprintf(remark + strlen(remark), sizeof remark - strlen(remark), ", the first %u in common", shared);
     print_row("KV cache", plan->kv_bytes, remark);
     snprintf(remark, sizeof remark, "prompts in chunks of %u tokens", plan->chunk_tokens);
     print_row("scratch", plan->scratch_bytes, remark);
@@ -115,7 +123,10 @@ static void print_table(const cli_args *args, const cli_split *split)
     char size[32], other[32];
     cli_print("%s: %s of weights, %s of them in each token's pass\n\n", args->model,
               cli_size_text(plan->model_bytes, size), cli_size_text(plan->read_bytes_per_pass, other));
-    print_memory(split, args->parallel);
+    print_memory(split, args->parallel, args->shared);
+    if (args->requantize != NULL)
+        cli_print("\nQuantised to %s as they are read: %s of weights, %s in the file.\n", args->requantize,
+                  cli_size_text(plan->requantized_bytes, size), cli_size_text(plan->requantized_file_bytes, other));
     if (plan->mapped && plan->expert_cache_bytes >= plan->expert_bytes)
         cli_print("\nNothing streams: everything fits.\n");
     else if (plan->fits && plan->streamed_bytes_per_pass == 0) cli_print("\nWhat every pass uses stays.\n");
@@ -194,6 +205,9 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MODEL("the context to plan for, in tokens (default: what the model was trained for, at most 4096)"),
     CLI_OPTIONS_DRAFT_MODEL,
     CLI_OPTION_PARALLEL("plan for N answers at once, each with a context of its own (default 1)"),
+    {"--shared", NULL, CLI_U32, CLI_FIELD(shared), "N",
+     "with --parallel: the first N tokens of the context, the prompt, are the same in all answers, and kept once", 1,
+     1 << 24},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
 };
@@ -207,7 +221,8 @@ const cli_command cli_plan = {
             "largest context that work, and how fast that will be. Reads the file's header only. Exit code 1 when it "
             "cannot work.",
     .examples = "  chord plan model.gguf --memory 1G\n"
-                "  chord plan model.gguf --memory 512M --ctx 8192 --json\n",
+                "  chord plan model.gguf --memory 512M --ctx 8192 --json\n"
+                "  chord plan model.gguf --memory 1G --ctx 1100 --parallel 8 --shared 1000\n",
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,

@@ -182,6 +182,7 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
 static void learn(const run_job *job, const cli_report *report, uint32_t threads)
 {
     cli_rates seen = {.weights_bytes_per_s = cli_weights_rate(&report->decode, &report->plan)};
+    if (job->args->requantize != NULL) return; /* the file's own weights are something else */
     if (job->open.draft != NULL) seen.guesses_right = cli_guesses_right(report);
     seen.expert_habit = cli_expert_habit(&report->plan, cli_expert_hits(report));
     if (seen.weights_bytes_per_s > 0 || seen.guesses_right > 0 || seen.expert_habit > 0)
@@ -244,6 +245,7 @@ static int run_job_go(run_job *job)
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
     if (code == CLI_OK) code = make_prompt(job, &context);
+    if (cli_sessions(&job->open.options) > 1) job->open.options.shared_tokens = (uint32_t)job->id_count;
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
     if (code == CLI_OK && cli_sessions(&job->open.options) > 1)
         return cli_run_many(job->args, &job->open, job->ids, job->id_count);

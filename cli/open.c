@@ -27,6 +27,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     o->options = (chord_model_options){
         .context_tokens = args->context,
         .sessions_max = args->parallel,
+        .shared_tokens = args->shared,
         .chunk_tokens = args->chunk,
         .no_repack = args->no_repack,
         .no_prefetch = args->prefetch == 0,
@@ -34,6 +35,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
         .kv_type = (chord_kv_type)args->kv_type,
         .policy = (chord_policy)args->policy,
         .mode = (chord_mode)args->mode,
+        .requantize = args->requantize,
     };
     cli_live_start(&o->live);
     chord_runtime_options options = {.budget_bytes = args->memory_bytes,
@@ -109,6 +111,22 @@ static void predict(cli_open *o)
         cli_predict(&info.plan, NULL, cli_sessions(&o->options), &rates, threads).tokens_per_second;
 }
 
+/* Other weights make other texts: nobody shall wonder. */
+static void note_requantized(const cli_open *o)
+{
+    chord_model_info info;
+    char bytes[32], file[32];
+    if (o->options.requantize == NULL) return;
+    chord_model_describe(o->model, &info);
+    const chord_plan *p = &info.plan;
+    if (p->requantized_bytes == 0)
+        cli_note("--requantize %s: no weights are larger in the file", o->options.requantize);
+    else
+        cli_note("weights are quantised to %s as they are read: %s in place of %s, with other results",
+                 o->options.requantize, cli_size_text(p->requantized_bytes, bytes),
+                 cli_size_text(p->requantized_file_bytes, file));
+}
+
 static chord_status open_sessions(cli_open *o, uint32_t count, chord_error *err)
 {
     chord_status status = CHORD_OK;
@@ -137,6 +155,7 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
     cli_live_clear(&o->live);
     if (status == CHORD_OK) {
         predict(o);
+        note_requantized(o);
         return CLI_OK;
     }
     int failed = fail_open(status, &err);

@@ -15,12 +15,13 @@ typedef struct cli_args {
     uint32_t word_count;
     const char *model;
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *peer_model, *bench_parallel, *importance, *output_type, *token_type;
+        *requantize, *peer_model, *bench_parallel, *importance, *output_type, *token_type;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
-    uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel;
+    uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel,
+        shared;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
@@ -114,7 +115,9 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
     {"--mode", NULL, CLI_CHOICE, CLI_FIELD(mode), "auto|mapped|paged",                      \
      "map the file or stream it (auto: map when all of it fits)", 0, 0},                    \
     {"--chunk", NULL, CLI_U32, CLI_FIELD(chunk), "N",                                       \
-     "most prompt tokens in one pass (default: as the memory allows)", 1, 65536}
+     "most prompt tokens in one pass (default: as the memory allows)", 1, 65536},           \
+    {"--requantize", NULL, CLI_TEXT, CLI_FIELD(requantize), "TYPE", \
+     "quantise weights that are larger in the file to TYPE (Q4_0, Q4_K, Q6_K, Q8_0, ...) when they are read, so that more of them stay in memory; changes results", 0, 0}
 
 #define CLI_DRAFT_TOKENS_DEFAULT 16
 #define CLI_OPTIONS_DRAFT_MODEL                                                                                        \
@@ -124,10 +127,11 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      0, 0},                                                                                                            \
     {"--draft-memory", NULL, CLI_SIZE, CLI_FIELD(draft_bytes), "SIZE",                                                 \
      "how much of --memory the draft model gets (default: what is expected to be fastest)", 0, 0}
-#define CLI_OPTIONS_DRAFT                                                                                              \
-    CLI_OPTIONS_DRAFT_MODEL,                                                                                           \
-    {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N",                                                \
-     "most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)", 0, 32}
+#define CLI_OPTION_DRAFT_MAX(help) \
+    {"--draft-max", "--draft-n", CLI_U32, CLI_FIELD(draft_tokens), "N", help, 0, 32}
+#define CLI_OPTIONS_DRAFT    \
+    CLI_OPTIONS_DRAFT_MODEL, \
+        CLI_OPTION_DRAFT_MAX("most tokens guessed ahead for one pass, with or without a draft model (default 16; 0: none)")
 
 /* Where 0 is taken, it means 0: the API's "0: off" is cli_sampling's business. */
 #define CLI_OPTIONS_SAMPLING(temperature_help, top_p_help, seed_help)                            \

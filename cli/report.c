@@ -114,6 +114,7 @@ void cli_report_json(const cli_report *r, json_out *j)
     json_u64(j, "kv_bytes", s->kv_bytes);
     json_u64(j, "scratch_bytes", s->scratch_bytes);
     json_u64(j, "streamed_bytes_per_pass", r->plan.streamed_bytes_per_pass);
+    if (r->plan.requantized_bytes > 0) json_u64(j, "requantized_bytes", r->plan.requantized_bytes);
     json_u64(j, "hits", s->hits);
     json_u64(j, "misses", s->misses);
     json_u64(j, "evictions", s->evictions);

@@ -77,8 +77,11 @@ static chord_status begin(many *m, chord_error *err)
 {
     const cli_args *a = m->args;
     bool full = m->id_count == m->info.context_tokens;
-    chord_generate_options options = {
-        .sampling = cli_sampling(a), .stops = a->stops, .stop_count = a->stop_count, .ignore_end = a->ignore_end};
+    chord_generate_options options = {.sampling = cli_sampling(a),
+                                      .stops = a->stops,
+                                      .stop_count = a->stop_count,
+                                      .draft_tokens = a->draft_tokens,
+                                      .ignore_end = a->ignore_end};
     chord_session *first = m->open->session;
     m->open->live.tokens = m->id_count;
     chord_status status = chord_session_sync(first, m->ids, m->id_count, NULL, err);
@@ -94,21 +97,28 @@ static chord_status begin(many *m, chord_error *err)
     return status;
 }
 
+static uint64_t tokens_so_far(const many *m)
+{
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < m->count; i++) tokens += m->answers[i].made;
+    return tokens;
+}
+
 static chord_status make(many *m, chord_error *err)
 {
     chord_status status = CHORD_OK;
     for (uint32_t left; status == CHORD_OK && (left = cli_answers_running(m->answers, m->count)) > 0;) {
         snprintf(m->label, sizeof m->label, "%u of %u answers", m->count - left, m->count);
         m->open->live.label = m->label;
-        m->open->live.tokens += left;
         status = cli_answers_step(m->answers, m->count, err);
+        m->open->live.tokens = tokens_so_far(m);
         if (cli_interrupted()) cli_answers_cancel(m->answers, m->count);
         if (!print_ready(m, false)) break; /* nobody reads any more */
     }
     return status;
 }
 
-/* ---- counters: passes are shared, and the longest answer had a part in all of them ------------------------- */
+/* ---- counters: passes are shared, and the answer that took most had a part in all of them -------------------- */
 
 static void add_decode(chord_stats *to, const chord_stats *after, const chord_stats *before)
 {
@@ -129,18 +139,22 @@ static void add_decode(chord_stats *to, const chord_stats *after, const chord_st
 static void make_report(many *m, cli_report *report)
 {
     static const chord_stats START = {0};
-    chord_stats total = m->after_prompt, part;
-    uint32_t longest = 0;
+    const chord_stats *since = &START;
+    chord_stats total = m->after_prompt, part, most = {0};
     cli_rates rates;
     uint64_t first_tokens = 0; /* drawn from the prompt's logits */
     for (uint32_t i = 0; i < m->count; i++) {
+        const chord_stats *before = i == 0 ? &m->after_prompt : &START;
         chord_session_stats(m->open->sessions[i], &part);
         total.output_tokens += part.output_tokens;
+        total.drafted_tokens += part.drafted_tokens;
+        total.accepted_tokens += part.accepted_tokens;
         first_tokens += part.output_tokens > 0;
-        if (m->answers[i].result.tokens > m->answers[longest].result.tokens) longest = i;
+        if (i > 0 && part.passes - before->passes <= most.passes - since->passes) continue;
+        most = part;
+        since = before;
     }
-    chord_session_stats(m->open->sessions[longest], &part);
-    add_decode(&total, &part, longest == 0 ? &m->after_prompt : &START);
+    add_decode(&total, &most, since);
     cli_rates_load(m->args->model, chord_runtime_threads(m->open->runtime), &rates);
     cli_report_make(&m->after_prompt, &total, &m->info.plan, &rates, report);
     report->decode.tokens = total.output_tokens - first_tokens;

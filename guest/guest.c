@@ -124,23 +124,31 @@ int32_t guest_runtime_threads(uintptr_t id)
     return runtime != NULL ? (int32_t)chord_runtime_threads(runtime) : 0;
 }
 
-/* The model that the host was given, by the name it has there: its parts are found by that name. */
-static const chord_source *source(void)
+/* A model that the host was given, by the name it has there: its parts are found by that name. */
+static const chord_source *source(const chord_guest_model_options *o)
 {
-    static char name[1024];
-    static const chord_source SOURCE = {.uri = name};
-    int32_t len = chord_host_file_open("", 0) == 0 ? chord_host_file_name(0, name, sizeof name) : 0;
-    if (len <= 0 || (size_t)len >= sizeof name) name[0] = '\0';
-    return &SOURCE;
+    static char names[2][1024];
+    static const chord_source SOURCES[2] = {{.uri = names[0]}, {.uri = names[1]}};
+    const char *first = o->drafts != 0 ? CHORD_HOST_DRAFT_FOLDER : "";
+    char *name = names[o->drafts != 0];
+    int32_t file = chord_host_file_open(first, strlen(first));
+    int32_t len = file >= 0 ? chord_host_file_name(file, name, sizeof names[0]) : 0;
+    if (len <= 0 || (size_t)len >= sizeof names[0]) memcpy(name, first, strlen(first) + 1);
+    return &SOURCES[o->drafts != 0];
+}
+
+/* False: a handle is none. */
+static bool read_model(uint64_t id, const chord_model **out)
+{
+    *out = id != 0 ? object_of((uintptr_t)id, KIND_MODEL) : NULL;
+    return id == 0 || *out != NULL;
 }
 
 static bool read_options(const chord_guest_model_options *from, chord_model_options *to)
 {
 #define TAKE(name, type) .name = (type)from->name,
-    *to = (chord_model_options){CHORD_GUEST_MODEL_OPTION_MAP(TAKE)};
-    if (from->vocabulary_of == 0) return true;
-    to->vocabulary_of = object_of((uintptr_t)from->vocabulary_of, KIND_MODEL);
-    return to->vocabulary_of != NULL;
+    *to = (chord_model_options){.share_bytes = from->share_bytes, CHORD_GUEST_MODEL_OPTION_MAP(TAKE)};
+    return read_model(from->vocabulary_of, &to->vocabulary_of) && read_model(from->draft, &to->draft);
 }
 
 int32_t guest_model_plan(uintptr_t runtime_id, const chord_guest_model_options *o, chord_plan *out)
@@ -148,7 +156,7 @@ int32_t guest_model_plan(uintptr_t runtime_id, const chord_guest_model_options *
     chord_model_options options;
     chord_runtime *runtime = object_of(runtime_id, KIND_RUNTIME);
     if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
-    return (int32_t)chord_model_plan(runtime, source(), &options, out, &guest.error);
+    return (int32_t)chord_model_plan(runtime, source(o), &options, out, &guest.error);
 }
 
 int32_t guest_model_open(uintptr_t runtime_id, const chord_guest_model_options *o, uintptr_t *out)
@@ -159,7 +167,7 @@ int32_t guest_model_open(uintptr_t runtime_id, const chord_guest_model_options *
     uintptr_t id = free_handle();
     if (runtime == NULL || !read_options(o, &options)) return CHORD_INVALID;
     if (id == 0) return fail(CHORD_INVALID, "too many runtimes, models and sessions are open");
-    chord_status status = chord_model_open(runtime, source(), &options, &model, &guest.error);
+    chord_status status = chord_model_open(runtime, source(o), &options, &model, &guest.error);
     if (status == CHORD_OK) keep(id, KIND_MODEL, model, out);
     return (int32_t)status;
 }
@@ -259,6 +267,39 @@ int32_t guest_session_copy(uintptr_t to_id, uintptr_t from_id)
 {
     chord_session *to = object_of(to_id, KIND_SESSION), *from = object_of(from_id, KIND_SESSION);
     return to != NULL && from != NULL ? (int32_t)chord_session_copy(to, from, &guest.error) : CHORD_INVALID;
+}
+
+/* What a session knows goes to the host, and comes back, in as many pieces as it is made of. */
+static chord_status put_past(void *ud, void *bytes, size_t len, chord_error *err)
+{
+    (void)ud;
+    int32_t code = chord_host_past_write(bytes, len);
+    return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "saving the session");
+}
+
+static chord_status get_past(void *ud, void *bytes, size_t len, chord_error *err)
+{
+    (void)ud;
+    int32_t code = chord_host_past_read(bytes, len);
+    return code == CHORD_HOST_OK ? CHORD_OK : chord_host_failure(err, code, "loading the session");
+}
+
+int32_t guest_session_saved_bytes(uintptr_t id, uint64_t *out)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_saved_bytes(session, out, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_save(uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_save(session, put_past, NULL, &guest.error) : CHORD_INVALID;
+}
+
+int32_t guest_session_load(uintptr_t id)
+{
+    chord_session *session = object_of(id, KIND_SESSION);
+    return session != NULL ? (int32_t)chord_session_load(session, get_past, NULL, &guest.error) : CHORD_INVALID;
 }
 
 int32_t guest_session_score(uintptr_t id, const int32_t *tokens, size_t n, size_t first, double *logprobs)

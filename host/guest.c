@@ -8,38 +8,34 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- the model --------------------------------------------------------------------------------------------------- */
+/* ---- its models ------------------------------------------------------------------------------------------------- */
 
-static chord_status add_part(chord_guest *guest, uint32_t index, const char *path, chord_error *err)
+static chord_status add_part(chord_guest *guest, host_model *m, const char *path, chord_error *err)
 {
-    host_model *m = &guest->model;
-    CHORD_TRY(chord_store_open_file(guest->heap, path, &m->stores[index], err));
+    CHORD_TRY(chord_store_open_file(guest->heap, path, &m->stores[m->count], err));
     const char *slash = strrchr(path, '/'); /* a guest need not know where its host keeps things */
-    m->names[index] = m->stores[index]->name + (slash != NULL ? slash + 1 - path : 0);
-    m->count = index + 1;
+    m->names[m->count] = m->stores[m->count]->name + (slash != NULL ? slash + 1 - path : 0);
+    m->count++;
     return CHORD_OK;
 }
 
-static chord_status open_model(chord_guest *guest, chord_error *err)
+static chord_status open_model(chord_guest *guest, host_model *m, const char *path, chord_error *err)
 {
-    host_model *m = &guest->model;
-    const char *path = guest->options.model;
     if (path == NULL) return CHORD_OK;
-    CHORD_TRY(add_part(guest, 0, path, err));
+    CHORD_TRY(add_part(guest, m, path, err));
     CHORD_TRY(chord_gguf_open(guest->heap, m->stores[0], &m->gguf, err));
     uint32_t parts = chord_gguf_shards_expected(m->gguf);
     for (uint32_t i = 1; i < parts; i++) {
         char part[4096];
         CHORD_TRY(chord_gguf_shard_path(path, i, parts, part, sizeof part, err));
-        CHORD_TRY(add_part(guest, i, part, err));
+        CHORD_TRY(add_part(guest, m, part, err));
         CHORD_TRY(chord_gguf_add_shard(m->gguf, m->stores[i], err));
     }
     return CHORD_OK;
 }
 
-static void close_model(chord_guest *guest)
+static void close_model(host_model *m)
 {
-    host_model *m = &guest->model;
     chord_gguf_close(m->gguf);
     for (uint32_t i = 0; i < m->count; i++) chord_store_close(m->stores[i]);
 }
@@ -95,7 +91,8 @@ static chord_status open_parts(chord_guest *guest, chord_error *err)
     CHORD_TRY(load_module(guest, err));
     guest->odd_exports = host_export_is_odd(guest->options.module, NULL);
     CHORD_TRY(guest_settle_budget(guest, err));
-    CHORD_TRY(open_model(guest, err));
+    CHORD_TRY(open_model(guest, &guest->model, guest->options.model, err));
+    CHORD_TRY(open_model(guest, &guest->draft, guest->options.draft, err));
     CHORD_TRY(guest_link(guest, err));
     CHORD_TRY(guest_services_open(guest, err));
     CHORD_TRY(guest_watch_start(guest, err));
@@ -138,7 +135,8 @@ void chord_guest_close(chord_guest *guest)
     guest_services_close(guest);
     guest_instance_close(guest->main);
     if (guest->heap != NULL) chord_heap_discharge(guest->heap, guest->linear_charged_bytes);
-    close_model(guest);
+    close_model(&guest->draft);
+    close_model(&guest->model);
     if (guest->shared != NULL) wasmtime_sharedmemory_delete(guest->shared);
     guest_far_close(guest);
     if (guest->pre != NULL) wasmtime_instance_pre_delete(guest->pre);

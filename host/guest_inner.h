@@ -114,8 +114,8 @@ struct chord_guest {
     chord_guest_options options;
     chord_heap *heap;
     uint64_t budget_bytes;
-    uint32_t cpu; /* asked once: in a virtual machine the question costs microseconds */
-    host_model model;
+    uint32_t cpu;            /* asked once: in a virtual machine the question costs microseconds */
+    host_model model, draft; /* draft: guesses for the other */
 
     wasmtime_module_t *module;
     wasmtime_linker_t *linker;

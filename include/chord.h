@@ -126,6 +126,9 @@ typedef enum chord_mode { CHORD_MODE_AUTO, CHORD_MODE_MAPPED, CHORD_MODE_PAGED }
 typedef struct chord_model_options {
     uint32_t context_tokens; /* 0: min(trained, the default); all KV memory is reserved when the model opens */
     uint32_t sessions_max;   /* 0: 1 */
+    /* so many positions of the context will be the same in all sessions, which have them by chord_session_copy(): memory for
+     * their keys and values is taken once, not for each. A session that goes its own way before may get CHORD_FULL */
+    uint32_t shared_tokens;
     uint32_t chunk_tokens;   /* most prompt tokens in one pass; 0: as the budget allows (changes no result) */
     uint32_t prefetch_tiles; /* most tiles read ahead, 0: as many as the ring holds */
     bool no_prefetch;        /* read a tile only when it is needed */
@@ -145,6 +148,9 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
+    /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of
+     * them stay in memory. Results are those of a file in which they are. NULL: as the file has them. Not in guests */
+    const char *requantize;
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
@@ -164,6 +170,7 @@ typedef struct chord_plan {
     /* Mixtures of experts, else 0: all experts; the memory that keeps those which are used most; what a token uses of them,
      * which is part of read_bytes_per_pass. What of it is not in that memory is read besides streamed_bytes_per_pass. */
     uint64_t expert_bytes, expert_cache_bytes, expert_bytes_per_token;
+    uint64_t requantized_bytes, requantized_file_bytes; /* option requantize: of these matrices, and in the file */
     uint32_t chunk_tokens, tiles, tiles_pinned, ring_slots;
     bool mapped; /* the file is mapped; nothing streams */
     bool fits;   /* false: the call that opens would be refused; budget_bytes_min says what works */
@@ -278,7 +285,7 @@ typedef struct chord_generate_options {
     size_t stop_count;
     uint32_t
         draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
-                         * with recurrent layers have no guesses */
+                         * with recurrent layers guess from their own text alone */
     bool ignore_end;  /* go on past end tokens */
     bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
 } chord_generate_options;
@@ -304,7 +311,7 @@ void chord_generate_result_get(const chord_session *session, chord_generate_resu
 typedef struct chord_step {
     chord_session *session;
     chord_piece piece;   /* when has_piece; its text lives until the next call on the session */
-    bool has_piece;      /* false: tokens of its prompt are left for another step, or nothing comes any more */
+    bool has_piece;      /* false: its next token is for another step, or nothing comes any more */
     bool over;           /* this was its last piece, or it failed, or no text was begun */
     chord_status status; /* of this session; the others go on */
     chord_error error;   /* when status is not CHORD_OK */
@@ -312,9 +319,12 @@ typedef struct chord_step {
 /* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
  * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in
  * chunks beside those who make tokens, and none is kept waiting; each text and hash is what the session has alone. The
- * last piece has with it what chord_generate_next() would give as a piece of its own. Nothing is guessed ahead. What is returned is about all of
- * them, and then no step was made: CHORD_INVALID (models differ, a session is inside a call or listed twice),
- * CHORD_NO_MEMORY. */
+ * last piece has with it what chord_generate_next() would give as a piece of its own.
+ * Guesses (draft_tokens) are looked up in each text and checked in the shared pass; a draft model is asked only while one
+ * session alone has tokens to make. Where guesses were right, the next calls give these tokens out and make no pass,
+ * until nobody has one at hand; who has none gets no piece from them.
+ * What is returned is about all of them, and then no step was made: CHORD_INVALID (models differ, a session is inside a
+ * call or listed twice), CHORD_NO_MEMORY. */
 chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *err);
 
 /* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in

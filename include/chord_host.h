@@ -64,6 +64,7 @@ typedef struct chord_guest_folder {
 typedef struct chord_guest_options {
     const char *module;        /* path of a .wasm file */
     const char *model;         /* path of a GGUF file (its parts beside it are found), NULL: none */
+    const char *draft;         /* of another one, which guesses for it, and whose files are draft/NAME; NULL: none */
     uint64_t budget_bytes;     /* everything this process may use; 0: what the machine has to give */
     uint64_t linear_bytes_max; /* most linear memory, 0: what the budget allows */
     uint64_t call_ns_max;      /* longest a call may take, 0: no limit; needs an interruptible host */

@@ -49,6 +49,8 @@ typedef enum chord_host_code { CHORD_HOST_CODE_MAP(CHORD_HOST_CODE_ENUM) } chord
     X(cancelled, "", 'i')        \
     X(emit, "pp", 'i')           \
     X(progress, "p", '-')        \
+    X(past_write, "pp", 'i')     \
+    X(past_read, "pp", 'i')      \
     X(memory_limit, "", 'l')     \
     X(file_open, "pp", 'i')      \
     X(file_name, "ipp", 'i')     \
@@ -104,6 +106,7 @@ typedef struct chord_host_progress {
     uint32_t reserved;
 } chord_host_progress;
 
+#define CHORD_HOST_DRAFT_FOLDER "draft/"
 #define CHORD_HOST_BANKS_NONE 0
 #define CHORD_HOST_BANKS_WINDOWS 1
 #define CHORD_HOST_BANKS_COPIES 2
@@ -125,10 +128,13 @@ CHORD_HOST_IMPORT(error_text) size_t chord_host_error_text(char *to, size_t cap)
 CHORD_HOST_IMPORT(cancelled) int32_t chord_host_cancelled(void); /* 1: give up soon. Asked between tiles */
 CHORD_HOST_IMPORT(emit) int32_t chord_host_emit(const char *text, size_t len); /* generated text; 1: enough */
 CHORD_HOST_IMPORT(progress) void chord_host_progress_say(const chord_host_progress *progress);
+/* While a session is saved or loaded (guest_session_save): its next bytes, all of them. */
+CHORD_HOST_IMPORT(past_write) int32_t chord_host_past_write(const void *from, size_t len);
+CHORD_HOST_IMPORT(past_read) int32_t chord_host_past_read(void *to, size_t len);
 CHORD_HOST_IMPORT(memory_limit) uint64_t chord_host_memory_limit(void); /* bytes of linear memory and banks together */
 
-/* Files of the model this guest was given: an empty name is its first part, others are its parts' names. No
- * other file can be opened. */
+/* Files of the model this guest was given: an empty name is its first part, others are its parts' names. Those of the
+ * model that guesses for it, where it was given one, stand in a folder that has no other use. No other file can be opened. */
 CHORD_HOST_IMPORT(file_open) int32_t chord_host_file_open(const char *name, size_t len);
 /* Without folders: copies at most cap bytes, the last one a zero; gives the full length. */
 CHORD_HOST_IMPORT(file_name) int32_t chord_host_file_name(int32_t file, char *to, size_t cap);
@@ -209,6 +215,9 @@ CHORD_HOST_IMPORT(rows) int32_t chord_host_rows_dot(const chord_host_rows *job);
     X(int32_t, guest_session_sync, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
     X(int32_t, guest_session_feed, uintptr_t session, const int32_t *tokens, size_t n, size_t *reused)                \
     X(int32_t, guest_session_copy, uintptr_t to, uintptr_t from)                                                      \
+    X(int32_t, guest_session_saved_bytes, uintptr_t session, uint64_t *out)                                           \
+    X(int32_t, guest_session_save, uintptr_t session)                                                                 \
+    X(int32_t, guest_session_load, uintptr_t session)                                                                 \
     X(int32_t, guest_sessions_step, chord_guest_step *steps, size_t count)                                            \
     X(int32_t, guest_session_score, uintptr_t session, const int32_t *tokens, size_t n, size_t first,                 \
       double *logprobs)                                                                                               \
@@ -230,6 +239,7 @@ typedef struct chord_guest_runtime_options {
 #define CHORD_GUEST_MODEL_OPTION_MAP(X) \
     X(context_tokens, uint32_t)         \
     X(sessions_max, uint32_t)           \
+    X(shared_tokens, uint32_t)          \
     X(chunk_tokens, uint32_t)           \
     X(prefetch_tiles, uint32_t)         \
     X(kv_type, chord_kv_type)           \
@@ -238,11 +248,13 @@ typedef struct chord_guest_runtime_options {
     X(no_prefetch, bool)                \
     X(no_repack, bool)                  \
     X(no_vocabulary, bool)              \
-    X(no_weights, bool)
+    X(no_weights, bool)                 \
+    X(drafts, bool)
 #define CHORD_GUEST_U32(name, type) uint32_t name;
 typedef struct chord_guest_model_options {
-    uint64_t vocabulary_of; /* handle of a model, 0: none */
-    CHORD_GUEST_MODEL_OPTION_MAP(CHORD_GUEST_U32)
+    uint64_t vocabulary_of, draft; /* handles of models, 0: none */
+    uint64_t share_bytes;
+    CHORD_GUEST_MODEL_OPTION_MAP(CHORD_GUEST_U32) /* drafts: its files are those of the draft model */
     uint32_t reserved;
 } chord_guest_model_options;
 
@@ -291,11 +303,11 @@ typedef struct chord_guest_step {
 CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) == 72 &&
                       sizeof(chord_host_progress) == 40,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 56,
+CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 80,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_plan) == 144 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 160 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 384 && sizeof(chord_guest_generate_options) == 72 &&
+CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 400 && sizeof(chord_guest_generate_options) == 72 &&
                       sizeof(chord_guest_piece) == 32 && sizeof(chord_guest_step) == 432,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_error) == 384 && sizeof(chord_generate_result) == 16, "one layout on both sides");

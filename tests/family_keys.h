@@ -46,9 +46,14 @@ enum {
     FM_DENSE_FIRST = 32, /* the first layer has none */
     FM_SINKS = 64,
     FM_GROUPS = 128,
-    FM_LATENT = 256,  /* not of experts: keys and values are a latent vector, */
-    FM_INDEX = 512,   /* of which an index chooses some */
-    FM_BESIDE = 1024, /* gemma4: beside a feed-forward; gate and up are fused */
+    FM_LATENT = 256,       /* not of experts: keys and values are a latent vector, */
+    FM_INDEX = 512,        /* of which an index chooses some */
+    FM_BESIDE = 1024,      /* gemma4: beside a feed-forward; gate and up are fused */
+    FM_APART = 2048,       /* each expert has tensors of its own, as in old files */
+    FM_SPREAD = 4096,      /* latent: one matrix for keys and values of all heads, as in old files */
+    FM_ALTERNATE = 16384,  /* every second layer has experts */
+    FM_HEAD_GATES = 32768, /* step35: a gate for each head, of which layers with a window have more */
+    FM_COMPRESSED = 8192,  /* deepseek4: everything that it has */
 };
 
 /* Layers that carry a state, in fm_family.recurrent. */
@@ -59,6 +64,8 @@ enum {
     FM_SHORT_CONV = 8,
     FM_ONE_BLOCK = 16, /* every second layer is a feed-forward, the others have none */
     FM_LISTED = 32,    /* a list says which layers they are */
+    FM_BOTH = 64,      /* beside attention; the norm of the feed-forward has a bare name */
+    FM_NO_NORM = 128,  /* Mamba 2 without a norm */
 };
 #define FM_STATE_HEADS 4u
 #define FM_STATE_GROUPS 2u
@@ -89,12 +96,15 @@ typedef struct fm_family {
     uint32_t own_columns, shared_kv, mixture;
     uint32_t recurrent, attends; /* attends: bits of layers that do, where others carry a state */
     uint32_t drafts;             /* layers behind the others, which have no part in a token */
+    uint32_t tokens;             /* of the text; 0: 128 */
+    const char *as;              /* another model with the same weights, and the same bits; NULL: none */
 } fm_family;
 
 typedef struct fm_tensor {
     uint64_t offset, count;
     float mean, spread;
     bool q8;
+    uint32_t ids; /* whole numbers, so many different ones in each row; 0: it has none */
 } fm_tensor;
 
 typedef struct fm_model {
@@ -280,6 +290,106 @@ static void fm_deepseek32_keys(gguf_builder *b)
     fm_index_keys(b);
     fm_yarn(b, 40.0f);
     fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
+static void fm_spread_keys(gguf_builder *b)
+{
+    fm_u32(b, "attention.q_lora_rank", FM_RANK);
+    fm_u32(b, "attention.kv_lora_rank", FM_LATENT_N);
+    fm_u32(b, "attention.key_length", FM_PLAIN + FM_TURNED);
+    fm_u32(b, "attention.value_length", FM_LATENT_V);
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "leading_dense_block_count", 1);
+    fm_yarn(b, 40.0f);
+    fm_f32(b, "rope.scaling.yarn_log_multiplier", 0.0707f);
+}
+static void fm_dots1_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "expert_gating_func", 2);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 2.5f);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_bailing_keys(gguf_builder *b)
+{
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 2);
+    fm_u32(b, "expert_shared_feed_forward_length", FM_SHARED_FF / 2); /* of each */
+    fm_u32(b, "expert_group_count", 4);
+    fm_u32(b, "expert_group_used_count", 2);
+    fm_u32(b, "expert_gating_func", 2);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 2.5f);
+    fm_u32(b, "leading_dense_block_count", 1);
+}
+static void fm_minimax_m3_keys(gguf_builder *b)
+{
+    fm_dots1_keys(b);
+    fm_u32(b, "attention.indexer.head_count", 2);
+    fm_u32(b, "attention.indexer.key_length", FM_PLAIN);
+    fm_u32(b, "attention.indexer.top_k", 16);
+    fm_u32(b, "attention.indexer.block_size", 16);
+    fm_u32(b, "attention.indexer.local_blocks", 1);
+}
+
+static void fm_llama4_keys(gguf_builder *b)
+{
+    fm_u32(b, "interleave_moe_layer_step", 2);
+    fm_f32(b, "rope.freq_base", 5e5f);
+    fm_experts(b, 2);
+    fm_u32(b, "expert_feed_forward_length", FM_EXPERT_FF);
+}
+static void fm_step35_keys(gguf_builder *b)
+{
+    static const float limits[] = {0.0f, 0.9f, 0.0f, 0.6f}, others[] = {0.7f, 0.0f, 0.8f, 0.0f};
+    fm_u32(b, "attention.sliding_window", 24);
+    fm_f32(b, "rope.freq_base", 5e6f);
+    fm_f32(b, "rope.freq_base_swa", 2e4f);
+    gb_array(b, fm_key("swiglu_clamp_exp"), 6, 4);
+    gb_put(b, limits, sizeof limits);
+    gb_array(b, fm_key("swiglu_clamp_shexp"), 6, 4);
+    gb_put(b, others, sizeof others);
+    fm_u32(b, "moe_every_n_layers", 1);
+    fm_shared_keys(b);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 3.0f);
+}
+
+/* Of deepseek4: so many tokens become one further key, by layer; streams, heads of outputs. */
+static const uint32_t FM_EVERY[] = {0, 4, 128, 4};
+#define FM_STREAMS 4u
+#define FM_GROUPS_OUT 2u
+#define FM_RANK_OUT 16u
+
+static void fm_deepseek4_keys(gguf_builder *b)
+{
+    static const float limits[] = {1.2f, 0.0f, 0.8f, 1.5f};
+    fm_u32(b, "attention.q_lora_rank", FM_RANK);
+    fm_u32(b, "embedding_length_out", FM_STREAMS * FM_EMBEDDING);
+    fm_u32(b, "attention.sliding_window", 24);
+    fm_u32(b, "attention.indexer.head_count", 4);
+    fm_u32(b, "attention.indexer.key_length", FM_INDEX_N);
+    fm_u32(b, "attention.indexer.top_k", 64);
+    fm_u32(b, "attention.output_group_count", FM_GROUPS_OUT);
+    fm_u32(b, "attention.output_lora_rank", FM_RANK_OUT);
+    fm_f32(b, "attention.compress_rope_freq_base", 160000.0f);
+    gb_array(b, fm_key("attention.compress_ratios"), 4, 4);
+    for (int i = 0; i < 4; i++) gb_u32(b, FM_EVERY[i]);
+    fm_u32(b, "hyper_connection.count", FM_STREAMS);
+    fm_u32(b, "hyper_connection.sinkhorn_iterations", 5);
+    fm_f32(b, "hyper_connection.epsilon", 1e-4f);
+    fm_u32(b, "hash_layer_count", 1);
+    gb_array(b, fm_key("swiglu_clamp_exp"), 6, 4);
+    gb_put(b, limits, sizeof limits);
+    fm_f32(b, "swiglu_clamp_shexp", 0.9f);
+    fm_yarn(b, 8.0f);
+    fm_experts_keys(b);
+    fm_u32(b, "expert_shared_count", 1);
+    fm_u32(b, "expert_gating_func", 4);
+    gb_value_bool(b, fm_key("expert_weights_norm"), 1);
+    fm_f32(b, "expert_weights_scale", 1.5f);
 }
 static void fm_state_keys(gguf_builder *b)
 {

@@ -79,6 +79,7 @@ static int run_guest(const cli_command *command)
     if (chord_host_inspect(proxy_host, arguments.guest, &info, &err) != CHORD_OK) return cli_fail_with(&err);
     if (info.is_chord_guest && arguments.invoke == NULL) {
         int code = cli_parse(command, arguments.rest_count, arguments.rest, &args, &wants_help);
+        proxy_guest_options.draft = args.draft;
         return code == CLI_OK ? command->run(&args) : code;
     }
     if (command == &cli_run && (info.is_command || arguments.invoke != NULL)) return run_program(proxy_host);

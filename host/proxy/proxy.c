@@ -104,14 +104,17 @@ static chord_status open_guest(proxy_runtime *r, const char *model, chord_error 
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
+static uint64_t handle_of(const chord_model *model) { return model != NULL ? proxy_model_of(model)->handle : 0; }
+
 #define PUT(name, type) .name = (uint32_t)o->name,
 static chord_guest_model_options options_of(const chord_model_options *o)
 {
     static const chord_model_options DEFAULTS = {0};
     if (o == NULL) o = &DEFAULTS;
-    return (chord_guest_model_options){
-        .vocabulary_of = o->vocabulary_of != NULL ? proxy_model_of(o->vocabulary_of)->handle : 0,
-        CHORD_GUEST_MODEL_OPTION_MAP(PUT)};
+    return (chord_guest_model_options){.vocabulary_of = handle_of(o->vocabulary_of),
+                                       .draft = handle_of(o->draft),
+                                       .share_bytes = o->share_bytes,
+                                       CHORD_GUEST_MODEL_OPTION_MAP(PUT)};
 }
 
 /* The guest plans with what the host leaves it; the user gave a budget for both. */
@@ -133,10 +136,11 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
-    if (options != NULL && (options->draft != NULL || options->drafts || options->share_bytes != 0))
-        return chord_fail(err, CHORD_UNSUPPORTED,
-                          "inside WebAssembly guesses come from the text alone: a guest is given one model and all of "
-                          "its budget, so there is no draft model, and no share");
+    if (options != NULL && options->requantize != NULL)
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "inside WebAssembly weights are used as the file has them: quantising to %s is left out there",
+            options->requantize);
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

@@ -75,6 +75,14 @@ int64_t v1_progress(host_call *call, const uint64_t *a)
     return 0;
 }
 
+int64_t v1_past_write(host_call *call, const uint64_t *a)
+{
+    (void)a;
+    return host_fail(call, CHORD_HOST_UNSUPPORTED, "this host keeps no sessions");
+}
+
+int64_t v1_past_read(host_call *call, const uint64_t *a) { return v1_past_write(call, a); }
+
 /* Linear memory and banks together. */
 int64_t v1_memory_limit(host_call *call, const uint64_t *a)
 {

@@ -11,36 +11,57 @@
 #define WASM_PAGE 65536u
 #define PAGE 4096u
 
-static chord_store *file_of(host_call *call, uint64_t file)
+/* The part that a file is of one of the guest's models; NULL: the call has its sentence. */
+static const host_model *model_of(host_call *call, uint64_t file, uint32_t *part)
 {
-    const host_model *m = &call->guest->model;
-    if (file < m->count) return m->stores[file];
+    const host_model *m = &call->guest->model, *draft = &call->guest->draft;
+    *part = (uint32_t)file;
+    if (file < m->count) return m;
+    *part = (uint32_t)file - m->count;
+    if (file < m->count + draft->count) return draft;
     (void)host_fail(call, CHORD_HOST_INVALID, "file %d is not open: the model has %u", (int)(uint32_t)file, m->count);
     return NULL;
 }
 
+static chord_store *file_of(host_call *call, uint64_t file)
+{
+    uint32_t part;
+    const host_model *m = model_of(call, file, &part);
+    return m != NULL ? m->stores[part] : NULL;
+}
+
 int64_t v1_file_open(host_call *call, const uint64_t *a)
 {
+    static const char DRAFT[] = CHORD_HOST_DRAFT_FOLDER;
     const host_model *m = &call->guest->model;
-    char name[4096];
-    const char *from = a[1] < sizeof name ? host_bytes(call, a[0], a[1]) : NULL;
+    uint32_t first = 0;
+    char text[4096], *name = text;
+    const char *from = a[1] < sizeof text ? host_bytes(call, a[0], a[1]) : NULL;
     if (from == NULL)
         return host_fail(call, CHORD_HOST_RANGE, "a file's name of %" PRIu64 " bytes is not in memory, or too long",
                          a[1]);
-    memcpy(name, from, (size_t)a[1]);
-    name[a[1]] = '\0';
-    if (m->count == 0) return host_fail(call, CHORD_HOST_INVALID, "this guest was given no model");
-    if (name[0] == '\0') return 0;
+    memcpy(text, from, (size_t)a[1]);
+    text[a[1]] = '\0';
+    if (strncmp(text, DRAFT, sizeof DRAFT - 1) == 0) {
+        name += sizeof DRAFT - 1;
+        first = m->count;
+        m = &call->guest->draft;
+    }
+    if (m->count == 0)
+        return host_fail(call, CHORD_HOST_INVALID, "this guest was given no %smodel", name != text ? "draft " : "");
+    if (name[0] == '\0') return first;
     for (uint32_t i = 0; i < m->count; i++)
-        if (chord_text_equal(name, m->names[i])) return i;
+        if (chord_text_equal(name, m->names[i])) return first + i;
     return host_fail(call, CHORD_HOST_INVALID, "the guest asked for a file that is not its model");
 }
 
 int64_t v1_file_name(host_call *call, const uint64_t *a)
 {
-    const host_model *m = &call->guest->model;
-    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
-    const char *name = m->names[a[0]];
+    char name[4096];
+    uint32_t part;
+    const host_model *m = model_of(call, a[0], &part);
+    if (m == NULL) return CHORD_HOST_INVALID;
+    chord_format(name, sizeof name, "%s%s", m == &call->guest->draft ? CHORD_HOST_DRAFT_FOLDER : "", m->names[part]);
     size_t len = strlen(name), room = (size_t)chord_min_u64(a[2], len + 1);
     char *to = host_bytes(call, a[1], room);
     if (to == NULL)
@@ -274,27 +295,30 @@ chord_status v1_windows_check(chord_guest *guest, chord_error *err)
 
 int64_t v1_tensor_count(host_call *call, const uint64_t *a)
 {
-    const host_model *m = &call->guest->model;
+    uint32_t part;
+    const host_model *m = model_of(call, a[0], &part);
     int64_t count = 0;
-    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
+    if (m == NULL) return CHORD_HOST_INVALID;
     for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++)
-        count += chord_gguf_tensor_at(m->gguf, i)->shard == a[0];
+        count += chord_gguf_tensor_at(m->gguf, i)->shard == part;
     return count;
 }
 
-static const chord_tensor *find_tensor(const host_model *m, uint64_t file, uint64_t index)
+static const chord_tensor *find_tensor(const host_model *m, uint32_t part, uint64_t index)
 {
     for (uint64_t i = 0; i < chord_gguf_tensor_count(m->gguf); i++) {
         const chord_tensor *t = chord_gguf_tensor_at(m->gguf, i);
-        if (t->shard == file && index-- == 0) return t;
+        if (t->shard == part && index-- == 0) return t;
     }
     return NULL;
 }
 
 int64_t v1_tensor_at(host_call *call, const uint64_t *a)
 {
-    if (file_of(call, a[0]) == NULL) return CHORD_HOST_INVALID;
-    const chord_tensor *t = find_tensor(&call->guest->model, a[0], a[1]);
+    uint32_t part;
+    const host_model *m = model_of(call, a[0], &part);
+    if (m == NULL) return CHORD_HOST_INVALID;
+    const chord_tensor *t = find_tensor(m, part, a[1]);
     void *to = host_bytes(call, a[2], sizeof(chord_host_tensor));
     if (t == NULL) return host_fail(call, CHORD_HOST_INVALID, "the file has no tensor %" PRIu64, a[1]);
     if (to == NULL) return host_fail(call, CHORD_HOST_RANGE, "a tensor's record at %" PRIu64 " is not in memory", a[2]);

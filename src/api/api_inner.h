@@ -43,6 +43,10 @@ typedef struct chord_files {
 chord_status chord_files_open(chord_runtime *runtime, const chord_source *source, chord_files *out, chord_error *err);
 void chord_files_close(chord_files *files);
 
+/* requantize_libc.c: from here on the files' matrices that are larger than in this format stand in it, and are made when they
+ * are read. */
+chord_status chord_files_requantize(chord_runtime *runtime, const char *format, chord_files *files, chord_error *err);
+
 struct chord_file {
     chord_runtime *runtime;
     chord_files files;
@@ -155,12 +159,22 @@ chord_status chord_session_leave(chord_session *session, chord_status status);
 bool chord_session_is_over(const chord_session *session); /* a callback closed or reset it: the call ends soon */
 void chord_session_forget(chord_session *session);        /* an empty past */
 
+/* A path of guesses that is checked: a call of a pass. */
+typedef struct chord_check {
+    chord_session *session;
+    const chord_draft_path *path; /* NULL: there are no guesses */
+    chord_sequence *sequence;
+    chord_forward_args args;
+    int32_t tokens[1 + CHORD_DRAFT_NODES]; /* the last that is known, and the path */
+} chord_check;
+
 /* Bytes a session takes from the heap besides its KV cache. */
 uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
 #define CHORD_PENDING_BYTES_MAX (CHORD_MIB / 4) /* both buffers of the pending text */
 
-#define CHORD_STEP_BYTES \
-    (sizeof(chord_forward_call) + sizeof(chord_forward_args)) /* of a session, while it is in a step */
+#define CHORD_STEP_BYTES                                \
+    (sizeof(chord_forward_call) + sizeof(chord_check) + \
+     sizeof(chord_draft_line)) /* of a session, while it is in a step */
 
 /* session.c */
 /* The session is in this phase, and is told of the progress of a call with these arguments. */
@@ -177,6 +191,7 @@ bool chord_session_count_ns(chord_session *session, uint64_t spent_ns);
 /* generate.c: the parts of making a piece. What was given leaves. */
 void chord_generation_drop_given(chord_session *session);
 chord_phase chord_generation_phase(const chord_session *session);
+bool chord_generation_may_guess(const chord_session *session); /* the next pass is one of those that guesses may join */
 /* No token is drawn that was not given out. */
 bool chord_generation_needs_pass(chord_session *session);
 /* The next drawn token is known from now on. */
@@ -196,5 +211,13 @@ void chord_drafts_close(chord_session *session);
 /* drafts.c */
 /* One pass that draws the next token, and those behind it that were guessed. */
 chord_status chord_drafts_pass(chord_session *session, chord_error *err);
+/* The tree becomes one path of guesses from the text, for a pass in company. */
+void chord_drafts_look_up(chord_session *session);
+
+/* checks.c: the tree's guesses are checked in a pass of the session's own; at least one token is drawn. */
+chord_status chord_check_guesses(chord_session *session, chord_error *err);
+/* The same of a tree of one path, whose call is part of a pass in company: before it, and when it has this status. */
+void chord_check_begin(chord_session *session, chord_check *check);
+chord_status chord_check_end(const chord_check *check, chord_status status, chord_error *err);
 
 #endif

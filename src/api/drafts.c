@@ -1,5 +1,4 @@
-/* drafts.c - a session guesses ahead: from its own text, or by asking the draft model; checks the guesses in one pass; and
- * keeps what is right. */
+/* drafts.c - a session guesses ahead: from its own text, or by asking the draft model. Checking the guesses is checks.c. */
 #include "api/api_inner.h"
 
 #define LEAF_LIKELY 0.04f /* less is not worth a row of the draft model */
@@ -11,21 +10,12 @@ typedef struct leaf {
     chord_sequence *sequence; /* of the draft model, the node included */
 } leaf;
 
-/* A path that is checked. */
-typedef struct check {
-    chord_session *session;
-    const chord_draft_path *path; /* NULL: there are no guesses */
-    chord_sequence *sequence;
-    chord_forward_args args;
-    int32_t tokens[1 + CHORD_DRAFT_NODES]; /* the last that is known, and the path */
-} check;
-
 /* How many guesses one pass can check here. */
 static uint32_t nodes_max(const chord_session *s)
 {
     const chord_generate_options *o = &s->generation.options;
     uint64_t most = chord_min_u64(o->draft_tokens, CHORD_DRAFT_NODES);
-    if (!chord_network_can_guess(s->model->net)) return 0;
+    most = chord_min_u64(most, chord_network_guesses_max(s->model->net));
     most = chord_min_u64(most, chord_network_rows_max(s->model->net) - 1u);
     if (o->max_tokens != 0) most = chord_min_u64(most, o->max_tokens - s->generation.result.tokens - 1);
     return (uint32_t)chord_min_u64(most, s->model->context_tokens - s->count - 1);
@@ -178,145 +168,35 @@ static double ask_while_it_pays(chord_session *s, uint32_t most)
     return spent_ns;
 }
 
-static void propose(chord_session *s)
+/* Gives how many guesses a pass can check. */
+static uint32_t look_up(chord_session *s)
 {
     chord_drafts *d = &s->drafts;
     uint32_t most = nodes_max(s);
-    double spent_ns = 0;
     d->tree.count = 0;
     d->asked_now = false;
     if (most > 0) chord_draft_lookup(&d->tree, &d->gate, s->tokens, s->count, most);
+    return most;
+}
+
+void chord_drafts_look_up(chord_session *s) { chord_draft_keep_line(&s->drafts.tree, look_up(s)); }
+
+static void propose(chord_session *s)
+{
+    chord_drafts *d = &s->drafts;
+    uint32_t most = look_up(s);
+    double spent_ns = 0;
     if (most > 0 && d->sequence != NULL && !d->gave_up && s->count <= s->model->draft->context_tokens)
         spent_ns = ask_while_it_pays(s, most);
     chord_draft_prune(&d->tree, &d->gate, most, spent_ns);
 }
 
-/* ---- checking ------------------------------------------------------------------------------------------------------- */
-
-/* A row stands behind its call's token of this number. It counts if that token is the last that was drawn. */
-static bool take_row(void *ud, size_t number, const float *logits, size_t vocabulary)
-{
-    (void)vocabulary;
-    const check *c = ud;
-    chord_session *s = c->session;
-    chord_drafts *d = &s->drafts;
-    if (d->left || d->error.status != CHORD_OK) return false;
-    uint32_t node = number == 0 ? CHORD_DRAFT_ROOT : c->path->nodes[number - 1];
-    if (number != d->drawn_count || node != d->at) return true;
-    if (chord_session_draw(s, logits, d->drawn_count, &d->error) != CHORD_OK) return false;
-    int32_t token = d->drawn[d->drawn_count - 1].token;
-    chord_draft_learn(&d->tree, &d->gate, d->at, token);
-    node = chord_draft_child(&d->tree, d->at, token);
-    d->left = node == CHORD_DRAFT_ROOT;
-    if (!d->left) d->at = node;
-    return !d->left;
-}
-
-static check check_of(chord_session *s, const chord_draft_path *path, uint32_t first_wanted, chord_sequence *sequence)
-{
-    check c = {.session = s, .path = path, .sequence = sequence};
-    c.tokens[0] = s->tokens[s->count - 1];
-    for (uint32_t i = 0; path != NULL && i < path->count; i++)
-        c.tokens[i + 1] = s->drafts.tree.nodes[path->nodes[i]].token;
-    c.args = (chord_forward_args){
-        .count = path != NULL ? path->count + 1 : 1, .first_wanted = first_wanted, .on_row = take_row};
-    return c;
-}
-
-/* The session's own sequence takes the first path, branches the others; paths for which there is no branch are left out. */
-static uint32_t set_checks(chord_session *s, check *checks)
-{
-    chord_drafts *d = &s->drafts;
-    chord_network *net = s->model->net;
-    uint32_t count = 1, paths = chord_draft_paths(&d->tree, CHORD_DRAFT_PATHS, chord_network_rows_max(net), d->paths);
-    checks[0] = check_of(s, paths > 0 ? &d->paths[0] : NULL, 0, s->sequence);
-    for (; count < paths; count++) {
-        chord_sequence *sequence = chord_sequence_branch(net, s->sequence, s->count - 1);
-        if (sequence == NULL) break;
-        checks[count] = check_of(s, &d->paths[count], d->paths[count].own + 1, sequence);
-    }
-    return count;
-}
-
-static chord_status run_checks(chord_session *s, check *checks, uint32_t count, chord_error *err)
-{
-    chord_forward_call calls[CHORD_DRAFT_PATHS];
-    for (uint32_t i = 0; i < count; i++) {
-        checks[i].args.tokens = checks[i].tokens;
-        checks[i].args.ud = &checks[i];
-        calls[i] = (chord_forward_call){.sequence = checks[i].sequence, .args = &checks[i].args};
-    }
-    chord_session_begin(s, &checks[0].args, CHORD_PHASE_DECODE);
-    CHORD_TRY(chord_session_forward(s, calls, count, err));
-    if (calls[0].status != CHORD_OK && err != NULL) *err = calls[0].error;
-    return calls[0].status;
-}
-
-/* Of the checks one whose path begins with the nodes up to this one. */
-static const check *find_check(const check *checks, uint32_t count, uint32_t node, uint32_t depth)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (checks[i].path != NULL && checks[i].path->count > depth && checks[i].path->nodes[depth] == node)
-            return &checks[i];
-    return &checks[0];
-}
-
-/* The session's sequence ends with the last token but one that was drawn, whichever path that lies on. */
-static void settle(chord_session *s, const check *checks, uint32_t count)
-{
-    chord_drafts *d = &s->drafts;
-    uint32_t right = d->drawn_count > 0 ? d->drawn_count - 1 : 0, node = d->at;
-    while (node != CHORD_DRAFT_ROOT && d->tree.nodes[node].depth + 1 > right) node = d->tree.nodes[node].parent;
-    const check *on = right > 0 ? find_check(checks, count, node, right - 1) : checks;
-    if (on != checks) chord_sequence_copy(s->model->net, s->sequence, on->sequence, s->count + right);
-    else chord_sequence_cut(s->model->net, s->sequence, s->count + right);
-    for (uint32_t i = 1; i < count; i++) chord_sequence_close(s->model->net, checks[i].sequence);
-    chord_mutex_lock(&s->counting);
-    s->counted.drafted_tokens += d->tree.count;
-    s->counted.accepted_tokens += right;
-    s->counted.draft_passes += d->asked_now;
-    s->counted.draft_accepted_tokens += d->asked_now ? right : 0;
-    chord_mutex_unlock(&s->counting);
-}
-
-static uint64_t stall_ns(const chord_session *s)
-{
-    chord_sequence_counts counts;
-    chord_sequence_stats(s->model->net, s->sequence, &counts);
-    return counts.pager.stall_ns;
-}
-
-static chord_status check_guesses(chord_session *s, chord_error *err)
-{
-    chord_drafts *d = &s->drafts;
-    check checks[CHORD_DRAFT_PATHS];
-    d->drawn_count = d->given = 0;
-    d->at = CHORD_DRAFT_ROOT;
-    d->left = false;
-    d->error.status = CHORD_OK;
-    uint32_t count = set_checks(s, checks);
-    uint64_t start_ns = chord_clock_ns(), stalled_ns = stall_ns(s);
-    chord_status status = run_checks(s, checks, count, err);
-    if (status == CHORD_OK)
-        chord_draft_note_pass(&d->gate, 1 + d->tree.count, chord_clock_ns() - start_ns, stall_ns(s) - stalled_ns);
-    settle(s, checks, count);
-    if (status == CHORD_OK && d->drawn_count == 0) {
-        status = d->error.status;
-        if (err != NULL) *err = d->error;
-    }
-    return status;
-}
-
 chord_status chord_drafts_pass(chord_session *s, chord_error *err)
 {
-    chord_drafts *d = &s->drafts;
     uint64_t start_ns = chord_clock_ns();
     propose(s);
     chord_mutex_lock(&s->counting);
     s->counted.decode_ns += chord_clock_ns() - start_ns;
     chord_mutex_unlock(&s->counting);
-    chord_status status = check_guesses(s, err);
-    if (status != CHORD_CORRUPT || d->tree.count == 0) return status;
-    d->tree.count = 0; /* it may be a guess's fault */
-    return check_guesses(s, err);
+    return chord_check_guesses(s, err);
 }

@@ -135,6 +135,12 @@ chord_phase chord_generation_phase(const chord_session *s)
     return s->generation.result.tokens == 0 ? CHORD_PHASE_PREFILL : CHORD_PHASE_DECODE;
 }
 
+bool chord_generation_may_guess(const chord_session *s)
+{
+    bool one_left = chord_sequence_length(s->sequence) + 1 == s->count;
+    return s->generation.options.draft_tokens > 0 && one_left && chord_generation_phase(s) == CHORD_PHASE_DECODE;
+}
+
 bool chord_generation_needs_pass(chord_session *s)
 {
     chord_drafts *d = &s->drafts;
@@ -146,11 +152,8 @@ bool chord_generation_needs_pass(chord_session *s)
 /* The next token is drawn, and perhaps some that were guessed behind it. */
 static chord_status draw_ahead(chord_session *s, chord_error *err)
 {
-    chord_phase phase = chord_generation_phase(s);
-    bool one_left = chord_sequence_length(s->sequence) + 1 == s->count;
-    if (phase == CHORD_PHASE_DECODE && one_left && s->generation.options.draft_tokens > 0)
-        return chord_drafts_pass(s, err);
-    CHORD_TRY(chord_session_catch_up(s, phase, err));
+    if (chord_generation_may_guess(s)) return chord_drafts_pass(s, err);
+    CHORD_TRY(chord_session_catch_up(s, chord_generation_phase(s), err));
     return chord_session_draw(s, s->logits, 0, err);
 }
 

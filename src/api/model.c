@@ -50,6 +50,20 @@ chord_status chord_files_open(chord_runtime *r, const chord_source *source, chor
     return status;
 }
 
+/* With the weights in the formats that are wanted. */
+static chord_status open_model_files(chord_runtime *r, const chord_source *source, const chord_model_options *o,
+                                     chord_files *out, chord_error *err)
+{
+    CHORD_TRY(chord_files_open(r, source, out, err));
+    if (o->requantize == NULL || o->no_weights) return CHORD_OK;
+    chord_status status = chord_files_requantize(r, o->requantize, out, err);
+    if (status != CHORD_OK) {
+        chord_files_close(out);
+        *out = (chord_files){0};
+    }
+    return status;
+}
+
 /* ---- plan and open ---------------------------------------------------------------------------------- */
 
 static const chord_model_options DEFAULTS = {0};
@@ -62,6 +76,8 @@ static chord_status check_options(const chord_model_options *o, chord_error *err
     } CHOICES[] = {{"kv_type", o->kv_type, CHORD_KV_Q8_0 + 1},
                    {"policy", o->policy, CHORD_POLICY_NONE + 1},
                    {"mode", o->mode, CHORD_MODE_PAGED + 1}};
+    if (o->requantize != NULL && o->mode == CHORD_MODE_MAPPED)
+        return chord_fail(err, CHORD_INVALID, "weights that are quantised when they are read cannot be mapped");
     for (size_t i = 0; i < CHORD_COUNT(CHOICES); i++)
         if (CHOICES[i].value >= CHOICES[i].values)
             return chord_fail(err, CHORD_INVALID, "the model option %s is %u, the largest is %u", CHOICES[i].name,
@@ -133,7 +149,7 @@ chord_status chord_model_plan(chord_runtime *r, const chord_source *source, cons
     CHORD_NEED(source, "the source");
     CHORD_NEED(out, "the place for the plan");
     CHORD_TRY(check_options(o, err));
-    CHORD_TRY(chord_files_open(r, source, &files, err));
+    CHORD_TRY(open_model_files(r, source, o, &files, err));
     chord_status status = network_config(r, &files, o, &config, err);
     if (status == CHORD_OK) status = chord_network_plan(&config, out, err);
     chord_files_close(&files);
@@ -226,7 +242,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
 {
     CHORD_TRY(check_options(o, err));
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
-    CHORD_TRY(chord_files_open(m->runtime, source, &m->files, err));
+    CHORD_TRY(open_model_files(m->runtime, source, o, &m->files, err));
     m->drafts = o->drafts;
     if (o->draft != NULL && !o->no_weights) {
         CHORD_TRY(chord_draft_model_check(m, o->draft, err));
@@ -236,7 +252,8 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
     CHORD_TRY(open_network(m, o, err));
     if (m->draft != NULL && !chord_network_can_guess(m->net))
         return chord_fail(err, CHORD_UNSUPPORTED,
-                          "a draft model is of no use here: nothing is guessed ahead of a model with recurrent layers");
+                          "a draft model is of no use here: in a model with recurrent layers, or others that carry a "
+                          "state, several guesses at one place cannot be checked");
     CHORD_TRY(take_template(m, err));
     CHORD_TRY(open_vocabulary(m, o, err));
     chord_runtime_measure(m->runtime);

@@ -21,6 +21,9 @@ typedef struct chord_mix_choice {
 } chord_mix_choice;
 chord_status chord_mix_choose(chord_rewrite *f, const chord_mix_choice *choice, chord_error *err);
 
+/* A matrix that nobody would leave as it is when a model is quantised; a table that is read row by row is none. */
+bool chord_tensor_is_quantised(const chord_tensor *tensor);
+
 /* A format by its name, in any case, that tensors can be written in. */
 chord_status chord_encodable(const char *name, chord_type *out, chord_error *err);
 

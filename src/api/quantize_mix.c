@@ -154,6 +154,8 @@ static part part_of(const char *name)
     return PART_OTHER;
 }
 
+bool chord_tensor_is_quantised(const chord_tensor *t) { return !is_kept(t) && part_of(t->name) != PART_EMBEDDING; }
+
 /* ---- rules ------------------------------------------------------------------------------------------------ */
 
 typedef enum when { ALWAYS, MORE, FIRST_2, FIRST_4, FIRST_8TH, FIRST_16TH, GROUPED, PLAIN_8TH, WEIGHED_8TH } when;

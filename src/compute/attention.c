@@ -28,6 +28,7 @@ typedef struct attention {
     uint64_t worker_floats;
     uint32_t unit_rows, units;
     uint64_t block_first, blocks; /* all blocks, or those of this round */
+    bool far;                     /* kv is args->far */
 } attention;
 
 typedef struct desk {             /* one worker's memory */
@@ -67,6 +68,9 @@ static desk desk_of(const attention *a, uint32_t worker)
 static chord_share seen_by(const attention *a, uint32_t row)
 {
     uint64_t end = (uint64_t)a->args->first + row / a->group + 1;
+    if (a->far) return (chord_share){.first = 0, .end = end / a->args->every};
+    if (a->args->chunks && a->args->window != 0)
+        return (chord_share){.first = (end - 1) / a->args->window * a->args->window, .end = end};
     return (chord_share){.first = a->args->window && end > a->args->window ? end - a->args->window : 0, .end = end};
 }
 
@@ -145,7 +149,7 @@ static chord_attention_tile tile_of(const attention *a)
 static void take_partial(const attention *a, float *acc, const float *partial, uint32_t kv_head, uint32_t row,
                          uint64_t block)
 {
-    if (block == seen_by(a, row).first / CHORD_KV_BLOCK) {
+    if (!a->far && block == seen_by(a, row).first / CHORD_KV_BLOCK) {
         if (a->args->sinks == NULL) {
             memcpy(acc, partial, a->stride * sizeof *acc);
             return;
@@ -160,12 +164,12 @@ static void take_partial(const attention *a, float *acc, const float *partial, u
 
 /* ---- whole rows ---- */
 
-static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uint32_t first, uint32_t end)
+static void fold_rows(const attention *a, const desk *d, uint32_t kv_head, uint32_t first, uint32_t end)
 {
     chord_attention_tile tile = tile_of(a);
     tile.partial = d->partial;
     uint64_t block = seen_by(a, first).first / CHORD_KV_BLOCK;
-    uint64_t block_end = (seen_by(a, end - 1).end - 1) / CHORD_KV_BLOCK + 1;
+    uint64_t block_end = chord_ceil_div(seen_by(a, end - 1).end, CHORD_KV_BLOCK);
     for (; block < block_end; block++) {
         open_block(a, d, kv_head, block, end - first, &tile);
         for (uint32_t row = first; row < end;) {
@@ -176,6 +180,17 @@ static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uin
                              block);
             }
         }
+    }
+}
+
+static void attend_rows(const attention *a, const desk *d, uint32_t kv_head, uint32_t first, uint32_t end)
+{
+    fold_rows(a, d, kv_head, first, end);
+    if (a->args->far != NULL) {
+        attention far = *a;
+        far.kv = a->args->far;
+        far.far = true;
+        fold_rows(&far, d, kv_head, first, end);
     }
     for (uint32_t row = first; row < end; row++)
         a->c->ops->finish(result(a, kv_head, row), d->acc + (row - first) * a->stride, a->kv->value_dim);
@@ -270,6 +285,7 @@ void chord_attention(const chord_compute *c, float *out, const float *q, const c
     a.unit_rows = (uint32_t)chord_min_u64(chord_max_u64(rows, UNIT_ROWS_MIN), UNIT_ROWS);
     a.units = (uint32_t)chord_ceil_div(a.rows, a.unit_rows) * kv->kv_heads;
     bool even = a.units >= 4 * threads || a.units % threads == 0;
-    if (!alone && !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1) attend_split(&a);
+    bool splits = !even && args->tokens <= SPLIT_TOKENS && a.blocks > 1 && args->far == NULL;
+    if (!alone && splits) attend_split(&a);
     else chord_pool_run(alone ? NULL : c->pool, a.units, 1, take_units, &a);
 }

@@ -148,8 +148,13 @@ void chord_kv_write(const chord_compute *c, const chord_kv *kv, uint32_t first, 
 typedef struct chord_attention_args {
     uint32_t first, tokens, heads; /* q: (tokens, heads, head_dim) at positions first...; each sees itself and before */
     uint32_t window;               /* 0: all; else only the last `window` positions, itself included */
-    float scale, softcap;          /* softcap 0: none */
-    const float *sinks;            /* (heads); NULL: none */
+    bool chunks;          /* the text is cut into pieces of `window`: only those of one's own, not the last ones */
+    float scale, softcap; /* softcap 0: none */
+    const float *sinks;   /* (heads); NULL: none */
+    /* A cache of the same heads and sizes, seen after kv, without a window: position p of kv sees its first (p + 1) / every
+     * places. NULL: none. */
+    const chord_kv *far;
+    uint32_t every;
 } chord_attention_args;
 /* out: (tokens, heads, value_dim); may be q where that is as large. scratch: chord_attention_scratch_bytes() for the pool's threads (no pool:
  * 1), 64-byte aligned. */

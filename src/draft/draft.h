@@ -27,6 +27,7 @@ typedef enum chord_draft_source {
 
 #define CHORD_DRAFT_LEVELS 8u      /* of strength */
 #define CHORD_DRAFT_ROW_CLASSES 6u /* of rows: 1, 2, 4, 8, 16, more */
+#define CHORD_DRAFT_COMPANY 32u    /* most texts that share a pass, for guesses to be reckoned there */
 
 typedef struct chord_draft_gate {
     float right[CHORD_DRAFT_SOURCES][CHORD_DRAFT_LEVELS]; /* the share that was right, of such guesses lately */
@@ -34,6 +35,9 @@ typedef struct chord_draft_gate {
     double pass_ns[CHORD_DRAFT_ROW_CLASSES]; /* of a pass with so many rows, lately; 0: none yet */
     double compute_ns;                       /* of that of one row: in which it did not wait for bytes */
     double draft_ns;                         /* of a pass of the other model */
+    double company_ns[CHORD_DRAFT_COMPANY];  /* of a pass that so many texts share, a row each, lately; 0: none yet */
+    double company_row_ns;                   /* arithmetic of one row there */
+    double guess_ns;                         /* what each guess added to such a pass, lately; below 0: none yet */
     double
         further_stall; /* what a further row adds to a pass's waiting, before it was seen; 0: all rows read the same */
     bool fixed;        /* times are as they were set: what passes take is not noted */
@@ -45,6 +49,11 @@ void chord_draft_note_pass(chord_draft_gate *gate, uint32_t rows, uint64_t ns, u
 void chord_draft_note_guess_pass(chord_draft_gate *gate, uint64_t ns); /* of the other model */
 /* What a pass with so many rows will take, in ns; 0: not known. */
 double chord_draft_pass_ns(const chord_draft_gate *gate, uint32_t rows);
+/* The same of passes that several texts share: each has a row, and guesses, all of them together, more. own: those of the
+ * gate's text. */
+void chord_draft_note_company(chord_draft_gate *gate, uint32_t texts, uint32_t guesses, uint32_t own, uint64_t ns,
+                              uint64_t stall_ns);
+double chord_draft_company_ns(const chord_draft_gate *gate, uint32_t texts, uint32_t guesses);
 
 /* ---- trees (tree.c) -------------------------------------------------------------------------------------------- */
 
@@ -86,6 +95,19 @@ typedef struct chord_draft_path {
 } chord_draft_path;
 /* Cuts the tree down to at most paths_max, the likeliest, of at most rows_max tokens in sum; gives how many there are. */
 uint32_t chord_draft_paths(chord_draft_tree *tree, uint32_t paths_max, uint32_t rows_max, chord_draft_path *paths);
+
+/* Leaves the one path that promises most tokens, at most nodes_max of it. */
+void chord_draft_keep_line(chord_draft_tree *tree, uint32_t nodes_max);
+
+/* A tree of one path, among those of other texts in the same pass. */
+typedef struct chord_draft_line {
+    chord_draft_tree *tree;
+    uint32_t taken;
+} chord_draft_line;
+/* Cuts the lines down to the guesses with which the pass is expected to give most tokens for each ns, in sum at most
+ * guesses_max: the likeliest get the rows, whosoever they are. texts: that share the pass, those without a line included. */
+void chord_draft_share(chord_draft_line *lines, uint32_t count, const chord_draft_gate *gate, uint32_t texts,
+                       uint32_t guesses_max);
 
 /* The model's token behind `node` (CHORD_DRAFT_ROOT: behind the text) is known: the guesses there were right or not. */
 void chord_draft_learn(const chord_draft_tree *tree, chord_draft_gate *gate, uint32_t node, int32_t token);

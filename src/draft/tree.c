@@ -120,6 +120,56 @@ double chord_draft_promise(const chord_draft_tree *tree, const chord_draft_gate 
         .gain;
 }
 
+/* ---- in company ------------------------------------------------------------------------------------------------ */
+
+void chord_draft_keep_line(chord_draft_tree *tree, uint32_t nodes_max)
+{
+    float worth[CHORD_DRAFT_NODES], most = 0;
+    uint32_t best = CHORD_DRAFT_ROOT;
+    bool keep[CHORD_DRAFT_NODES] = {false};
+    for (uint32_t i = 0; i < tree->count; i++) {
+        const chord_draft_node *n = &tree->nodes[i];
+        worth[i] = n->likely + (n->parent != CHORD_DRAFT_ROOT ? worth[n->parent] : 0);
+        if (n->depth >= nodes_max || worth[i] <= most) continue;
+        most = worth[i];
+        best = i;
+    }
+    for (; best != CHORD_DRAFT_ROOT; best = tree->nodes[best].parent) keep[best] = true;
+    keep_nodes(tree, keep);
+}
+
+/* Whose next guess is the likeliest; NULL: nobody has one. */
+static chord_draft_line *next_line(chord_draft_line *lines, uint32_t count)
+{
+    chord_draft_line *best = NULL;
+    for (chord_draft_line *l = lines; l < lines + count; l++)
+        if (l->taken < l->tree->count &&
+            (best == NULL || l->tree->nodes[l->taken].likely > best->tree->nodes[best->taken].likely))
+            best = l;
+    return best;
+}
+
+void chord_draft_share(chord_draft_line *lines, uint32_t count, const chord_draft_gate *gate, uint32_t texts,
+                       uint32_t guesses_max)
+{
+    double tokens = texts, most = 0;
+    uint32_t best = 0;
+    chord_draft_line *next;
+    for (uint32_t i = 0; i < count; i++) lines[i].taken = 0;
+    for (uint32_t n = 0; n <= guesses_max; n++) {
+        double ns = chord_draft_company_ns(gate, texts, n);
+        if (ns > 0 && tokens / ns > most) {
+            most = tokens / ns;
+            best = n;
+        }
+        if ((next = next_line(lines, count)) == NULL) break;
+        tokens += (double)next->tree->nodes[next->taken++].likely;
+    }
+    for (uint32_t i = 0; i < count; i++) lines[i].taken = 0;
+    for (uint32_t n = 0; n < best; n++) next_line(lines, count)->taken++;
+    for (uint32_t i = 0; i < count; i++) lines[i].tree->count = lines[i].taken;
+}
+
 /* ---- paths ---------------------------------------------------------------------------------------------------- */
 
 static bool is_leaf(const chord_draft_tree *tree, uint32_t node)

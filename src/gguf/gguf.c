@@ -115,7 +115,8 @@ static chord_status check_dims(const chord_window *w, chord_tensor *t, chord_err
         return chord_fail(err, CHORD_CORRUPT, "%s: tensor '%s' has rows of %" PRIu64 " elements, %s has blocks of %u",
                           w->store->name, t->name, t->dims[0], info->name, info->block_elems);
     t->rows = elements / t->dims[0];
-    t->row_bytes = t->dims[0] / info->block_elems * info->block_bytes;
+    t->file_type = (uint8_t)t->type;
+    t->row_bytes = chord_tensor_file_row_bytes(t);
     t->bytes = t->rows * t->row_bytes; /* elements < 2^60 and no format has more than 8 bytes an element */
     return CHORD_OK;
 }

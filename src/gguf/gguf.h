@@ -54,7 +54,8 @@ typedef struct chord_tensor {
     const char *name;
     chord_type type;
     uint16_t dims_count;
-    bool packed;                        /* its whole panels are packed (quant.h); only formats that have such */
+    bool packed;       /* its whole panels are packed (quant.h); only formats that have such */
+    uint8_t file_type; /* a chord_type: type, but of a tensor that is made anew (chord_gguf_remake) the file's */
     uint64_t dims[CHORD_GGUF_DIMS_MAX]; /* GGUF order: dims[0] is the row length; unused ones are 1 */
     uint32_t shard, number;             /* number: of chord_gguf_tensor_at */
     uint64_t offset;                    /* absolute in the shard's file */
@@ -73,6 +74,10 @@ void chord_gguf_close(chord_gguf *gguf);
 uint32_t chord_gguf_shards_expected(const chord_gguf *gguf);
 chord_status chord_gguf_add_shard(chord_gguf *gguf, chord_store *store, chord_error *err);
 chord_store *chord_gguf_store(const chord_gguf *gguf, uint32_t shard);
+/* From here on another store gives the shard's bytes, and a tensor in another format, which takes no more of them than the
+ * file's: it begins at the same offset. */
+void chord_gguf_set_store(chord_gguf *gguf, uint32_t shard, chord_store *store);
+void chord_gguf_remake(chord_gguf *gguf, uint64_t index, chord_type type);
 /* "x-00001-of-00005.gguf" -> the path of shard `shard` (from 0). CHORD_INVALID when the name is not of that form. */
 chord_status chord_gguf_shard_path(const char *first_path, uint32_t shard, uint32_t shards, char *out, size_t cap,
                                    chord_error *err);
@@ -84,8 +89,9 @@ uint64_t chord_gguf_tensor_count(const chord_gguf *gguf);
 const chord_tensor *chord_gguf_tensor_at(const chord_gguf *gguf, uint64_t index); /* file order, shard by shard */
 const chord_gguf_value *chord_gguf_find(const chord_gguf *gguf, const char *key); /* NULL: not there */
 const chord_tensor *chord_gguf_tensor(const chord_gguf *gguf, const char *name);  /* NULL: not there */
-uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                           /* of all tensors */
-uint64_t chord_gguf_header_bytes(const chord_gguf *gguf, uint32_t shard);         /* up to the first tensor's place */
+uint64_t chord_gguf_data_bytes(const chord_gguf *gguf);                           /* of all tensors, in the files */
+uint64_t chord_tensor_file_row_bytes(const chord_tensor *tensor);
+uint64_t chord_gguf_header_bytes(const chord_gguf *gguf, uint32_t shard); /* up to the first tensor's place */
 
 /* Typed reading. A key that is missing gives fallback; one of the wrong type or out of range is CHORD_CORRUPT. */
 chord_status chord_gguf_get_u32(const chord_gguf *gguf, const char *key, uint32_t fallback, uint32_t *out,

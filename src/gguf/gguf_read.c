@@ -73,6 +73,24 @@ const chord_tensor *chord_gguf_tensor(const chord_gguf *g, const char *name)
 
 uint32_t chord_gguf_shards_expected(const chord_gguf *g) { return g->shards_expected; }
 chord_store *chord_gguf_store(const chord_gguf *g, uint32_t shard) { return g->shards[shard].store; }
+
+void chord_gguf_set_store(chord_gguf *g, uint32_t shard, chord_store *store) { g->shards[shard].store = store; }
+
+uint64_t chord_tensor_file_row_bytes(const chord_tensor *t)
+{
+    const chord_type_info *info = chord_type_get(t->file_type);
+    return t->dims[0] / info->block_elems * info->block_bytes;
+}
+
+void chord_gguf_remake(chord_gguf *g, uint64_t index, chord_type type)
+{
+    const chord_type_info *info = chord_type_get((uint32_t)type);
+    chord_tensor *t = (chord_tensor *)g->by_number[index];
+    t->type = type;
+    t->row_bytes = t->dims[0] / info->block_elems * info->block_bytes;
+    t->bytes = t->rows * t->row_bytes;
+}
+
 uint32_t chord_gguf_version(const chord_gguf *g) { return g->version; }
 uint64_t chord_gguf_value_count(const chord_gguf *g) { return g->value_count; }
 const chord_gguf_value *chord_gguf_value_at(const chord_gguf *g, uint64_t i) { return &g->values[i]; }

@@ -87,6 +87,60 @@ static chord_status read_exaone4(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+/* Chunks of 8192, whatever the file says; 0 would be another model. */
+static chord_status read_llama4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    if (chord_key_there(p, g, "attention.sliding_window") && p->h.window != 8192)
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "metadata '%s.attention.sliding_window' is %u, only 8192 is supported", p->arch->name,
+                          p->h.window);
+    p->h.window = p->h.temperature_tokens = 8192;
+    p->h.temperature_first = 1;
+    p->h.temperature = 0.1f;
+    p->h.routing.gating = CHORD_GATING_SIGMOID; /* nor of these two */
+    p->h.routing.norm = false;
+    return CHORD_OK;
+}
+
+static chord_status read_step35(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    const char *scaling;
+    uint32_t every; /* of so many layers one has experts */
+    CHORD_TRY(chord_key_u32(p, g, "moe_every_n_layers", 1, (chord_key_range){1, 1}, &every, err));
+    CHORD_TRY(chord_key_text(p, g, "rope.scaling.type", &scaling, err));
+    if (scaling == NULL || !chord_text_equal(scaling, "yarn")) return CHORD_OK;
+    return chord_fail(err, CHORD_UNSUPPORTED, "rotary scaling 'yarn' is not supported for %s models", p->arch->name);
+}
+
+/* Blocks of positions are chosen. */
+static chord_status read_minimax_m3(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    uint32_t top_k, size;
+    const chord_key_range sizes = {1, 1u << 14};
+    CHORD_TRY(chord_key_u32(p, g, "attention.indexer.top_k", CHORD_KEY_NEEDED, sizes, &top_k, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.indexer.block_size", CHORD_KEY_NEEDED, sizes, &size, err));
+    if (p->h.trained_tokens > top_k * size) p->h.trained_tokens = top_k * size;
+    p->h.index_left_out = true;
+    return CHORD_OK;
+}
+
+static chord_status read_bailingmoe2(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    (void)g, (void)err;
+    p->h.shared_ff *= p->h.routing.shared; /* its key says it of one of them */
+    return CHORD_OK;
+}
+
+/* Without its tensors the last layer is none that predicts further tokens. */
+static chord_status read_deepseek4(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    char name[64];
+    chord_format(name, sizeof name, "blk.%u.nextn.eh_proj.weight", p->h.layers);
+    if (p->h.draft_layers == 0 || chord_gguf_tensor(g, name) != NULL) return CHORD_OK;
+    return chord_fail(err, CHORD_UNSUPPORTED, "'%s.nextn_predict_layers' is %u, and there is no tensor '%s'",
+                      p->arch->name, p->h.draft_layers, name);
+}
+
 #define STATE_KEYS "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank", "ssm.group_count"
 
 static const char *const DELTA_KEYS[] = {STATE_KEYS,
@@ -96,6 +150,8 @@ static const char *const DELTA_KEYS[] = {STATE_KEYS,
                                          "nextn_predict_layers",
                                          NULL};
 static const char *const SHORT_CONV_KEYS[] = {"shortconv.l_cache", NULL};
+static const char *const FALCON_H1_KEYS[] = {STATE_KEYS, "attention.scale", NULL};
+static const char *const MAMBA2_KEYS[] = {STATE_KEYS, NULL};
 static const char *const NEMOTRON_H_KEYS[] = {STATE_KEYS, "nextn_predict_layers", NULL};
 static const char *const GRANITE_HYBRID_KEYS[] = {STATE_KEYS,        "logit_scale",     "residual_scale",
                                                   "embedding_scale", "attention.scale", NULL};
@@ -120,6 +176,18 @@ static const char *const DRAFT_KEYS[] = {"nextn_predict_layers", NULL};
 static const char *const DEEPSEEK2_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", NULL};
 static const char *const INDEX_KEYS[] = {LATENT_KEYS, "nextn_predict_layers", "attention.indexer.",
                                          "attention.layer_norm_epsilon", NULL};
+static const char *const STEP35_KEYS[] = {
+    "moe_every_n_layers",   WINDOW_KEYS, "rope.dimension_count_swa", "swiglu_clamp_exp", "swiglu_clamp_shexp",
+    "nextn_predict_layers", NULL};
+static const char *const BLOCK_INDEX_KEYS[] = {"attention.indexer.", NULL};
+static const char *const DEEPSEEK4_KEYS[] = {
+    "embedding_length_out",
+
+    "attention.q_lora_rank",        "attention.sliding_window",   "attention.indexer.",
+    "attention.output_group_count", "attention.output_lora_rank", "attention.compress_rope_freq_base",
+    "attention.compress_ratios",    "hyper_connection.count",     "hyper_connection.sinkhorn_iterations",
+    "hyper_connection.epsilon",     "hash_layer_count",           "swiglu_clamp_exp",
+    "swiglu_clamp_shexp",           "nextn_predict_layers",       NULL};
 static const char *const GRANITE_KEYS[] = {"logit_scale", "residual_scale", "embedding_scale", "attention.scale", NULL};
 static const char *const COHERE2_KEYS[] = {WINDOW_KEYS, "logit_scale", NULL};
 static const char *const PARALLEL_KEYS[] = {"use_parallel_residual", NULL};
@@ -259,6 +327,38 @@ static const chord_arch ARCHITECTURES[] = {
      .gating = CHORD_GATING_SIGMOID,
      .recurrent = CHORD_MIXER_MAMBA2,
      .keys = NEMOTRON_H_KEYS},
+    {.name = "falcon-h1", .has = CHORD_NEOX, .recurrent = CHORD_MIXER_BOTH, .keys = FALCON_H1_KEYS},
+    {.name = "mamba2", .has = CHORD_NO_ROPE | CHORD_ONE_BLOCK, .recurrent = CHORD_MIXER_MAMBA2, .keys = MAMBA2_KEYS},
+    {.name = "dots1", .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS},
+    {.name = "bailingmoe2",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .keys = DRAFT_KEYS,
+     .read = read_bailingmoe2},
+    {.name = "minimax-m3",
+     .has = CHORD_NEOX | CHORD_QK_NORM | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .glu = CHORD_GLU_CLAMPED,
+     .keys = BLOCK_INDEX_KEYS,
+     .read = read_minimax_m3},
+    {.name = "llama4",
+     .has = CHORD_CHUNKS | CHORD_NORM_TURNED | CHORD_ROPE_FACTORS | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS |
+            CHORD_WEIGHED_INPUTS,
+     .gating = CHORD_GATING_SIGMOID,
+     .window_every = 4,
+     .plain_every = 4,
+     .keys = WINDOW,
+     .read = read_llama4},
+    {.name = "step35",
+     .has = CHORD_NEOX | CHORD_MAY_QK_NORM | CHORD_WINDOW_ROPE | CHORD_ROPE_FACTORS | CHORD_EXPERTS |
+            CHORD_PLAIN_WEIGHTS | CHORD_HEAD_GATES,
+     .gating = CHORD_GATING_SIGMOID,
+     .window_rope_base = 10000.0f,
+     .keys = STEP35_KEYS,
+     .read = read_step35},
+    {.name = "deepseek4",
+     .has = CHORD_COMPRESSED | CHORD_EXPERTS | CHORD_PLAIN_WEIGHTS,
+     .gating = CHORD_GATING_SQRT_SOFTPLUS,
+     .keys = DEEPSEEK4_KEYS,
+     .read = read_deepseek4},
     {.name = "arcee", .has = CHORD_UNGATED | CHORD_ROPE_FACTORS, .glu = CHORD_GLU_RELU2},
     {.name = "nemotron", .has = CHORD_NEOX | CHORD_LAYER_NORM | CHORD_UNGATED, .glu = CHORD_GLU_RELU2},
 };

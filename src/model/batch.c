@@ -80,10 +80,17 @@ static shares fair_shares(const chord_network *net, const chord_call *first)
     return each;
 }
 
+/* A call for which there is no memory is over. */
 static void add(chord_pass *p, chord_call *call)
 {
+    chord_sequence *s = call->sequence;
+    chord_status status = chord_sequence_reach(p->net, s, s->length, s->length + call->count, &call->error);
+    if (status != CHORD_OK) {
+        chord_call_finish(p->net, call, status);
+        return;
+    }
     p->segments[p->segment_count++] = (chord_segment){
-        .call = call, .first = call->sequence->length, .row = p->rows, .count = call->count};
+        .call = call, .first = s->length, .row = p->rows, .count = call->count};
     for (uint32_t i = call->count - call->wanted; i < call->count; i++) p->wanted[p->wanted_count++] = p->rows + i;
     p->rows += call->count;
     call->state = CALL_RUNS;

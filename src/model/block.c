@@ -50,6 +50,20 @@ static chord_status latent_keys(chord_pass *p, uint32_t l, chord_operand x, chor
     return CHORD_OK;
 }
 
+/* As older files have it: the latent vector becomes keys and values of each head, which the cache has. */
+static chord_status spread_keys(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_k, x, err)); /* (rows, latent and what is turned) */
+    chord_op_norm_latent(p, CHORD_GATE, l);
+    chord_op_turn_ends(p, CHORD_GATE, l, layer->attn_k.rows);
+    chord_op_latent_values(p, CHORD_V, CHORD_GATE);
+    CHORD_TRY(chord_op_linear(p, CHORD_LATENT_Q, &layer->attn_kv_b, CHORD_V, err)); /* (rows, heads of both) */
+    chord_op_spread(p, CHORD_LATENT_Q, CHORD_GATE, l);
+    chord_op_remember(p, l);
+    return CHORD_OK;
+}
+
 static chord_status latent_attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
@@ -60,10 +74,45 @@ static chord_status latent_attention(chord_pass *p, uint32_t l, chord_operand y,
     }
     CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, x, err));
     chord_op_turn_ends(p, CHORD_Q, l, p->print->h.latent_head_dim);
+    if (p->print->h.latent_spread) {
+        chord_op_attend(p, CHORD_HEARD, CHORD_Q, l);
+        return chord_op_linear(p, y, &layer->attn_output, CHORD_HEARD, err);
+    }
     CHORD_TRY(chord_op_to_latent(p, CHORD_LATENT_Q, CHORD_Q, l, err));
     chord_op_attend(p, CHORD_HEARD, CHORD_LATENT_Q, l);
     CHORD_TRY(chord_op_from_latent(p, CHORD_Q, CHORD_HEARD, l, err));
     return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err); /* (rows, embedding) <- (rows, heads of values) */
+}
+
+/* Keys are values. Of every so many tokens one more key is made, which those see that come after. */
+static chord_status compressed_keys(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_K, &layer->attn_k, x, err)); /* (rows, head_dim) <- (rows, embedding) */
+    chord_op_norm_parts(p, CHORD_K, &layer->attn_k_norm);
+    chord_op_turn_ends(p, CHORD_K, l, layer->head_dim);
+    chord_op_copy(p, CHORD_V, CHORD_K);
+    chord_op_remember(p, l);
+    if (layer->every == 0) return CHORD_OK;
+    CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->compressor, x, err));
+    CHORD_TRY(chord_op_linear(p, CHORD_LATENT_Q, &layer->compressor_gate, x, err));
+    chord_op_compress(p, l);
+    return CHORD_OK;
+}
+
+/* Values were turned as keys: what was heard is turned back. */
+static chord_status compressed_attention(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_q_a, x, err)); /* (rows, rank) <- (rows, embedding) */
+    chord_op_norm(p, CHORD_GATE, CHORD_GATE, &layer->attn_q_a_norm);
+    CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->attn_q, CHORD_GATE, err));
+    chord_op_norm_parts(p, CHORD_Q, &layer->attn_q_norm);
+    chord_op_turn_ends(p, CHORD_Q, l, layer->head_dim);
+    chord_op_attend(p, CHORD_HEARD, CHORD_Q, l);
+    chord_op_turn_back(p, CHORD_HEARD, l);
+    CHORD_TRY(chord_op_output_groups(p, CHORD_Q, CHORD_HEARD, l, err)); /* (rows, groups of rank) */
+    return chord_op_linear(p, y, &layer->attn_output, CHORD_Q, err);    /* (rows, embedding) */
 }
 
 /* What layer l reads, (rows, embedding) in x, becomes what it says, in y. */
@@ -74,10 +123,14 @@ static chord_status attention(chord_pass *p, uint32_t l, chord_operand y, chord_
     CHORD_TRY(chord_op_linear(p, gated ? CHORD_GATE : CHORD_Q, &layer->attn_q, x, err)); /* (rows, q) */
     if (gated) chord_op_part_heads(p, l);
     norm_and_turn(p, CHORD_Q, &layer->attn_q_norm, l);
-    chord_op_temper(p, CHORD_Q);
+    chord_op_temper(p, CHORD_Q, l);
     chord_operand heard = layer->value_dim == layer->head_dim ? CHORD_Q : CHORD_HEARD;
     chord_op_attend(p, heard, CHORD_Q, l);
     if (gated) chord_op_gate_heads(p, l);
+    if (layer->attn_gate.tensor != NULL) {
+        CHORD_TRY(chord_op_linear(p, CHORD_GATE, &layer->attn_gate, x, err)); /* (rows, heads) */
+        chord_op_switch_heads(p, heard, CHORD_GATE);
+    }
     return chord_op_linear(p, y, &layer->attn_output, heard, err); /* (rows, embedding) <- (rows, heads of values) */
 }
 
@@ -94,30 +147,27 @@ static chord_status recurrent_inputs(chord_pass *p, uint32_t l, chord_operand x,
 static chord_status delta_net(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    uint32_t keys = p->print->h.recurrence.groups * p->print->h.recurrence.keys;
     CHORD_TRY(recurrent_inputs(p, l, x, err));
     chord_op_convolve(p, CHORD_Q, 0, l, true);
     chord_op_unit_heads(p);
     chord_op_delta_rates(p, l);
-    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){0, keys, 2 * keys}, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, l);
     chord_op_norm_parts(p, CHORD_HEARD, &layer->recurrent.norm);
     chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
-    return chord_op_linear(p, y, &layer->attn_output, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
+    return chord_op_linear(p, y, &layer->recurrent.out, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
 }
 
 static chord_status mamba2(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    const chord_recurrence *r = &p->print->h.recurrence;
-    uint32_t inner = r->heads * r->values, keys = r->groups * r->keys;
     CHORD_TRY(recurrent_inputs(p, l, x, err));
     chord_op_convolve(p, CHORD_Q, 0, l, true);
     chord_op_steps(p, l);
-    chord_op_recur(p, CHORD_HEARD, CHORD_Q, (chord_places){inner + keys, inner, 0}, l);
+    chord_op_recur(p, CHORD_HEARD, CHORD_Q, l);
     chord_op_skip(p, l);
     chord_op_gate(p, CHORD_GATE, CHORD_HEARD);
     chord_op_norm_groups(p, l);
-    return chord_op_linear(p, y, &layer->attn_output, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
+    return chord_op_linear(p, y, &layer->recurrent.out, CHORD_GATE, err); /* (rows, embedding) <- (rows, values) */
 }
 
 static chord_status short_conv(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
@@ -125,21 +175,38 @@ static chord_status short_conv(chord_pass *p, uint32_t l, chord_operand y, chord
     chord_layer *layer = &p->print->layers[l];
     CHORD_TRY(chord_op_linear(p, CHORD_Q, &layer->recurrent.in, x, err)); /* (rows, 3 embedding) */
     chord_op_short_conv(p, l);
-    return chord_op_linear(p, y, &layer->attn_output, CHORD_HEARD, err);
+    return chord_op_linear(p, y, &layer->recurrent.out, CHORD_HEARD, err);
+}
+
+/* Keys and values of all rows go to the cache. */
+static chord_status keys(chord_pass *p, uint32_t l, chord_operand x, chord_error *err)
+{
+    const chord_hparams *h = &p->print->h;
+    if ((p->print->arch->has & CHORD_COMPRESSED) != 0) return compressed_keys(p, l, x, err);
+    if (h->latent == 0) return keys_and_values(p, l, x, err);
+    return (h->latent_spread ? spread_keys : latent_keys)(p, l, x, err);
+}
+
+static chord_status attend(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
+{
+    if ((p->print->arch->has & CHORD_COMPRESSED) != 0) return compressed_attention(p, l, y, x, err);
+    return (p->print->h.latent != 0 ? latent_attention : attention)(p, l, y, x, err);
 }
 
 /* States and the cache get all rows; what follows in the last layer only those that are wanted, if there are any. */
 static chord_status mix(chord_pass *p, uint32_t l, chord_operand y, chord_operand x, chord_error *err)
 {
     chord_layer *layer = &p->print->layers[l];
-    bool latent = p->print->h.latent != 0, last = l + 1 == p->print->h.layers - p->print->h.shared_kv;
+    bool last = l + 1 == p->print->h.layers - p->print->h.shared_kv, both = layer->mixer == CHORD_MIXER_BOTH;
     if (layer->mixer == CHORD_MIXER_DELTA) CHORD_TRY(delta_net(p, l, y, x, err));
     if (layer->mixer == CHORD_MIXER_MAMBA2) CHORD_TRY(mamba2(p, l, y, x, err));
     if (layer->mixer == CHORD_MIXER_SHORT_CONV) CHORD_TRY(short_conv(p, l, y, x, err));
-    bool attends = layer->mixer == CHORD_MIXER_ATTENTION;
-    if (attends && layer->kv_layer == l) CHORD_TRY((latent ? latent_keys : keys_and_values)(p, l, x, err));
+    if (both) CHORD_TRY(mamba2(p, l, CHORD_AHEAD, x, err));
+    if (chord_attends(layer) && layer->kv_layer == l) CHORD_TRY(keys(p, l, x, err));
     if (last && !chord_op_narrow(p)) return CHORD_OK;
-    return attends ? (latent ? latent_attention : attention)(p, l, y, x, err) : CHORD_OK;
+    if (chord_attends(layer)) CHORD_TRY(attend(p, l, y, x, err));
+    if (both) chord_op_add(p, y, CHORD_AHEAD);
+    return CHORD_OK;
 }
 
 /* GATE becomes the inside of a feed-forward, (rows, ff), with a gate or without. */
@@ -228,12 +295,36 @@ static chord_status block(chord_pass *p, uint32_t l, chord_error *err)
     return CHORD_OK;
 }
 
+/* The same where there are several streams: what a block reads is mixed of them, and they are mixed with what it says. */
+static chord_status stream_block(chord_pass *p, uint32_t l, chord_error *err)
+{
+    chord_layer *layer = &p->print->layers[l];
+    CHORD_TRY(chord_op_from_streams(p, &layer->attn_mixing, err));
+    chord_op_norm(p, CHORD_NORM, CHORD_AHEAD, &layer->attn_norm);
+    CHORD_TRY(mix(p, l, CHORD_NORM, CHORD_NORM, err));
+    if (p->rows == 0) return CHORD_OK;
+    chord_op_to_streams(p);
+    CHORD_TRY(chord_op_from_streams(p, &layer->ffn_mixing, err));
+    chord_op_norm(p, CHORD_NORM, CHORD_AHEAD, &layer->ffn_norm);
+    CHORD_TRY(feed_forward(p, l, CHORD_NORM, CHORD_NORM, err));
+    chord_op_to_streams(p);
+    return CHORD_OK;
+}
+
 chord_status chord_walk_blocks(chord_pass *p, chord_error *err)
 {
     for (uint32_t l = 0; l < p->print->h.layers; l++) {
         CHORD_TRY(chord_op_drop(p, err));
-        CHORD_TRY(block(p, l, err));
+        CHORD_TRY((p->print->h.streams > 1 ? stream_block : block)(p, l, err));
         if (p->rows == 0) break;
     }
+    return CHORD_OK;
+}
+
+chord_status chord_walk_end(chord_pass *p, chord_error *err)
+{
+    bool mixed = p->print->h.streams > 1;
+    if (mixed) CHORD_TRY(chord_op_from_streams(p, &p->print->output_mixing, err));
+    chord_op_norm(p, CHORD_NORM, mixed ? CHORD_AHEAD : CHORD_X, &p->print->output_norm);
     return CHORD_OK;
 }

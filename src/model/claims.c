@@ -186,7 +186,7 @@ chord_status chord_claim_known(const chord_blueprint *p, const chord_gguf *g, ch
 static bool is_left_out(const chord_blueprint *p, const char *name)
 {
     char prefix[32];
-    if (p->h.index_left_out && contains(name, ".indexer.")) return true;
+    if (p->h.index_left_out && (contains(name, ".indexer.") || contains(name, ".indexer_compressor_"))) return true;
     for (uint32_t l = p->h.layers; l < p->h.layers + p->h.draft_layers; l++) {
         chord_format(prefix, sizeof prefix, "blk.%u.", l);
         if (stands_for(prefix, name)) return true;

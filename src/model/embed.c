@@ -49,11 +49,12 @@ static chord_status embed_segment(chord_network *net, const chord_segment *s, ch
     const chord_hparams *h = &net->print.h;
     const int32_t *tokens = s->call->args->tokens + s->call->done;
     for (uint32_t i = 0; i < s->count; i++) {
-        float *x = net->scratch.operands[CHORD_X] + (uint64_t)(s->row + i) * h->embedding;
+        float *x = net->scratch.operands[CHORD_X] + (uint64_t)(s->row + i) * h->streams * h->embedding;
         CHORD_TRY(take_row(net, CHORD_TABLE_TOKENS, (uint32_t)tokens[i], x, err));
         if (h->embedding_scale != 1.0f) chord_scale(&net->solo, x, h->embedding_scale, h->embedding);
         if (net->print.tables[CHORD_TABLE_POSITIONS] != NULL)
             CHORD_TRY(add_row(net, CHORD_TABLE_POSITIONS, s->first + i, 1.0f, x, err));
+        for (uint32_t k = 1; k < h->streams; k++) memcpy(x + (uint64_t)k * h->embedding, x, h->embedding * sizeof *x);
     }
     return CHORD_OK;
 }
@@ -94,7 +95,7 @@ static chord_status embed_own(chord_pass *p, chord_error *err)
 
 chord_status chord_embed(chord_pass *p, chord_error *err)
 {
-    if (!chord_op_begin(p, CHORD_X, p->print->h.embedding)) return embed_own(p, err);
+    if (!chord_op_begin(p, CHORD_X, (uint64_t)p->print->h.streams * p->print->h.embedding)) return embed_own(p, err);
     for (uint32_t i = 0; i < p->segment_count; i++) {
         CHORD_TRY(embed_segment(p->net, &p->segments[i], err));
         turn_segment(p->net, &p->segments[i]);

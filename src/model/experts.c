@@ -7,6 +7,45 @@
 
 /* ---- who goes where --------------------------------------------------------------------------- */
 
+static void sort_ids(uint32_t *ids, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = i; j > 0 && ids[j] < ids[j - 1]; j--) {
+            uint32_t id = ids[j];
+            ids[j] = ids[j - 1];
+            ids[j - 1] = id;
+        }
+}
+
+/* A row of a table of tokens: whole numbers of 32 bits, as the file has them. */
+static chord_status read_ids(chord_network *net, const chord_tensor *t, uint32_t token, uint32_t *ids, chord_error *err)
+{
+    uint32_t used = net->print.h.routing.used, experts = net->print.h.routing.experts;
+    uint8_t *bytes = (uint8_t *)ids;
+    CHORD_TRY(chord_pager_read(net->pager, t->shard, t->offset + token * t->row_bytes, (size_t)t->row_bytes, bytes,
+                               err));
+    for (uint32_t i = 0; i < used; i++) ids[i] = chord_load_u32(bytes + 4 * i);
+    sort_ids(ids, used);
+    for (uint32_t i = 0; i < used; i++)
+        if (ids[i] >= experts || (i > 0 && ids[i] == ids[i - 1]))
+            return chord_fail(err, CHORD_CORRUPT, "tensor '%s' names expert %u for token %u, of %u, or it twice",
+                              t->name, ids[i], token, experts);
+    return CHORD_OK;
+}
+
+chord_status chord_experts_by_token(chord_pass *p, uint32_t l, chord_error *err)
+{
+    const chord_tensor *t = p->print->layers[l].experts_by_token;
+    if (t == NULL) return CHORD_OK;
+    for (uint32_t i = 0; i < p->segment_count; i++) {
+        const chord_segment *s = &p->segments[i];
+        for (uint32_t r = s->row; r < s->row + s->count; r++)
+            CHORD_TRY(read_ids(p->net, t, (uint32_t)s->call->args->tokens[chord_segment_index(s, r)],
+                               p->net->scratch.experts.ids + (uint64_t)r * p->print->h.routing.used, err));
+    }
+    return CHORD_OK;
+}
+
 /* first[e] .. first[e + 1]: the rows that go to expert e, ascending, and their weights. */
 static void sort_rows(chord_network *net, uint32_t rows)
 {
@@ -56,15 +95,19 @@ static bool is_here(chord_network *net, const chord_layer *layer, uint32_t exper
 
 /* ---- what they say ---------------------------------------------------------------------------- */
 
-/* The rows of x that go to this expert: all of them, or a copy. */
+/* The rows of x that go to this expert: all of them, or a copy, which may be weighed. */
 static chord_inputs *inputs_of(chord_network *net, chord_inputs *x, uint32_t expert, chord_inputs *own)
 {
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t count = count_of(s, expert);
     const uint32_t *rows = s->rows + s->first[expert];
-    if (count == x->tokens) return x;
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(s->x + (uint64_t)i * x->n, x->x + (uint64_t)rows[i] * x->n, x->n * sizeof(float));
+    bool weighed = (net->print.arch->has & CHORD_WEIGHED_INPUTS) != 0;
+    if (count == x->tokens && !weighed) return x;
+    for (uint32_t i = 0; i < count; i++) {
+        float *to = s->x + (uint64_t)i * x->n;
+        memcpy(to, x->x + (uint64_t)rows[i] * x->n, x->n * sizeof *to);
+        if (weighed) chord_scale(&net->solo, to, s->row_weights[s->first[expert] + i], x->n);
+    }
     chord_inputs_set(net, s->acts, own, s->x, x->n, count);
     return own;
 }
@@ -74,9 +117,9 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
                                    float *y, chord_error *err)
 {
     chord_expert_scratch *s = &net->scratch.experts;
-    chord_weight gate = chord_weight_part(&layer->expert_gate, expert),
-                 up = chord_weight_part(&layer->expert_up, expert),
-                 down = chord_weight_part(&layer->expert_down, expert);
+    chord_weight gate = chord_expert_part(&layer->expert_gate, expert),
+                 up = chord_expert_part(&layer->expert_up, expert),
+                 down = chord_expert_part(&layer->expert_down, expert);
     chord_inputs own, *in = inputs_of(net, x, expert, &own);
     chord_glu glu = net->print.arch->glu;
     gate.pair = &up;
@@ -91,7 +134,7 @@ static chord_status compute_expert(chord_network *net, const chord_layer *layer,
 
 typedef struct sum_job {
     const uint32_t *rows;
-    const float *weights, *y;
+    const float *weights, *y; /* weights NULL: 1 */
     float *out;
     uint32_t n;
 } sum_job;
@@ -101,7 +144,7 @@ static void sum_task(void *ud, uint32_t worker, chord_share share)
     const sum_job *job = ud;
     (void)worker;
     for (uint64_t i = share.first; i < share.end; i++) {
-        float *out = job->out + (uint64_t)job->rows[i] * job->n, weight = job->weights[i];
+        float *out = job->out + (uint64_t)job->rows[i] * job->n, weight = job->weights != NULL ? job->weights[i] : 1.0f;
         const float *y = job->y + i * job->n;
         for (uint32_t c = 0; c < job->n; c++) out[c] = out[c] + weight * y[c];
     }
@@ -112,8 +155,9 @@ static void sum_task(void *ud, uint32_t worker, chord_share share)
 static void sum_up(chord_network *net, uint32_t expert, const float *y, float *out)
 {
     chord_expert_scratch *s = &net->scratch.experts;
+    bool weighed = (net->print.arch->has & CHORD_WEIGHED_INPUTS) != 0; /* before */
     sum_job job = {.rows = s->rows + s->first[expert],
-                   .weights = s->row_weights + s->first[expert],
+                   .weights = weighed ? NULL : s->row_weights + s->first[expert],
                    .y = y,
                    .out = out,
                    .n = net->print.h.embedding};

@@ -55,7 +55,8 @@ chord_status chord_experts_open(chord_network *net, chord_readers *readers, uint
 {
     const chord_blueprint *p = &net->print;
     if (p->expert_tile_count == 0) return CHORD_OK;
-    net->expert_set = (chord_tile_set){.stores = net->stores, .tiles = p->expert_tiles};
+    net->expert_set = (chord_tile_set){
+        .stores = net->stores, .tiles = p->expert_tiles, .read_bytes = p->expert_read_bytes};
     chord_asked_source source = chord_asked_tiles(&net->expert_set, p->expert_tile_count);
     void *memory = NULL;
     memory_bytes -= grow_readers(p, readers, memory_bytes);

@@ -12,13 +12,10 @@ static chord_status begin_pass(chord_network *net, uint32_t tiles, chord_error *
     return CHORD_OK;
 }
 
-static void reach(const chord_pass *p)
+static void begin_states(const chord_pass *p)
 {
-    for (uint32_t i = 0; i < p->segment_count; i++) {
-        const chord_segment *s = &p->segments[i];
-        chord_sequence_reach(p->net, s->call->sequence, s->first, s->first + s->count);
-        chord_states_begin(p->net, s->call->sequence, s->count);
-    }
+    for (uint32_t i = 0; i < p->segment_count; i++)
+        chord_states_begin(p->net, p->segments[i].call->sequence, p->segments[i].count);
 }
 
 static chord_status walk(chord_pass *p, chord_output kind, chord_error *err)
@@ -34,7 +31,7 @@ chord_status chord_pass_run(chord_pass *p, chord_output kind, chord_error *err)
     uint32_t saved = chord_float_enter();
     chord_status status = begin_pass(net, chord_batch_tiles(net, p->wanted_count), err);
     if (status == CHORD_OK) {
-        reach(p);
+        begin_states(p);
         net->routed += p->rows;
         status = walk(p, kind, err);
         if (status != CHORD_OK && net->experts != NULL) chord_asked_forget(net->experts);

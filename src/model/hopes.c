@@ -70,7 +70,8 @@ void chord_experts_hope(chord_network *net, uint32_t l, const float *stream, uin
     uint32_t next = l + 1, used = net->print.h.routing.used, n = 0;
     if (net->expert_worth == NULL) return; /* all of them stay */
     while (next < net->print.h.layers && net->print.layers[next].router.tensor == NULL) next++;
-    if (next == net->print.h.layers || !think(net, next, stream, rows)) return;
+    if (next == net->print.h.layers || net->print.layers[next].experts_by_token != NULL) return;
+    if (!think(net, next, stream, rows)) return;
     net->hopes.layer = next;
     net->hopes.rows = rows;
     for (uint32_t i = 0; i < used && i < CHORD_HOPE_RANKS; i++)

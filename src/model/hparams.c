@@ -51,11 +51,12 @@ static chord_status read_routing(chord_blueprint *p, const chord_gguf *g, chord_
     CHORD_TRY(chord_key_u32(p, g, "expert_group_count", 1, (chord_key_range){0, CHORD_GROUPS_MAX}, &r->groups, err));
     CHORD_TRY(chord_key_u32(p, g, "expert_group_used_count", r->groups, (chord_key_range){0, r->groups},
                             &r->groups_used, err));
-    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 3}, &gating, err));
+    CHORD_TRY(chord_key_u32(p, g, "expert_gating_func", gating, (chord_key_range){1, 4}, &gating, err));
     CHORD_TRY(chord_key_f32(p, g, "expert_weights_scale", 0.0f, &r->scale, err));
     CHORD_TRY(chord_key_bool(p, g, "expert_weights_norm", (p->arch->has & CHORD_PLAIN_WEIGHTS) == 0, &r->norm, err));
     if (r->scale == 0.0f) r->scale = 1.0f; /* as the reference reads it: none */
     r->gating = (chord_gating)gating;
+    r->by_score = (p->arch->has & CHORD_WEIGHED_INPUTS) != 0;
     if (r->groups > 1 && (r->experts % r->groups != 0 || r->groups_used * (r->experts / r->groups) < r->used))
         return chord_fail(err, CHORD_CORRUPT, "%u experts in %u groups, of which %u are used, leave too few for %u",
                           r->experts, r->groups, r->groups_used, r->used);
@@ -97,10 +98,12 @@ static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_
         bool of_keys = COUNTS[i].at == offsetof(chord_layer, kv_heads),
              of_ff = COUNTS[i].at == offsetof(chord_layer, ff);
         bool as_heads = of_keys && !chord_key_there(p, g, COUNTS[i].suffix);
-        bool may_lack = of_keys ? p->arch->recurrent != CHORD_MIXER_ATTENTION
-                                : of_ff && (p->arch->has & CHORD_ONE_BLOCK) != 0;
+        bool may_lack = of_ff ? (p->arch->has & CHORD_ONE_BLOCK) != 0 : p->arch->recurrent != CHORD_MIXER_ATTENTION;
+        const char *suffix = COUNTS[i].suffix;
+        if (of_ff && (p->arch->has & CHORD_COMPRESSED) != 0 && !chord_key_there(p, g, suffix))
+            suffix = "expert_feed_forward_length"; /* all layers have experts, and nothing else */
         if (!as_heads)
-            CHORD_TRY(chord_key_of_layers(p, g, COUNTS[i].suffix, CHORD_KEY_NEEDED,
+            CHORD_TRY(chord_key_of_layers(p, g, suffix, CHORD_KEY_NEEDED,
                                           (chord_key_range){may_lack ? 0 : 1, COUNTS[i].high}, each, err));
         for (uint32_t l = 0; l < p->h.layers; l++)
             memcpy((uint8_t *)&p->layers[l] + COUNTS[i].at, as_heads ? &p->layers[l].heads : &each[l], sizeof *each);
@@ -135,7 +138,8 @@ static chord_status read_head_sizes(chord_blueprint *p, const chord_gguf *g, hea
 {
     static const char *const KEYS[] = {"attention.key_length", "attention.key_length_swa"};
     static const char *const VALUES[] = {"attention.value_length", "attention.value_length_swa"};
-    uint32_t fallback = p->h.embedding / p->layers[0].heads, value_dim;
+    uint32_t fallback = 2, value_dim; /* no layer attends */
+    if (p->layers[0].heads != 0) fallback = p->h.embedding / p->layers[0].heads;
     for (int i = 0; i < 2; i++) {
         CHORD_TRY(chord_key_u32(p, g, KEYS[i], fallback, (chord_key_range){2, 1024}, &out->dims[i], err));
         fallback = out->dims[i];
@@ -165,11 +169,11 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
 {
     chord_layer *layer = &p->layers[l];
     layer->head_dim = layer->value_dim = sizes->dims[layer->window != 0];
-    if (layer->mixer != CHORD_MIXER_ATTENTION) {
+    if (!chord_attends(layer)) {
         layer->kv_layer = l;
         return CHORD_OK;
     }
-    if (layer->kv_heads == 0 || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
+    if (layer->heads == 0 || layer->kv_heads == 0 || layer->heads % layer->kv_heads != 0 || layer->head_dim % 2 != 0)
         return chord_fail(err, CHORD_CORRUPT, "%u heads, %u key-value heads and head size %u do not go together",
                           layer->heads, layer->kv_heads, layer->head_dim);
     layer->attention_scale = p->h.attention_scale;
@@ -177,11 +181,40 @@ static chord_status shape_layer(chord_blueprint *p, const head_sizes *sizes, uin
     return share_kv(p, l, err);
 }
 
+/* As older files have it: heads of keys and values stand behind the latent vector, and the cache has them. */
+static chord_status read_spread(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_hparams *h = &p->h;
+    uint32_t turned;
+    h->latent_spread = true;
+    h->latent_head_dim = p->layers[0].head_dim;
+    CHORD_TRY(chord_key_u32(p, g, "attention.kv_lora_rank", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 20},
+                            &h->latent, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.value_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1024},
+                            &h->latent_value_dim, err));
+    CHORD_TRY(chord_key_u32(p, g, "rope.dimension_count", CHORD_KEY_NEEDED,
+                            (chord_key_range){2, h->latent_head_dim - 1}, &turned, err));
+    CHORD_TRY(chord_key_u32(p, g, "attention.q_lora_rank", 0, (chord_key_range){0, 1u << 20}, &h->query_rank, err));
+    for (uint32_t l = 0; l < h->layers; l++) {
+        chord_layer *layer = &p->layers[l];
+        if (layer->kv_heads != layer->heads)
+            return chord_fail(
+                err, CHORD_UNSUPPORTED,
+                "layer %u has %u heads of keys for %u: without '%s.attention.key_length_mla' each head has "
+                "keys of its own",
+                l, layer->kv_heads, layer->heads, p->arch->name);
+        layer->value_dim = h->latent_value_dim;
+        layer->attention_scale = h->latent_gain * h->latent_gain / __builtin_sqrtf((float)h->latent_head_dim);
+    }
+    return CHORD_OK;
+}
+
 /* Sizes before and behind the latent vector; the cache has one head of it and of what is turned. */
 static chord_status read_latent(chord_blueprint *p, const chord_gguf *g, chord_error *err)
 {
     chord_hparams *h = &p->h;
     uint32_t all = p->layers[0].head_dim, turned, values;
+    if (!h->index_left_out && !chord_key_there(p, g, "attention.key_length_mla")) return read_spread(p, g, err);
     CHORD_TRY(chord_key_u32(p, g, "attention.kv_lora_rank", CHORD_KEY_NEEDED, (chord_key_range){1, all - 2}, &h->latent,
                             err));
     turned = all - h->latent;
@@ -207,6 +240,26 @@ static chord_status read_latent(chord_blueprint *p, const chord_gguf *g, chord_e
     return CHORD_OK;
 }
 
+/* What gates and ups are limited to: of experts, and of all other feed-forwards. */
+static chord_status read_limits(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    bool late = (p->arch->has & CHORD_HEAD_GATES) != 0, same = !late && !chord_key_there(p, g, "swiglu_clamp_shexp");
+    float *limits = chord_arena_get(&p->arena, 2ull * p->h.layers * sizeof *limits), *others = limits + p->h.layers;
+    if (limits == NULL) return chord_arena_fail(&p->arena, err);
+    CHORD_TRY(chord_key_f32_of_layers(p, g, "swiglu_clamp_exp", 0.0f, limits, err));
+    CHORD_TRY(chord_key_f32_of_layers(p, g, same ? "swiglu_clamp_exp" : "swiglu_clamp_shexp", 0.0f, others, err));
+    for (uint32_t l = 0; l < p->h.layers; l++) {
+        chord_layer *layer = &p->layers[l];
+        if (!(limits[l] >= 0.0f && others[l] >= 0.0f))
+            return chord_fail(err, CHORD_CORRUPT, "layer %u limits gates to %g and %g", l, (double)limits[l],
+                              (double)others[l]);
+        layer->expert_gate.limit = limits[l];
+        layer->shared_gate.limit = layer->ffn_gate.limit = others[l];
+        layer->expert_gate.late = layer->shared_gate.late = layer->ffn_gate.late = late;
+    }
+    return CHORD_OK;
+}
+
 static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
 {
     head_sizes sizes;
@@ -217,6 +270,10 @@ static chord_status read_layers(chord_blueprint *p, const chord_gguf *g, uint32_
     CHORD_TRY(read_windows(p, g, each, err));
     CHORD_TRY(read_head_sizes(p, g, &sizes, err));
     for (uint32_t l = 0; l < p->h.layers; l++) CHORD_TRY(shape_layer(p, &sizes, l, err));
+    p->h.streams = 1;
+    p->caches = p->h.layers;
+    if ((p->arch->has & CHORD_COMPRESSED) != 0) CHORD_TRY(chord_compressed_read(p, g, each, err));
+    if ((p->arch->has & (CHORD_COMPRESSED | CHORD_HEAD_GATES)) != 0) CHORD_TRY(read_limits(p, g, err));
     CHORD_TRY(chord_rotary_read(p, g, sizes.dims, err));
     return (p->arch->has & CHORD_LATENT) != 0 ? read_latent(p, g, err) : CHORD_OK;
 }

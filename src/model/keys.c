@@ -28,6 +28,13 @@ static chord_status check_range(const char *key, uint32_t value, chord_key_range
                       range.high);
 }
 
+static chord_status check_count(const chord_blueprint *p, const chord_gguf_value *v, chord_error *err)
+{
+    if (v->count >= p->h.layers) return CHORD_OK;
+    return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %u layers", v->key, v->count,
+                      p->h.layers);
+}
+
 chord_status chord_key_u32(const chord_blueprint *p, const chord_gguf *g, const char *suffix, uint32_t fallback,
                            chord_key_range range, uint32_t *out, chord_error *err)
 {
@@ -59,6 +66,29 @@ chord_status chord_key_text(chord_blueprint *p, const chord_gguf *g, const char 
     return chord_gguf_get_text(g, key_of(p, suffix, key), 64, &p->arena, out, &len, err);
 }
 
+chord_status chord_key_f32_of_layers(const chord_blueprint *p, const chord_gguf *g, const char *suffix, float fallback,
+                                     float *out, chord_error *err)
+{
+    char key[128];
+    chord_gguf_walk walk;
+    chord_status status = CHORD_OK;
+    const chord_gguf_value *v = chord_gguf_find(g, key_of(p, suffix, key));
+    if (v == NULL || v->type != CHORD_GGUF_ARRAY) {
+        CHORD_TRY(chord_gguf_get_f32(g, key, fallback, &out[0], err));
+        for (uint32_t l = 1; l < p->h.layers; l++) out[l] = out[0];
+        return CHORD_OK;
+    }
+    CHORD_TRY(check_count(p, v, err));
+    CHORD_TRY(chord_gguf_walk_open(g, v, &walk, err));
+    for (uint32_t l = 0; l < p->h.layers && status == CHORD_OK; l++) {
+        double number;
+        status = chord_gguf_walk_number(&walk, &number, err);
+        if (status == CHORD_OK) out[l] = (float)number;
+    }
+    chord_gguf_walk_close(&walk);
+    return status;
+}
+
 static chord_status take_number(chord_gguf_walk *walk, uint32_t layer, uint32_t *out, chord_error *err)
 {
     double number;
@@ -82,9 +112,7 @@ chord_status chord_key_of_layers(const chord_blueprint *p, const chord_gguf *g, 
         for (uint32_t l = 1; l < p->h.layers; l++) out[l] = out[0];
         return check_range(key, out[0], range, err);
     }
-    if (v->count < p->h.layers)
-        return chord_fail(err, CHORD_CORRUPT, "metadata '%s' has %" PRIu64 " elements for %u layers", key, v->count,
-                          p->h.layers);
+    CHORD_TRY(check_count(p, v, err));
     CHORD_TRY(chord_gguf_walk_open(g, v, &walk, err));
     chord_status status = CHORD_OK;
     for (uint32_t l = 0; l < p->h.layers && status == CHORD_OK; l++) {

@@ -1,19 +1,20 @@
-/* kv_file.c - what a sequence knows of its text, as bytes that another sequence of such a network can take up: of each layer
+/* kv_file.c - what a sequence knows of its text, as bytes that another sequence of such a network can take up: of each cache
  * the blocks that a query behind the text may look at, then the state of recurrent layers. They depend neither on the
  * machine nor on the budget. */
 #include "model/model_inner.h"
 
-/* Blocks [first, end) of layer l, by the positions they hold; a layer without keys and values has none. */
+/* Blocks [first, end) of a cache, by the positions they hold. */
 typedef struct block_span {
     uint32_t first, end;
 } block_span;
 
-static block_span span_of(const chord_network *net, const chord_sequence *s, uint32_t l, uint32_t length)
+static block_span span_of(const chord_network *net, const chord_sequence *s, uint32_t k, uint32_t length)
 {
-    uint32_t window = net->print.layers[l].window, oldest = 0;
-    if (s->kv[l].blocks == 0) return (block_span){0};
-    if (window != 0 && length + 1 > window) oldest = (length + 1 - window) / CHORD_KV_BLOCK;
-    return (block_span){oldest, (uint32_t)chord_ceil_div(length, CHORD_KV_BLOCK)};
+    chord_cache c = chord_cache_of(&net->print, k);
+    uint32_t oldest = 0;
+    if (s->kv[k].blocks == 0) return (block_span){0};
+    if (c.window != 0 && length + 1 > c.window) oldest = (length + 1 - c.window) / CHORD_KV_BLOCK;
+    return (block_span){oldest, (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK)};
 }
 
 static uint64_t state_bytes(const chord_network *net) { return net->print.h.recurrence.floats * sizeof(float); }
@@ -21,9 +22,9 @@ static uint64_t state_bytes(const chord_network *net) { return net->print.h.recu
 uint64_t chord_sequence_saved_bytes(const chord_network *net, const chord_sequence *s, uint32_t length)
 {
     uint64_t bytes = length != 0 ? state_bytes(net) : 0;
-    for (uint32_t l = 0; l < net->print.h.layers; l++) {
-        block_span span = span_of(net, s, l, length);
-        if (s->kv[l].blocks != 0) bytes += (span.end - span.first) * net->kv_pools[l].block_bytes;
+    for (uint32_t k = 0; k < net->print.caches; k++) {
+        block_span span = span_of(net, s, k, length);
+        if (s->kv[k].blocks != 0) bytes += (span.end - span.first) * net->kv_pools[k].block_bytes;
     }
     return bytes;
 }
@@ -38,11 +39,11 @@ uint64_t chord_network_saved_kind(const chord_network *net)
 static chord_status each_block(const chord_network *net, const chord_sequence *s, uint32_t length, chord_on_saved go,
                                void *ud, chord_error *err)
 {
-    for (uint32_t l = 0; l < net->print.h.layers; l++) {
-        const chord_kv *kv = &s->kv[l];
-        block_span span = span_of(net, s, l, length);
+    for (uint32_t k = 0; k < net->print.caches; k++) {
+        const chord_kv *kv = &s->kv[k];
+        block_span span = span_of(net, s, k, length);
         for (uint32_t i = span.first; i < span.end; i++)
-            CHORD_TRY(go(ud, kv->table[i % kv->blocks], (size_t)net->kv_pools[l].block_bytes, err));
+            CHORD_TRY(go(ud, kv->table[i % kv->blocks], (size_t)net->kv_pools[k].block_bytes, err));
     }
     return CHORD_OK;
 }
@@ -63,7 +64,10 @@ chord_status chord_sequence_save(const chord_network *net, const chord_sequence 
 static chord_status take_up(chord_network *net, chord_sequence *s, uint32_t length, chord_on_saved go, void *ud,
                             chord_error *err)
 {
-    chord_sequence_reach(net, s, 0, length);
+    chord_mutex_lock(&net->mutex);
+    chord_status status = chord_sequence_reach(net, s, 0, length, err);
+    chord_mutex_unlock(&net->mutex);
+    CHORD_TRY(status);
     CHORD_TRY(each_block(net, s, length, go, ud, err));
     if (state_bytes(net) == 0) return CHORD_OK;
     CHORD_TRY(go(ud, s->states[0].values, (size_t)state_bytes(net), err));

@@ -3,7 +3,9 @@
  *
  *   cache  k = [rms(latent), turned part], v = rms(latent), one head for all
  *   query  [attn_k_b . (what is not turned), turned part]
- *   heard  attn_v_b . (sum of v) */
+ *   heard  attn_v_b . (sum of v)
+ *
+ * Older files have one matrix for keys and values, and are computed head by head, as they were made. */
 #include "model/model_inner.h"
 
 static float *at(const chord_pass *p, chord_operand operand) { return p->net->scratch.operands[operand]; }
@@ -33,6 +35,23 @@ void chord_op_latent_values(chord_pass *p, chord_operand v, chord_operand k)
     uint64_t n = p->print->h.latent, width = p->width[k];
     if (!chord_op_begin(p, v, n)) return;
     for (uint32_t r = 0; r < p->rows; r++) memcpy(at(p, v) + r * n, at(p, k) + r * width, n * sizeof(float));
+}
+
+void chord_op_spread(chord_pass *p, chord_operand heads, chord_operand shared, uint32_t layer)
+{
+    const chord_layer *l = &p->print->layers[layer];
+    uint32_t turned = p->print->ropes[0].dims, plain = l->head_dim - turned, each = plain + l->value_dim;
+    bool computes = chord_op_begin(p, CHORD_K, (uint64_t)l->heads * l->head_dim);
+    (void)chord_op_begin(p, CHORD_V, (uint64_t)l->heads * l->value_dim);
+    for (uint32_t r = 0; r < p->rows && computes; r++) {
+        const float *from = chord_op_row(p, heads, r), *end = chord_op_row(p, shared, r) + p->width[shared] - turned;
+        float *k = chord_op_row(p, CHORD_K, r), *v = chord_op_row(p, CHORD_V, r);
+        for (uint32_t h = 0; h < l->heads; h++, from += each, k += l->head_dim, v += l->value_dim) {
+            memcpy(k, from, plain * sizeof *k);
+            memcpy(k + plain, end, turned * sizeof *k);
+            memcpy(v, from + plain, l->value_dim * sizeof *v);
+        }
+    }
 }
 
 chord_status chord_op_to_latent(chord_pass *p, chord_operand to, chord_operand q, uint32_t layer, chord_error *err)

@@ -66,6 +66,8 @@ typedef struct tile_job {
     tile_part part[2];
     uint32_t parts;
     chord_glu glu; /* with two parts: part[0].out = glu(part[0].out) * part[1].out */
+    float limit;   /* of the gate */
+    bool late;
 } tile_job;
 
 /* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
@@ -100,15 +102,31 @@ static void compute_rows(const tile_job *job, const tile_part *part, chord_share
         chord_add_row(&job->net->solo, out + token * part->stride, bias, 1, rows);
 }
 
+/* gate = f(gate) * up, the gate at most `limit` before it acts or after, up within it. NaN stays. */
+static void act_limited(const tile_job *job, float *gate, float *up, uint64_t n)
+{
+    float limit = job->limit;
+    if (job->late) chord_glu_mul(&job->net->solo, job->glu, gate, NULL, n);
+    for (uint64_t i = 0; i < n; i++) {
+        gate[i] = gate[i] > limit ? limit : gate[i];
+        up[i] = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
+        if (job->late) gate[i] *= up[i];
+    }
+    if (!job->late) chord_glu_mul(&job->net->solo, job->glu, gate, up, n);
+}
+
 static void tile_task(void *ud, uint32_t worker, chord_share share)
 {
     tile_job *job = ud;
     void *scratch = job->net->scratch.workers + worker * job->net->scratch.worker_bytes;
     for (uint32_t i = 0; i < job->parts; i++) compute_rows(job, &job->part[i], share, scratch);
     if (job->parts == 1) return;
-    for (uint32_t t = 0; t < job->part[0].acts->tokens; t++)
-        chord_glu_mul(&job->net->solo, job->glu, job->part[0].out + t * job->part[0].stride + share.first,
-                      job->part[1].out + t * job->part[1].stride + share.first, share.end - share.first);
+    for (uint32_t t = 0; t < job->part[0].acts->tokens; t++) {
+        float *gate = job->part[0].out + t * job->part[0].stride + share.first,
+              *up = job->part[1].out + t * job->part[1].stride + share.first;
+        if (job->limit != 0.0f) act_limited(job, gate, up, share.end - share.first);
+        else chord_glu_mul(&job->net->solo, job->glu, gate, up, share.end - share.first);
+    }
 }
 
 /* About a microsecond of work: small models would spend theirs on taking pieces, and on calls where the host
@@ -223,7 +241,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
     CHORD_TRY(prepare(net, x, gate, &gate_acts, err));
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
     for (uint32_t i = 0; i < gate->tile_count; i++) {
-        tile_job job = {.net = net, .parts = 2, .glu = kind};
+        tile_job job = {.net = net, .parts = 2, .glu = kind, .limit = gate->limit, .late = gate->late};
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->rows, &job.part[0], err));
         chord_status status = pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err);
         if (status != CHORD_OK) {

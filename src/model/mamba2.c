@@ -47,5 +47,6 @@ static void norm_row(const chord_pass *p, uint32_t layer, uint32_t row)
 
 void chord_op_norm_groups(chord_pass *p, uint32_t layer)
 {
+    if (p->print->layers[layer].recurrent.norm.n == 0) return; /* some models of CHORD_MIXER_BOTH have none */
     if (chord_op_begin(p, CHORD_GATE, p->width[CHORD_GATE])) chord_op_rows(p, norm_row, layer);
 }

@@ -55,7 +55,10 @@ chord_status chord_network_plan(const chord_network_config *config, chord_plan *
 chord_status chord_network_open(const chord_network_config *config, chord_network **out, chord_error *err);
 void chord_network_close(chord_network *net);
 uint32_t chord_network_rows_max(const chord_network *net); /* whose logits one pass can give */
-bool chord_network_can_guess(const chord_network *net);    /* false: a text that was evaluated cannot be cut anywhere */
+/* False: a text that was evaluated cannot be cut anywhere, and has no branches. */
+bool chord_network_can_guess(const chord_network *net);
+/* So many tokens at most of the last pass can be cut off anyhow, if it had no more than one besides. */
+uint32_t chord_network_guesses_max(const chord_network *net);
 void chord_network_describe(const chord_network *net, chord_model_info *out); /* has_chat_template is left alone */
 
 /* Sequences come from a pool of options->sessions_max; CHORD_FULL when all are taken. */
@@ -63,8 +66,8 @@ chord_status chord_sequence_open(chord_network *net, chord_sequence **out, chord
 void chord_sequence_close(chord_network *net, chord_sequence *sequence);
 uint32_t chord_sequence_length(const chord_sequence *sequence);
 /* Forget positions from `length` on. A sliding-window layer may already have let go of what earlier positions need:
- * then everything is forgotten; recurrent layers know some positions only, and more is forgotten: up to the last that they
- * know. Returns the new length. */
+ * then everything is forgotten; recurrent layers know some positions only (those of a last pass of few tokens among them), and
+ * more is forgotten: up to the last that they know. Returns the new length. */
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
 /* The first `length` positions of another one become this one's past, nothing is evaluated: they share memory until one of
  * them writes. Returns the new length, which is 0 where a window let go of what is needed, and less where recurrent layers do

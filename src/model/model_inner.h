@@ -14,19 +14,22 @@ typedef struct chord_blueprint chord_blueprint;
 typedef enum chord_gating {
     CHORD_GATING_SOFTMAX = 1,
     CHORD_GATING_SIGMOID = 2,
-    CHORD_GATING_SOFTMAX_CHOSEN = 3
+    CHORD_GATING_SOFTMAX_CHOSEN = 3,
+    CHORD_GATING_SQRT_SOFTPLUS = 4
 } chord_gating;
 
 /* How tokens find their experts (route.c). */
 typedef struct chord_routing {
     uint32_t experts, used; /* experts 0: there are none */
     uint32_t groups, groups_used;
-    uint32_t shared; /* experts that all tokens go to; 0: the tensors say whether there are some */
+    uint32_t shared;   /* experts that all tokens go to; 0: the tensors say whether there are some */
+    uint32_t by_token; /* so many of the first layers have a table of each token's experts */
     uint32_t leading,
         step; /* layers before the first with experts, and from one to the next; step 0: the tensors say */
     chord_gating gating;
-    bool norm;   /* weights are divided by their sum */
-    float scale; /* and multiplied */
+    bool norm;     /* weights are divided by their sum */
+    bool by_score; /* scores choose, not what they are worth */
+    float scale;   /* and multiplied */
 } chord_routing;
 
 /* What a layer mixes the tokens with. */
@@ -35,6 +38,7 @@ typedef enum chord_mixer {
     CHORD_MIXER_DELTA,      /* delta.c */
     CHORD_MIXER_MAMBA2,     /* mamba2.c */
     CHORD_MIXER_SHORT_CONV, /* short_conv.c */
+    CHORD_MIXER_BOTH,       /* Mamba 2 and attention, side by side */
     CHORD_MIXER_NONE        /* its feed-forward is all it has */
 } chord_mixer;
 
@@ -43,6 +47,7 @@ typedef struct chord_recurrence {
     uint32_t columns, channels;           /* of the convolution: tokens that it sees, this one included */
     uint32_t heads, values, groups, keys; /* heads of so many values; groups of heads that share keys, so many each */
     uint64_t layer_floats, floats;        /* of the state: of a layer, of all */
+    uint64_t row_floats, log_floats;      /* of what a token brings (states.c): to a layer, to all */
 } chord_recurrence;
 
 typedef struct chord_hparams {
@@ -51,8 +56,8 @@ typedef struct chord_hparams {
     uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
     float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
     float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
-    uint32_t temperature_tokens;
-    uint32_t window;       /* of the layers that have one; 0: none */
+    uint32_t temperature_tokens, temperature_first; /* first: added to p */
+    uint32_t window;                                /* of the layers that have one; 0: none */
     uint32_t shared_kv;    /* so many of the last layers have no keys and values of their own */
     uint32_t own_columns;  /* of the embedding that each layer has for itself; 0: none */
     float attention_scale; /* 0: by the size of heads */
@@ -64,7 +69,13 @@ typedef struct chord_hparams {
     /* Keys and values that are one latent vector of so many numbers, and a part of the key that is turned (latent.c); 0: they
      * are not. Heads of queries and of values before it; rank of queries, 0: they have a matrix of their own. */
     uint32_t latent, latent_head_dim, latent_value_dim, query_rank;
-    float latent_gain; /* of scores, squared: what scaled positions do to them */
+    float latent_gain;  /* of scores, squared: what scaled positions do to them */
+    bool latent_spread; /* the cache keeps keys and values of each head, as older files want it */
+    /* Residual streams, which layers mix (streams.c); 1: there is nothing to mix. */
+    uint32_t streams, stream_rounds;
+    float stream_eps;
+    /* What was heard becomes output in two steps, the first of groups of heads by themselves (compressed.c). */
+    uint32_t output_groups, output_rank;
 } chord_hparams;
 
 /* Rows of a matrix that is paged: rows are outputs, columns inputs. Several may lie in one tensor. Its tiles are tile_first,
@@ -72,10 +83,14 @@ typedef struct chord_hparams {
  * before it, among tiles that are asked for (experts.c). */
 typedef struct chord_weight {
     const chord_tensor *tensor; /* NULL: there is none */
-    uint32_t row_first, rows;   /* of the tensor */
-    uint32_t experts, row_step; /* experts 0: one matrix, which every pass uses */
-    const float *bias;          /* (rows), added to each token's results; NULL: none */
-    struct chord_weight *pair;  /* of a gate: its up, visited tile by tile beside it; else NULL */
+    uint64_t row_first;         /* of the tensor */
+    uint32_t rows;
+    uint32_t experts, row_step;       /* experts 0: one matrix, which every pass uses */
+    const chord_tensor *const *parts; /* (experts): each lies in a tensor of its own; NULL: all lie in one */
+    const float *bias;                /* (rows), added to each token's results; NULL: none */
+    struct chord_weight *pair;        /* of a gate: its up, visited tile by tile beside it; else NULL */
+    bool late;                        /* of a gate: it is limited when it has acted */
+    float limit; /* of a gate: it is at most so large before it acts, and its up within it; 0: none */
     uint32_t tile_first, tile_step, tile_count, tile_rows;
 } chord_weight;
 
@@ -84,13 +99,21 @@ typedef struct chord_norm {
     const float *weight, *bias; /* weight NULL: 1 */
 } chord_norm;
 
-/* What a recurrent layer has besides norms and attn_output. */
+/* What a recurrent layer has besides norms. */
 typedef struct chord_recurrent {
     chord_weight in, gate, gain, decay; /* in: what is convolved; decay: no tensor, rows of gain are of both */
+    chord_weight out;
     const float *kernel, *kernel_bias, *rate_bias, *rate, *skip;
     chord_norm norm;
-    uint64_t at; /* floats of a sequence's state that come before */
+    uint64_t at; /* floats of a sequence's state that come before; also of layers with keys made of several tokens */
+    uint64_t log_at; /* the same of what a token brings */
 } chord_recurrent;
+
+/* How residual streams become what a block reads, and what it says becomes part of them (streams.c). */
+typedef struct chord_mixing {
+    chord_weight weight;
+    const float *base, *scale;
+} chord_mixing;
 
 #define CHORD_ROPES 2u /* tables: of layers that see everything, of those with a window */
 
@@ -105,16 +128,30 @@ typedef struct chord_layer {
     chord_norm attn_norm, attn_q_norm, attn_k_norm, attn_v_norm, attn_post_norm, ffn_norm, ffn_post_norm, own_norm;
     chord_weight attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, own_gate, own_output;
     chord_weight attn_q_a, attn_k_b,
-        attn_v_b; /* latent.c: queries by rank; of each head, from and to the latent vector */
+        attn_v_b;           /* latent.c: queries by rank; of each head, from and to the latent vector */
+    chord_weight attn_gate; /* one number for each head; no tensor: there is none */
+    chord_weight attn_kv_b; /* in place of the last two: keys and values of all heads */
     chord_norm attn_q_a_norm, latent_norm;
     chord_weight router, expert_gate, expert_up, expert_down; /* router: scores of experts; no tensor: there are none */
     chord_weight shared_switch, shared_gate, shared_up, shared_down; /* an expert for all tokens; with its own switch */
     chord_norm router_norm, expert_norm, expert_post_norm, dense_post_norm; /* of CHORD_BESIDE */
     const float *expert_scale;                                              /* (experts), of what each says; NULL: 1 */
-    const float *choice_bias;  /* (experts), added where experts are chosen; NULL: none */
-    const float *sinks;        /* (heads); NULL: none */
-    const float *output_scale; /* one number; NULL: none */
+    const float *choice_bias;             /* (experts), added where experts are chosen; NULL: none */
+    const float *sinks;                   /* (heads); NULL: none */
+    const float *output_scale;            /* one number; NULL: none */
+    const chord_tensor *experts_by_token; /* (used) for each token; NULL: the router chooses */
+    chord_mixing attn_mixing, ffn_mixing;
+    /* compressed.c: so many tokens become one more key; 0: none do. What they are made of, and how it is weighed. */
+    uint32_t every;
+    chord_weight compressor, compressor_gate, attn_output_a;
+    const float *compressor_places; /* (every, columns), added to the weights of a place among them */
+    chord_norm compressor_norm;
 } chord_layer;
+
+static inline bool chord_attends(const chord_layer *layer)
+{
+    return layer->mixer == CHORD_MIXER_ATTENTION || layer->mixer == CHORD_MIXER_BOTH;
+}
 
 /* What an architecture has: bits of chord_arch. Biases, fused matrices and a tied output are found by their presence. */
 enum {
@@ -146,6 +183,11 @@ enum {
     CHORD_GATED_HEADS = 16777216, /* rows of attn_q are of each head its queries, then a gate for what it heard */
     CHORD_ONE_BLOCK = 33554432,   /* a layer is a mixer or a feed-forward, and has one norm */
     CHORD_KEYS_ROUND = 67108864,  /* recurrent heads take groups of keys in turn, not group by group */
+    CHORD_COMPRESSED = 134217728, /* keys are values, and older ones are seen several as one; streams are mixed */
+    CHORD_CHUNKS =
+        268435456, /* windows are chunks of the text; heads that are turned get length 1, others temperature */
+    CHORD_WEIGHED_INPUTS = 536870912, /* what experts read is weighed, not what they say; scores choose them */
+    CHORD_HEAD_GATES = 1073741824,    /* each head may have a gate; half as much is turned of layers without a window */
 };
 
 /* How an architecture differs from the others. */
@@ -177,10 +219,12 @@ typedef enum chord_operand {
     CHORD_K,
     CHORD_V,
     CHORD_GATE,
-    CHORD_AHEAD,  /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
-    CHORD_OWN,    /* what each layer's own embedding says (layers, own_columns) */
-    CHORD_ROUTES, /* scores of experts (experts) */
-    CHORD_MIX,    /* what experts said, summed up (embedding) */
+    CHORD_AHEAD,   /* attention's output while the feed-forward that reads the same norm is on its way (embedding) */
+    CHORD_OWN,     /* what each layer's own embedding says (layers, own_columns) */
+    CHORD_ROUTES,  /* scores of experts (experts) */
+    CHORD_MIX,     /* what experts said, summed up (embedding) */
+    CHORD_STREAMS, /* all residual streams, normed; then as they were (streams, embedding) */
+    CHORD_MIXES,   /* by what streams are mixed */
     CHORD_LOGITS,
     CHORD_OPERANDS
 } chord_operand;
@@ -230,6 +274,8 @@ struct chord_blueprint {
     chord_norm output_norm, own_norm;
     const chord_tensor *tables[CHORD_TABLES]; /* NULL: there is none */
     chord_weight output, own_projection;
+    chord_mixing output_mixing;
+    uint32_t caches; /* of keys and values: one for each layer, then one for each with keys made of several tokens */
     chord_vector_source *vectors;        /* a list: read from the file when the network opens */
     uint64_t vector_bytes, weight_bytes; /* weights that every pass uses */
     uint64_t expert_bytes;               /* of all experts */
@@ -243,7 +289,8 @@ struct chord_blueprint {
     /* cut for a budget */
     chord_tile *tiles;
     uint32_t tile_count, tiles_without_output, tile_rows_max; /* of the weights that are computed tile by tile */
-    chord_tile *expert_tiles;                                 /* of all experts; of a layer at most layer_tiles_max */
+    uint32_t *read_bytes, *expert_read_bytes; /* of each tile, of the files; NULL: no weight is made anew */
+    chord_tile *expert_tiles;                 /* of all experts; of a layer at most layer_tiles_max */
     uint32_t expert_tile_count, layer_tiles_max;
     uint64_t expert_slot_bytes, expert_slot_max; /* of all of them, of the largest */
 };
@@ -271,6 +318,7 @@ typedef struct chord_call {
 
 /* What recurrent layers know of the text up to a position (states.c). */
 #define CHORD_STATES 3u
+#define CHORD_LOG_ROWS 8u /* tokens of a pass that can be taken back one by one, when it has no more */
 #define CHORD_STATE_NONE UINT32_MAX
 typedef struct chord_state {
     float *values;
@@ -280,8 +328,10 @@ typedef struct chord_state {
 struct chord_sequence {
     chord_state states[CHORD_STATES];            /* values NULL: there are no recurrent layers, or it is a branch */
     uint32_t state_past, state_next, state_kept; /* of a pass: read, written, and which is kept; CHORD_STATES: none */
+    float *log;                   /* (layers, CHORD_LOG_ROWS, row_floats): what the last pass brought; NULL: none */
+    uint32_t log_first, log_rows; /* positions; log_rows 0: it cannot be taken back */
     uint32_t kept_tokens;         /* of the pass, that are in state_kept when it is over; 0: it stays as it is */
-    chord_kv *kv;                 /* by layer; entries of its tables: NULL, or a block that is this sequence's */
+    chord_kv *kv;                 /* by cache; entries of its tables: NULL, or a block that is this sequence's */
     uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
     uint32_t room;                /* no more positions than these */
     bool taken, computing;        /* computing: a pass that is not counted yet */
@@ -333,7 +383,7 @@ typedef struct chord_hopes {
     float right[CHORD_HOPE_RANKS];
 } chord_hopes;
 
-/* What one head's matrix reads. */
+/* What the matrix of a head, or of a group of heads, reads. */
 typedef struct chord_head_scratch {
     float *x; /* (rows, the widest head) */
     void *acts[CHORD_ACT_COUNT];
@@ -371,6 +421,7 @@ typedef struct chord_pass {
     uint32_t width[CHORD_OPERANDS];
     chord_operand inputs_of; /* which operand inputs holds; CHORD_OPERANDS: none */
     chord_inputs inputs;
+    const chord_mixing *mixing; /* of streams, at the moment */
 } chord_pass;
 
 struct chord_network {
@@ -392,9 +443,9 @@ struct chord_network {
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
-    chord_kv_pool *kv_pools;   /* by layer */
+    chord_kv_pool *kv_pools;   /* by cache */
     chord_sequence *sequences; /* those of sessions, then branches */
-    uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
+    uint32_t session_count, sequence_count, shared_tokens, context_tokens, chunk_tokens, logit_rows;
     uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
@@ -424,6 +475,9 @@ chord_status chord_key_of_layers(const chord_blueprint *print, const chord_gguf 
                                  uint32_t fallback, chord_key_range range, uint32_t *out, chord_error *err);
 chord_status chord_key_f32(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, float fallback,
                            float *out, chord_error *err);
+/* out: (layers); a list may have more. */
+chord_status chord_key_f32_of_layers(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix,
+                                     float fallback, float *out, chord_error *err);
 chord_status chord_key_bool(const chord_blueprint *print, const chord_gguf *gguf, const char *suffix, bool fallback,
                             bool *out, chord_error *err);
 chord_status chord_key_text(chord_blueprint *print, const chord_gguf *gguf, const char *suffix, const char **out,
@@ -456,18 +510,24 @@ void chord_blueprint_close(chord_blueprint *print);
 /* vectors.c */
 chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
 
+/* parts.c: one expert's part of a weight of experts; the tensors in which a weight lies, and their longest row */
+chord_weight chord_expert_part(const chord_weight *weight, uint32_t expert);
+uint32_t chord_weight_tensors(const chord_weight *weight);
+const chord_tensor *chord_weight_tensor(const chord_weight *weight, uint32_t index);
+uint64_t chord_weight_row_bytes(const chord_weight *weight);
+
 /* Whether rows of the tensor may be packed by themselves: they begin at a panel, and end at one or with the tensor. */
 bool chord_weight_has_panels(const chord_tensor *tensor, uint64_t row_first, uint64_t rows);
 
 /* tiles.c: may be called again, for another budget. */
 chord_status chord_blueprint_cut(chord_blueprint *print, uint64_t budget_bytes, chord_error *err);
-chord_weight chord_weight_part(const chord_weight *w, uint32_t expert);                 /* one expert's, of experts' */
 uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list); /* in the order of their use */
 
 /* What the cache of keys and values is to hold. */
 typedef struct chord_kv_needs {
     chord_kv_type type;
     uint32_t sessions, branches, context_tokens, chunk_tokens;
+    uint32_t shared_tokens; /* all sessions have these positions in common */
 } chord_kv_needs;
 
 /* plan.c */
@@ -493,17 +553,26 @@ chord_status chord_network_watch_map(chord_network *net, chord_error *err);
 uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows,
                               uint32_t threads, chord_scratch *out);
 
-/* kv.c */
+/* kv.c: a cache of keys and values: those of keys that are made of several tokens come behind the others */
+typedef struct chord_cache {
+    const chord_layer *layer;
+    uint32_t window, every; /* every: tokens to a position; 0: there is no such cache */
+} chord_cache;
+chord_cache chord_cache_of(const chord_blueprint *print, uint32_t index);
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
-/* Before a pass writes positions up to length: there are blocks for them. */
-void chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length);
+/* Before a pass writes positions from first up to length: blocks for them are the sequence's own. The mutex is held.
+ * CHORD_FULL: others have them, which were to have more in common. */
+chord_status chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length,
+                                  chord_error *err);
 
 /* states.c: memory of all sequences, after what is in front of it; where it begins is a multiple of 64. */
 uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);
 void chord_states_forget(chord_sequence *sequence, uint32_t length); /* what they know of positions from there on */
 uint32_t chord_states_length(const chord_network *net, const chord_sequence *sequence, uint32_t length);
+/* The same; the state is made if the last pass's tokens up to there were few. */
+uint32_t chord_states_cut(const chord_network *net, chord_sequence *sequence, uint32_t length);
 float *chord_states_at(const chord_sequence *sequence, uint32_t length); /* the state of exactly this text */
 void chord_states_copy(const chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
 /* A pass for `count` tokens: it reads one state and writes others, which count when it is over. */
@@ -514,6 +583,11 @@ void chord_states_end(const chord_network *net, chord_sequence *sequence, uint32
  * is held. */
 chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *out);
 uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted); /* of a pass with so many wanted rows */
+/* Of a token, in its call's list. */
+static inline uint32_t chord_segment_index(const chord_segment *s, uint32_t row)
+{
+    return s->call->done + s->first + (row - s->row) - s->call->sequence->length;
+}
 uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call);
 
 /* calls.c */
@@ -562,7 +636,10 @@ typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *r
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
 
-/* route.c: ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. */
+/* route.c: ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. chosen: ids are
+ * given, ascending. */
+bool chord_route_chosen(const chord_routing *routing, const float *scores, float *scratch, const uint32_t *ids,
+                        float *weights);
 bool chord_route(const chord_routing *routing, const float *scores, const float *choice_bias, float *scratch,
                  uint32_t *ids, float *weights);
 
@@ -570,7 +647,9 @@ bool chord_route(const chord_routing *routing, const float *scores, const float 
 chord_status chord_experts_route(chord_network *net, uint32_t layer, const float *scores, uint32_t rows,
                                  chord_error *err);
 
-/* experts.c: out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding); stream (tokens, embedding)
+/* experts.c: ids of the pass's rows, where a table has them by token */
+chord_status chord_experts_by_token(chord_pass *pass, uint32_t layer, chord_error *err);
+/* out (tokens, embedding) from scores (tokens, experts) and x (tokens, embedding); stream (tokens, embedding)
  * only helps to guess what is to be read next */
 chord_status chord_experts_run(chord_network *net, uint32_t layer, const float *scores, const float *stream,
                                chord_inputs *x, float *out, chord_error *err);
@@ -597,19 +676,37 @@ chord_status chord_embed(chord_pass *pass, chord_error *err);
 void chord_op_norm_latent(chord_pass *pass, chord_operand k, uint32_t layer); /* the part that is not turned */
 void chord_op_turn_ends(chord_pass *pass, chord_operand x, uint32_t layer, uint32_t head_dim); /* of each head */
 void chord_op_latent_values(chord_pass *pass, chord_operand v, chord_operand k);
+/* K and V of each head: from rows [key, value] of each head, and the end of shared, which is turned. */
+void chord_op_spread(chord_pass *pass, chord_operand heads, chord_operand shared, uint32_t layer);
 chord_status chord_op_to_latent(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer, chord_error *err);
 chord_status chord_op_from_latent(chord_pass *pass, chord_operand to, chord_operand heard, uint32_t layer,
                                   chord_error *err);
+
+/* compressed.c: sizes from keys, then words: the ends of heads are turned back; what was heard, group by group, in to; of
+ * what GATE and LATENT_Q hold of all tokens further keys are made. */
+uint64_t chord_compressed_width(const chord_layer *layer); /* of what keys are made of */
+chord_status chord_compressed_read(chord_blueprint *print, const chord_gguf *gguf, uint32_t *each, chord_error *err);
+void chord_op_turn_back(chord_pass *pass, chord_operand x, uint32_t layer);
+chord_status chord_op_output_groups(chord_pass *pass, chord_operand to, chord_operand heard, uint32_t layer,
+                                    chord_error *err);
+void chord_op_compress(chord_pass *pass, uint32_t layer);
+
+/* streams.c: AHEAD = what a block reads of the streams in X; what it says, in NORM, becomes part of them. */
+chord_status chord_op_from_streams(chord_pass *pass, chord_mixing *mixing, chord_error *err);
+void chord_op_to_streams(chord_pass *pass);
 
 /* recurrent.c: sizes and layers' kinds, from keys; then words of recurrent layers, each call's tokens in order. */
 chord_status chord_recurrence_read(chord_blueprint *print, const chord_gguf *gguf, uint32_t *each, chord_error *err);
 void chord_op_convolve(chord_pass *pass, chord_operand x, uint32_t at, uint32_t layer,
                        bool silu); /* columns from at on */
-typedef struct chord_places {
-    uint32_t q, k, v; /* columns where they begin */
-} chord_places;
+/* What row `row` of the last pass brought to the layer: before the convolution, behind it, then gains and decays of heads.
+ * NULL: that is not kept. */
+float *chord_state_log(const chord_sequence *sequence, const chord_blueprint *print, uint32_t layer, uint32_t row);
+/* A state of the first `rows` tokens of the last pass, in place of that of all. */
+void chord_recurrence_redo(const chord_network *net, chord_sequence *sequence, uint32_t rows);
+float *chord_state_part(const chord_sequence *sequence, uint32_t state, uint64_t at); /* NULL: there is no such state */
 /* to (rows, heads of values): what the heads say; from queries, keys and values in x, gain in K and decay in V */
-void chord_op_recur(chord_pass *pass, chord_operand to, chord_operand x, chord_places places, uint32_t layer);
+void chord_op_recur(chord_pass *pass, chord_operand to, chord_operand x, uint32_t layer);
 
 /* delta.c: Q becomes queries and keys of length 1, queries then 1 / sqrt(keys); K and V gain and decay. */
 void chord_op_unit_heads(chord_pass *pass);
@@ -623,8 +720,9 @@ void chord_op_norm_groups(chord_pass *pass, uint32_t layer);
 /* short_conv.c: HEARD = c * conv(b * x), of rows [b, c, x] in Q */
 void chord_op_short_conv(chord_pass *pass, uint32_t layer);
 
-/* block.c */
+/* block.c: all blocks; then NORM, which the output reads */
 chord_status chord_walk_blocks(chord_pass *pass, chord_error *err);
+chord_status chord_walk_end(chord_pass *pass, chord_error *err);
 
 /* output.c */
 chord_status chord_output_make(chord_pass *pass, chord_output kind, chord_error *err);
@@ -665,12 +763,14 @@ chord_status chord_op_experts(chord_pass *pass, chord_operand to, uint32_t layer
 void chord_op_switch(chord_pass *pass, chord_operand x, chord_operand by); /* rows are multiplied by sigmoid(by) */
 chord_status chord_op_fold(chord_pass *pass, chord_weight *w, chord_operand from, chord_fold fold, void *ud,
                            chord_error *err);
-void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer); /* heads are turned by their positions */
-void chord_op_temper(chord_pass *pass, chord_operand x);               /* late queries are multiplied */
-void chord_op_remember(chord_pass *pass, uint32_t layer);              /* K and V go to the cache */
+void chord_op_rope(chord_pass *pass, chord_operand x, uint32_t layer);   /* heads are turned by their positions */
+void chord_op_temper(chord_pass *pass, chord_operand x, uint32_t layer); /* late queries are multiplied */
+void chord_op_remember(chord_pass *pass, uint32_t layer);                /* K and V go to the cache */
 /* Heads in GATE are a query, which goes to Q, and a gate; what Q heard is multiplied by sigmoid(gate). */
 void chord_op_part_heads(chord_pass *pass, uint32_t layer);
 void chord_op_gate_heads(chord_pass *pass, uint32_t layer);
+/* Each head of x is multiplied by sigmoid of its number in by. */
+void chord_op_switch_heads(chord_pass *pass, chord_operand x, chord_operand by);
 /* to (rows, heads of values): what the queries get from the cache; to may be q where that is as wide */
 void chord_op_attend(chord_pass *pass, chord_operand to, chord_operand q, uint32_t layer);
 /* From here on only the wanted rows of X and NORM. False: there are none. */

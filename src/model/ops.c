@@ -156,6 +156,7 @@ chord_status chord_op_experts(chord_pass *p, chord_operand to, uint32_t layer, c
 {
     if (p->net == NULL) note_experts(p, &p->print->layers[layer]);
     if (!write_to(p, to, p->print->h.embedding)) return CHORD_OK;
+    CHORD_TRY(chord_experts_by_token(p, layer, err));
     return chord_experts_run(p->net, layer, at(p, scores), at(p, CHORD_X), inputs_from(p, from), at(p, to), err);
 }
 
@@ -183,14 +184,16 @@ void chord_op_rope(chord_pass *p, chord_operand x, uint32_t layer)
                l->head_dim, p->print->ropes[l->rope].dims, (p->print->arch->has & CHORD_NEOX) != 0);
 }
 
-void chord_op_temper(chord_pass *p, chord_operand x)
+void chord_op_temper(chord_pass *p, chord_operand x, uint32_t layer)
 {
     const chord_hparams *h = &p->print->h;
+    bool turned = p->print->layers[layer].rope != CHORD_ROPES;
+    if (turned && (p->print->arch->has & CHORD_CHUNKS) != 0) return;
     if (h->temperature == 0.0f || !write_to(p, x, p->width[x])) return;
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
         for (uint32_t r = 0; r < s->count; r++) {
-            double times = (double)((s->first + r) / h->temperature_tokens + 1u);
+            double times = (double)((s->first + r + h->temperature_first) / h->temperature_tokens + 1u);
             double factor = 1.0 + (double)h->temperature * chord_log2(times) * 0.6931471805599453;
             chord_scale(&p->net->solo, at(p, x) + (uint64_t)(s->row + r) * p->width[x], (float)factor, p->width[x]);
         }
@@ -220,12 +223,25 @@ void chord_op_attend(chord_pass *p, chord_operand to, chord_operand q, uint32_t 
                                      .tokens = s->count,
                                      .heads = l->heads,
                                      .window = l->window,
+                                     .chunks = (p->print->arch->has & CHORD_CHUNKS) != 0,
                                      .scale = l->attention_scale,
                                      .softcap = p->print->h.scores_softcap,
-                                     .sinks = l->sinks};
+                                     .sinks = l->sinks,
+                                     .far = l->every != 0 ? &s->call->sequence->kv[p->print->h.layers + layer] : NULL,
+                                     .every = l->every};
         chord_attention(&p->net->compute, heard, x, &s->call->sequence->kv[l->kv_layer], &args,
                         p->net->scratch.attention);
     }
+}
+
+void chord_op_switch_heads(chord_pass *p, chord_operand x, chord_operand by)
+{
+    uint32_t heads = p->width[by], n = p->width[x] / heads;
+    if (!write_to(p, x, p->width[x])) return;
+    for (uint32_t r = 0; r < p->rows; r++)
+        for (uint32_t h = 0; h < heads; h++)
+            chord_scale(&p->net->solo, chord_op_row(p, x, r) + (uint64_t)h * n,
+                        1.0f / (1.0f + chord_expf(-chord_op_row(p, by, r)[h])), n);
 }
 
 static void part_row(const chord_pass *p, uint32_t layer, uint32_t row)
@@ -284,7 +300,7 @@ static void narrow_segments(chord_pass *p, const uint32_t *rows, uint32_t count)
 /* From here on only these rows, ascending. */
 static void keep_rows(chord_pass *p, const uint32_t *rows, uint32_t count)
 {
-    static const chord_operand KEPT[] = {CHORD_X, CHORD_NORM, CHORD_OWN};
+    static const chord_operand KEPT[] = {CHORD_X, CHORD_NORM, CHORD_OWN, CHORD_AHEAD, CHORD_MIXES};
     if (count == p->rows) return;
     for (size_t i = 0; i < CHORD_COUNT(KEPT); i++) gather(at(p, KEPT[i]), p->width[KEPT[i]], rows, count);
     for (uint32_t i = 0; i < p->print->rope_count; i++)

@@ -75,19 +75,13 @@ static void fold_scores(void *ud, uint32_t row_first, uint32_t rows, float *logi
     }
 }
 
-/* A row's place in the list of tokens of its call. */
-static uint32_t index_of(const chord_segment *s, uint32_t row)
-{
-    return s->call->done + s->first + (row - s->row) - s->call->sequence->length;
-}
-
 static void begin_scores(const chord_pass *p, chord_score_sum *sums)
 {
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
         for (uint32_t r = s->row; r < s->row + s->count; r++)
             sums[r] = (chord_score_sum){
-                .max = -3.0e38f, .target = (uint32_t)s->call->args->targets[index_of(s, r)], .finite = true};
+                .max = -3.0e38f, .target = (uint32_t)s->call->args->targets[chord_segment_index(s, r)], .finite = true};
     }
 }
 
@@ -98,8 +92,8 @@ static void end_scores(const chord_pass *p, const chord_score_sum *sums)
         for (uint32_t r = s->row; r < s->row + s->count; r++) {
             const chord_score_sum *sum = &sums[r];
             if (sum->finite)
-                s->call->args->scores[index_of(s, r)].logprob = (double)(sum->logit - sum->max) -
-                                                                chord_log2(sum->sum) * 0.6931471805599453;
+                s->call->args->scores[chord_segment_index(s, r)].logprob = (double)(sum->logit - sum->max) -
+                                                                           chord_log2(sum->sum) * 0.6931471805599453;
             else if (s->call->status == CHORD_OK)
                 s->call->status = chord_fail(&s->call->error, CHORD_CORRUPT, "a logit is not a finite number");
         }
@@ -119,7 +113,7 @@ static chord_status output_scores(chord_pass *p, chord_error *err)
 chord_status chord_output_make(chord_pass *p, chord_output kind, chord_error *err)
 {
     CHORD_TRY(chord_op_drop(p, err));
-    chord_op_norm(p, CHORD_NORM, CHORD_X, &p->print->output_norm);
+    CHORD_TRY(chord_walk_end(p, err));
     if (kind == CHORD_OUTPUT_SCORES) return output_scores(p, err);
     if (kind == CHORD_OUTPUT_LOGITS) return output_logits(p, err);
     hand_out(p, CHORD_NORM);

@@ -34,7 +34,8 @@ chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t contex
                             .sessions = sessions_of(config),
                             .branches = config->branches,
                             .context_tokens = context,
-                            .chunk_tokens = chunk};
+                            .chunk_tokens = chunk,
+                            .shared_tokens = (uint32_t)chord_min_u64(o->shared_tokens, context)};
 }
 
 /* One for each session, so that all may decode in one pass; more where they are small. */
@@ -104,6 +105,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .readers = config->readers,
         .shards = chord_gguf_shards_expected(config->gguf),
         .tiles = p->tiles,
+        .read_bytes = p->read_bytes,
         .tile_count = p->tile_count,
         .memory_bytes = memory_bytes,
         .hold_max = 2,
@@ -191,6 +193,12 @@ void chord_plan_make(const chord_network_config *config, const chord_blueprint *
                          .read_bytes_per_pass = p->weight_bytes,
                          .tiles = p->tile_count,
                          .packed = p->packed};
+    for (uint64_t i = 0; i < chord_gguf_tensor_count(config->gguf); i++) {
+        const chord_tensor *t = chord_gguf_tensor_at(config->gguf, i);
+        if (t->type == t->file_type) continue;
+        plan->requantized_bytes += t->bytes;
+        plan->requantized_file_bytes += t->rows * chord_tensor_file_row_bytes(t);
+    }
     plan->fixed_bytes = fixed_bytes(config, p, budget_bytes);
     uint64_t left = budget_bytes > plan->fixed_bytes ? budget_bytes - plan->fixed_bytes : 0;
     plan->chunk_tokens = chunk_for(config, p, context, budget_bytes, left, &plan->scratch_bytes);

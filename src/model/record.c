@@ -8,7 +8,7 @@ static chord_status record(chord_blueprint *print, chord_error *err)
     print->order_count = 0;
     CHORD_TRY(chord_embed(&p, err));
     CHORD_TRY(chord_walk_blocks(&p, err));
-    chord_op_norm(&p, CHORD_NORM, CHORD_X, &print->output_norm);
+    CHORD_TRY(chord_walk_end(&p, err));
     return chord_op_linear(&p, CHORD_LOGITS, &print->output, CHORD_NORM, err);
 }
 

@@ -74,12 +74,13 @@ static chord_status check_notes(const chord_blueprint *p, const chord_gguf *g, c
     return CHORD_OK;
 }
 
-static chord_status read_table(chord_blueprint *p, const chord_gguf *g, chord_rotary *r, chord_error *err)
+static chord_status read_table(chord_blueprint *p, const chord_gguf *g, const char *base, chord_rotary *r,
+                               chord_error *err)
 {
     scaling kind;
     float factor;
     CHORD_TRY(read_kind(p, g, &kind, err));
-    CHORD_TRY(chord_key_f32(p, g, "rope.freq_base", 10000.0f, &r->base, err));
+    CHORD_TRY(chord_key_f32(p, g, base, 10000.0f, &r->base, err));
     CHORD_TRY(chord_key_f32(p, g, "rope.scale_linear", 0.0f, &factor, err)); /* the name it had before */
     CHORD_TRY(chord_key_f32(p, g, "rope.scaling.factor", factor, &factor, err));
     CHORD_TRY(chord_key_f32(p, g, "rope.scaling.attn_factor", 1.0f, &r->gain, err));
@@ -97,7 +98,8 @@ static chord_status read_table(chord_blueprint *p, const chord_gguf *g, chord_ro
 }
 
 /* Of layers with a window. */
-static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, uint32_t head_dim, chord_error *err)
+static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, uint32_t dims, uint32_t head_dim,
+                                      chord_error *err)
 {
     chord_rotary *r = &p->ropes[1];
     float base = p->arch->window_rope_base;
@@ -105,8 +107,19 @@ static chord_status read_window_table(chord_blueprint *p, const chord_gguf *g, u
     if ((p->arch->has & CHORD_WINDOW_ROPE) != 0) *r = (chord_rotary){.base = r->base, .scale = 1.0f, .gain = 1.0f};
     CHORD_TRY(chord_key_f32(p, g, "rope.freq_base_swa", base != 0.0f ? base : r->base, &r->base, err));
     if (!(r->base >= 1.0f)) return chord_fail(err, CHORD_CORRUPT, "rotary base %g is out of range", (double)r->base);
-    return chord_key_u32(p, g, "rope.dimension_count_swa", p->ropes[0].dims, (chord_key_range){2, head_dim}, &r->dims,
-                         err);
+    return chord_key_u32(p, g, "rope.dimension_count_swa", dims, (chord_key_range){2, head_dim}, &r->dims, err);
+}
+
+/* Layers whose older keys are made of several tokens have a base of their own, and scaled positions; angles alone are. */
+static chord_status read_compressed_table(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    chord_rotary *r = &p->ropes[1];
+    r->dims = p->ropes[0].dims;
+    CHORD_TRY(read_table(p, g, "attention.compress_rope_freq_base", r, err));
+    r->gain = 1.0f;
+    p->ropes[0] = (chord_rotary){.dims = r->dims, .base = p->ropes[0].base, .scale = 1.0f, .gain = 1.0f};
+    p->rope_count = 2;
+    return CHORD_OK;
 }
 
 static uint32_t table_of(const chord_blueprint *p, uint32_t l)
@@ -114,6 +127,7 @@ static uint32_t table_of(const chord_blueprint *p, uint32_t l)
     const chord_arch *arch = p->arch;
     bool window = p->layers[l].window != 0;
     if (p->rope_count == 0) return CHORD_ROPES;
+    if ((arch->has & CHORD_COMPRESSED) != 0) return p->layers[l].every != 0 ? 1 : 0;
     if (arch->plain_every != 0 && (l + 1) % arch->plain_every == 0) return CHORD_ROPES;
     if ((arch->has & CHORD_TURNS_WINDOWS) != 0 && p->h.window != 0 && !window) return CHORD_ROPES;
     return window ? p->rope_count - 1 : 0;
@@ -124,10 +138,13 @@ chord_status chord_rotary_read(chord_blueprint *p, const chord_gguf *g, const ui
     bool own = (p->arch->has & CHORD_WINDOW_ROPE) != 0 || chord_key_there(p, g, "rope.freq_base_swa");
     CHORD_TRY(chord_key_u32(p, g, "rope.dimension_count", head_dims[0], (chord_key_range){2, head_dims[0]},
                             &p->ropes[0].dims, err));
-    CHORD_TRY(read_table(p, g, &p->ropes[0], err));
+    CHORD_TRY(read_table(p, g, "rope.freq_base", &p->ropes[0], err));
     p->rope_count = p->h.unturned || (p->arch->has & CHORD_NO_ROPE) != 0 ? 0 : 1;
-    if (p->rope_count != 0 && p->h.window != 0 && own) {
-        CHORD_TRY(read_window_table(p, g, head_dims[1], err));
+    if ((p->arch->has & CHORD_COMPRESSED) != 0) CHORD_TRY(read_compressed_table(p, g, err));
+    uint32_t all = p->ropes[0].dims;
+    if ((p->arch->has & CHORD_HEAD_GATES) != 0) p->ropes[0].dims /= 2;
+    if (p->rope_count == 1 && p->h.window != 0 && own) {
+        CHORD_TRY(read_window_table(p, g, all, head_dims[1], err));
         p->rope_count = 2;
     }
     for (uint32_t i = 0; i < p->rope_count; i++)

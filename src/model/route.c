@@ -1,8 +1,9 @@
 /* route.c - which experts a token goes to, and what each says is multiplied by. Everything is f32, in ascending order of the
  * experts, so the result depends on the scores alone:
  *
- *   p       softmax: exp(s - max s), divided by their sum; sigmoid: 1 / (1 + exp(-s)); of the chosen: s itself
- *   chosen  the `used` largest of p + choice bias; of equals the one with the lower number. With groups, only from the
+ *   p       softmax: exp(s - max s), divided by their sum; sigmoid: 1 / (1 + exp(-s)); of the chosen: s itself;
+ *           square root of softplus: sqrt(ln(1 + exp(s)))
+ *   chosen  the `used` largest of p + choice bias, or of s; of equals the one with the lower number. With groups, only from the
  *           groups_used groups in which the sum of the two largest of these is largest, by the same rule.
  *   w       p, without the bias; of the chosen: their softmax. norm: w / max(sum of w, 2^-14). Then w * scale.
  *
@@ -66,16 +67,35 @@ static void weigh(const chord_routing *r, const float *p, const uint32_t *ids, f
     for (uint32_t i = 0; i < r->used && r->scale != 1.0f; i++) weights[i] *= r->scale;
 }
 
+/* What each score is worth. */
+static void weigh_all(const chord_routing *r, const float *scores, float *p)
+{
+    uint32_t n = r->experts;
+    memcpy(p, scores, n * sizeof *p);
+    if (r->gating == CHORD_GATING_SOFTMAX) softmax(p, n);
+    for (uint32_t e = 0; e < n && r->gating == CHORD_GATING_SIGMOID; e++) p[e] = 1.0f / (1.0f + chord_expf(-p[e]));
+    for (uint32_t e = 0; e < n && r->gating == CHORD_GATING_SQRT_SOFTPLUS; e++)
+        p[e] = __builtin_sqrtf(chord_softplus(p[e]));
+}
+
+bool chord_route_chosen(const chord_routing *r, const float *scores, float *scratch, const uint32_t *ids,
+                        float *weights)
+{
+    if (!chord_all_finite(scores, r->experts)) return false;
+    weigh_all(r, scores, scratch);
+    weigh(r, scratch, ids, weights);
+    return true;
+}
+
 bool chord_route(const chord_routing *r, const float *scores, const float *choice_bias, float *scratch, uint32_t *ids,
                  float *weights)
 {
     uint32_t n = r->experts, found = 0;
     float *p = scratch, *choice = scratch + n;
     if (!chord_all_finite(scores, n)) return false;
-    memcpy(p, scores, n * sizeof *p);
-    if (r->gating == CHORD_GATING_SOFTMAX) softmax(p, n);
-    for (uint32_t e = 0; e < n && r->gating == CHORD_GATING_SIGMOID; e++) p[e] = 1.0f / (1.0f + chord_expf(-p[e]));
-    for (uint32_t e = 0; e < n; e++) choice[e] = choice_bias != NULL ? p[e] + choice_bias[e] : p[e];
+    weigh_all(r, scores, p);
+    for (uint32_t e = 0; e < n; e++)
+        choice[e] = choice_bias != NULL ? p[e] + choice_bias[e] : r->by_score ? scores[e] : p[e];
     if (r->groups > 1) leave_groups(r, choice);
     bool chosen[CHORD_EXPERTS_MAX] = {false};
     for (uint32_t i = 0; i < r->used; i++) {
@@ -99,14 +119,20 @@ static void scale_weights(const chord_layer *layer, const uint32_t *ids, float *
 chord_status chord_experts_route(chord_network *net, uint32_t l, const float *scores, uint32_t rows, chord_error *err)
 {
     const chord_routing *r = &net->print.h.routing;
+    const chord_layer *layer = &net->print.layers[l];
     chord_expert_scratch *s = &net->scratch.experts;
-    for (uint32_t i = 0; i < rows; i++)
-        if (!chord_route(r, scores + (uint64_t)i * r->experts, net->print.layers[l].choice_bias, s->route,
-                         s->ids + (uint64_t)i * r->used, s->weights + (uint64_t)i * r->used))
+    for (uint32_t i = 0; i < rows; i++) {
+        const float *row = scores + (uint64_t)i * r->experts;
+        uint32_t *ids = s->ids + (uint64_t)i * r->used;
+        float *weights = s->weights + (uint64_t)i * r->used;
+        bool finite = layer->experts_by_token != NULL ? chord_route_chosen(r, row, s->route, ids, weights)
+                                                      : chord_route(r, row, layer->choice_bias, s->route, ids, weights);
+        if (!finite)
             return chord_fail(err, CHORD_CORRUPT,
                               "the scores of experts in layer %u are not all finite: the weights before it hold NaN, "
                               "infinity or numbers too large",
                               l);
-    scale_weights(&net->print.layers[l], s->ids, s->weights, rows * r->used);
+    }
+    scale_weights(layer, s->ids, s->weights, rows * r->used);
     return CHORD_OK;
 }

@@ -67,8 +67,9 @@ static void carve_experts(carver *c, const chord_blueprint *p, uint32_t chunk, c
 
 static void carve_head(carver *c, const chord_blueprint *p, uint32_t chunk, chord_head_scratch *s)
 {
-    uint64_t widest = chord_max_u64(p->h.latent, p->h.latent_head_dim);
-    if (p->h.latent == 0) return;
+    uint64_t widest = p->h.latent_spread ? 0 : chord_max_u64(p->h.latent, p->h.latent_head_dim);
+    if (p->h.output_groups != 0) widest = (uint64_t)p->layers[0].heads * p->layers[0].head_dim / p->h.output_groups;
+    if (widest == 0) return;
     s->x = carve_f32(c, chunk * widest);
     carve_acts(c, p, chunk, s->acts);
 }

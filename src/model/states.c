@@ -1,6 +1,7 @@
 /* states.c - what recurrent layers carry from token to token, of each sequence: it cannot be taken back, so a sequence has it
  * three times. A pass reads the one of its first position and writes another, which counts when the pass is over: one that
- * fails leaves all as it was. The third is kept for texts that go on otherwise: of a pass with more than a few tokens (a
+ * fails leaves all as it was. What a pass of few tokens (guesses are checked in such) brought to the layers is kept: of the
+ * tokens that are right the state is made once more from the one that was read, without weights. The third is kept for texts that go on otherwise: of a pass with more than a few tokens (a
  * prompt), a few before its end, since the next prompt often repeats this one but for its last words. */
 #include "model/model_inner.h"
 
@@ -11,20 +12,36 @@ static uint64_t state_bytes(const chord_blueprint *p)
     return chord_align_up(p->h.recurrence.floats * sizeof(float), 64);
 }
 
+/* With room behind it for what is made once more and not looked at. */
+static uint64_t log_bytes(const chord_blueprint *p)
+{
+    const chord_recurrence *r = &p->h.recurrence;
+    uint64_t spare = chord_max_u64(r->channels, (uint64_t)r->heads * (r->values + 2ull));
+    return r->log_floats != 0 ? chord_align_up(CHORD_LOG_ROWS * (r->log_floats + spare) * sizeof(float), 64) : 0;
+}
+
 uint64_t chord_states_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
 {
-    return needs->sessions * CHORD_STATES * state_bytes(p);
+    return needs->sessions * (CHORD_STATES * state_bytes(p) + log_bytes(p));
 }
 
 bool chord_network_can_guess(const chord_network *net) { return net->print.h.recurrence.floats == 0; }
+
+uint32_t chord_network_guesses_max(const chord_network *net)
+{
+    return chord_network_can_guess(net) ? UINT32_MAX : CHORD_LOG_ROWS - 1;
+}
 
 /* Branches have none. */
 void chord_states_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory)
 {
     if (state_bytes(&net->print) == 0) return;
-    for (uint32_t s = 0; s < needs->sessions; s++)
+    for (uint32_t s = 0; s < needs->sessions; s++) {
         for (uint32_t i = 0; i < CHORD_STATES; i++, memory += state_bytes(&net->print))
             net->sequences[s].states[i] = (chord_state){(float *)(void *)memory, CHORD_STATE_NONE};
+        if (log_bytes(&net->print) != 0) net->sequences[s].log = (float *)(void *)memory;
+        memory += log_bytes(&net->print);
+    }
 }
 
 void chord_states_forget(chord_sequence *s, uint32_t length)
@@ -32,6 +49,7 @@ void chord_states_forget(chord_sequence *s, uint32_t length)
     for (uint32_t i = 0; i < CHORD_STATES; i++)
         if (s->states[i].length > length || length == 0) s->states[i].length = CHORD_STATE_NONE;
     if (length == 0) s->state_kept = CHORD_STATES;
+    if (length <= s->log_first) s->log_rows = 0;
 }
 
 /* The state of the longest text of at most so many tokens; CHORD_STATES: there is none. */
@@ -50,6 +68,22 @@ uint32_t chord_states_length(const chord_network *net, const chord_sequence *s, 
     if (net->print.h.recurrence.floats == 0 || length == 0) return length;
     uint32_t best = find_state(s, length);
     return best != CHORD_STATES ? s->states[best].length : 0;
+}
+
+/* Whether the state of a text of so many tokens can be made. Keys made of several tokens keep as much as that takes. */
+static bool is_logged(const chord_sequence *s, uint32_t length)
+{
+    if (length <= s->log_first || length > s->log_first + s->log_rows) return false;
+    return s->state_past == CHORD_STATES ? s->log_first == 0 : s->states[s->state_past].length == s->log_first;
+}
+
+uint32_t chord_states_cut(const chord_network *net, chord_sequence *s, uint32_t length)
+{
+    uint32_t known = chord_states_length(net, s, length);
+    if (known == length || !is_logged(s, length)) return known;
+    if (s->log != NULL) chord_recurrence_redo(net, s, length - s->log_first);
+    s->states[s->state_next].length = length;
+    return length;
 }
 
 float *chord_states_at(const chord_sequence *s, uint32_t length)
@@ -88,11 +122,14 @@ void chord_states_begin(const chord_network *net, chord_sequence *s, uint32_t co
         s->states[s->state_kept].length = CHORD_STATE_NONE;
     }
     s->states[s->state_next].length = CHORD_STATE_NONE;
+    s->log_rows = 0;
 }
 
 void chord_states_end(const chord_network *net, chord_sequence *s, uint32_t count)
 {
     if (net->print.h.recurrence.floats == 0) return;
     s->states[s->state_next].length = s->length + count;
+    s->log_first = s->length;
+    s->log_rows = count <= CHORD_LOG_ROWS ? count : 0;
     if (s->kept_tokens != 0) s->states[s->state_kept].length = s->length + s->kept_tokens;
 }

@@ -43,13 +43,12 @@ bool chord_weight_has_panels(const chord_tensor *t, uint64_t row_first, uint64_t
     return row_first % CHORD_PANEL_ROWS == 0 && (end % CHORD_PANEL_ROWS == 0 || end == t->rows);
 }
 
-/* first_row: of the weight's rows, which are those of one expert. */
-static chord_tile tile_of(const chord_weight *w, uint32_t i, uint64_t skip)
+static chord_tile tile_of(const chord_weight *w, uint32_t i)
 {
     const chord_tensor *t = w->tensor;
     uint64_t first = (uint64_t)i * w->tile_rows, rows = chord_min_u64(w->tile_rows, w->rows - first);
     return (chord_tile){.shard = t->shard,
-                        .offset = t->offset + (skip + w->row_first + first) * t->row_bytes,
+                        .offset = t->offset + (w->row_first + first) * t->row_bytes,
                         .bytes = (uint32_t)(rows * t->row_bytes)};
 }
 
@@ -64,8 +63,8 @@ static void set_tiles(chord_weight *w, uint32_t rows, uint64_t first, uint32_t s
 /* The weight's tiles, and those of its pair between them, from number *count on. */
 static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, chord_error *err)
 {
-    uint64_t row_bytes = w->tensor->row_bytes;
-    if (w->pair != NULL) row_bytes = chord_max_u64(row_bytes, w->pair->tensor->row_bytes);
+    uint64_t row_bytes = chord_weight_row_bytes(w);
+    if (w->pair != NULL) row_bytes = chord_max_u64(row_bytes, chord_weight_row_bytes(w->pair));
     if (row_bytes * CHORD_PANEL_ROWS > UINT32_MAX)
         return chord_fail(err, CHORD_UNSUPPORTED, "tensor '%s' has rows of %" PRIu64 " bytes", w->tensor->name,
                           row_bytes);
@@ -78,6 +77,32 @@ static chord_status cut(chord_weight *w, uint64_t tile_bytes, uint64_t *count, c
     return CHORD_OK;
 }
 
+static bool is_remade(const chord_blueprint *p)
+{
+    for (uint32_t i = 0; i < p->order_count; i++)
+        if (p->order[i]->tensor->file_type != p->order[i]->tensor->type) return true;
+    return false;
+}
+
+/* What tiles that are made anew take of the files. */
+static chord_status list_read_bytes(chord_blueprint *p, chord_error *err)
+{
+    p->read_bytes = p->expert_read_bytes = NULL;
+    if (!is_remade(p)) return CHORD_OK;
+    p->read_bytes = chord_arena_get(&p->tile_arena, p->tile_count * sizeof *p->read_bytes);
+    p->expert_read_bytes = chord_arena_get(&p->tile_arena, p->expert_tile_count * sizeof *p->read_bytes);
+    if (p->read_bytes == NULL || p->expert_read_bytes == NULL) return chord_arena_fail(&p->tile_arena, err);
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        const chord_weight *w = p->order[i];
+        const chord_tile *tiles = w->experts != 0 ? p->expert_tiles : p->tiles;
+        uint32_t *out = w->experts != 0 ? p->expert_read_bytes : p->read_bytes,
+                 last = (uint32_t)chord_max_u64(w->experts, 1) * w->tile_count;
+        for (uint32_t t = 0, at = w->tile_first; t < last; t++, at += w->tile_step)
+            out[at] = (uint32_t)(tiles[at].bytes / w->tensor->row_bytes * chord_tensor_file_row_bytes(w->tensor));
+    }
+    return CHORD_OK;
+}
+
 static chord_status list_tiles(chord_blueprint *p, chord_error *err)
 {
     chord_arena_free(&p->tile_arena);
@@ -87,13 +112,14 @@ static chord_status list_tiles(chord_blueprint *p, chord_error *err)
     for (uint32_t i = 0; i < p->order_count; i++) {
         const chord_weight *w = p->order[i];
         for (uint32_t t = 0; t < w->tile_count && w->experts == 0; t++)
-            p->tiles[w->tile_first + t * w->tile_step] = tile_of(w, t, 0);
-        for (uint32_t e = 0; e < w->experts; e++)
+            p->tiles[w->tile_first + t * w->tile_step] = tile_of(w, t);
+        for (uint32_t e = 0; e < w->experts; e++) {
+            chord_weight one = chord_expert_part(w, e);
             for (uint32_t t = 0; t < w->tile_count; t++)
-                p->expert_tiles[w->tile_first + (e * w->tile_count + t) * w->tile_step] =
-                    tile_of(w, t, (uint64_t)e * w->row_step);
+                p->expert_tiles[one.tile_first + t * w->tile_step] = tile_of(&one, t);
+        }
     }
-    return CHORD_OK;
+    return list_read_bytes(p, err);
 }
 
 /* A plan may be made before the stores are known: as for tiles of a pass (pager_plan.c). */
@@ -136,21 +162,12 @@ chord_status chord_blueprint_cut(chord_blueprint *p, uint64_t budget_bytes, chor
 
 /* ---- of experts -------------------------------------------------------------------------------- */
 
-chord_weight chord_weight_part(const chord_weight *w, uint32_t expert)
-{
-    chord_weight one = *w;
-    one.row_first += expert * w->row_step;
-    one.tile_first += expert * w->tile_count * w->tile_step;
-    if (w->bias != NULL) one.bias += (uint64_t)expert * w->rows;
-    return one;
-}
-
 /* In the order in which they are used. */
 uint32_t chord_expert_tiles(const chord_layer *layer, uint32_t expert, uint32_t *list)
 {
-    chord_weight gate = chord_weight_part(&layer->expert_gate, expert),
-                 up = chord_weight_part(&layer->expert_up, expert),
-                 down = chord_weight_part(&layer->expert_down, expert);
+    chord_weight gate = chord_expert_part(&layer->expert_gate, expert),
+                 up = chord_expert_part(&layer->expert_up, expert),
+                 down = chord_expert_part(&layer->expert_down, expert);
     uint32_t n = 0;
     for (uint32_t i = 0; i < up.tile_count; i++) {
         if (gate.tensor != NULL) list[n++] = gate.tile_first + i * gate.tile_step;

@@ -63,7 +63,8 @@ typedef struct chord_pager_config {
     const chord_slot_place *place; /* outlives the pager; NULL: memory of the heap's */
     chord_store *const *stores;    /* by shard; outlive the pager */
     uint32_t shards;
-    const chord_tile *tiles; /* in the order a full pass uses them; outlive the pager */
+    const chord_tile *tiles;    /* in the order a full pass uses them; outlive the pager */
+    const uint32_t *read_bytes; /* by tile: what reading it takes of the files; NULL: its bytes. Outlives the pager */
     uint32_t tile_count;
     uint64_t memory_bytes;   /* for pinned tiles and ring together */
     uint32_t hold_max;       /* tiles an operation holds at once */
@@ -168,6 +169,7 @@ typedef struct chord_asked_source {
 typedef struct chord_tile_set {
     chord_store *const *stores;
     const chord_tile *tiles;
+    const uint32_t *read_bytes; /* as in chord_pager_config */
 } chord_tile_set;
 chord_asked_source chord_asked_tiles(const chord_tile_set *set, uint32_t count); /* set outlives it */
 

@@ -74,7 +74,7 @@ chord_status chord_asked_plan(const chord_asked_source *source, const uint64_t *
 static uint64_t tile_bytes(void *ud, uint32_t tile)
 {
     const chord_tile_set *set = ud;
-    return set->tiles[tile].bytes;
+    return set->read_bytes != NULL ? set->read_bytes[tile] : set->tiles[tile].bytes;
 }
 
 static uint64_t tile_slot_bytes(void *ud, uint32_t tile)

@@ -141,6 +141,10 @@ static inline chord_status pager_get(chord_pager *pager, uint64_t bytes, void *o
 /* pager_plan.c: pins (may be NULL) gets a byte for each tile, 1: pinned. */
 chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, pager_layout *out, chord_error *err);
 uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile);
+static inline uint64_t pager_read_bytes(const chord_pager_config *config, uint32_t tile)
+{
+    return config->read_bytes != NULL ? config->read_bytes[tile] : config->tiles[tile].bytes;
+}
 extern const chord_slot_place pager_memory; /* of the heap */
 
 /* pager_slots.c: one function for each arrow of the diagram. All with the mutex held. */

@@ -10,9 +10,16 @@ uint64_t pager_slot_bytes(const chord_pager_config *config, uint32_t tile)
 }
 
 typedef struct sums {
-    uint64_t slot_bytes, tile_bytes; /* of all tiles */
+    uint64_t slot_bytes, read_bytes; /* of all tiles */
+    uint64_t made_slot_bytes;        /* of those that are made when they are read */
     uint64_t largest;                /* slot */
 } sums;
+
+/* Reading it takes more than it has: the last to be read again. */
+static bool is_made(const chord_pager_config *config, uint32_t tile)
+{
+    return pager_read_bytes(config, tile) > config->tiles[tile].bytes;
+}
 
 static sums sum_up(const chord_pager_config *config)
 {
@@ -20,31 +27,47 @@ static sums sum_up(const chord_pager_config *config)
     for (uint32_t i = 0; i < config->tile_count; i++) {
         uint64_t bytes = pager_slot_bytes(config, i);
         s.slot_bytes += bytes;
-        s.tile_bytes += config->tiles[i].bytes;
+        if (is_made(config, i)) s.made_slot_bytes += bytes;
+        s.read_bytes += pager_read_bytes(config, i);
         s.largest = chord_max_u64(s.largest, bytes);
     }
     return s;
 }
 
-/* Walks the tiles, and pins a tile when the pinned bytes have fallen half a tile behind their even share of the
- * way so far; besides, the first tiles that fit into rest_bytes. Gives the bytes that are left of memory_bytes. */
+/* Tiles that share memory evenly. */
+typedef struct spread {
+    uint64_t memory_bytes, slot_bytes, passed, pinned;
+} spread;
+
+/* A tile is due when the pinned bytes have fallen half a tile behind their even share of the way so far. */
+static bool is_due(spread *s, uint64_t bytes)
+{
+    double share = (double)s->memory_bytes / (double)s->slot_bytes;
+    s->passed += bytes;
+    bool due = (double)s->pinned + (double)bytes / 2 <= share * (double)s->passed &&
+               s->pinned + bytes <= s->memory_bytes;
+    if (due) s->pinned += bytes;
+    return due;
+}
+
+/* Walks the tiles, and pins those that are due, and besides the first that fit into rest_bytes. Tiles that are made come
+ * before the others. Gives the bytes that are left of memory_bytes. */
 static uint64_t spread_pins(const chord_pager_config *config, const sums *all, uint64_t memory_bytes,
                             uint64_t rest_bytes, uint8_t *pins, chord_pager_plan *plan)
 {
-    double share = (double)memory_bytes / (double)all->slot_bytes;
-    uint64_t passed = 0, spread = 0, pinned = 0, streamed = all->tile_bytes;
+    uint64_t made_bytes = chord_min_u64(memory_bytes, all->made_slot_bytes);
+    spread made = {.memory_bytes = made_bytes, .slot_bytes = all->made_slot_bytes},
+           others = {.memory_bytes = memory_bytes - made_bytes, .slot_bytes = all->slot_bytes - all->made_slot_bytes};
+    uint64_t pinned = 0, streamed = all->read_bytes;
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->tile_count; i++) {
         uint64_t bytes = pager_slot_bytes(config, i);
-        passed += bytes;
-        bool due = (double)spread + (double)bytes / 2 <= share * (double)passed && spread + bytes <= memory_bytes;
-        bool extra = !due && bytes <= rest_bytes;
-        if (due) spread += bytes;
+        bool due = is_due(is_made(config, i) ? &made : &others, bytes), extra = !due && bytes <= rest_bytes;
         if (extra) rest_bytes -= bytes;
         if (pins != NULL) pins[i] = due || extra;
         if (!due && !extra) continue;
         pinned += bytes;
-        streamed -= config->tiles[i].bytes;
+        streamed -= pager_read_bytes(config, i);
         count++;
     }
     plan->pinned_bytes = pinned;
@@ -113,14 +136,14 @@ static void lay_out_lru(const chord_pager_config *config, const sums *all, pager
     uint64_t slots = chord_min_u64(config->memory_bytes / all->largest, config->tile_count + 2ull * config->hold_max);
     out->plan.ring_slots = (uint32_t)slots;
     out->plan.ring_bytes = slots * all->largest;
-    out->plan.streamed_bytes_per_pass = slots < config->tile_count ? all->tile_bytes : 0;
+    out->plan.streamed_bytes_per_pass = slots < config->tile_count ? all->read_bytes : 0;
 }
 
 static void lay_out_none(const chord_pager_config *config, const sums *all, pager_layout *out)
 {
     out->plan.ring_slots = config->hold_max + 2;
     out->plan.ring_bytes = out->plan.ring_slots * all->largest;
-    out->plan.streamed_bytes_per_pass = all->tile_bytes;
+    out->plan.streamed_bytes_per_pass = all->read_bytes;
 }
 
 static chord_status check_config(const chord_pager_config *config, chord_error *err)
@@ -146,7 +169,7 @@ chord_status pager_lay_out(const chord_pager_config *config, uint8_t *pins, page
     CHORD_TRY(check_config(config, err));
     sums all = sum_up(config);
     if (config->mapped || config->tile_count == 0) {
-        out->plan.pinned_bytes = all.tile_bytes;
+        out->plan.pinned_bytes = all.read_bytes; /* which are the tiles' */
         out->plan.pinned_tiles = config->tile_count;
         return CHORD_OK;
     }

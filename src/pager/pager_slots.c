@@ -113,7 +113,7 @@ void pager_slot_loaded(chord_pager *pager, pager_slot *slot, uint8_t *data)
     slot->data = data;
     slot->state = SLOT_READY;
     give_failure(slot);
-    pager->stats.bytes_read += pager->config.tiles[slot->tile].bytes;
+    pager->stats.bytes_read += pager_read_bytes(&pager->config, slot->tile);
     if (slot->doomed) {
         pager->stats.prefetched_wasted++;
         empty_slot(pager, slot);

@@ -88,11 +88,34 @@ static void strange_key(gguf_builder *b)
     fm_experts_keys(b);
     fm_f32(b, "expert_group_scale", 0.5f);
 }
+static void chunked(gguf_builder *b)
+{
+    fm_llama4_keys(b);
+    fm_u32(b, "attention.sliding_window", 0);
+}
+static void scaled(gguf_builder *b)
+{
+    fm_step35_keys(b);
+    fm_yarn(b, 4.0f);
+}
+
 static void listed(gguf_builder *b)
 {
     gb_array(b, fm_key("expert_count"), 4, 2);
     gb_u32(b, 8), gb_u32(b, 8);
     fm_u32(b, "expert_used_count", 2);
+}
+
+/* The number behind a key and its type, so many bytes further on. */
+static void set_value(const char *key, size_t skip, uint32_t value)
+{
+    size_t n = strlen(key);
+    for (size_t i = 0; i + n <= m.b.len; i++)
+        if (memcmp(m.b.bytes + i, key, n) == 0) {
+            memcpy(m.b.bytes + i + n + 4 + skip, &value, 4);
+            return;
+        }
+    abort();
 }
 
 static const struct {
@@ -152,6 +175,75 @@ static void rename_tensor(const char *from, const char *to)
         if (memcmp(m.b.bytes + i, from, n) == 0) memcpy(m.b.bytes + i, to, n);
 }
 
+/* Keys of other families. */
+static void check_other_keys(void)
+{
+    static const struct {
+        const char *family;
+        void (*keys)(gguf_builder *b);
+        chord_status status;
+        const char *says;
+    } OTHERS[] = {
+        {"llama4", chunked, CHORD_UNSUPPORTED, "attention.sliding_window"},
+        {"step35", scaled, CHORD_UNSUPPORTED, "yarn"},
+    };
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
+        fm_family family = *find(OTHERS[i].family);
+        family.keys = OTHERS[i].keys;
+        fm_build(&m, &family);
+        check_refused(OTHERS[i].status, OTHERS[i].says, OTHERS[i].family);
+        gb_free(&m.b);
+    }
+}
+
+/* A value of deepseek4's is put in place of another of the same length. */
+static void check_values(void)
+{
+    static const struct {
+        const char *key;
+        uint32_t value;
+        chord_status status;
+        const char *says;
+    } VALUES[] = {
+        {"deepseek4.hyper_connection.count", 1, CHORD_CORRUPT, "hyper_connection.count"},
+        {"deepseek4.hyper_connection.count", 5, CHORD_CORRUPT, "embedding_length_out"},
+        {"deepseek4.embedding_length_out", 64, CHORD_CORRUPT, "embedding_length_out"},
+        {"deepseek4.attention.sliding_window", 0, CHORD_CORRUPT, "sliding_window"},
+        {"deepseek4.attention.output_group_count", 3, CHORD_CORRUPT, "3 groups"},
+        {"deepseek4.attention.output_lora_rank", 8, CHORD_CORRUPT, "attn_output_a"},
+        {"deepseek4.attention.head_count_kv", 2, CHORD_CORRUPT, "2 of keys"},
+        {"deepseek4.hash_layer_count", 5, CHORD_CORRUPT, "hash_layer_count"},
+        {"deepseek4.hash_layer_count", 0, CHORD_UNSUPPORTED, "ffn_gate_tid2eid"},
+        {"deepseek4.expert_used_count", 2, CHORD_CORRUPT, "ffn_gate_tid2eid"},
+        {"deepseek4.attention.indexer.top_k", 8, CHORD_INVALID, "trained for 32"},
+    };
+    for (size_t i = 0; i < sizeof VALUES / sizeof VALUES[0]; i++) {
+        fm_build(&m, find("deepseek4"));
+        set_value(VALUES[i].key, 0, VALUES[i].value);
+        check_refused(VALUES[i].status, VALUES[i].says, VALUES[i].key);
+        gb_free(&m.b);
+    }
+    fm_build(&m, find("deepseek4"));
+    set_value("deepseek4.attention.compress_ratios", 12 + 4, 5); /* of layer 1 */
+    check_refused(CHORD_UNSUPPORTED, "5 in layer 1", "a ratio");
+    gb_free(&m.b);
+    fm_build(&m, find("deepseek2-spread"));
+    set_value("deepseek2.attention.head_count_kv", 0, 2);
+    check_refused(CHORD_UNSUPPORTED, "2 heads of keys for 4", "heads of keys");
+    gb_free(&m.b);
+}
+
+/* A table of tokens' experts that names one twice, or one that is none: the pass fails, for tokens 65 to 68. */
+static void check_table(uint32_t expert)
+{
+    fm_build(&m, find("deepseek4"));
+    size_t data = m.b.len - m.b.data_bytes;
+    for (int i = 0; i < m.count; i++)
+        if (m.tensors[i].ids != 0) memcpy(m.b.bytes + data + m.tensors[i].offset + 66 * 3 * 4, &expert, 4);
+    check_refused(CHORD_CORRUPT, "for token 66", "a table of experts");
+    gb_free(&m.b);
+}
+
 static void check_tensors(void)
 {
     static const struct {
@@ -168,6 +260,14 @@ static void check_tensors(void)
         {"glm4moe", "blk.2.ffn_gate_inp", "blk.2.ffn_gote_inp", "leading_dense_block_count", CHORD_CORRUPT},
         {"deepseek2", "blk.1.attn_k_b", "blk.1.attn_x_b", "attn_k_b", CHORD_CORRUPT},
         {"deepseek2", "blk.1.exp_probs_b", "blk.1.exp_prabs_b", "exp_prabs_b", CHORD_UNSUPPORTED},
+        {"deepseek2-spread", "blk.1.attn_kv_b", "blk.1.attn_kx_b", "attn_kv_b", CHORD_CORRUPT},
+        {"mixtral-apart", "blk.1.ffn_up.7", "blk.1.ffn_up.8", "ffn_up.7", CHORD_CORRUPT},
+        {"deepseek4", "blk.0.ffn_gate_tid2eid", "blk.0.ffn_gate_tid2aid", "ffn_gate_tid2eid", CHORD_CORRUPT},
+        {"deepseek4", "blk.2.attn_compressor_ape", "blk.2.attn_compressor_ope", "compressor_ape", CHORD_CORRUPT},
+        {"deepseek4", "blk.1.hc_ffn_base", "blk.1.hc_ffn_bose", "hc_ffn_base", CHORD_CORRUPT},
+        {"deepseek4", "blk.1.indexer_compressor_norm", "blk.1.indexes_compressor_norm", "indexes_compressor_norm",
+         CHORD_UNSUPPORTED},
+        {"step35", "blk.1.attn_gate", "blk.1.attn_gote", "attn_gote", CHORD_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         fm_build(&m, find(NAMES[i].family));
@@ -195,6 +295,11 @@ static void check_router(float poison)
 int main(void)
 {
     check_keys();
+    check_other_keys();
+    check_values();
+    check_table(FM_EXPERT_COUNT);
+    check_table((66 + 3) % FM_EXPERT_COUNT);
+    check_table(UINT32_MAX);
     check_tensors();
     check_router(NAN);
     check_router(INFINITY);

@@ -209,7 +209,7 @@ static void check_order(const chord_file *file, bool packed)
         CHECK_SAY(matrix || !matrices, "%s stands behind a matrix", t.name);
         matrices = matrices || matrix;
         CHECK(t.offset % 4096 == 0 && t.part >= part && (t.part > part || t.offset >= last.offset + last.bytes));
-        bool has_panels = t.type[0] == 'Q' && !(cuts_panels && strstr(t.name, "attn_qkv") != NULL);
+        bool has_panels = t.type[0] == 'Q' && t.dims[1] >= 16 && !(cuts_panels && strstr(t.name, "attn_qkv") != NULL);
         CHECK_SAY(t.packed == (packed && matrix && has_panels), "%s", t.name);
         part = t.part;
         last = t;
@@ -384,13 +384,15 @@ static void write_file(const char *path, const gguf_builder *b)
     fclose(file);
 }
 
-/* Several matrices in one tensor, at panels, and (24 rows of keys) not: such a tensor is not packed. */
+/* Several matrices in one tensor, at panels, and (24 rows of keys) not: such a tensor is not packed. Experts in tensors of
+ * their own. */
 static void test_fused(const char *path)
 {
     static fm_model m;
     static const fm_family FUSED[] = {
         {.arch = "phi3", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_TIED | FM_Q8},
-        {.arch = "llama", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_TIED | FM_Q8, .head_dim = 12}};
+        {.arch = "llama", .has = FM_FUSED_QKV | FM_FUSED_FF | FM_TIED | FM_Q8, .head_dim = 12},
+        {.arch = "llama", .has = FM_TIED | FM_Q8, .keys = fm_mixtral_keys, .mixture = FM_EXPERTS | FM_APART}};
     for (size_t i = 0; i < CHORD_COUNT(FUSED); i++) {
         fm_build(&m, &FUSED[i]);
         write_file(path, &m.b);

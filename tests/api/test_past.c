@@ -185,7 +185,8 @@ static void build(const char *name)
 
 int main(void)
 {
-    static const char *const NAMES[] = {"llama", "gemma3", "deepseek2", "qwen3moe", "qwen35", "lfm2", "nemotron_h"};
+    static const char *const NAMES[] = {"llama", "gemma3",     "deepseek2", "qwen3moe", "qwen35",
+                                        "lfm2",  "nemotron_h", "falcon-h1", "deepseek4"};
     alarm(CHECK_FOREVER_S);
     for (uint32_t i = 0; i < PROMPT; i++) tokens[i] = (int32_t)(i % 5 * 13 + i % 3 + 40);
     for (size_t i = 0; i < CHORD_COUNT(NAMES); i++) {

@@ -79,10 +79,10 @@ questions = [
     {"prompt": "nothing", "max_tokens": 0, "id": None},
 ]
 path, out = check_answers(TINY, questions, "--ctx", 256)
-for parallel in (1, 2, 5):
+for parallel, guesses in ((1, 16), (2, 0), (5, 32)):
     other = new()
-    ends(batch(path, other, "--ctx", 256, "--parallel", parallel, "--chunk", 8, "--policy", "none", "--mode", "paged"), 0)
-    check(answers(other) == answers(out), f"--parallel {parallel} gives other answers")
+    ends(batch(path, other, "--ctx", 256, "--parallel", parallel, "--draft-max", guesses, "--chunk", 8, "--policy", "none", "--mode", "paged"), 0)
+    check(answers(other) == answers(out), f"--parallel {parallel} --draft-max {guesses} gives other answers")
 for name, model in find_models("smollm2").items():
     check_answers(model, [{"prompt": f"Name {n} animals.", "temperature": 1, "seed": n, "max_tokens": 3 + n} for n in range(5)], "--memory", "110M")
     talk = write({"messages": [{"role": "user", "content": "Name 2 animals."}], "temperature": 1, "seed": 2, "max_tokens": 5}, {"messages": [{"role": "user"}]})
@@ -156,6 +156,7 @@ ends(batch(folder / "no.jsonl", new()), 1, "No such file")
 ends(batch(folder, new()), 1, "is a folder")
 ends(batch(path), 2, "a file of questions and a file for the answers")
 ends(batch(path, new(), "--parallel", 0), 2)
+ends(batch(path, new(), "--draft-max", 33), 2)
 empty = write(end="")
 ends(batch(empty, out := new()), 0, "nothing is left to do")
 check(out.read_bytes() == b"", "no line, no answer")

@@ -34,6 +34,14 @@ for name, path in find_models("smollm2", "gemma3").items():
     check_same(path, "--raw", "-p", SAYING, "-n", 30, "--memory", memory, least=10)
     check_same(path, "-p", "Count from one to ten.", "-n", 24, "--temp", 0.7, "--seed", 5, "--memory", memory, "--kv-type", "q8_0")
 
+# side by side, too: what each answer repeats is guessed in the passes that they share
+for name, path in find_models("smollm2").items():
+    words = ["run", path, "--raw", "-p", SAYING, "-n", 40, "--parallel", 3, "--temp", 0.2, "--ignore-eos", "--memory", "90M"]
+    plain, guessed = run_json(*words, "--draft-max", 0), run_json(*words)
+    check(plain["answers"] == guessed["answers"], f"{guessed['answers']}, without guesses {plain['answers']}")
+    check(plain["stats"]["accepted_tokens"] == 0 and plain["stats"]["passes"] == 40, f"{plain['stats']}")
+    check(guessed["stats"]["accepted_tokens"] > 10 and guessed["stats"]["passes"] < 40, f"{guessed['stats']}")
+
 # a refusal names the reason
 for words, said in [(["--draft", "/nowhere.gguf"], "/nowhere.gguf"), (["--draft", "/dev/null"], "/dev/null"),
                     (["--draft", TINY, "--parallel", 2], "one answer"), (["--draft-max", 33], "--draft-max"), (["--draft-memory", "9M"], "--draft")]:

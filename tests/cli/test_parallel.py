@@ -12,7 +12,8 @@ def alone(*words, seed):
 
 
 def check_answers(model, count, *words):
-    many = run_json("run", model, *words, "--parallel", count, "--seed", 7)
+    many = run_json("run", model, *words, "--parallel", count, "--seed", 7, "--draft-max", 0)
+    guessed = run_json("run", model, *words, "--parallel", count, "--seed", 7, "--draft-max", 32)
     check(len(many["answers"]) == count and set(many) == {"prompt_tokens", "answers", "stats"}, f"{model}: {many.keys()}")
     for i, a in enumerate(many["answers"]):
         got = a["text"], a["tokens"], a["logits_hash"], a["stop_reason"], a["seed"]
@@ -23,6 +24,9 @@ def check_answers(model, count, *words):
     check(stats["output_tokens"] == sum(made), f"{stats['output_tokens']} tokens made, {made}")
     passes = -(-many["prompt_tokens"] // stats["chunk_tokens"]) + max(max(made) - 1, 0)
     check(stats["passes"] == passes, f"{stats['passes']} passes, not {passes}, for answers of {made} tokens")
+    check(guessed["answers"] == many["answers"], f"{model}: guesses change the answers: {guessed['answers']}")
+    told = guessed["stats"]
+    check(told["passes"] <= passes and told["accepted_tokens"] <= told["drafted_tokens"] and stats["drafted_tokens"] == 0, f"{told}")
     return many
 
 
@@ -58,6 +62,16 @@ less = json.loads(run("plan", TINY, "--ctx", 512, "--json").stdout)["kv_bytes"]
 more = json.loads(run("plan", TINY, "--ctx", 512, "--parallel", 16, "--json").stdout)["kv_bytes"]
 check(15 * less < more <= 16 * less, f"16 sessions have {more} bytes of KV cache, one {less}")
 check("16 sessions, each of 512 tokens" in run("plan", TINY, "--ctx", 512, "--parallel", 16).stdout, "the plan names them")
+# a prompt that all have in common is kept once
+for name, path in find_models("smollm2").items():
+    each, common = (run_json("plan", path, "--ctx", 1040, "--parallel", 8, "--memory", "400M", *more) for more in ([], ["--shared", 1024]))
+    check(common["kv_bytes"] * 4 < each["kv_bytes"], f"{common['kv_bytes']} and {each['kv_bytes']} bytes of KV cache")
+    words = ["run", path, "--raw", "-p", "again " * 600, "-n", 6, "--temp", 1]
+    least = common["budget_bytes_min"] + each["budget_bytes_min"] >> 1
+    many = run_json(*words, "--parallel", 8, "--memory", least)
+    check(run("plan", path, "--ctx", many["prompt_tokens"] + 6, "--parallel", 8, "--memory", least).returncode == 1, "it would not fit eight times")
+    check(many["answers"][5]["logits_hash"] == run_json(*words, "--seed", 5)["logits_hash"], "the sixth answer is that of seed 5")
+
 for name, path in find_models("smollm2").items():
     refused = run("run", path, "--raw", "-p", "abc", "-n", 400, "--parallel", 8, "--memory", "80M", "--temp", 1)
     check(refused.returncode == 1 and "8 sessions, each with a context of" in refused.stderr, f"refused: {refused.stderr!r}")

@@ -13,6 +13,8 @@ typedef struct shape {
     float softcap;
     bool sinks;
     uint32_t value_dim; /* 0: dim */
+    bool chunks;
+    uint32_t every; /* of a far cache, which holds the same rows, last to first; 0: there is none */
 } shape;
 
 static const float SINKS[16] = {0.3f,  -2.0f, 4.0f, 0.0f,  1.5f, -0.5f, 2.5f, 3.0f,
@@ -68,6 +70,17 @@ static inputs make_inputs(const shape *s, uint64_t seed)
 
 static void free_inputs(inputs *in) { free(in->q), free(in->k), free(in->v), free(in->kr), free(in->vr); }
 
+static uint32_t first_seen(const shape *s, uint32_t t)
+{
+    if (s->chunks) return t / s->window * s->window;
+    return s->window && t + 1 > s->window ? t + 1 - s->window : 0;
+}
+
+static uint32_t far_seen(const shape *s, uint32_t t) { return s->every != 0 ? (t + 1) / s->every : 0; }
+
+/* Which row stands at a place of the cache, or of the far one. */
+static uint64_t row_at(const shape *s, uint32_t place, bool far) { return far ? s->tokens - 1 - place : place; }
+
 static float scale_of(const shape *s) { return 1.0f / sqrtf((float)s->dim); }
 
 /* ---- the specification, scalar ---- */
@@ -76,13 +89,13 @@ typedef struct state {
     float m, l, o[256];
 } state;
 
-static state block_partial(const shape *s, const inputs *in, const float *q, uint32_t kv_head, uint32_t start,
+static state block_partial(const shape *s, const inputs *in, const float *q, uint32_t kv_head, bool far, uint32_t start,
                            uint32_t low, uint32_t high)
 {
     state st = {.m = -INFINITY};
     float score[64], p[64] = {0}, lanes[16] = {0};
     for (uint32_t j = low; j < high; j++) {
-        const float *k = in->kr + ((uint64_t)(start + j) * s->kv_heads + kv_head) * s->dim;
+        const float *k = in->kr + (row_at(s, start + j, far) * s->kv_heads + kv_head) * s->dim;
         float sum = 0;
         for (uint32_t d = 0; d < s->dim; d++) sum = sum + q[d] * k[d];
         score[j] = sum * scale_of(s);
@@ -96,8 +109,16 @@ static state block_partial(const shape *s, const inputs *in, const float *q, uin
     st.l = lanes[0];
     for (uint32_t d = 0; d < values_of(s); d++)
         for (uint32_t j = low; j < high; j++)
-            st.o[d] = st.o[d] + p[j] * in->vr[((uint64_t)(start + j) * s->kv_heads + kv_head) * values_of(s) + d];
+            st.o[d] = st.o[d] + p[j] * in->vr[(row_at(s, start + j, far) * s->kv_heads + kv_head) * values_of(s) + d];
     return st;
+}
+
+static void fold(const shape *s, state *all, const state *st)
+{
+    float m = st->m > all->m ? st->m : all->m, a = chord_expf(all->m - m), b = chord_expf(st->m - m);
+    all->l = all->l * a + st->l * b;
+    for (uint32_t d = 0; d < values_of(s); d++) all->o[d] = all->o[d] * a + st->o[d] * b;
+    all->m = m;
 }
 
 static void specified(const shape *s, const inputs *in, float *out)
@@ -105,20 +126,16 @@ static void specified(const shape *s, const inputs *in, float *out)
     for (uint32_t t = 0; t < s->tokens; t++)
         for (uint32_t h = 0; h < s->heads; h++) {
             uint64_t row = (uint64_t)t * s->heads + h, at = row * values_of(s);
-            uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
+            uint32_t first = first_seen(s, t), near_blocks = t / 64 + 1, far_end = far_seen(s, t);
             state all = {.m = SINKS[h], .l = 1.0f};
-            for (uint32_t block = first / 64; block <= t / 64; block++) {
-                uint32_t start = block * 64, low = first > start ? first - start : 0;
-                uint32_t high = t + 1 - start < 64 ? t + 1 - start : 64;
-                state st = block_partial(s, in, in->q + row * s->dim, h / (s->heads / s->kv_heads), start, low, high);
-                if (block == first / 64 && !s->sinks) {
-                    all = st;
-                    continue;
-                }
-                float m = st.m > all.m ? st.m : all.m, a = chord_expf(all.m - m), b = chord_expf(st.m - m);
-                all.l = all.l * a + st.l * b;
-                for (uint32_t d = 0; d < values_of(s); d++) all.o[d] = all.o[d] * a + st.o[d] * b;
-                all.m = m;
+            for (uint32_t block = first / 64; block < near_blocks + (far_end + 63) / 64; block++) {
+                bool far = block >= near_blocks;
+                uint32_t start = (far ? block - near_blocks : block) * 64, end = far ? far_end : t + 1;
+                uint32_t low = !far && first > start ? first - start : 0, high = end - start < 64 ? end - start : 64;
+                state st = block_partial(s, in, in->q + row * s->dim, h / (s->heads / s->kv_heads), far, start, low,
+                                         high);
+                if (block == first / 64 && !s->sinks) all = st;
+                else fold(s, &all, &st);
             }
             for (uint32_t d = 0; d < values_of(s); d++) out[at + d] = all.o[d] / all.l;
         }
@@ -128,25 +145,28 @@ static void specified(const shape *s, const inputs *in, float *out)
 
 static double naive_error(const shape *s, const inputs *in, const float *out)
 {
-    double worst = 0, *p = malloc(s->tokens * sizeof *p);
+    double worst = 0, *p = malloc(2 * s->tokens * sizeof *p);
     for (uint32_t t = 0; t < s->tokens; t++)
         for (uint32_t h = 0; h < s->heads; h++) {
             const float *q = in->q + ((uint64_t)t * s->heads + h) * s->dim;
             uint32_t kv_head = h / (s->heads / s->kv_heads);
-            uint32_t first = s->window && t + 1 > s->window ? t + 1 - s->window : 0;
+            uint32_t first = first_seen(s, t), end = t + 1 + far_seen(s, t);
             double sum = s->sinks ? exp((double)SINKS[h]) : 0;
-            for (uint32_t j = first; j <= t; j++) {
+            for (uint32_t j = first; j < end; j++) {
+                uint64_t row = j <= t ? j : row_at(s, j - t - 1, true);
                 double score = 0;
                 for (uint32_t d = 0; d < s->dim; d++)
-                    score += (double)q[d] * (double)in->kr[((uint64_t)j * s->kv_heads + kv_head) * s->dim + d];
+                    score += (double)q[d] * (double)in->kr[(row * s->kv_heads + kv_head) * s->dim + d];
                 score /= sqrt(s->dim);
                 if (s->softcap != 0) score = (double)s->softcap * tanh(score / (double)s->softcap);
                 sum += p[j] = exp(score);
             }
             for (uint32_t d = 0; d < values_of(s); d++) {
                 double o = 0;
-                for (uint32_t j = first; j <= t; j++)
-                    o += p[j] * (double)in->vr[((uint64_t)j * s->kv_heads + kv_head) * values_of(s) + d];
+                for (uint32_t j = first; j < end; j++) {
+                    uint64_t row = j <= t ? j : row_at(s, j - t - 1, true);
+                    o += p[j] * (double)in->vr[(row * s->kv_heads + kv_head) * values_of(s) + d];
+                }
                 worst = fmax(worst, fabs(o / sum - (double)out[((uint64_t)t * s->heads + h) * values_of(s) + d]));
             }
         }
@@ -180,6 +200,19 @@ static void close_blocks(chord_kv *kv)
     free(kv->table);
 }
 
+static chord_kv open_far(const shape *s, const inputs *in, const chord_compute *c)
+{
+    uint64_t k_row = (uint64_t)s->kv_heads * s->dim, v_row = (uint64_t)s->kv_heads * values_of(s);
+    chord_kv far = {.type = s->type, .kv_heads = s->kv_heads, .head_dim = s->dim, .value_dim = values_of(s)};
+    uint32_t places = far_seen(s, s->tokens - 1);
+    if (s->every == 0) return far;
+    far.blocks = places / 64 + 1;
+    open_blocks(&far);
+    for (uint32_t i = 0; i < places; i++)
+        chord_kv_write(c, &far, i, 1, in->k + row_at(s, i, true) * k_row, in->v + row_at(s, i, true) * v_row);
+    return far;
+}
+
 static void run_chunked(const shape *s, const inputs *in, const chord_compute *c, uint32_t threads,
                         const uint32_t *chunks, bool small_ring, float *out)
 {
@@ -193,6 +226,7 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
                    .value_dim = values_of(s),
                    .blocks = (uint32_t)(kept + 62) / 64 + 1};
     open_blocks(&kv);
+    chord_kv far = open_far(s, in, c);
     uint64_t scratch_bytes = chord_attention_scratch_bytes(threads, s->dim, values_of(s), s->heads);
     void *scratch = aligned_alloc(64, chord_align_up(scratch_bytes, 64));
     memset(scratch, 0xff, scratch_bytes); /* NaNs: nothing may be read before it is written */
@@ -207,6 +241,9 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
                                      .tokens = count,
                                      .heads = s->heads,
                                      .window = s->window,
+                                     .chunks = s->chunks,
+                                     .far = s->every != 0 ? &far : NULL,
+                                     .every = s->every,
                                      .scale = scale_of(s),
                                      .softcap = s->softcap,
                                      .sinks = s->sinks ? SINKS : NULL};
@@ -214,6 +251,7 @@ static void run_chunked(const shape *s, const inputs *in, const chord_compute *c
         done += count;
     }
     close_blocks(&kv), free(scratch);
+    if (s->every != 0) close_blocks(&far);
 }
 
 static void test_shape(const shape *s, uint64_t seed)
@@ -330,15 +368,33 @@ int main(int argc, char **argv)
         bench();
     } else {
         const shape shapes[] = {
-            {CHORD_KV_F16, 4, 2, 48, 300, 0, 0, false, 32},   {CHORD_KV_Q8_0, 4, 1, 72, 200, 90, 0, true, 100},
-            {CHORD_KV_Q8_0, 2, 2, 32, 200, 0, 0, false, 8},   {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true, 0},
-            {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true, 0},   {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, false, 0},
-            {CHORD_KV_F16, 9, 3, 64, 200, 0, 0, false, 0},    {CHORD_KV_F16, 3, 1, 80, 260, 100, 0, false, 0},
-            {CHORD_KV_F16, 12, 2, 128, 150, 0, 50, false, 0}, {CHORD_KV_F16, 2, 2, 96, 330, 64, 0, false, 0},
-            {CHORD_KV_F16, 4, 1, 256, 140, 33, 30, false, 0}, {CHORD_KV_F16, 5, 1, 100, 200, 1, 0, false, 0},
-            {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0, false, 0},   {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0, false, 0},
-            {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20, false, 0}, {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0, false, 0},
-            {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0, false, 0},
+            {CHORD_KV_F16, 4, 2, 48, 300, 0, 0, false, 32, false, 0},
+            {CHORD_KV_Q8_0, 4, 1, 72, 200, 90, 0, true, 100, false, 0},
+            {CHORD_KV_Q8_0, 2, 2, 32, 200, 0, 0, false, 8, false, 0},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, true, 0, false, 0},
+            {CHORD_KV_Q8_0, 6, 3, 32, 200, 40, 9, true, 0, false, 0},
+            {CHORD_KV_F16, 4, 2, 64, 300, 0, 0, false, 0, false, 0},
+            {CHORD_KV_F16, 9, 3, 64, 200, 0, 0, false, 0, false, 0},
+            {CHORD_KV_F16, 3, 1, 80, 260, 100, 0, false, 0, false, 0},
+            {CHORD_KV_F16, 12, 2, 128, 150, 0, 50, false, 0, false, 0},
+            {CHORD_KV_F16, 2, 2, 96, 330, 64, 0, false, 0, false, 0},
+            {CHORD_KV_F16, 4, 1, 256, 140, 33, 30, false, 0, false, 0},
+            {CHORD_KV_F16, 5, 1, 100, 200, 1, 0, false, 0, false, 0},
+            {CHORD_KV_Q8_0, 4, 2, 64, 300, 0, 0, false, 0, false, 0},
+            {CHORD_KV_Q8_0, 3, 1, 80, 260, 129, 0, false, 0, false, 0},
+            {CHORD_KV_Q8_0, 6, 2, 128, 150, 0, 20, false, 0, false, 0},
+            {CHORD_KV_Q8_0, 2, 1, 100, 200, 70, 0, false, 0, false, 0},
+            {CHORD_KV_F16, 1, 1, 16, 3000, 0, 0, false, 0, false, 0},
+            {.type = CHORD_KV_F16, .heads = 4, .kv_heads = 2, .dim = 32, .tokens = 300, .window = 70, .chunks = true},
+            {.type = CHORD_KV_F16,
+             .heads = 4,
+             .kv_heads = 1,
+             .dim = 64,
+             .tokens = 600,
+             .window = 24,
+             .sinks = true,
+             .every = 4},
+            {.type = CHORD_KV_Q8_0, .heads = 3, .kv_heads = 1, .dim = 48, .tokens = 300, .every = 128},
         };
         for (size_t i = 0; i < CHORD_COUNT(shapes); i++) test_shape(&shapes[i], i + 100);
         test_edges();

@@ -150,6 +150,79 @@ static void check_learning(void)
     CHECK(chord_draft_pass_ns(&gate, 7) == chord_draft_pass_ns(&gate, 8) && chord_draft_pass_ns(&gate, 8) > 300);
 }
 
+/* One path of a tree, the one that promises most. */
+static void check_line(void)
+{
+    chord_draft_tree tree;
+    chord_draft_gate gate = gate_with(100, 100);
+    for (uint32_t most = 0; most <= 4; most++) {
+        make_tree(&tree, &gate);
+        chord_draft_keep_line(&tree, most);
+        CHECK(tree.count == (most < 3 ? most : 3));
+        check_path(&tree, (const int32_t[]){10, 11, 13}, tree.count);
+    }
+    tree.count = 0;
+    chord_draft_keep_line(&tree, 4);
+    CHECK(tree.count == 0);
+}
+
+static void make_line(chord_draft_tree *tree, float first, float ratio, uint32_t count)
+{
+    tree->count = count;
+    for (uint32_t i = 0; i < count; i++, first *= ratio)
+        tree->nodes[i] = (chord_draft_node){.token = (int32_t)i, .parent = i - 1, .depth = i, .likely = first};
+}
+
+/* Texts that share a pass: rows go to the likeliest guesses, while they pay in such a pass. */
+static void check_company(void)
+{
+    chord_draft_tree trees[3];
+    chord_draft_line lines[3] = {{.tree = &trees[0]}, {.tree = &trees[1]}, {.tree = &trees[2]}};
+    static const struct {
+        double guess_ns; /* of passes that take 100 */
+        uint32_t most, left[3];
+    } CASES[] = {{0, 32, {8, 3, 5}},  {0, 4, {4, 0, 0}},    {0, 7, {6, 1, 0}},
+                 {15, 32, {3, 0, 0}}, {100, 32, {0, 0, 0}}, {0, 0, {0, 0, 0}}};
+    for (size_t i = 0; i < CHORD_COUNT(CASES); i++) {
+        chord_draft_gate gate = gate_with(1, 1);
+        gate.company_ns[3] = 100;
+        gate.guess_ns = CASES[i].guess_ns;
+        make_line(&trees[0], 0.9f, 0.9f, 8);
+        make_line(&trees[1], 0.5f, 0.5f, 3);
+        make_line(&trees[2], 0.1f, 0.9f, 5);
+        chord_draft_share(lines, 3, &gate, 4, CASES[i].most);
+        for (int t = 0; t < 3; t++)
+            CHECK_SAY(trees[t].count == CASES[i].left[t], "case %zu, line %d: %u", i, t, trees[t].count);
+        make_line(&trees[0], 0.9f, 0.9f, 8);
+        chord_draft_share(lines, 1, &gate, 3, 32); /* of passes of three nothing is known */
+        CHECK(trees[0].count == 0);
+    }
+}
+
+static void check_company_learning(void)
+{
+    chord_draft_gate gate;
+    chord_draft_gate_init(&gate);
+    CHECK(chord_draft_company_ns(&gate, 4, 0) == 0 && chord_draft_company_ns(&gate, 4, 2) == 0);
+    chord_draft_note_company(&gate, 4, 3, 3, 500, 0); /* more than what is not known */
+    CHECK(chord_draft_company_ns(&gate, 4, 2) == 0);
+    chord_draft_note_company(&gate, 4, 0, 0, 1000, 620); /* 4 rows take 380: one takes 200 */
+    CHECK(chord_draft_company_ns(&gate, 4, 0) == 1000);
+    CHECK(chord_draft_company_ns(&gate, 4, 2) == 1000); /* hidden by the bytes */
+    CHECK(chord_draft_company_ns(&gate, 4, 20) > 1550 && chord_draft_company_ns(&gate, 4, 20) < 1600);
+    chord_draft_note_company(&gate, 4, 5, 5, 1100, 0);
+    CHECK(chord_draft_company_ns(&gate, 4, 10) == 1200);
+    for (int i = 0; i < 100; i++) chord_draft_note_company(&gate, 4, 5, 5, 900, 0);
+    CHECK(chord_draft_company_ns(&gate, 4, 10) < 1001);
+    for (int i = 0; i < 40; i++)
+        chord_draft_note_company(&gate, 4, 1, 1, 100000, 0); /* no more than each of the rows */
+    CHECK(chord_draft_company_ns(&gate, 4, 1) > 1249 && chord_draft_company_ns(&gate, 4, 1) <= 1250);
+    for (int i = 0; i < 60; i++) chord_draft_note_company(&gate, 4, 0, 0, 1000, 620); /* tried again some time */
+    CHECK(chord_draft_company_ns(&gate, 4, 1) < 1075);
+    chord_draft_note_company(&gate, CHORD_DRAFT_COMPANY + 1, 0, 0, 1000, 0);
+    CHECK(chord_draft_company_ns(&gate, CHORD_DRAFT_COMPANY + 1, 0) == 0);
+}
+
 int main(void)
 {
     check_lookup();
@@ -157,5 +230,8 @@ int main(void)
     check_promise();
     check_paths();
     check_learning();
+    check_line();
+    check_company();
+    check_company_learning();
     return check_done();
 }

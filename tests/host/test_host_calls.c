@@ -171,6 +171,32 @@ static void check_files(chord_guest *g)
     CHECK(ASK(g, "file_fetch", 0, model_bytes - 1, 1, 0, 65536) >= 0);
 }
 
+/* The draft model's files follow the model's, in a folder of their own. */
+static void check_draft(void)
+{
+    char name[256], text[64];
+    chord_guest *g = open_with((chord_guest_options){.draft = model}, OWN32, NULL);
+    const char *slash = strrchr(model, '/'), *own = slash != NULL ? slash + 1 : model;
+    snprintf(name, sizeof name, "draft/%s", own);
+    CHECK(open_name(g, "", 0) == 0 && open_name(g, own, strlen(own)) == 0);
+    CHECK(open_name(g, "draft/", 6) == 1 && open_name(g, name, strlen(name)) == 1);
+    CHECK(open_name(g, "draft/x", 7) == CHORD_HOST_INVALID && open_name(g, "draft", 5) == CHORD_HOST_INVALID);
+    CHECK(open_name(g, "draft/draft/", 12) == CHORD_HOST_INVALID);
+    CHECK(ASK(g, "file_name", 1, 0, 64) == (int64_t)strlen(name));
+    memcpy(text, chord_guest_bytes(g, 0, sizeof text), sizeof text);
+    CHECK_SAY(strncmp(text, name, sizeof text - 1) == 0, "%s", text);
+    CHECK(ASK(g, "file_name", 0, 0, 64) == (int64_t)strlen(own));
+    CHECK(ASK(g, "file_size", 1) == (int64_t)model_bytes && ASK(g, "tensor_count", 1) == 20);
+    CHECK_ASK(g, CHORD_HOST_OK, "tensor_at", 1, 0, 0);
+    CHECK(((chord_host_tensor *)chord_guest_bytes(g, 0, sizeof(chord_host_tensor)))->file == 1);
+    CHECK_ASK(g, CHORD_HOST_OK, "file_read", 1, 0, 0, 16);
+    CHECK_ASK(g, CHORD_HOST_INVALID, "file_size", 2);
+    chord_guest_close(g);
+    g = open_with((chord_guest_options){0}, OWN32, NULL);
+    CHECK(open_name(g, "draft/", 6) == CHORD_HOST_INVALID);
+    chord_guest_close(g);
+}
+
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static void check_words(chord_guest *g)
@@ -467,6 +493,7 @@ int main(void)
     }
     check_rows_in_banks();
     check_start();
+    check_draft();
     check_without();
     check_entered();
     chord_guest_close(other.guest);

@@ -47,10 +47,11 @@ static void check_one(const chord_routing *r, const float *scores, const float *
     for (uint32_t e = 0; e < n; e++) sum += exp((double)scores[e]);
     for (uint32_t e = 0; e < n; e++) {
         double s = (double)scores[e];
-        p[e] = r->gating == CHORD_GATING_SOFTMAX   ? exp(s) / sum
-               : r->gating == CHORD_GATING_SIGMOID ? 1 / (1 + exp(-s))
-                                                   : s;
-        choice[e] = p[e] + (bias != NULL ? (double)bias[e] : 0);
+        p[e] = r->gating == CHORD_GATING_SOFTMAX         ? exp(s) / sum
+               : r->gating == CHORD_GATING_SIGMOID       ? 1 / (1 + exp(-s))
+               : r->gating == CHORD_GATING_SQRT_SOFTPLUS ? sqrt(log1p(exp(s)))
+                                                         : s;
+        choice[e] = r->by_score ? s : p[e] + (bias != NULL ? (double)bias[e] : 0);
     }
     for (uint32_t g = 0; g < n / size; g++) groups[g] = two_largest(choice + g * size, size);
     take_best(groups, n / size, r->groups > 1 ? r->groups_used : 1, stays);
@@ -69,6 +70,8 @@ static void check_one(const chord_routing *r, const float *scores, const float *
         at++;
     }
     CHECK(at == r->used);
+    float same[EXPERTS]; /* when the choice is given */
+    CHECK(chord_route_chosen(r, scores, scratch, ids, same) && memcmp(same, weights, r->used * sizeof *same) == 0);
 }
 
 static void check_random(void)
@@ -76,7 +79,7 @@ static void check_random(void)
     for (int turn = 0; turn < 3000; turn++) {
         float scores[EXPERTS], bias[EXPERTS];
         chord_routing r = {
-            .experts = 8u << word() % 4, .gating = (chord_gating)(1 + word() % 3), .norm = word() % 2 != 0};
+            .experts = 8u << word() % 4, .gating = (chord_gating)(1 + word() % 4), .norm = word() % 2 != 0};
         r.groups = word() % 2 ? 1 : 4;
         r.groups_used = r.groups == 1 ? 1 : 2;
         r.used = 1 + word() % (r.experts / 2);
@@ -87,7 +90,8 @@ static void check_random(void)
             scores[e] = tied ? (float)(word() % 3) : score();
             bias[e] = (float)(word() % 3) * 0.25f;
         }
-        check_one(&r, scores, tied ? NULL : word() % 2 ? bias : NULL);
+        r.by_score = turn % 5 == 0;
+        check_one(&r, scores, tied || r.by_score ? NULL : word() % 2 ? bias : NULL);
     }
 }
 
@@ -101,6 +105,7 @@ static void check_not_finite(void)
     for (size_t i = 0; i < 3; i++) {
         scores[1] = bad[i];
         CHECK(!chord_route(&r, scores, NULL, scratch, ids, weights));
+        CHECK(!chord_route_chosen(&r, scores, scratch, ids, weights));
     }
     scores[1] = 1e30f; /* large is no failure */
     CHECK(chord_route(&r, scores, NULL, scratch, ids, weights) && ids[0] == 1);

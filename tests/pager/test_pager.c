@@ -106,6 +106,40 @@ static void check_spread(const fixture *f)
     }
 }
 
+/* Tiles that are made of more bytes than they have are pinned before the others, and counted as what was read for them. */
+static void check_made(const fixture *f)
+{
+    uint32_t read_bytes[64], made = 0;
+    uint64_t made_slots = 0;
+    CHECK(f->tile_count == CHORD_COUNT(read_bytes));
+    for (uint32_t i = 0; i < f->tile_count; i++) {
+        bool is_made = i % 3 == 1;
+        read_bytes[i] = f->tiles[i].bytes * (is_made ? 3 : 1);
+        made += is_made;
+        made_slots += is_made ? chord_store_slot_bytes(f->stores[0], f->tiles[i].bytes) : 0;
+    }
+    for (uint32_t percent = 20; percent < 100; percent += 9) {
+        chord_pager_config config = fixture_config(f, CHORD_POLICY_PLAN, f->slot_bytes * percent / 100);
+        config.read_bytes = read_bytes;
+        outcome o = run(f, config);
+        CHECK(o.stats.bytes_read == o.plan.streamed_bytes_per_pass);
+        uint64_t left = 0; /* of made tiles, when they come first */
+        chord_pager *pager;
+        CHECK_OK(chord_pager_open(&config, &pager, &err));
+        run_pass(f, pager, f->all, f->tile_count);
+        uint32_t pinned[2] = {0};
+        for (uint32_t i = 0; i < f->tile_count; i++) {
+            bool packed;
+            if (fixture_peek(pager, i, &packed) != NULL) pinned[i % 3 == 1]++;
+            else left += i % 3 == 1;
+        }
+        chord_pager_close(pager);
+        CHECK_SAY(pinned[1] == made || pinned[0] <= 1, "at %u %%: %u of %u made ones, %u others", percent, pinned[1],
+                  made, pinned[0]);
+        CHECK(o.plan.pinned_bytes < made_slots + 2 * f->largest_slot || left == 0);
+    }
+}
+
 static void check_minimum(const fixture *f)
 {
     for (chord_policy policy = CHORD_POLICY_PLAN; policy <= CHORD_POLICY_NONE; policy++) {
@@ -281,6 +315,7 @@ int main(void)
     fixture_close(&f);
     fixture_open(&f, 64, 20000, 24000);
     check_spread(&f);
+    check_made(&f);
     fixture_close(&f);
     return check_done();
 }

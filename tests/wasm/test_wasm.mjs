@@ -56,6 +56,19 @@ function passes(spelling, guest, wanted) {
   return all.stats.bytes_read;
 }
 
+/** A model that guesses for another: the host has its files too, and the text stays the same. */
+function drafts(spelling, guest, wanted) {
+  const runtime = guest.runtimeOpen();
+  const draft = guest.modelOpen(runtime, { ...CONTEXT, drafts: 1, no_vocabulary: 1, share_bytes: 64 << 20 });
+  const model = guest.modelOpen(runtime, { ...CONTEXT, draft }), session = guest.sessionOpen(model);
+  guest.sessionSync(session, PROMPT);
+  const made = guest.generate(session, { max_tokens: MAX_TOKENS, ignore_end: 1, draft_tokens: 16 }), stats = guest.sessionStats(session);
+  const lines = [`tokens ${made.ids.join(" ")}`, `${hex(made.logits_hash)} logits`].join("\n");
+  check(lines === wanted, `${spelling}: with a draft model ${lines} is not the native ${wanted}`);
+  check(stats.accepted_tokens <= stats.drafted_tokens, `${spelling}: ${stats.accepted_tokens} of ${stats.drafted_tokens} guesses were right`);
+  endAll(guest);
+}
+
 /** The least budget of a new guest, to 64 KiB: what a plan says is rounded to 1 MiB, which is more than this model. */
 function leastBudget(open) {
   const fits = (budget_bytes) => {
@@ -222,6 +235,10 @@ function run(spelling, wanted) {
   const bytesRead = passes(spelling, guest, wanted.forward);
   littleMemory(spelling, open, wanted.forward, bytesRead);
   text(spelling, guest);
+  const draft = new PathFile(modelPath);
+  draft.name = `${C.DRAFT_FOLDER}x.gguf`;
+  drafts(spelling, openGuest(module, new Host({ files: [model, draft] }), { memoryBytes: 256 << 20 }), wanted.forward);
+  refused(`${spelling}: no draft model`, "IO", /no draft\/ among/, () => guest.modelOpen(guest.runtimeOpen(), { ...CONTEXT, drafts: 1 }));
   refusals(spelling, guest, host);
   cancelledByHost(spelling, guest, host);
   const linear = guest.memory.buffer.byteLength;

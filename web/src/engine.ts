@@ -25,6 +25,9 @@ export interface Session {
   readonly completions: Completions;
   /** Another session that has read the same. */
   fork(): Promise<Session>;
+  /** What it has read, as bytes: load() takes them up, here or elsewhere, with the same model and kvType. Not for secrets. */
+  save(): Promise<Uint8Array>;
+  load(saved: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 export interface Chat {
@@ -104,6 +107,8 @@ export class Engine implements AsyncDisposable {
       chat: this.chatFor(session),
       completions: this.completionsFor(session),
       fork: async () => this.sessionOf(await this.ask("forkSession", { session })),
+      save: () => this.ask("saveSession", { session }),
+      load: (saved) => this.ask("loadSession", { session, saved }),
       close: () => this.ask("closeSession", { session }),
     };
   }

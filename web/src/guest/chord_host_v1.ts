@@ -6,6 +6,7 @@
 
 export const HOST_MODULE = "chord_host_v1";
 export const HOST_VERSION = 1;
+export const DRAFT_FOLDER = "draft/";
 
 export const HostCode = {
   OK: 0,
@@ -103,6 +104,8 @@ export const IMPORTS = {
   cancelled: { parameters: "", result: "i" },
   emit: { parameters: "pp", result: "i" },
   progress: { parameters: "p", result: "-" },
+  past_write: { parameters: "pp", result: "i" },
+  past_read: { parameters: "pp", result: "i" },
   memory_limit: { parameters: "", result: "l" },
   file_open: { parameters: "pp", result: "i" },
   file_name: { parameters: "ipp", result: "i" },
@@ -154,6 +157,9 @@ export const EXPORTS = {
   guest_session_sync: { parameters: "pppp", result: "i" },
   guest_session_feed: { parameters: "pppp", result: "i" },
   guest_session_copy: { parameters: "pp", result: "i" },
+  guest_session_saved_bytes: { parameters: "pp", result: "i" },
+  guest_session_save: { parameters: "p", result: "i" },
+  guest_session_load: { parameters: "p", result: "i" },
   guest_sessions_step: { parameters: "pp", result: "i" },
   guest_session_score: { parameters: "ppppp", result: "i" },
   guest_session_stats: { parameters: "pp", result: "-" },
@@ -190,7 +196,7 @@ export const chord_sampling = {
 } as const;
 
 export const chord_plan = {
-  bytes: 144,
+  bytes: 160,
   fields: {
     model_bytes: { offset: 0, type: "u64", count: 1 },
     budget_bytes: { offset: 8, type: "u64", count: 1 },
@@ -208,13 +214,15 @@ export const chord_plan = {
     expert_bytes: { offset: 96, type: "u64", count: 1 },
     expert_cache_bytes: { offset: 104, type: "u64", count: 1 },
     expert_bytes_per_token: { offset: 112, type: "u64", count: 1 },
-    chunk_tokens: { offset: 120, type: "u32", count: 1 },
-    tiles: { offset: 124, type: "u32", count: 1 },
-    tiles_pinned: { offset: 128, type: "u32", count: 1 },
-    ring_slots: { offset: 132, type: "u32", count: 1 },
-    mapped: { offset: 136, type: "bool", count: 1 },
-    fits: { offset: 137, type: "bool", count: 1 },
-    packed: { offset: 138, type: "bool", count: 1 },
+    requantized_bytes: { offset: 120, type: "u64", count: 1 },
+    requantized_file_bytes: { offset: 128, type: "u64", count: 1 },
+    chunk_tokens: { offset: 136, type: "u32", count: 1 },
+    tiles: { offset: 140, type: "u32", count: 1 },
+    tiles_pinned: { offset: 144, type: "u32", count: 1 },
+    ring_slots: { offset: 148, type: "u32", count: 1 },
+    mapped: { offset: 152, type: "bool", count: 1 },
+    fits: { offset: 153, type: "bool", count: 1 },
+    packed: { offset: 154, type: "bool", count: 1 },
   },
 } as const;
 
@@ -312,26 +320,30 @@ export const chord_guest_runtime_options = {
 } as const;
 
 export const chord_guest_model_options = {
-  bytes: 56,
+  bytes: 80,
   fields: {
     vocabulary_of: { offset: 0, type: "u64", count: 1 },
-    context_tokens: { offset: 8, type: "u32", count: 1 },
-    sessions_max: { offset: 12, type: "u32", count: 1 },
-    chunk_tokens: { offset: 16, type: "u32", count: 1 },
-    prefetch_tiles: { offset: 20, type: "u32", count: 1 },
-    kv_type: { offset: 24, type: "u32", count: 1 },
-    policy: { offset: 28, type: "u32", count: 1 },
-    mode: { offset: 32, type: "u32", count: 1 },
-    no_prefetch: { offset: 36, type: "u32", count: 1 },
-    no_repack: { offset: 40, type: "u32", count: 1 },
-    no_vocabulary: { offset: 44, type: "u32", count: 1 },
-    no_weights: { offset: 48, type: "u32", count: 1 },
-    reserved: { offset: 52, type: "u32", count: 1 },
+    draft: { offset: 8, type: "u64", count: 1 },
+    share_bytes: { offset: 16, type: "u64", count: 1 },
+    context_tokens: { offset: 24, type: "u32", count: 1 },
+    sessions_max: { offset: 28, type: "u32", count: 1 },
+    shared_tokens: { offset: 32, type: "u32", count: 1 },
+    chunk_tokens: { offset: 36, type: "u32", count: 1 },
+    prefetch_tiles: { offset: 40, type: "u32", count: 1 },
+    kv_type: { offset: 44, type: "u32", count: 1 },
+    policy: { offset: 48, type: "u32", count: 1 },
+    mode: { offset: 52, type: "u32", count: 1 },
+    no_prefetch: { offset: 56, type: "u32", count: 1 },
+    no_repack: { offset: 60, type: "u32", count: 1 },
+    no_vocabulary: { offset: 64, type: "u32", count: 1 },
+    no_weights: { offset: 68, type: "u32", count: 1 },
+    drafts: { offset: 72, type: "u32", count: 1 },
+    reserved: { offset: 76, type: "u32", count: 1 },
   },
 } as const;
 
 export const chord_guest_model_info = {
-  bytes: 384,
+  bytes: 400,
   fields: {
     parameters: { offset: 0, type: "u64", count: 1 },
     file_bytes: { offset: 8, type: "u64", count: 1 },

@@ -12,6 +12,8 @@ export interface HostImports<P extends number | bigint> {
   cancelled(): number;
   emit(text: P, len: P): number;
   progress(progress: P): void;
+  past_write(from: P, len: P): number;
+  past_read(to: P, len: P): number;
   memory_limit(): bigint;
   file_open(name: P, len: P): number;
   file_name(file: number, to: P, cap: P): number;
@@ -63,6 +65,9 @@ export interface GuestExports<P extends number | bigint> {
   guest_session_sync(session: P, tokens: P, n: P, reused: P): number;
   guest_session_feed(session: P, tokens: P, n: P, reused: P): number;
   guest_session_copy(to: P, from: P): number;
+  guest_session_saved_bytes(session: P, out: P): number;
+  guest_session_save(session: P): number;
+  guest_session_load(session: P): number;
   guest_sessions_step(steps: P, count: P): number;
   guest_session_score(session: P, tokens: P, n: P, first: P, logprobs: P): number;
   guest_session_stats(session: P, out: P): void;

@@ -187,6 +187,31 @@ export class Guest {
   sessionCopy(to: number, from: number): void {
     this.ask("guest_session_copy", to, from);
   }
+  /** What the session knows, for sessionLoad() of the same model, anywhere. */
+  sessionSave(session: number): Uint8Array<ArrayBuffer> {
+    const size = this.lend([8], (at) => (this.ask("guest_session_saved_bytes", session, at), Number(new DataView(this.memory.copy(at, 8).buffer).getBigUint64(0, true))));
+    const saved = new Uint8Array(size);
+    let at = 0;
+    this.withPast({ write: (bytes) => (saved.set(bytes, at), void (at += bytes.length)) }, () => this.ask("guest_session_save", session));
+    return saved.subarray(0, at);
+  }
+  sessionLoad(session: number, saved: Uint8Array): void {
+    let at = 0;
+    const read = (to: Uint8Array): void => {
+      if (to.length > saved.length - at) throw new Error(`the saved session ends after ${saved.length} bytes`);
+      to.set(saved.subarray(at, at + to.length));
+      at += to.length;
+    };
+    this.withPast({ read }, () => this.ask("guest_session_load", session));
+  }
+  private withPast(past: NonNullable<Host["options"]["past"]>, call: () => void): void {
+    this.host.options.past = past;
+    try {
+      call();
+    } finally {
+      delete this.host.options.past;
+    }
+  }
   sessionScore(session: number, tokens: readonly number[], first = 0): number[] {
     return this.lend([tokenBytes(tokens), tokens.length * 8], (at, out) => {
       this.ask("guest_session_score", session, at!, tokens.length, first, out!);

@@ -15,9 +15,12 @@ export interface Threads {
 }
 
 export interface HostOptions {
-  /** Those of the model, the first part first; others are found by their names. */
+  /** Those of the model, the first part first; others are found by their names. Behind them those of a model that guesses for it, whose names
+   * begin with C.DRAFT_FOLDER. */
   files?: readonly ModelFile[];
   threads?: Threads;
+  /** Where a session's past goes, or comes from, while it is saved or loaded. */
+  past?: { write?: (bytes: Uint8Array) => void; read?: (to: Uint8Array) => void };
   onLog?: (level: number, line: string) => void;
   onEmit?: (text: string) => boolean | void;
   onProgress?: (progress: Progress) => void;
@@ -70,6 +73,8 @@ export class Host {
       cancelled: () => Number(options.isCancelled?.() ?? false),
       emit: (text: number, length: number) => Number(options.onEmit?.(memory.text(text, length)) === false),
       progress: (at: number) => options.onProgress?.(readStruct(memory.copy(at, C.chord_host_progress.bytes), C.chord_host_progress)),
+      past_write: (from: number, length: number) => (options.past?.write ?? noPast())(memory.bytes(from, length)),
+      past_read: (to: number, length: number) => (options.past?.read ?? noPast())(memory.bytes(to, length)),
       memory_limit: () => memory.bytesMax,
       file_open: (name: number, length: number) => this.fileOpen(memory.text(name, Math.min(length, 4096))),
       file_name: (file: number, to: number, cap: number) => putText(memory, this.file(file).name, to, cap),
@@ -95,7 +100,8 @@ export class Host {
     return files[handle] ?? fail(C.HostCode.INVALID, `file ${handle} is not open: the model has ${files.length}`);
   }
   private fileOpen(name: string): number {
-    const { files = [] } = this.options, handle = name === "" ? 0 : files.findIndex((file) => file.name === name);
+    const { files = [] } = this.options, folder = name === C.DRAFT_FOLDER;
+    const handle = name === "" ? 0 : files.findIndex((file) => (folder ? file.name.startsWith(name) : file.name === name));
     if (files[handle] === undefined) fail(C.HostCode.INVALID, name === "" ? "there is no model" : `there is no ${name} among the model's files`);
     return handle;
   }
@@ -110,6 +116,10 @@ export class Host {
 
 function fail(code: number, sentence: string): never {
   throw new HostFailure(code, sentence);
+}
+
+function noPast(): never {
+  fail(C.HostCode.UNSUPPORTED, "no session is saved or loaded now");
 }
 
 function noThreads(): never {

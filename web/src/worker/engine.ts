@@ -124,6 +124,23 @@ class Engine {
       from.busy = false;
     }
   }
+  saveSession({ session: name }: { session: number }): Uint8Array {
+    const session = this.claim(name), { model } = this.opened;
+    try {
+      return owned(() => model.opened.guest.sessionSave(session.handle));
+    } finally {
+      session.busy = false;
+    }
+  }
+  loadSession({ session: name, saved }: { session: number; saved: Uint8Array }): void {
+    const session = this.claim(name), { model } = this.opened;
+    try {
+      owned(() => model.opened.guest.sessionLoad(session.handle, saved));
+      session.past = [];
+    } finally {
+      session.busy = false;
+    }
+  }
   closeSession({ session: name }: { session: number }): void {
     const session = this.sessions.get(name);
     this.sessions.delete(name);
@@ -142,6 +159,8 @@ export function engineHandlers(here: Here): Record<string, Handler> {
     generate: (args, asked) => engine.generate(args, asked),
     openSession: () => engine.openSession(),
     forkSession: (args) => engine.forkSession(args),
+    saveSession: (args) => engine.saveSession(args),
+    loadSession: (args) => engine.loadSession(args),
     closeSession: (args) => engine.closeSession(args),
   };
 }

@@ -15,7 +15,7 @@ async function open(where = server, more = "") {
   const page = await context.newPage();
   page.on("pageerror", (error) => check(false, `nothing is thrown in the page: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && !/Failed to load resource/.test(message.text()) && check(false, `no error is logged: ${message.text()}`));
-  await page.addInitScript(() => (crypto.getRandomValues = (numbers) => numbers.fill(7n))); // the seed of each answer
+  await page.addInitScript(() => (crypto.getRandomValues = (numbers) => numbers.fill(typeof numbers[0] === "bigint" ? 7n : 7))); // the seed of each answer
   await page.goto(`${where.url}/demo/index.html${more}`);
   await until(page, "crossOriginIsolated && document.querySelector('#list') !== null");
   return page;

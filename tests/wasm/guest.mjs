@@ -2,10 +2,11 @@
 import * as C from "../../build/web/dist/guest/chord_host_v1.js";
 import { Guest, GuestFailure, hex } from "../../build/web/dist/guest/guest.js";
 import { Host } from "../../build/web/dist/guest/host.js";
-import { createMemory, importedMemory, Memory } from "../../build/web/dist/guest/memory.js";
+import { createMemory, GuestEnded, importedMemory, Memory } from "../../build/web/dist/guest/memory.js";
+import { createThreadTable, ThreadTable } from "../../build/web/dist/guest/threads.js";
 import { PathFile } from "../../build/web/dist/worker_node.js";
 
-export { C, Guest, GuestFailure, hex, Host, PathFile };
+export { C, createThreadTable, Guest, GuestEnded, GuestFailure, hex, Host, PathFile, ThreadTable };
 
 /** An instance of this module, given as bytes, over a memory of its own. */
 export function openGuest(module, host, { memoryBytes = 0xffff0000 } = {}) {

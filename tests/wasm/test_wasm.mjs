@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { C, GuestFailure, Host, PathFile, hex, openGuest, relaxedProducts } from "./guest.mjs";
+import { C, createThreadTable, GuestEnded, GuestFailure, Host, PathFile, hex, openGuest, relaxedProducts, ThreadTable } from "./guest.mjs";
 
 const PROMPT_TOKENS = 70, MAX_TOKENS = 24; // more than a block of 64 positions
 const PROMPT = Array.from({ length: PROMPT_TOKENS }, (_, i) => (i * 7) % 250);
@@ -219,6 +219,21 @@ function cancelledByHost(spelling, guest, host) {
   endAll(guest);
 }
 
+/** Who waits for a thread that ended in an error is not left waiting. */
+function deadThread(spelling, guest) {
+  const threads = new ThreadTable(createThreadTable(), 2), imports = new Host({ threads }).imports(guest.memory), wide = guest.memory.wide;
+  const at = guest.call("guest_alloc", 8), word = wide ? BigInt(at) : at;
+  check(imports.wait(word, 0, 1_000_000n) === C.Wake.TIMEOUT, `${spelling}: a wait of a millisecond ends`);
+  threads.fail();
+  try {
+    imports.wait(word, 0, -1n);
+    check(false, `${spelling}: a wait for a thread that died ended`);
+  } catch (error) {
+    check(error instanceof GuestEnded && /thread/.test(error.message), `${spelling}: ${error.stack}`);
+  }
+  guest.call("guest_free", at);
+}
+
 /** Whatever a refused call left open: sessions first, runtimes last. */
 function endAll(guest) {
   for (const close of ["sessionClose", "modelClose", "runtimeClose"]) for (let handle = 1; handle <= 32; handle++) guest[close](handle);
@@ -241,6 +256,7 @@ function run(spelling, wanted) {
   refused(`${spelling}: no draft model`, "IO", /no draft\/ among/, () => guest.modelOpen(guest.runtimeOpen(), { ...CONTEXT, drafts: 1 }));
   refusals(spelling, guest, host);
   cancelledByHost(spelling, guest, host);
+  deadThread(spelling, guest);
   const linear = guest.memory.buffer.byteLength;
   check(forward(guest).lines === wanted.forward, `${spelling}: after all that the module gives the native bits again`);
   check(guest.memory.buffer.byteLength === linear, `${spelling}: and no more memory than before`);

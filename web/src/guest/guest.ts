@@ -2,7 +2,7 @@
 // header, field by field. Everything runs at once, on the calling thread.
 import * as C from "./chord_host_v1.js";
 import type { Host } from "./host.js";
-import type { Memory } from "./memory.js";
+import { GuestEnded, type Memory } from "./memory.js";
 import { readStruct, structBytes, type Layout, type Struct, type StructGiven } from "./structs.js";
 
 export type Plan = Struct<typeof C.chord_plan>;
@@ -63,7 +63,7 @@ export class Guest {
       if (result !== "p") return Number(answer ?? 0);
       return wide ? Number(BigInt.asUintN(64, answer as bigint)) : (answer as number) >>> 0;
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) this.trap = error;
+      if (error instanceof WebAssembly.RuntimeError || error instanceof GuestEnded) this.trap = error;
       throw error;
     }
   }

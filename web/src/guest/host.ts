@@ -1,7 +1,7 @@
 // host.ts - chord_host_v1 in JavaScript: what one instance of a guest is offered. docs/WEBASSEMBLY.md has the calls.
 import * as C from "./chord_host_v1.js";
 import type { ModelFile } from "./files.js";
-import { HostFailure, type Memory } from "./memory.js";
+import { GuestEnded, HostFailure, type Memory } from "./memory.js";
 import { readStruct, type Struct } from "./structs.js";
 
 export type Progress = Struct<typeof C.chord_host_progress>;
@@ -9,6 +9,8 @@ export type Progress = Struct<typeof C.chord_host_progress>;
 /** Threads of the guest: other instances over the same memory. */
 export interface Threads {
   readonly computeMax: number;
+  /** One of them ended in an error. */
+  readonly failed: boolean;
   /** A handle, or a HostFailure. */
   start(at: number): number;
   join(thread: number): void;
@@ -57,6 +59,7 @@ export class Host {
     try {
       return call() ?? C.HostCode.OK;
     } catch (error) {
+      if (error instanceof GuestEnded) throw error;
       this.sentence = error instanceof Error ? error.message : String(error);
       return error instanceof HostFailure ? error.code : C.HostCode.IO;
     }
@@ -87,7 +90,7 @@ export class Host {
       thread_limit: () => options.threads?.computeMax ?? 1,
       thread_start: (at: number) => (options.threads ?? noThreads()).start(at),
       thread_join: (thread: number) => (options.threads ?? noThreads()).join(thread),
-      wait: (at: number, expected: number, timeout_ns: bigint) => wait(memory, at, expected, timeout_ns),
+      wait: (at: number, expected: number, timeout_ns: bigint) => wait(memory, at, expected, timeout_ns, options.threads),
       wake: (at: number, count: number) => Atomics.notify(memory.words(), at / 4, count >>> 0),
       rows_offered: () => 0,
     };
@@ -137,7 +140,16 @@ function putText(memory: Memory, sentence: string, to: number, cap: number): num
   return text.length;
 }
 
-function wait(memory: Memory, at: number, expected: number, timeout_ns: bigint): number {
-  const how = Atomics.wait(memory.words(), at / 4, expected, timeout_ns < 0n ? Infinity : Number(timeout_ns) / 1e6);
-  return how === "ok" ? C.Wake.OK : how === "not-equal" ? C.Wake.CHANGED : C.Wake.TIMEOUT;
+const WATCH_MS = 500;
+
+/** Who waits for a thread that is no more is woken, and ends too. */
+function wait(memory: Memory, at: number, expected: number, timeout_ns: bigint, threads: Threads | undefined): number {
+  const end = timeout_ns < 0n ? Infinity : performance.now() + Number(timeout_ns) / 1e6;
+  for (;;) {
+    const left = Math.max(end - performance.now(), 0);
+    const how = Atomics.wait(memory.words(), at / 4, expected, threads === undefined ? left : Math.min(left, WATCH_MS));
+    if (how !== "timed-out") return how === "ok" ? C.Wake.OK : C.Wake.CHANGED;
+    if (threads?.failed === true) throw new GuestEnded("a thread of the model ended in an error");
+    if (left <= WATCH_MS) return C.Wake.TIMEOUT;
+  }
 }

@@ -10,6 +10,9 @@ export class HostFailure extends Error {
   }
 }
 
+/** What ends a guest in the middle of a call: it cannot go on. */
+export class GuestEnded extends Error {}
+
 interface Limits {
   minimum: number;
   maximum: number | undefined;

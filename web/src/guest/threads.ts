@@ -8,8 +8,9 @@ const IDLE = 0n, RUNNING = 1n, ENDED = 2n; // ENDED until it is joined
 const WORDS = 2; // of a thread: its state, and the address it starts with, 0: none yet
 const THREADS_MAX = 64;
 const COUNT = THREADS_MAX * WORDS; // behind the threads: how many wait or run
+const FAILED = COUNT + 1; // 1: one of them ended in an error, and nothing that it held comes free
 
-export const createThreadTable = (): SharedArrayBuffer => new SharedArrayBuffer((COUNT + 1) * 8);
+export const createThreadTable = (): SharedArrayBuffer => new SharedArrayBuffer((FAILED + 1) * 8);
 
 /** The threads of one guest, as each of its instances sees them. */
 export class ThreadTable implements Threads {
@@ -23,6 +24,12 @@ export class ThreadTable implements Threads {
   /** So many workers are about to serve. */
   set count(threads: number) {
     Atomics.store(this.words, COUNT, BigInt(threads));
+  }
+  get failed(): boolean {
+    return Atomics.load(this.words, FAILED) !== 0n;
+  }
+  fail(): void {
+    Atomics.store(this.words, FAILED, 1n);
   }
   start(at: number): number {
     for (let thread = 0; thread < this.count; thread++) {
@@ -48,7 +55,12 @@ export class ThreadTable implements Threads {
       Atomics.wait(this.words, state + 1, 0n);
       const at = Atomics.exchange(this.words, state + 1, 0n);
       if (at === 0n) continue;
-      run(Number(at));
+      try {
+        run(Number(at));
+      } catch (error) {
+        this.fail();
+        throw error;
+      }
       Atomics.store(this.words, state, ENDED);
       Atomics.notify(this.words, state);
     }

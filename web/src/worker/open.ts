@@ -4,7 +4,7 @@ import { ChordError, type ErrorCode } from "../errors.js";
 import type { ModelFile } from "../guest/files.js";
 import { Guest, GuestFailure, type ModelInfo, type Plan } from "../guest/guest.js";
 import { Host, type Progress } from "../guest/host.js";
-import { createMemory, importedMemory, Memory, PAGE_BYTES } from "../guest/memory.js";
+import { createMemory, GuestEnded, importedMemory, Memory, PAGE_BYTES } from "../guest/memory.js";
 import { chooseModule, type ModuleName } from "../guest/modules.js";
 import { createThreadTable, ThreadTable } from "../guest/threads.js";
 import type { Peer } from "../rpc.js";
@@ -31,7 +31,7 @@ const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
 
 /** A guest's failure as an error of this package. */
 export function ownError(error: unknown): unknown {
-  if (error instanceof WebAssembly.RuntimeError) return new ChordError("ERR_WORKER", `the module ended: ${error.message}. Load the model again`);
+  if (error instanceof WebAssembly.RuntimeError || error instanceof GuestEnded) return new ChordError("ERR_WORKER", `the module ended: ${error.message}. Load the model again`);
   if (!(error instanceof GuestFailure)) return error;
   if (error.status === "CANCELLED") return new DOMException("the request was aborted", "AbortError");
   return new ChordError(CODES[error.status] ?? "ERR_WORKER", error.message);

@@ -43,10 +43,9 @@ await runTests({
     mkdirSync(join(folder, "public"), { recursive: true });
     writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
     npm(folder, "install", "--silent", "--no-audit", "--no-fund", packed, VITE);
-    cpSync(join(folder, "node_modules/wasm-chord/dist/wasm"), join(folder, "public/wasm"), { recursive: true });
     cpSync(join(site, "chat.gguf"), join(folder, "public/chat.gguf"));
     writeFileSync(join(folder, "index.html"), html(`<script type="module" src="/main.js"></script>`));
-    writeFileSync(join(folder, "main.js"), program("wasm-chord", `wasmUrl: "/wasm"`));
+    writeFileSync(join(folder, "main.js"), program("wasm-chord", ""));
     writeFileSync(join(folder, "vite.config.js"), `const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 export default { optimizeDeps: { exclude: ["wasm-chord"] }, worker: { format: "es" }, build: { target: "es2022" }, server: { headers }, preview: { headers } };`);
     const vite = join(folder, "node_modules/vite/bin/vite.js");

@@ -18,7 +18,11 @@ function startWorker(url: string | URL | undefined): Peer {
 
 const browser: Platform = {
   startWorker,
-  wasmFolder: () => new URL("./wasm/", import.meta.url).href,
+  wasmUrls: () => ({ // one by one: bundlers look for them
+    "wasm32": new URL("./wasm/chord-guest-wasm32.wasm", import.meta.url).href,
+    "wasm32-simd128": new URL("./wasm/chord-guest-wasm32-simd128.wasm", import.meta.url).href,
+    "wasm64": new URL("./wasm/chord-guest-wasm64.wasm", import.meta.url).href,
+  }),
   locate: (source, options, memoryBytes) => locateInBrowser(source, options, () => startWorker(options.workerUrl), memoryBytes / 2),
   peek: peekInBrowser,
   memoryDefault: () => Math.min(Math.max(((navigator as { deviceMemory?: number }).deviceMemory ?? 4) / 4, 0.5), 2) * GIB,

@@ -77,7 +77,7 @@ export interface Located {
 /** What differs between browsers and Node. */
 export interface Platform {
   startWorker(url: string | URL | undefined): Peer;
-  wasmFolder(): string;
+  wasmUrls(): Record<ModuleName, string>;
   /** memoryBytes: what a model that stays may take. */
   locate(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl">, memoryBytes: number): Promise<Located>;
   /** From where its header can be read, without bringing it. */
@@ -108,10 +108,15 @@ function choice<T extends string>(name: string, value: T | undefined, of: readon
   return value ?? otherwise;
 }
 
+function urlsIn(folder: string | URL): Record<ModuleName, string> {
+  const url = (name: ModuleName): string => new URL(`${String(folder).replace(/\/?$/, "/")}chord-guest-${name}.wasm`, globalThis.location?.href).href;
+  return { "wasm32": url("wasm32"), "wasm32-simd128": url("wasm32-simd128"), "wasm64": url("wasm64") };
+}
+
 function openArguments(options: LoadOptions, platform: Platform): Omit<OpenArguments, "files"> {
   checkKeys(options, OPTION_KEYS, "load");
   return {
-    wasmFolder: options.wasmUrl === undefined ? platform.wasmFolder() : new URL(String(options.wasmUrl).replace(/\/?$/, "/"), globalThis.location?.href).href,
+    wasmUrls: options.wasmUrl === undefined ? platform.wasmUrls() : urlsIn(options.wasmUrl),
     memoryBytes: options.memory === undefined ? platform.memoryDefault() : bytesOf(options.memory),
     contextTokens: count("context", options.context, 0xffffffff, 0),
     kvType: choice("kvType", options.kvType, ["f16", "q8_0"], "f16"),

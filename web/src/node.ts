@@ -30,7 +30,10 @@ async function locate(source: Source): Promise<Located> {
 
 const node: Platform = {
   startWorker: (url) => nodePeer(new URL(url ?? new URL("./worker_node.js", import.meta.url)), "wasm-chord"),
-  wasmFolder: () => new URL("./wasm/", import.meta.url).href,
+  wasmUrls: () => {
+    const url = (name: string): string => new URL(`./wasm/chord-guest-${name}.wasm`, import.meta.url).href;
+    return { "wasm32": url("wasm32"), "wasm32-simd128": url("wasm32-simd128"), "wasm64": url("wasm64") };
+  },
   locate,
   peek: async (source) => (await locate(source)).files,
   memoryDefault: () => Math.min(Math.max(freemem() / 2, 512 * MIB), 4000 * MIB),

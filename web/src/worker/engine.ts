@@ -88,12 +88,12 @@ class Engine {
   }
 
   async generate({ prompt, options, stops, session: name }: GenerateArguments, asked: Asked): Promise<GenerateAnswer> {
-    const { scheduler, model } = this.opened, tokens = this.tokensOf(prompt), event = (e: GenerateEvent): void => asked.event(e);
+    const { scheduler } = this.opened, tokens = this.tokensOf(prompt), event = (e: GenerateEvent): void => asked.event(e);
     const session = name === undefined ? await scheduler.take(tokens, asked.signal) : this.claim(name);
     event({ type: "begin", promptTokens: tokens.length });
-    model.opened.onProgress = ({ phase, done, total }) => event({ type: "progress", phase, done: Number(done), total: Number(total) });
     const result = await scheduler.run({
       id: asked.id, session, tokens, options, stops, signal: asked.signal, onPiece: (piece) => event({ type: "piece", ...piece }),
+      onProgress: ({ phase, done, total }) => event({ type: "progress", phase, done: Number(done), total: Number(total) }),
     });
     const [stopReason] = Object.entries(StopReason).find(([, value]) => value === result.stopReason)!;
     return { ...result, stopReason: stopReason as keyof typeof StopReason, stats: plain(result.stats) };

@@ -13,7 +13,7 @@ import type { ThreadStart } from "./thread.js";
 
 /** What a page sends to have a model opened. Sizes in bytes; 0: as the library has it. */
 export interface OpenArguments {
-  wasmFolder: string;
+  wasmUrls: Readonly<Record<ModuleName, string>>;
   files: readonly FileSpec[];
   memoryBytes: number;
   contextTokens: number;
@@ -87,10 +87,10 @@ export class OpenGuest {
   /** What the library said and nobody has taken yet. */
   readonly lines: { level: number; line: string }[] = [];
 
-  static async open(here: Here, args: Pick<OpenArguments, "wasmFolder" | "memoryBytes" | "threads" | "module">, specs: readonly FileSpec[], files: readonly ModelFile[]): Promise<OpenGuest> {
+  static async open(here: Here, args: Pick<OpenArguments, "wasmUrls" | "memoryBytes" | "threads" | "module">, specs: readonly FileSpec[], files: readonly ModelFile[]): Promise<OpenGuest> {
     const name = args.module ?? chooseModule(args.memoryBytes);
     if (name === null) throw new ChordError("ERR_NO_SIMD", "this browser's WebAssembly has no SIMD: a newer one is needed (Chrome 91, Firefox 89, Safari 16.4)");
-    const bytes = await here.fetchBytes(`${args.wasmFolder}chord-guest-${name}.wasm`);
+    const bytes = await here.fetchBytes(args.wasmUrls[name]);
     const computeMax = here.isolated ? Math.max(args.threads, 1) : 1;
     const opened = new OpenGuest(here, name, await WebAssembly.compile(bytes), memoryFor(bytes, args.memoryBytes), files, specs, computeMax);
     await opened.startThreads(computeMax - 1);

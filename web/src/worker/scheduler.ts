@@ -1,4 +1,5 @@
 // scheduler.ts - many requests, one pass over the weights for all of them. Between two passes the worker takes messages.
+import type { Progress } from "../guest/host.js";
 import { abortError, ChordError } from "../errors.js";
 import { hex, type GuestFailure, type GenerateOptions, type GenerateResult, type Guest, type Piece, type Stats } from "../guest/guest.js";
 import { ownError, owned, type OpenModel } from "./open.js";
@@ -21,6 +22,8 @@ export interface Job {
   stops: readonly string[];
   signal: AbortSignal;
   onPiece: (piece: Piece) => void;
+  /** Of a pass that others may share. */
+  onProgress: (progress: Progress) => void;
 }
 export interface JobResult {
   stopReason: GenerateResult["stop_reason"];
@@ -53,6 +56,7 @@ export class Scheduler {
 
   constructor(private readonly model: OpenModel, private readonly sessionsMax: number) {
     this.guest = model.opened.guest;
+    model.opened.onProgress = (progress) => this.running.forEach((job) => job.onProgress(progress));
     model.opened.isCancelled = (flag) => flag !== 0 && this.running.size === 1 && [...this.running][0]!.id === flag;
   }
 

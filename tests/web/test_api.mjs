@@ -23,7 +23,7 @@ const inPage = async (site, where) => {
 function inNode(node, where) {
   const program = `import * as wc from ${JSON.stringify(join(DIST, "node.js"))}; import { runCases } from ${JSON.stringify(join(HERE, "api_cases.mjs"))};
     const found = await runCases(wc, ${JSON.stringify(join(site, "chat.gguf"))}, true); console.log(JSON.stringify(found));`;
-  const made = spawnSync(node, ["--input-type=module", "-e", program], { encoding: "utf8", timeout: 100_000 });
+  const made = spawnSync(node, ["--input-type=module", "-e", program], { encoding: "utf8", timeout: 1_000_000 });
   check(made.status === 0, `${where}: it ends by itself, with 0: ${made.status} ${made.stderr}`);
   if (made.status === 0) report(JSON.parse(made.stdout), where);
 }
@@ -69,7 +69,7 @@ await runTests({
   async ai_sdk() {
     const file = join(ROOT, "build/web/ai_sdk_types.ts");
     writeFileSync(file, readFileSync(join(HERE, "ai_sdk_types.ts")));
-    const tsc = spawnSync(process.execPath, [require.resolve("typescript/bin/tsc"), "--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable", file], { encoding: "utf8", timeout: 100_000 });
+    const tsc = spawnSync(process.execPath, [require.resolve("typescript/bin/tsc"), "--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable", file], { encoding: "utf8", timeout: 1_000_000 });
     check(tsc.status === 0, `the types: ${tsc.stdout}${tsc.stderr}`);
     const wc = await import(join(DIST, "node.js")), { chord } = await import(join(DIST, "ai_sdk.js"));
     const engine = await wc.load(join(site, "chat.gguf"), { memory: "64M" }), model = chord(engine);

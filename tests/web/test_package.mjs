@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { browse, check, makeSite, ROOT, runTests, same, serve, within } from "./harness.mjs";
 
 const [, only] = process.argv.slice(2), VITE = "vite@8.3.8";
-const npm = (folder, ...words) => execFileSync(process.execPath, [join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js"), ...words], { cwd: folder, encoding: "utf8", timeout: 100_000, env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` } });
+const npm = (folder, ...words) => execFileSync(process.execPath, [join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js"), ...words], { cwd: folder, encoding: "utf8", timeout: 1_000_000, env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` } });
 const site = makeSite(), server = await serve(site), context = await browse();
 const packed = join(site, npm(join(ROOT, "build/web"), "pack", "--silent", "--ignore-scripts", "--pack-destination", site).trim().split("\n").at(-1));
 
@@ -49,7 +49,7 @@ await runTests({
     writeFileSync(join(folder, "vite.config.js"), `const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 export default { optimizeDeps: { exclude: ["wasm-chord"] }, worker: { format: "es" }, build: { target: "es2022" }, server: { headers }, preview: { headers } };`);
     const vite = join(folder, "node_modules/vite/bin/vite.js");
-    execFileSync(process.execPath, [vite, "build"], { cwd: folder, timeout: 60_000, stdio: "pipe" });
+    execFileSync(process.execPath, [vite, "build"], { cwd: folder, timeout: 600_000, stdio: "pipe" });
     for (const [mode, what] of [["preview", "built by Vite"], ["dev", "Vite's development server"]]) {
       const serving = spawn(process.execPath, [vite, mode, "--host", "127.0.0.1", "--port", "0", "--strictPort", "false"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, NO_COLOR: "1" } });
       try {

@@ -125,6 +125,7 @@ if hosts == "guests":
 elif hosts == "banks":
     model.in_banks()
 elif hosts == "node":
+    subprocess.run([HERE.parent.parent / "scripts/build-web"], check=True, env={**os.environ, "WASM": str(folder)})
     model.in_node(get_node("24.19.0"))
 else:
     model.in_wasi(wasi)

@@ -108,7 +108,7 @@ export function makeSite(files = {}) {
 
 export async function serve(folder, ...more) {
   const server = spawn("python3", [join(ROOT, "tests/web/serve.py"), folder, ...more], { stdio: ["pipe", "pipe", "inherit"] });
-  const end = () => new Promise((resolve) => (server.exitCode !== null ? resolve() : (server.once("exit", resolve), server.stdin.end(), server.kill())));
+  const end = () => new Promise((resolve) => (server.exitCode !== null || server.signalCode !== null ? resolve() : (server.once("exit", resolve), server.stdin.end(), server.kill())));
   endings.push(end);
   const port = await within(20, new Promise((resolve) => server.stdout.once("data", (data) => resolve(Number(String(data))))), "starting the server");
   const url = `http://127.0.0.1:${port}`;

@@ -36,13 +36,18 @@ export const cases = {
       same(await code(wc.load(source, options)), "ERR_OPTION", JSON.stringify(options));
     const engine = await wc.load(source, { memory: "64M", context: 64 });
     for (const params of [{}, { messages: [] }, { messages: USER, n: 2 }, { messages: USER, temprature: 1 }, { messages: USER, temperature: -1 }, { messages: USER, top_p: "x" }, { messages: USER, max_tokens: 0.5 },
-      { messages: USER, stop: 7 }, { messages: [{ role: "user", content: [{ type: "image_url" }] }] }, { messages: USER, stream_options: { x: 1 } }])
+      { messages: USER, stop: 7 }, { messages: [{ role: "user", content: [{ type: "image_url" }] }] }, { messages: USER, stream_options: { x: 1 } }, { messages: USER, top_logprobs: 2 }])
       same(await code(engine.chat.completions.create(params)), "ERR_OPTION", JSON.stringify(params));
+    same(await code(engine.completions.create({ prompt: "well", logprobs: 5 })), "ERR_OPTION", "alternatives");
     same(await code(engine.chat.completions.create({ messages: [{ role: "bad", content: "" }] })), "ERR_TEMPLATE", "a template that refuses");
     same(await code(engine.completions.create({ prompt: "word ".repeat(200) })), "ERR_CONTEXT_FULL", "a prompt that is too long");
     same(await code(engine.completions.create({ prompt: [1, 1 << 30] })), "ERR_OPTION", "ids that are none");
     same(await code(engine.completions.create({ prompt: "well", max_tokens: 2, ...GREEDY })), "no error", "and it answers still");
     engine.close();
+    const bytes = new Uint8Array(4096), wrong = "0".repeat(64);
+    for (const options of [{ headers: {} }, { cache: "memory" }]) same(await code(wc.load(bytes, options)), "ERR_OPTION", `bytes with ${JSON.stringify(options)}`);
+    for (const given of [bytes, new Blob([bytes])]) same(await code(wc.load(given, { sha256: wrong })), "ERR_HASH", "a sum that is another's");
+    same(await code(wc.load(source, { sha256: wrong })), "ERR_HASH", "of the source");
     same(await code(wc.load(source, { memory: "1M" })), "ERR_BUDGET", "too little memory");
     same(await code(wc.load(new Uint8Array([71, 71, 85, 70, 3, 0, 0, 0, 1]), { memory: "64M" })), "ERR_MODEL", "bytes that are no model");
   },

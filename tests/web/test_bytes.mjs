@@ -69,6 +69,12 @@ await runTests({
     await page.evaluate(() => caches.delete("wasm-chord"));
     for (const cache of ["memory", "cache-api"]) same(await tryIt(`large.gguf?${cache}`, { cache }), hash, `cache: ${cache}`);
     same(await list(), [], "nothing of these is in storage");
+    for (const cache of ["memory", "cache-api"]) {
+      same(await tryIt(`large.gguf?${cache}`, { cache, sha256 }), hash, `its sum, in ${cache}`);
+      await page.evaluate(() => caches.delete("wasm-chord"));
+      await refused(`large.gguf?${cache}`, "ERR_HASH", { cache, sha256: "0".repeat(64) });
+    }
+    await clear();
   },
   /** A tab that is closed in the middle: the next one brings what is missing, and nothing twice. */
   async resumed() {

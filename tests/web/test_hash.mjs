@@ -52,6 +52,7 @@ const tests = {
     await page.setInputFiles("#file", parts.map((name) => join(site, name)));
     await compare(page, wanted, { url: parts[0], options: { memory: "64M" } }, "parts by URL");
     await compare(page, wanted, { url: "files", options: { memory: "64M" } }, "parts as files");
+    same(await page.evaluate((url) => wc.load(url, { sha256: "0".repeat(64) }).then(() => "loaded", ({ code }) => code), parts[0]), "ERR_OPTION", "one sum for several parts");
   },
   async modules() {
     const wanted = natively(chord, TINY, PROMPT, TOKENS);

@@ -171,6 +171,7 @@ export class Engine implements AsyncDisposable {
     });
   }
   private async generate(args: GenerateArguments, options: RequestOptions, signal: AbortSignal | undefined, onEvent: (event: GenerateEvent) => void): Promise<GenerateAnswer> {
+    if (this.downloadFailure !== null) throw this.downloadFailure; // what came is not the model
     try {
       return await this.callGenerate(args, options, signal, onEvent);
     } catch (error) {

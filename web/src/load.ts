@@ -135,6 +135,11 @@ function sourceOptions(options: LoadOptions): SourceOptions & Pick<LoadOptions, 
   return { ...given, ...(options.sha256 && { sha256: options.sha256.toLowerCase() }) };
 }
 
+/** What a source has no use for is refused, not ignored. */
+export function refuseOptions(options: SourceOptions, names: readonly ("headers" | "cache" | "sha256")[], why: string): void {
+  for (const name of names) if (options[name] !== undefined) throw new ChordError("ERR_OPTION", `${name} was given, but ${why}`);
+}
+
 export async function planOn(platform: Platform, source: Source, options: LoadOptions): Promise<Plan> {
   const args = openArguments(options, platform), peer = platform.startWorker(options.workerUrl), remote = new Remote(peer);
   try {

@@ -1,11 +1,12 @@
 // node.ts - wasm-chord in Node, Deno and Bun.
-import { readdirSync } from "node:fs";
+import { createReadStream, readdirSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ChordError } from "./errors.js";
 import type { Engine } from "./engine.js";
-import { loadOn, planOn, type Located, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
+import { loadOn, planOn, refuseOptions, type Located, type LoadOptions, type Plan, type Platform, type Source, type SourceOptions } from "./load.js";
+import { checkSha256, piecesOf } from "./bytes/sha256.js";
 import { nodePeer } from "./node_peer.js";
 
 export * from "./types.js";
@@ -20,12 +21,23 @@ function partsOf(path: string): string[] {
   return readdirSync(dirname(path)).filter((name) => name.startsWith(stem) && name.endsWith(of)).sort().map((name) => join(dirname(path), name));
 }
 
-async function locate(source: Source): Promise<Located> {
-  if (source instanceof Uint8Array) return { name: "model", files: [{ from: "memory", name: "model", bytes: source }] };
-  if (source instanceof Blob) return { name: "model", files: [{ from: "blob", name: "model", blob: source }] };
+async function locate(source: Source, options: SourceOptions = {}): Promise<Located> {
+  const { sha256 = "" } = options;
+  refuseOptions(options, ["headers", "cache"], "Node reads a model where it lies");
+  if (source instanceof Uint8Array) {
+    await checkSha256("model", piecesOf(source), sha256);
+    return { name: "model", files: [{ from: "memory", name: "model", bytes: source }] };
+  }
+  if (source instanceof Blob) {
+    await checkSha256("model", source.stream(), sha256);
+    return { name: "model", files: [{ from: "blob", name: "model", blob: source }] };
+  }
   const path = source instanceof URL || (typeof source === "string" && source.startsWith("file:")) ? fileURLToPath(source) : source;
   if (typeof path !== "string") throw new ChordError("ERR_OPTION", "in Node a model is a path, a file: URL, a Blob or its bytes");
-  return { name: basename(path), files: partsOf(path).map((part) => ({ from: "path", name: basename(part), path: part })) };
+  const parts = partsOf(path);
+  if (parts.length > 1) refuseOptions(options, ["sha256"], `the model has ${parts.length} parts`);
+  if (sha256 !== "") await checkSha256(path, createReadStream(path), sha256);
+  return { name: basename(path), files: parts.map((part) => ({ from: "path", name: basename(part), path: part })) };
 }
 
 const node: Platform = {

@@ -56,6 +56,7 @@ export interface ChatCompletionParams extends CommonParams {
 }
 export interface CompletionParams extends CommonParams {
   prompt: string | readonly number[];
+  /** true or 0: each token's own; alternatives are not given. */
   logprobs?: number | boolean | null;
 }
 
@@ -176,7 +177,8 @@ export interface Wanted {
   withUsage: boolean;
 }
 
-function common(p: CommonParams): Omit<Wanted, "prompt"> {
+function common(p: CommonParams & { logprobs?: number | boolean | null }): Omit<Wanted, "prompt"> {
+  if (typeof p.logprobs === "number" && p.logprobs !== 0) bad(`logprobs is ${p.logprobs}: the tokens' own are given (true, or 0), no alternatives`);
   if (p.n !== undefined && p.n !== null && p.n !== 1) bad(`n is ${p.n}: ask several times instead, their passes are shared`);
   if (p.stream_options) checkKeys(p.stream_options, ["include_usage"], "stream_options");
   return {

@@ -26,7 +26,7 @@ export async function support(): Promise<Support> {
   const found = { simd: hasSimd(), relaxedSimd: hasRelaxedSimd(), memory64: hasMemory64(), threads: globalThis.crossOriginIsolated === true, storage };
   const reasons: Record<keyof typeof found, string> = {
     simd: "no WebAssembly SIMD: no model runs; a newer browser has it (Chrome 91, Firefox 89, Safari 16.4)",
-    relaxedSimd: "no relaxed SIMD: about a third slower; Chrome 114, Firefox 145 and Safari 27.3 have it",
+    relaxedSimd: "no relaxed SIMD: slower; Chrome 114, Firefox 145 and Safari 27.3 have it",
     memory64: "no 64-bit memory: a model in memory may take up to 4 GiB, larger ones are paged; Chrome 133, Firefox 134 and Safari 27.3 have it",
     threads: "the page is not isolated: one thread; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or use wasm-chord/isolate.js",
     storage: "no storage for this site (a private window?): models are kept in memory, and downloaded each time",

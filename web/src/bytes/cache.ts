@@ -13,7 +13,7 @@ export interface CachedModel {
   complete: boolean;
   /** The SHA-256 that was checked, or "". */
   sha256: string;
-  usedAt: Date;
+  savedAt: Date;
 }
 export interface CacheUsage {
   /** All that this site stores, and about what it may. */
@@ -25,7 +25,7 @@ export interface CacheUsage {
 
 export const cache = {
   async list(): Promise<CachedModel[]> {
-    return (await listStored(PART_BYTES)).map(({ url, name, size, loaded, complete, sha256, usedAt }) => ({ url, name, size, loaded, complete, sha256, usedAt: new Date(usedAt) }));
+    return (await listStored(PART_BYTES)).map(({ url, name, size, loaded, complete, sha256, savedAt }) => ({ url, name, size, loaded, complete, sha256, savedAt: new Date(savedAt) }));
   },
   /** By URL. Fails while the model is open, here or in another tab. */
   async delete(url: string): Promise<void> {

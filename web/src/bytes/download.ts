@@ -5,7 +5,7 @@ import type { AccessHandle } from "../guest/files.js";
 import type { Origin, OriginInfo } from "./origin.js";
 import { PART_BYTES, PartTable, partTableBytes } from "./parts.js";
 import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, whenFree, type StoredState } from "./storage.js";
-import { Sha256 } from "./sha256.js";
+import { compareSha256, Sha256 } from "./sha256.js";
 
 const CONNECTIONS = 4;
 const RUN_PARTS_MOST = 8; // asked for at once: as many as take half a second, so that what is waited for comes soon
@@ -136,14 +136,13 @@ class Download {
   private checkHash(): void {
     const { sha256 } = this.options, { name } = this.origin;
     if (sha256 === "") return;
-    const found = this.hash.digest();
-    if (found === sha256) return;
     this.forget = true;
-    throw new ChordError("ERR_HASH", `${name}: its SHA-256 is ${found}, it must be ${sha256}: the file on the server is another one, or was damaged on its way. What came is not kept`);
+    compareSha256(name, this.hash.digest(), sha256);
+    this.forget = false;
   }
   private save(complete: boolean): void {
     const state: StoredState = {
-      version: 1, url: this.origin.url, name: this.origin.name, size: this.info.size, validator: this.info.validator, complete, usedAt: Date.now(),
+      version: 1, url: this.origin.url, name: this.origin.name, size: this.info.size, validator: this.info.validator, complete, savedAt: Date.now(),
       sha256: complete ? this.options.sha256 : "", parts: hexOfParts((part) => !this.forget && this.parts.has(part), this.parts.count),
     };
     // One write over the whole file: there is no moment in which it cannot be read.

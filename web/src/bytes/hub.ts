@@ -55,9 +55,9 @@ export async function resolveHub(source: string, hub: string, headers: Record<st
 }
 
 /** A URL, and the URLs of the other parts where its name says that there are more. */
-export function resolveUrl(url: string, sha256: string): RemoteFile[] {
+export function resolveUrl(url: string): RemoteFile[] {
   const { pathname } = new URL(url), split = PARTS.exec(decodeURIComponent(pathname.split("/").at(-1)!));
-  if (split === null) return [{ url, name: decodeURIComponent(pathname.split("/").at(-1)!) || "model.gguf", sha256 }];
+  if (split === null) return [{ url, name: decodeURIComponent(pathname.split("/").at(-1)!) || "model.gguf", sha256: "" }];
   const count = Number(split[3]);
   if (count > 1000) throw new ChordError("ERR_OPTION", `${url}: a model of ${count} parts`);
   return Array.from({ length: count }, (_, i) => {

@@ -1,12 +1,13 @@
 // locate.ts - where the bytes of a source lie in a browser, and bringing them there.
 import { ChordError } from "../errors.js";
-import type { ByteSource, Located, LoadProgress, Source, SourceOptions } from "../load.js";
+import { refuseOptions, type ByteSource, type Located, type LoadProgress, type Source, type SourceOptions } from "../load.js";
 import { Remote, type Peer } from "../rpc.js";
 import type { DownloadArguments, DownloadEvent, OriginSpec } from "../worker/download.js";
 import type { FileSpec } from "../worker/here.js";
 import type { PlanSource } from "../worker/plan.js";
 import { HUB_URL, resolveHub, resolveUrl, type RemoteFile } from "./hub.js";
-import { HttpOrigin } from "./origin.js";
+import { BlobOrigin, HttpOrigin } from "./origin.js";
+import { checkSha256, compareSha256, piecesOf, Sha256 } from "./sha256.js";
 import { dataPath, folderOf, hasStorage, keyOf, lockName, readState } from "./storage.js";
 
 const isHandle = (source: object): source is FileSystemFileHandle => "getFile" in source;
@@ -48,7 +49,7 @@ interface Stored {
 class Locator {
   constructor(private readonly startWorker: () => Peer, private readonly options: SourceOptions) {}
 
-  /** Resolves as soon as the file can be read. */
+  /** Resolves as soon as the file can be read; where the caller gave a sum, when that was compared. */
   async store(origin: OriginSpec, url: string, sha256: string, read?: ByteSource["read"]): Promise<Stored> {
     const key = await keyOf(url), state = await readState(await folderOf(key));
     const spec: FileSpec = { from: "storage", name: origin.name, path: dataPath(key) };
@@ -63,7 +64,7 @@ class Locator {
         if (event.type === "bytes") meter.at(event.loaded, event.size);
         else if (event.type === "waiting") meter.line(`${origin.name}: another tab downloads it`);
         else if (event.type === "read") void this.give(remote, event, read!);
-        else if (event.table !== null) resolve({ spec: { ...spec, growing: { table: event.table, size: event.size } }, done, close });
+        else if (event.table !== null && this.options.sha256 === undefined) resolve({ spec: { ...spec, growing: { table: event.table, size: event.size } }, done, close });
       };
       const { signal } = this.options;
       const done = remote.call<void, DownloadEvent>("download", { key, origin, sha256 } satisfies DownloadArguments, { signal, onEvent });
@@ -80,26 +81,48 @@ class Locator {
   }
 
   /** Wholly in memory, kept nowhere. */
-  async remember({ url, name }: RemoteFile): Promise<FileSpec> {
+  async remember({ url, name, sha256 }: RemoteFile): Promise<FileSpec> {
     const { signal = new AbortController().signal, headers = {} } = this.options, origin = new HttpOrigin(url, headers, name), meter = new Meter(this.options.onProgress, name);
     const { size } = await origin.describe(signal);
     const bytes = new Uint8Array(globalThis.crossOriginIsolated ? new SharedArrayBuffer(size) : new ArrayBuffer(size));
+    const hash = sha256 === "" ? null : new Sha256();
     let at = 0;
     for await (const piece of origin.read(0, size, signal)) {
       bytes.set(piece, at);
+      hash?.update(piece);
       meter.at((at += piece.length), size);
     }
+    if (hash !== null) compareSha256(name, hash.digest(), sha256);
     return { from: "memory", name, bytes };
   }
   /** As an answer in the browser's HTTP cache for pages. */
-  async cached({ url, name }: RemoteFile): Promise<FileSpec> {
+  async cached({ url, name, sha256 }: RemoteFile): Promise<FileSpec> {
     const cache = await caches.open("wasm-chord"), { headers = {}, signal } = this.options;
     if ((await cache.match(url)) === undefined) await cache.add(new Request(url, { headers, ...(signal && { signal }) }));
-    return { from: "blob", name, blob: await (await cache.match(url))!.blob() };
+    const blob = await (await cache.match(url))!.blob();
+    try {
+      await checkBlob(blob, name, { ...this.options, sha256 });
+    } catch (error) {
+      await cache.delete(url);
+      throw error;
+    }
+    return { from: "blob", name, blob };
   }
 }
 
-async function remoteFiles(source: string, { headers = {}, sha256 = "", signal }: SourceOptions): Promise<RemoteFile[]> {
+function checkBlob(blob: Blob, name: string, { sha256 = "", signal = new AbortController().signal }: SourceOptions): Promise<void> {
+  return checkSha256(name, new BlobOrigin(blob, name).read(0, blob.size, signal), sha256);
+}
+
+/** The one file must have the sum that was given; a hub's sums are those of its files. */
+async function remoteFiles(source: string, options: SourceOptions): Promise<RemoteFile[]> {
+  const files = await resolve(source, options), { sha256 } = options;
+  if (sha256 === undefined) return files;
+  if (files.length > 1) throw new ChordError("ERR_OPTION", `sha256 was given, but the model has ${files.length} parts`);
+  return files.map((file) => ({ ...file, sha256 }));
+}
+
+async function resolve(source: string, { headers = {}, signal }: SourceOptions): Promise<RemoteFile[]> {
   if (source.startsWith("hf:")) return resolveHub(source, HUB_URL, headers, signal);
   let url: URL;
   try {
@@ -108,7 +131,7 @@ async function remoteFiles(source: string, { headers = {}, sha256 = "", signal }
     throw new ChordError("ERR_OPTION", `'${source}' is no URL and no hf:OWNER/REPO`);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:" && url.protocol !== "blob:") throw new ChordError("ERR_OPTION", `'${source}': a page reads http and https only`);
-  return resolveUrl(url.href, sha256);
+  return resolveUrl(url.href);
 }
 
 function joined(name: string, stored: readonly Stored[]): Located {
@@ -126,14 +149,21 @@ export async function peekInBrowser(source: Source, options: SourceOptions): Pro
       const key = await keyOf(url), stored = (await hasStorage()) && (await readState(await folderOf(key)))?.complete;
       return stored ? { from: "storage", name, path: dataPath(key) } : { kind: "http", url, name, headers };
     }));
+  if (!Array.isArray(source) && isByteSource(source as object)) throw new ChordError("ERR_OPTION", "plan() reads no source of your own: give a Blob of its first bytes");
+  return (await blobsOf(source)).map((blob, i) => ({ from: "blob", name: nameOf(blob, i), blob }));
+}
+
+const nameOf = (blob: Blob, i: number): string => (blob instanceof File ? blob.name : `part-${i + 1}`);
+
+async function blobsOf(source: Source): Promise<Blob[]> {
   const blobs = await Promise.all([source].flat().map(async (file) => (isHandle(file as object) ? (file as FileSystemFileHandle).getFile() : (file as Blob))));
-  return blobs.map((blob, i) => ({ from: "blob", name: blob instanceof File ? blob.name : `part-${i + 1}`, blob }));
+  if (blobs.length === 0 || !blobs.every((blob) => blob instanceof Blob)) throw new ChordError("ERR_OPTION", "this source is not understood: give a URL, hf:OWNER/REPO, a File, a handle, bytes, or {name, size, read}");
+  return blobs;
 }
 
 /** inMemory: a file of the user's of so many bytes will be read once and stay; larger ones are copied to storage first, from where paging is fast. */
 export async function locateInBrowser(source: Source, options: SourceOptions, startWorker: () => Peer, inMemoryBytes: number): Promise<Located> {
   const locator = new Locator(startWorker, options), storage = await hasStorage();
-  if (source instanceof Uint8Array) return { name: "model", files: [{ from: "memory", name: "model", bytes: source }] };
   if (typeof source === "string" || source instanceof URL) {
     const files = await remoteFiles(String(source), options), kind = options.cache ?? (storage ? "storage" : "memory");
     const name = files[0]!.name, { headers = {} } = options;
@@ -142,17 +172,23 @@ export async function locateInBrowser(source: Source, options: SourceOptions, st
     if (!storage) throw new ChordError("ERR_STORAGE", "this browser has no storage for this page (a private window?): load with cache: \"memory\"");
     return joined(name, await Promise.all(files.map((file) => locator.store({ kind: "http", url: file.url, name: file.name, headers }, file.url, file.sha256))));
   }
+  refuseOptions(options, ["headers", "cache"], "nothing is fetched from a server");
+  if (source instanceof Uint8Array) {
+    await checkSha256("model", piecesOf(source), options.sha256 ?? "");
+    return { name: "model", files: [{ from: "memory", name: "model", bytes: source }] };
+  }
   if (!Array.isArray(source) && isByteSource(source as object)) {
     const { name, size, read } = source as ByteSource;
     return joined(name, [await locator.store({ kind: "asked", name, size }, `source:${name}?size=${size}`, options.sha256 ?? "", read.bind(source))]);
   }
-  const blobs = await Promise.all([source].flat().map(async (file) => (isHandle(file as object) ? (file as FileSystemFileHandle).getFile() : (file as Blob))));
-  if (blobs.length === 0 || !blobs.every((blob) => blob instanceof Blob)) throw new ChordError("ERR_OPTION", "this source is not understood: give a URL, hf:OWNER/REPO, a File, a handle, bytes, or {name, size, read}");
+  const blobs = await blobsOf(source);
+  if (blobs.length > 1) refuseOptions(options, ["sha256"], `the model has ${blobs.length} parts`);
+  await checkBlob(blobs[0]!, nameOf(blobs[0]!, 0), options);
   return ofBlobs(blobs, locator, storage, inMemoryBytes);
 }
 
 async function ofBlobs(blobs: readonly Blob[], locator: Locator, storage: boolean, inMemoryBytes: number): Promise<Located> {
-  const nameOf = (blob: Blob, i: number): string => (blob instanceof File ? blob.name : `part-${i + 1}`), name = nameOf(blobs[0]!, 0);
+  const name = nameOf(blobs[0]!, 0);
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   if (!storage || bytes <= inMemoryBytes) return { name, files: blobs.map((blob, i) => ({ from: "blob", name: nameOf(blob, i), blob })) };
   return joined(name, await Promise.all(blobs.map((blob, i) => {

@@ -1,4 +1,5 @@
 // sha256.ts - SHA-256 (FIPS 180-4) of bytes that come piece by piece, which the browser's own digest does not take.
+import { ChordError } from "../errors.js";
 
 const K = new Int32Array(64), FIRST = new Int32Array(8);
 
@@ -68,4 +69,22 @@ export class Sha256 {
     }
     state[0]! += a, state[1]! += b, state[2]! += c, state[3]! += d, state[4]! += e, state[5]! += f, state[6]! += g, state[7]! += h;
   }
+}
+
+/** Throws where what was found is not what was wanted. */
+export function compareSha256(name: string, found: string, wanted: string): void {
+  if (found !== wanted) throw new ChordError("ERR_HASH", `${name}: its SHA-256 is ${found}, it must be ${wanted}: it is another file, or was damaged on its way. Nothing of it is kept`);
+}
+
+/** Bytes in memory, as pieces. */
+export async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 4 << 20) yield bytes.subarray(at, at + (4 << 20));
+}
+
+/** Of bytes that are there already. wanted: "" for none. */
+export async function checkSha256(name: string, pieces: AsyncIterable<Uint8Array>, wanted: string): Promise<void> {
+  if (wanted === "") return;
+  const hash = new Sha256();
+  for await (const piece of pieces) hash.update(piece);
+  compareSha256(name, hash.digest(), wanted);
 }

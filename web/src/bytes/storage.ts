@@ -20,7 +20,7 @@ export interface StoredState {
   /** A bit for each part that is there, as hexadecimal digits, the first part lowest. */
   parts: string;
   complete: boolean;
-  usedAt: number;
+  savedAt: number;
 }
 
 export function hexOfParts(has: (part: number) => boolean, count: number): string {

@@ -36,7 +36,6 @@ export interface OpenAnswer {
   module: string;
   /** For the page to end a pass in the middle; null: passes are ended between each other. */
   cancelFlag: SharedArrayBuffer | null;
-  lines: { level: number; line: string }[];
 }
 
 class Engine {
@@ -54,7 +53,7 @@ class Engine {
     const flag = opened.cancelFlag.buffer;
     return {
       info: plain(model.info), threads: model.threads, module: opened.moduleName,
-      cancelFlag: this.here.isolated ? (flag as SharedArrayBuffer) : null, lines: opened.lines.splice(0),
+      cancelFlag: this.here.isolated ? (flag as SharedArrayBuffer) : null,
     };
   }
   private get opened(): { model: OpenModel; scheduler: Scheduler } {
@@ -116,7 +115,12 @@ class Engine {
     const from = this.claim(name), { scheduler, model } = this.opened;
     try {
       const to = scheduler.keep();
-      owned(() => model.opened.guest.sessionCopy(to.handle, from.handle));
+      try {
+        owned(() => model.opened.guest.sessionCopy(to.handle, from.handle));
+      } catch (error) {
+        scheduler.release(to);
+        throw error;
+      }
       to.past = [...from.past];
       this.sessions.set(this.nextSession, to);
       return this.nextSession++;

@@ -1,5 +1,5 @@
 // open.ts - a model in a worker: module, memory, threads, and what the guest plans.
-import { KvType } from "../guest/chord_host_v1.js";
+import { KvType, LogLevel } from "../guest/chord_host_v1.js";
 import { ChordError, type ErrorCode } from "../errors.js";
 import type { ModelFile } from "../guest/files.js";
 import { Guest, GuestFailure, type ModelInfo, type Plan } from "../guest/guest.js";
@@ -78,14 +78,12 @@ export class OpenGuest {
     };
     const host = new Host({
       files, ...(this.threads && { threads: this.threads }),
-      onLog: (level, line) => this.lines.push({ level, line }),
+      onLog: (level, line) => level >= LogLevel.WARN && console.warn(`wasm-chord: ${line}`),
       onProgress: (progress) => this.onProgress?.(progress),
       isCancelled: () => this.isCancelled(Atomics.load(this.cancelFlag, 0)),
     });
     this.guest = new Guest(module, memory, host);
   }
-  /** What the library said and nobody has taken yet. */
-  readonly lines: { level: number; line: string }[] = [];
 
   static async open(here: Here, args: Pick<OpenArguments, "wasmUrls" | "memoryBytes" | "threads" | "module">, specs: readonly FileSpec[], files: readonly ModelFile[]): Promise<OpenGuest> {
     const name = args.module ?? chooseModule(args.memoryBytes);

@@ -2,6 +2,8 @@
 #ifndef CHORD_GGUF_BUILDER_H
 #define CHORD_GGUF_BUILDER_H
 
+#include "chord.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,14 @@ static inline void gb_put(gguf_builder *b, const void *data, size_t n)
     }
     memcpy(b->bytes + b->len, data, n);
     b->len += n;
+}
+/* chord_source.read of a file that was built: ud is its gguf_builder. */
+static inline chord_status gb_read(void *ud, uint64_t offset, void *dst, size_t len)
+{
+    const gguf_builder *b = ud;
+    if (offset > b->len || len > b->len - offset) return CHORD_IO;
+    memcpy(dst, b->bytes + offset, len);
+    return CHORD_OK;
 }
 static inline void gb_u32(gguf_builder *b, uint32_t v) { gb_put(b, &v, 4); }
 static inline void gb_u64(gguf_builder *b, uint64_t v) { gb_put(b, &v, 8); }

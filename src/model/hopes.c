@@ -69,6 +69,7 @@ void chord_experts_hope(chord_network *net, uint32_t l, const float *stream, uin
     chord_expert_scratch *s = &net->scratch.experts;
     uint32_t next = l + 1, used = net->print.h.routing.used, n = 0;
     if (net->expert_worth == NULL) return; /* all of them stay */
+    if (net->print.h.streams > 1) return;  /* what the next router reads is mixed of several */
     while (next < net->print.h.layers && net->print.layers[next].router.tensor == NULL) next++;
     if (next == net->print.h.layers || net->print.layers[next].experts_by_token != NULL) return;
     if (!think(net, next, stream, rows)) return;

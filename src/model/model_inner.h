@@ -636,7 +636,9 @@ typedef void (*chord_fold)(void *ud, uint32_t row_first, uint32_t rows, float *r
 chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_inputs *x, chord_fold fold, void *ud,
                                chord_error *err);
 
-/* route.c: ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. chosen: ids are
+/* route.c: x becomes exp(x - max x), divided by their sum. */
+void chord_softmax(float *x, uint32_t n);
+/* Ids and weights (used), ids ascending. scratch: (2, experts). False: scores are not all finite. chosen: ids are
  * given, ascending. */
 bool chord_route_chosen(const chord_routing *routing, const float *scores, float *scratch, const uint32_t *ids,
                         float *weights);

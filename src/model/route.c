@@ -19,7 +19,7 @@ static float largest_of(const float *x, uint32_t n)
     return max;
 }
 
-static void softmax(float *x, uint32_t n)
+void chord_softmax(float *x, uint32_t n)
 {
     float max = largest_of(x, n), sum = 0.0f;
     for (uint32_t i = 0; i < n; i++) sum += x[i] = chord_expf(x[i] - max);
@@ -61,7 +61,7 @@ static void weigh(const chord_routing *r, const float *p, const uint32_t *ids, f
 {
     float sum = 0.0f;
     for (uint32_t i = 0; i < r->used; i++) weights[i] = p[ids[i]];
-    if (r->gating == CHORD_GATING_SOFTMAX_CHOSEN) softmax(weights, r->used);
+    if (r->gating == CHORD_GATING_SOFTMAX_CHOSEN) chord_softmax(weights, r->used);
     for (uint32_t i = 0; i < r->used; i++) sum += weights[i];
     for (uint32_t i = 0; i < r->used && r->norm; i++) weights[i] /= sum > SUM_LEAST ? sum : SUM_LEAST;
     for (uint32_t i = 0; i < r->used && r->scale != 1.0f; i++) weights[i] *= r->scale;
@@ -72,7 +72,7 @@ static void weigh_all(const chord_routing *r, const float *scores, float *p)
 {
     uint32_t n = r->experts;
     memcpy(p, scores, n * sizeof *p);
-    if (r->gating == CHORD_GATING_SOFTMAX) softmax(p, n);
+    if (r->gating == CHORD_GATING_SOFTMAX) chord_softmax(p, n);
     for (uint32_t e = 0; e < n && r->gating == CHORD_GATING_SIGMOID; e++) p[e] = 1.0f / (1.0f + chord_expf(-p[e]));
     for (uint32_t e = 0; e < n && r->gating == CHORD_GATING_SQRT_SOFTPLUS; e++)
         p[e] = __builtin_sqrtf(chord_softplus(p[e]));

@@ -13,14 +13,6 @@
 
 static float sigmoid(float x) { return 1.0f / (1.0f + chord_expf(-x)); }
 
-static void softmax(float *x, uint32_t n)
-{
-    float max = x[0], sum = 0.0f;
-    for (uint32_t i = 1; i < n; i++) max = x[i] > max ? x[i] : max;
-    for (uint32_t i = 0; i < n; i++) sum += x[i] = chord_expf(x[i] - max);
-    for (uint32_t i = 0; i < n; i++) x[i] /= sum;
-}
-
 /* n sums of n numbers each, which lie inner apart, the next sum's outer: all are divided by theirs. */
 static void divide_by_sums(float *kept, uint32_t n, uint32_t outer, uint32_t inner, float eps)
 {
@@ -35,7 +27,7 @@ static void divide_by_sums(float *kept, uint32_t n, uint32_t outer, uint32_t inn
 static void balance(const chord_hparams *h, float *kept)
 {
     uint32_t n = h->streams;
-    for (uint32_t s = 0; s < n; s++) softmax(kept + s * n, n);
+    for (uint32_t s = 0; s < n; s++) chord_softmax(kept + s * n, n);
     for (uint32_t i = 0; i < n * n; i++) kept[i] += h->stream_eps;
     divide_by_sums(kept, n, 1, n, h->stream_eps);
     for (uint32_t round = 1; round < h->stream_rounds; round++) {

@@ -8,19 +8,11 @@
 
 static fm_model m;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 /* Of opening the model and reading four tokens. */
 static chord_status try_model(chord_error *err)
 {
     static const int32_t tokens[] = {65, 66, 67, 68};
-    chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
+    chord_source source = {.read = gb_read, .size_bytes = m.b.len, .ud = &m.b};
     chord_runtime_options options = {.budget_bytes = 1ull << 30, .threads = 2}; /* a sanitizer needs much */
     chord_model_options model_options = {.context_tokens = 64};
     chord_runtime *runtime = NULL;

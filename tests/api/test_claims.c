@@ -7,14 +7,6 @@
 static tiny_model m;
 static const int32_t TOKENS[] = {72, 101, 108, 32, 99, 100};
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static bool highest_token(void *ud, const chord_piece *piece)
 {
     int32_t *highest = ud;
@@ -25,7 +17,7 @@ static bool highest_token(void *ud, const chord_piece *piece)
 /* Answers with the model in m, and frees it. */
 static chord_status answer(float temperature, uint64_t *hash, int32_t *highest, chord_error *err)
 {
-    chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
+    chord_source source = {.read = gb_read, .size_bytes = m.b.len, .ud = &m.b};
     chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 2};
     chord_generate_options generate = {
         .max_tokens = 200, .ignore_end = true, .sampling = {.temperature = temperature, .seed = 3}};

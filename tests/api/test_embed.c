@@ -4,14 +4,6 @@
 #include "chord.h"
 #include "tiny_model.h"
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static bool print_piece(void *ud, const chord_piece *piece)
 {
     *(size_t *)ud += piece->len; /* a program would print piece->text here */
@@ -142,7 +134,7 @@ int main(void)
     static tiny_model tiny;
     chord_error err = {0};
     tiny_build(&tiny);
-    chord_source source = {.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    chord_source source = {.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     chord_generate_result result = {0}, again = {0};
     chord_stats stats = {0};
     CHECK_OK(answer(&source, "Hello, world", &result, &stats, &err));

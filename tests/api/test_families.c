@@ -21,14 +21,6 @@ static size_t token_count; /* that are evaluated */
 static size_t streamed;    /* runs whose weights did not all fit */
 static float plain[TOKENS_MAX * FM_VOCABULARY], other[TOKENS_MAX * FM_VOCABULARY];
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 typedef struct sink {
     float *rows;
     size_t first; /* position of rows[0] */
@@ -84,7 +76,7 @@ static chord_status with_model(chord_model *model, const way *w, float *rows, ch
 /* least: in the smallest share that works. */
 static chord_status open_model(chord_runtime *runtime, const way *w, chord_model **model, chord_error *err)
 {
-    chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
+    chord_source source = {.read = gb_read, .size_bytes = m.b.len, .ud = &m.b};
     chord_model_options options = {.context_tokens = (uint32_t)family_tokens(m.family),
                                    .chunk_tokens = w->chunk,
                                    .sessions_max = w->copied ? 2 : 1};

@@ -22,14 +22,6 @@ typedef struct handles {
     chord_status inner;
 } handles;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static void open_all(handles *h)
 {
     chord_runtime_options options = {.budget_bytes = 96ull << 20, .threads = 2};
@@ -345,7 +337,7 @@ int main(void)
 {
     tiny_build(&tiny);
     check_words();
-    source = (chord_source){.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    source = (chord_source){.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     check_parents_first();
     check_borrowed_vocabulary();
     check_callbacks();

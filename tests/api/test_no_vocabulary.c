@@ -9,14 +9,6 @@
 static tiny_model tiny;
 static chord_error err;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static bool take(void *ud, const chord_piece *piece)
 {
     int32_t *made = ud;
@@ -30,7 +22,7 @@ static uint64_t generate(bool has_vocabulary, int32_t made[MADE + 1])
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
     chord_session *session = NULL;
-    chord_source source = {.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    chord_source source = {.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 1};
     chord_model_options model_options = {.context_tokens = 64};
     chord_generate_options how = {.max_tokens = MADE, .ignore_end = true};

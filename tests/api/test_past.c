@@ -45,14 +45,6 @@ static chord_status take_bytes(void *ud, void *bytes, size_t len, chord_error *e
     return CHORD_OK;
 }
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const fm_model *model = ud;
-    if (offset > model->b.len || len > model->b.len - offset) return CHORD_IO;
-    memcpy(dst, model->b.bytes + offset, len);
-    return CHORD_OK;
-}
-
 typedef struct opened {
     chord_runtime *runtime;
     chord_model *model;
@@ -63,7 +55,7 @@ static opened open_session(const fm_model *file, chord_model_options options)
 {
     opened o = {0};
     const chord_runtime_options runtime_options = {.budget_bytes = 256 << 20, .threads = 2};
-    chord_source source = {.read = read_bytes, .size_bytes = file->b.len, .ud = (void *)file};
+    chord_source source = {.read = gb_read, .size_bytes = file->b.len, .ud = (void *)&file->b};
     if (options.context_tokens == 0) options.context_tokens = CONTEXT;
     CHECK_OK(chord_runtime_open(&runtime_options, &o.runtime, &err));
     CHECK_OK(chord_model_open(o.runtime, &source, &options, &o.model, &err));

@@ -14,15 +14,7 @@ static chord_error err;
 static chord_runtime *runtime;
 static int32_t tokens[PROMPT];
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    (void)ud;
-    if (offset > m.b.len || len > m.b.len - offset) return CHORD_IO;
-    memcpy(dst, m.b.bytes + offset, len);
-    return CHORD_OK;
-}
-
-static const chord_source SOURCE = {.read = read_bytes, .ud = &m};
+static const chord_source SOURCE = {.read = gb_read, .ud = &m.b};
 
 static chord_status open_model(chord_model_options options, chord_model **model)
 {

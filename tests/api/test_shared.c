@@ -16,15 +16,7 @@ static chord_error err;
 static chord_runtime *runtime;
 static chord_model *model;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
-static const chord_source SOURCE = {.read = read_bytes, .ud = &tiny.b};
+static const chord_source SOURCE = {.read = gb_read, .ud = &tiny.b};
 
 static chord_model_options options_for(uint32_t prompt, uint32_t shared)
 {

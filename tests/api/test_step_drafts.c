@@ -16,17 +16,9 @@ static chord_error err;
 static chord_runtime *runtime;
 static chord_model *model, *draft;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static void open_model(uint32_t chunk_tokens, bool with_draft)
 {
-    chord_source source = {.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    chord_source source = {.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     chord_runtime_options options = {.budget_bytes = 96ull << 20, .threads = 2};
     chord_model_options model_options = {.context_tokens = CONTEXT,
                                          .sessions_max = SESSIONS + 1,

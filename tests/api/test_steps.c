@@ -17,20 +17,12 @@ static chord_error err;
 static chord_runtime *runtime;
 static chord_model *model;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 /* Of its own: a token's embedding is no row of it. */
 static void add_output(tiny_model *m) { tiny_add(m, "output.weight", TINY_Q8_0, TINY_EMBEDDING, TINY_VOCABULARY); }
 
 static void open_model(uint32_t chunk_tokens, uint32_t sessions)
 {
-    chord_source source = {.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    chord_source source = {.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     chord_runtime_options options = {.budget_bytes = 64ull << 20, .threads = 2};
     chord_model_options model_options = {.context_tokens = 128,
                                          .sessions_max = sessions,

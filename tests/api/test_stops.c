@@ -9,14 +9,6 @@
 static tiny_model tiny;
 static uint64_t seed;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 /* type 3: a control token */
 static void set_type(int32_t token, uint32_t type)
 {
@@ -52,7 +44,7 @@ static void generate(const char *const *stops, size_t stop_count, made *out)
     chord_runtime *runtime = NULL;
     chord_model *model = NULL;
     chord_session *session = NULL;
-    chord_source source = {.read = read_bytes, .size_bytes = tiny.b.len, .ud = &tiny.b};
+    chord_source source = {.read = gb_read, .size_bytes = tiny.b.len, .ud = &tiny.b};
     chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 1};
     chord_model_options model_options = {.context_tokens = 64};
     chord_generate_options how = {.max_tokens = MADE,

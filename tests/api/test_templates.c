@@ -3,14 +3,6 @@
 #include "chord.h"
 #include "tiny_model.h"
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 /* NULL: the file has no such key. The tiny vocabulary brings the first template, whose key is made another one. */
 typedef struct templates {
     const char *plain, *tools, *documents;
@@ -45,7 +37,7 @@ static chord_status render(const templates *t, const char *given, const char *me
     chord_runtime_options runtime_options = {.budget_bytes = 48ull << 20, .threads = 1};
     size_t len = 0;
     build(&b, t);
-    chord_source source = {.read = read_bytes, .size_bytes = b.len, .ud = &b};
+    chord_source source = {.read = gb_read, .size_bytes = b.len, .ud = &b};
     chord_status status = chord_runtime_open(&runtime_options, &runtime, err);
     if (status == CHORD_OK) status = chord_model_open(runtime, &source, &options, &model, err);
     if (status == CHORD_OK) {

@@ -33,14 +33,6 @@ typedef struct worker {
 } worker;
 static worker workers[WORKERS];
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
-{
-    const gguf_builder *b = ud;
-    if (offset > b->len || len > b->len - offset) return CHORD_IO;
-    memcpy(dst, b->bytes + offset, len);
-    return CHORD_OK;
-}
-
 static uint32_t pick(uint32_t *seed, uint32_t n)
 {
     *seed = *seed * 1664525u + 1013904223u;
@@ -235,7 +227,7 @@ int main(void)
     chord_error err = {0};
     chord_runtime_options options = {.budget_bytes = 512ull << 20, .threads = 2};
     tiny_build(&m);
-    chord_source source = {.read = read_bytes, .size_bytes = m.b.len, .ud = &m.b};
+    chord_source source = {.read = gb_read, .size_bytes = m.b.len, .ud = &m.b};
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     open_models(&source);
     answer_alone();

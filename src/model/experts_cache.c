@@ -21,7 +21,7 @@ void chord_experts_value(chord_network *net, const uint32_t *tiles, uint32_t til
     double worth = net->expert_worth[tiles[0]];
     for (uint32_t i = 0; i < count; i++)
         worth = add_choice(worth, (double)(net->routed + rows[i] - all) / HALF_LIFE_TOKENS);
-    for (uint32_t i = 0; i < tile_count; i++) net->expert_worth[tiles[i]] = worth;
+    chord_asked_value(net->experts, tiles, tile_count, worth);
 }
 
 /* ---- open and close --------------------------------------------------------------------------- */

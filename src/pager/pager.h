@@ -189,9 +189,9 @@ typedef struct chord_asked_config {
     uint32_t ahead;      /* so many tiles behind the one that was pinned last, in a circle, are read unasked */
     uint32_t asked_max;  /* tiles that may be asked for and not be on their way yet */
     uint32_t hopes_max;  /* tiles that may be hoped for at once */
-    /* By tile, the owner's, who changes them while he does not hold the tile: what is worth least leaves first. NULL: what
-     * was used longest ago. */
-    const double *worth;
+    /* By tile, the owner's memory; once it is open, chord_asked_value writes to it and readers look at it: what is worth
+     * least leaves first. NULL: what was used longest ago. */
+    double *worth;
     bool lazy; /* a slot's memory is taken when it is first used; else nothing is allocated after open */
 } chord_asked_config;
 typedef struct chord_asked chord_asked;
@@ -201,6 +201,8 @@ void chord_asked_close(chord_asked *asked); /* nothing is held, nobody waits */
 /* Reads those of the list that are neither there nor on their way, in this order, and gives how many that are; -1: too
  * much was asked for already, or there are no threads to read (pin then does). Tiles before that one are read. */
 int32_t chord_asked_ask(chord_asked *asked, const uint32_t *list, uint32_t count);
+/* What each of these is worth from now on. Of a tile that is there it counts once it has been held again. */
+void chord_asked_value(chord_asked *asked, const uint32_t *list, uint32_t count, double worth);
 /* In place of those hoped for before: tiles that will probably be in the list that is asked for next, the likeliest
  * first. They are read while nothing is left to read that was asked for, a few at a time. */
 void chord_asked_hope(chord_asked *asked, const uint32_t *list, uint32_t count);

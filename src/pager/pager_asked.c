@@ -167,6 +167,13 @@ int32_t chord_asked_ask(chord_asked *a, const uint32_t *list, uint32_t count)
     return reads;
 }
 
+void chord_asked_value(chord_asked *a, const uint32_t *list, uint32_t count, double worth)
+{
+    chord_mutex_lock(a->mutex);
+    for (uint32_t i = 0; i < count; i++) a->config.worth[list[i]] = worth;
+    chord_mutex_unlock(a->mutex);
+}
+
 bool chord_asked_has(chord_asked *a, const uint32_t *list, uint32_t count)
 {
     bool all = true;

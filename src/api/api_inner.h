@@ -122,7 +122,7 @@ typedef struct chord_drafts {
     chord_error error;        /* of drawing */
 } chord_drafts;
 
-/* Texts of a form (grammar_libc.c). What a model puts aside for them; vocabulary_bytes: of one that it does not borrow. */
+/* Texts of a form (forms_libc.c). What a model puts aside for them; vocabulary_bytes: of one that it does not borrow. */
 uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions);
 chord_status chord_grammars_open(chord_model *m, chord_error *err);
 void chord_grammars_close(chord_model *m);

@@ -94,6 +94,7 @@ typedef struct chord_drawn {
     int32_t token;
     float logprob;
     chord_hash hash;
+    uint32_t top_count; /* of its row in drafts.tops */
 } chord_drawn;
 
 #define CHORD_DRAFT_PATHS 5u    /* of the model, beside each other in a pass: its session and branches */
@@ -111,6 +112,7 @@ typedef struct chord_drafts {
     chord_draft_path paths[CHORD_DRAFT_PATHS];
     chord_drawn drawn[CHORD_DRAFT_NODES + 1]; /* those from `given` on are not given out yet */
     uint32_t drawn_count, given;
+    chord_candidate *tops; /* CHORD_TOP_MAX for each of them, once somebody wanted some; else NULL */
     uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
     bool left;                /* the last drawn token is no node: no further row counts */
     chord_sequence *sequence; /* of the draft model; NULL: none */
@@ -121,6 +123,12 @@ typedef struct chord_drafts {
     chord_error error;        /* of drawing */
 } chord_drafts;
 
+/* The place for its likeliest tokens. */
+static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)
+{
+    return drafts->tops + (drawn - drafts->drawn) * (ptrdiff_t)CHORD_TOP_MAX;
+}
+
 struct chord_session {
     _Atomic uint32_t use; /* handles.c: idle, inside a call, closing */
     atomic_bool reset_later;
@@ -128,6 +136,7 @@ struct chord_session {
     chord_sequence *sequence;
     int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
     uint32_t count;
+    uint32_t rows_max; /* of a pass for its prompt; 0: any */
     float *logits; /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     void *sample_scratch;

@@ -19,6 +19,7 @@ static void print_overview(FILE *out)
         cli_print_to(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     cli_print_to(out, "  %-12s%s\n", "wasm",
                  "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
+    cli_print_to(out, "  %-12s%s\n", "serve", "answer programs over HTTP, as OpenAI's server does");
     cli_print_to(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
                  "the version of this program");
     cli_print_to(
@@ -40,8 +41,8 @@ static const cli_command *find(const char *name)
 
 static int unknown_command(const char *name)
 {
-    const char *names[CLI_COUNT(COMMANDS) + 3] = {"help", "version", "wasm"};
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 3] = COMMANDS[i]->name;
+    const char *names[CLI_COUNT(COMMANDS) + 4] = {"help", "version", "wasm", "serve"};
+    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 4] = COMMANDS[i]->name;
     const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
     if (nearest != NULL) cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
     else cli_fail("there is no command '%s'; `chord help` lists them", name);
@@ -52,6 +53,7 @@ static int help(int argc, char **argv)
 {
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
     if (argc > 0 && strcmp(argv[0], "wasm") == 0) return cli_become_wasm((char *[]){"wasm", "help", NULL});
+    if (argc > 0 && strcmp(argv[0], "serve") == 0) return cli_become_serve((char *[]){"serve", "--help", NULL});
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
     if (command != NULL) cli_print_help(command, stdout);
     else print_overview(stdout);
@@ -90,6 +92,7 @@ int main(int argc, char **argv)
         return cli_finish_output();
     }
     if (strcmp(name, "wasm") == 0) return cli_become_wasm(argv + 1);
+    if (strcmp(name, "serve") == 0) return cli_become_serve(argv + 1);
     const cli_command *command = find(name);
     return command != NULL ? run(command, argc - 2, argv + 2) : unknown_command(name);
 }

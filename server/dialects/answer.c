@@ -159,9 +159,11 @@ static bool next_events(void *ud, uint64_t wait_ns, chord_buffer *out)
         if (an->d->begin != NULL) an->d->begin(an, &w);
         return w.status == CHORD_OK;
     }
-    an->pieces.len = 0;
+    if (!an->d->keeps) an->pieces.len = 0;
+    size_t told = an->pieces.len;
     bool more = engine_take(&an->work, wait_ns, &an->pieces);
-    for (const engine_piece *p = NULL; (p = engine_piece_next(&an->pieces, p)) != NULL;) tell(an, p, &w);
+    const chord_buffer fresh = {.data = told > 0 ? an->pieces.data + told : an->pieces.data, .len = an->pieces.len - told};
+    for (const engine_piece *p = NULL; (p = engine_piece_next(&fresh, p)) != NULL;) tell(an, p, &w);
     if (!more) finish_stream(an, &w);
     return more && w.status == CHORD_OK;
 }

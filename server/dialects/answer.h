@@ -29,6 +29,7 @@ typedef struct dialect {
     void (*whole)(answer *an, writer *w);
     void (*wrong)(const refusal *r, writer *w); /* an error: an object */
     const char *wrong_event;                    /* the event's name in a stream; NULL: none */
+    bool keeps;                                 /* `finish` looks at all pieces */
 } dialect;
 
 struct answer {

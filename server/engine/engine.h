@@ -72,7 +72,6 @@ typedef struct engine_piece {
     float logprob;
     uint32_t top_count, len;
     bool end;  /* the token ends the answer and is no part of it */
-    bool end;  /* the token ends the answer and is no part of it */
     bool over; /* no token: the job is over, and what it tells is there */
 } engine_piece;
 static inline const chord_candidate *engine_piece_top(const engine_piece *p) { return (const void *)(p + 1); }

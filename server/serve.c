@@ -170,7 +170,7 @@ static int begin(serving *v)
     server_signals_ready();
     atomic_store(&v->s.ready, true);
     wire_notify("READY=1");
-    cli_note("serving %s at %s: %u at once, each with %u tokens of context", v->name, v->listener.name, v->s.sessions,
+    cli_note("serving %s at %s, %u at once, each with %u tokens of context", v->name, v->listener.name, v->s.sessions,
              v->s.info.context_tokens);
     return CLI_OK;
 }

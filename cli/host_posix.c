@@ -68,7 +68,8 @@ static int become(const char *name, char path[PATH_MAX + 16], char **argv, const
 int cli_become_wasm(char **argv)
 {
     char path[PATH_MAX + 16];
-    return become("chord-wasm", path, argv, "this build has no WebAssembly host: `scripts/get-wasmtime && make` adds it");
+    return become("chord-wasm", path, argv,
+                  "this build has no WebAssembly host: `scripts/get-wasmtime && make` adds it");
 }
 
 int cli_become_serve(char **argv)

@@ -296,7 +296,7 @@ typedef struct chord_generate_options {
         draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
                          * with recurrent layers guess from their own text alone */
     bool ignore_end;  /* go on past end tokens */
-    bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
+    bool want_logprobs;    /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
     uint32_t top_logprobs; /* and chord_piece.top with so many, at most CHORD_TOP_MAX. Not in guests */
 } chord_generate_options;
 
@@ -320,12 +320,12 @@ void chord_generate_result_get(const chord_session *session, chord_generate_resu
 /* One session's part of a step: `session` is set by the caller, the rest is filled. */
 typedef struct chord_step {
     chord_session *session;
-    chord_piece piece;   /* when has_piece; its text lives until the next call on the session */
-    bool has_piece;      /* false: its next token is for another step, or nothing comes any more */
-    bool over;           /* this was its last piece, or it failed, or no text was begun */
+    chord_piece piece;    /* when has_piece; its text lives until the next call on the session */
+    bool has_piece;       /* false: its next token is for another step, or nothing comes any more */
+    bool over;            /* this was its last piece, or it failed, or no text was begun */
     uint32_t prompt_left; /* tokens of its prompt that are for other steps */
-    chord_status status; /* of this session; the others go on */
-    chord_error error;   /* when status is not CHORD_OK */
+    chord_status status;  /* of this session; the others go on */
+    chord_error error;    /* when status is not CHORD_OK */
 } chord_step;
 /* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
  * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in

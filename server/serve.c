@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define DRAIN_NS 10000000000ull
+#define LAST_NS 500000000ull /* for who was cancelled to be told */
 #define PARALLEL_DEFAULT_MAX 4u
 
 typedef struct serving {
@@ -178,9 +179,12 @@ static int begin(serving *v)
 /* Connections are ended when nobody computes for them any more, and the engine when nobody asks it. */
 static void end(serving *v, bool drain)
 {
+    uint64_t until_ns = chord_clock_ns() + DRAIN_NS;
     if (drain) wire_notify("STOPPING=1");
     if (v->s.wire != NULL) wire_stop_listening(v->s.wire);
     if (v->s.engine != NULL) engine_stop(v->s.engine, drain ? DRAIN_NS : 0);
+    if (v->s.wire != NULL && drain)
+        wire_drain(v->s.wire, until_ns > chord_clock_ns() ? until_ns - chord_clock_ns() : LAST_NS);
     if (v->s.wire != NULL) wire_close(v->s.wire);
     engine_close(v->s.engine);
     wire_unlisten(&v->listener);
@@ -271,11 +275,12 @@ const cli_command cli_serve = {
         "side by side and share each pass over the weights; each is, to the last bit, what it is alone, and the logits_hash in "
         "its last chunk shows it. --memory is what the whole process may use, connections and requests included. "
         "docs/SERVER.md has the endpoints, and which fields are honoured.",
-    .examples = "  chord serve model.gguf --memory 2G\n"
-                "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": "
-                "\"Hello\"}]}'\n"
-                "  chord serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 8\n"
-                "  chord serve model.gguf --unix /run/chord.sock\n",
+    .examples =
+        "  chord serve model.gguf --memory 2G\n"
+        "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": "
+        "\"Hello\"}]}'\n"
+        "  chord serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 8\n"
+        "  chord serve model.gguf --unix /run/chord.sock\n",
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,

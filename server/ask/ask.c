@@ -54,7 +54,9 @@ void refusal_of(const chord_error *err, refusal *out)
 {
     bool busy = err->status == CHORD_FULL || err->status == CHORD_BUDGET || err->status == CHORD_NO_MEMORY;
     bool theirs = err->status == CHORD_INVALID;
-    *out = (refusal){.status = busy ? 503 : theirs ? 400 : 500,
+    *out = (refusal){.status = busy     ? 503
+                               : theirs ? 400
+                                        : 500,
                      .type = busy     ? "unavailable_error"
                              : theirs ? "invalid_request_error"
                                       : "server_error"};

@@ -50,7 +50,7 @@ bool ask_invalid(ask *a, const char *param, const char *format, ...) CHORD_LIKE_
 /* The library's sentence, with the status that its kind has in HTTP. */
 bool ask_fail(ask *a, const char *param, const chord_error *err);
 void refusal_of(const chord_error *err, refusal *out);
-bool ask_memory(ask *a); /* there is none */
+bool ask_memory(ask *a);               /* there is none */
 void *ask_get(ask *a, uint64_t bytes); /* in the request's arena, NULL: refused */
 
 /* The body becomes root. */

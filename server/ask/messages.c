@@ -64,8 +64,7 @@ bool ask_content(ask *a, const chord_json *content, const char *where, const cha
         *len = content->len;
         return true;
     }
-    if (content->kind != CHORD_JSON_LIST)
-        return ask_invalid(a, where, "'%s' must be a text or a list of parts", where);
+    if (content->kind != CHORD_JSON_LIST) return ask_invalid(a, where, "'%s' must be a text or a list of parts", where);
     for (size_t i = 0; i < content->len; i++)
         if (!add_part(a, content->items[i], where, &sum)) return false;
     *text = sum.text;

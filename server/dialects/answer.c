@@ -162,7 +162,8 @@ static bool next_events(void *ud, uint64_t wait_ns, chord_buffer *out)
     if (!an->d->keeps) an->pieces.len = 0;
     size_t told = an->pieces.len;
     bool more = engine_take(&an->work, wait_ns, &an->pieces);
-    const chord_buffer fresh = {.data = told > 0 ? an->pieces.data + told : an->pieces.data, .len = an->pieces.len - told};
+    const chord_buffer fresh = {.data = told > 0 ? an->pieces.data + told : an->pieces.data,
+                                .len = an->pieces.len - told};
     for (const engine_piece *p = NULL; (p = engine_piece_next(&fresh, p)) != NULL;) tell(an, p, &w);
     if (!more) finish_stream(an, &w);
     return more && w.status == CHORD_OK;
@@ -252,10 +253,8 @@ void answer_run(answer *an)
     }
     if (wait_for_whole(an, a->s->early_status ? EARLY_NS : UINT64_MAX / 4)) reply_whole(an);
     else
-        wire_reply_stream(a->wire, &(wire_stream){.type = JSON,
-                                                  .idle = " ",
-                                                  .idle_ns = WHOLE_IDLE_NS,
-                                                  .next = next_spaces,
-                                                  .end = end_stream,
-                                                  .ud = an});
+        wire_reply_stream(
+            a->wire,
+            &(wire_stream){
+                .type = JSON, .idle = " ", .idle_ns = WHOLE_IDLE_NS, .next = next_spaces, .end = end_stream, .ud = an});
 }

@@ -10,10 +10,10 @@ typedef struct answer answer;
 typedef struct choice {
     engine_job *job;
     uint32_t index;
-    bool ended;        /* its job is over */
-    bool begun;        /* told something of it */
-    bool failed;       /* its job is over, and not with CHORD_OK */
-    size_t text_bytes; /* told so far */
+    bool ended;                /* its job is over */
+    bool begun;                /* told something of it */
+    bool failed;               /* its job is over, and not with CHORD_OK */
+    size_t text_bytes;         /* told so far */
     int32_t tail[ANSWER_TAIL]; /* its last tokens, in turn */
     uint32_t tokens;
 } choice;

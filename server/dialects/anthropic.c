@@ -174,9 +174,9 @@ static void whole(answer *an, writer *w)
 
 static void wrong(const refusal *r, writer *w)
 {
-    const char *type = r->status == 503 ? "overloaded_error"
-                       : r->status == 500 ? "api_error"
-                       : r->status == 413 ? "request_too_large"
+    const char *type = r->status == 503        ? "overloaded_error"
+                       : r->status == 500      ? "api_error"
+                       : r->status == 413      ? "request_too_large"
                        : r->context_tokens > 0 ? "invalid_request_error"
                                                : r->type;
     write_text(w, "type", "error");

@@ -43,7 +43,8 @@ bool dialect_logprob_options(ask *a, chord_generate_options *o)
     int64_t top = 0;
     if (!ask_bool(a, "logprobs", &o->want_logprobs) || !ask_whole(a, "top_logprobs", 0, CHORD_TOP_MAX, &top))
         return false;
-    if (top > 0 && !o->want_logprobs) return ask_invalid(a, "top_logprobs", "'top_logprobs' goes with 'logprobs': true");
+    if (top > 0 && !o->want_logprobs)
+        return ask_invalid(a, "top_logprobs", "'top_logprobs' goes with 'logprobs': true");
     o->top_logprobs = (uint32_t)top;
     return true;
 }
@@ -195,12 +196,8 @@ static void whole(answer *an, writer *w)
     write_close(w, '}');
 }
 
-const dialect dialect_openai = {.begin = begin,
-                                .piece = piece,
-                                .ended = ended,
-                                .finish = finish,
-                                .whole = whole,
-                                .wrong = answer_error};
+const dialect dialect_openai = {
+    .begin = begin, .piece = piece, .ended = ended, .finish = finish, .whole = whole, .wrong = answer_error};
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
 
@@ -212,8 +209,7 @@ static bool write_variables(ask *a, writer *w)
     if (more->kind != CHORD_JSON_OBJECT)
         return ask_invalid(a, "chat_template_kwargs", "'chat_template_kwargs' must be an object");
     for (size_t i = 0; i < more->len; i++)
-        if (!chord_text_equal(more->keys[i]->text, "messages"))
-            write_value(w, more->keys[i]->text, more->items[i]);
+        if (!chord_text_equal(more->keys[i]->text, "messages")) write_value(w, more->keys[i]->text, more->items[i]);
     return true;
 }
 
@@ -261,8 +257,9 @@ static bool make(ask *a, answer **out)
     ask_prompt prompt;
     chord_buffer conversation;
     if (!ask_parse(a) || !ask_tools(a) || !check_format(a) || !check_modalities(a) ||
-        !ask_options(a, &options, MAX, 1) || !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
-        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply))
+        !ask_options(a, &options, MAX, 1) || !dialect_logprob_options(a, &options) ||
+        !read_stream(a, &stream, &usage) || !ask_whole(a, "n", 1, CHOICES_MAX, &n) ||
+        !ask_bool(a, "add_generation_prompt", &open_reply))
         return false;
     bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);
     chord_buffer_free(&conversation);

@@ -203,12 +203,8 @@ static void whole(answer *an, writer *w)
     write_close(w, '}');
 }
 
-static const dialect COMPLETIONS = {.begin = begin,
-                                    .piece = piece,
-                                    .ended = ended,
-                                    .finish = finish,
-                                    .whole = whole,
-                                    .wrong = answer_error};
+static const dialect COMPLETIONS = {
+    .begin = begin, .piece = piece, .ended = ended, .finish = finish, .whole = whole, .wrong = answer_error};
 
 /* ---- the request ------------------------------------------------------------------------------------------------------- */
 

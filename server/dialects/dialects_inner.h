@@ -28,7 +28,7 @@ void dialect_page(ask *a);
 
 /* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
 typedef struct prompt_scores {
-    float *logprobs;     /* (count); [0] is nothing */
+    float *logprobs;      /* (count); [0] is nothing */
     chord_candidate *top; /* (count * top_count) */
     uint32_t top_count;
 } prompt_scores;

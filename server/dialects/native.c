@@ -92,8 +92,8 @@ static bool read_common(ask *a, chord_generate_options *options, bool *stream)
     static const char *const MAX[] = {"n_predict", "max_tokens", NULL};
     int64_t top = 0;
     if (!ask_parse(a) || !ask_options(a, options, MAX, 1) || !ask_bool(a, "stream", stream) ||
-        !ask_whole(a, "n_probs", 0, CHORD_TOP_MAX, &top) ||
-        !ask_cannot(a, "grammar", "answers are free text") || !ask_cannot(a, "json_schema", "answers are free text"))
+        !ask_whole(a, "n_probs", 0, CHORD_TOP_MAX, &top) || !ask_cannot(a, "grammar", "answers are free text") ||
+        !ask_cannot(a, "json_schema", "answers are free text"))
         return false;
     options->want_logprobs = top > 0;
     options->top_logprobs = (uint32_t)top;
@@ -131,8 +131,15 @@ static const char *const GAPS[][3] = {
     {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
     {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},
     {"<PRE>", "<SUF>", "<MID>"},
-    {"<\xEF\xBD\x9C" "fim\xE2\x96\x81" "begin\xEF\xBD\x9C>", "<\xEF\xBD\x9C" "fim\xE2\x96\x81" "hole\xEF\xBD\x9C>",
-     "<\xEF\xBD\x9C" "fim\xE2\x96\x81" "end\xEF\xBD\x9C>"},
+    {"<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81"
+     "begin\xEF\xBD\x9C>",
+     "<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81"
+     "hole\xEF\xBD\x9C>",
+     "<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81"
+     "end\xEF\xBD\x9C>"},
 };
 
 /* A token of its own that is no text. */

@@ -51,7 +51,10 @@ answer_usage answer_usage_of(const answer *an)
     return usage;
 }
 
-static double milliseconds(uint64_t from_ns, uint64_t to_ns) { return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0; }
+static double milliseconds(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0;
+}
 
 void answer_write_chord(const answer *an, const choice *c, writer *w)
 {

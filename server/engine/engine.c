@@ -1,8 +1,8 @@
 /* engine.c - the thread that computes. */
 #include "engine/engine_inner.h"
 
-#define PIECES_MAX 32u          /* that nobody took: until then a text goes on */
-#define RETRY_NS 10000000ull    /* a step that could not be made for want of memory */
+#define PIECES_MAX 32u       /* that nobody took: until then a text goes on */
+#define RETRY_NS 10000000ull /* a step that could not be made for want of memory */
 #define RETRIES_MAX 500u
 #define WORTH_COUNTING_NS 2000000ull
 

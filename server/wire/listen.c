@@ -41,7 +41,8 @@ static chord_status describe(wire_listener *l, chord_error *err)
         return CHORD_OK;
     }
     l->loopback = is_loopback((struct sockaddr *)&address);
-    getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+                NI_NUMERICHOST | NI_NUMERICSERV);
     bool six = strchr(host, ':') != NULL;
     snprintf(l->name, sizeof l->name, "http://%s%s%s:%s", six ? "[" : "", host, six ? "]" : "", port);
     return CHORD_OK;

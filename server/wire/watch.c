@@ -103,6 +103,7 @@ void wire_watch_asks(wire_watch *watch, wire_connection *c, bool asks)
     c->asks = asks;
     c->on_gone = NULL;
     expect(watch, c, asks ? 2 : 1);
+    if (!asks) chord_cond_wake_all(&watch->moved);
     chord_mutex_unlock(&watch->mutex);
 }
 
@@ -130,4 +131,20 @@ uint32_t wire_watch_count(wire_watch *watch)
     uint32_t count = watch->count;
     chord_mutex_unlock(&watch->mutex);
     return count;
+}
+
+static bool anybody_asks(const wire_watch *watch)
+{
+    for (const wire_connection *c = watch->first; c != NULL; c = c->next)
+        if (c->asks && !c->gone) return true;
+    return false;
+}
+
+void wire_watch_drain(wire_watch *watch, uint64_t wait_ns)
+{
+    uint64_t until_ns = chord_clock_ns() + wait_ns, now_ns;
+    chord_mutex_lock(&watch->mutex);
+    while (anybody_asks(watch) && (now_ns = chord_clock_ns()) < until_ns)
+        chord_cond_wait_for(&watch->moved, &watch->mutex, until_ns - now_ns);
+    chord_mutex_unlock(&watch->mutex);
 }

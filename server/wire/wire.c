@@ -244,7 +244,8 @@ static void on_completed(void *ud, struct MHD_Connection *mhd, void **state, enu
     *state = NULL;
 }
 
-static void on_connection(void *ud, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *ud, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
 {
     wire *w = ud;
     void *memory;
@@ -276,11 +277,12 @@ static chord_status start(wire *w, chord_error *err)
 {
     const wire_config *c = &w->config;
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC;
-    w->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, w, MHD_OPTION_EXTERNAL_LOGGER, keep_quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
-        c->listener->fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_END);
+    w->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, w, MHD_OPTION_EXTERNAL_LOGGER, keep_quiet, NULL,
+                                 MHD_OPTION_LISTEN_SOCKET, c->listener->fd, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections_max,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+                                 (size_t)STACK_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w,
+                                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_END);
     if (w->daemon == NULL) return chord_fail(err, CHORD_NO_MEMORY, "the HTTP server does not start");
     w->listens = true;
     return CHORD_OK;
@@ -305,6 +307,8 @@ void wire_stop_listening(wire *w)
     w->listens = false;
     wire_unlisten(w->config.listener);
 }
+
+void wire_drain(wire *w, uint64_t wait_ns) { wire_watch_drain(&w->watch, wait_ns); }
 
 uint32_t wire_connections(wire *w) { return wire_watch_count(&w->watch); }
 

@@ -14,8 +14,8 @@ typedef struct wire_place {
 } wire_place;
 typedef struct wire_listener {
     int fd;
-    bool loopback; /* only this machine can reach it */
-    bool local;    /* a unix socket */
+    bool loopback;  /* only this machine can reach it */
+    bool local;     /* a unix socket */
     char name[160]; /* "http://127.0.0.1:8080", "unix:/run/chord.sock" */
     const char *unlink_path;
 } wire_listener;
@@ -54,7 +54,7 @@ typedef struct wire_request {
  * also when the client is gone. */
 typedef struct wire_stream {
     const char *type;
-    const char *idle;  /* sent when nothing came for so long: what readers skip */
+    const char *idle; /* sent when nothing came for so long: what readers skip */
     uint64_t idle_ns;
     bool (*next)(void *ud, uint64_t wait_ns, chord_buffer *out);
     void (*end)(void *ud);
@@ -73,7 +73,7 @@ bool wire_on_gone(wire_request *request, void (*gone)(void *ud), void *ud);
 typedef struct wire_config {
     wire_listener *listener;
     wire_guard guard;
-    chord_heap *heap;          /* bodies and what is sent */
+    chord_heap *heap; /* bodies and what is sent */
     uint64_t body_bytes_max;
     uint32_t connections_max;
     uint32_t idle_seconds; /* for a request to come, for its body, for a reader to read */
@@ -84,6 +84,8 @@ typedef struct wire_config {
 } wire_config;
 chord_status wire_open(const wire_config *config, wire **out, chord_error *err);
 void wire_stop_listening(wire *w);
+/* Waits until no request is on its way, at most so long. */
+void wire_drain(wire *w, uint64_t wait_ns);
 uint32_t wire_connections(wire *w);
 /* Ends all connections and waits for their threads. */
 void wire_close(wire *w);

@@ -35,5 +35,6 @@ void wire_watch_asks(wire_watch *watch, wire_connection *c, bool asks);
 bool wire_watch_on_gone(wire_watch *watch, wire_connection *c, void (*gone)(void *ud), void *ud);
 bool wire_watch_is_gone(wire_watch *watch, wire_connection *c);
 uint32_t wire_watch_count(wire_watch *watch);
+void wire_watch_drain(wire_watch *watch, uint64_t wait_ns);
 
 #endif

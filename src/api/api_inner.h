@@ -112,7 +112,7 @@ typedef struct chord_drafts {
     chord_draft_path paths[CHORD_DRAFT_PATHS];
     chord_drawn drawn[CHORD_DRAFT_NODES + 1]; /* those from `given` on are not given out yet */
     uint32_t drawn_count, given;
-    chord_candidate *tops; /* CHORD_TOP_MAX for each of them, once somebody wanted some; else NULL */
+    chord_candidate *tops;    /* CHORD_TOP_MAX for each of them, once somebody wanted some; else NULL */
     uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
     bool left;                /* the last drawn token is no node: no further row counts */
     chord_sequence *sequence; /* of the draft model; NULL: none */
@@ -137,7 +137,7 @@ struct chord_session {
     int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
     uint32_t count;
     uint32_t rows_max; /* of a pass for its prompt; 0: any */
-    float *logits; /* (vocabulary): of the last token, when has_logits */
+    float *logits;     /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     void *sample_scratch;
     chord_buffer pending;       /* generated text not yet given out */

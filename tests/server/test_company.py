@@ -95,13 +95,14 @@ def crowd(s, count):
 
 def slow_reader(s):
     """Who does not read is left out of passes, and keeps nobody."""
-    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True, "ignore_eos": True, "max_tokens": 400, "logprobs": True, "top_logprobs": 20})
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True, "ignore_eos": True, "max_tokens": 80, "logprobs": True, "top_logprobs": 20})
     with s.connect() as c:
         c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         c.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         c.recv(100)
         status, _ = s.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "y"}], "max_tokens": 50, "ignore_eos": True})
         check(status == 200, "others go on")
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         got = b""
         while b"data: [DONE]" not in got[-200:]:
             more = c.recv(65536)

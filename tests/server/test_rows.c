@@ -80,5 +80,5 @@ int main(void)
     test_unknown();
     test_deal();
     test_guard();
-    return check_end();
+    return check_done();
 }

@@ -1,6 +1,7 @@
 /* What a prompt gets of a pass: less than doubles its time, more when more is free, and everybody in turn. */
 #include "check.h"
 #include "engine/engine_inner.h"
+#include "wire/wire.h"
 
 #define MS 1000000ull
 
@@ -24,7 +25,8 @@ static void test_below_twice(void)
         CHECK(rows_budget(&cost) == 32);
         for (uint32_t i = 0; i < 60; i++) {
             rows = rows_budget(&cost);
-            CHECK_SAY(i < 30 || MACHINES[m].row_ns > 25 * MS || pass_ns(rows, MACHINES[m].free_rows, MACHINES[m].row_ns) < 215 * MS,
+            CHECK_SAY(i < 30 || MACHINES[m].row_ns > 25 * MS ||
+                          pass_ns(rows, MACHINES[m].free_rows, MACHINES[m].row_ns) < 215 * MS,
                       "machine %zu pass %u: %u rows", m, i, rows);
             rows_note(&cost, 3, rows, pass_ns(rows, MACHINES[m].free_rows, MACHINES[m].row_ns));
         }
@@ -60,7 +62,8 @@ static void test_guard(void)
 {
     static char keys[1][WIRE_KEY_BYTES] = {"secret"};
     wire_guard guard = {.keys = keys, .key_count = 1, .loopback = true};
-    wire_caller caller = {.method = "POST", .path = "/v1/models", .host = "localhost", .authorization = "Bearer secret"};
+    wire_caller caller = {
+        .method = "POST", .path = "/v1/models", .host = "localhost", .authorization = "Bearer secret"};
     CHECK(wire_guard_ask(&guard, &caller) == WIRE_MAY);
     caller.authorization = "Bearer secre";
     CHECK(wire_guard_ask(&guard, &caller) == WIRE_BAD_KEY);

@@ -169,6 +169,16 @@ def about(s):
     check(m["chord_time_to_first_token_seconds_count"] == m['chord_time_to_first_token_seconds_bucket{le="+Inf"}'] > 0, "a histogram")
 
 
+def published(s):
+    """What docs/openapi.yaml names is there, and takes its method."""
+    lines = (TESTS.parent / "docs" / "openapi.yaml").read_text().splitlines()
+    found = [(line.strip()[:-1].replace("{model}", "tiny"), after.strip()[:-1]) for line, after in zip(lines, lines[1:]) if line.startswith("  /")]
+    check(len(found) == 20, f"{len(found)} paths are published")
+    for path, method in found:
+        status, _, _ = s.ask(method.upper(), path, {} if method == "post" else None, raw=True)
+        check(status == 200 if method == "get" else status in (400, 501), f"{method} {path}: {status}")
+
+
 def wrong_fields(s):
     path = "/v1/chat/completions"
     for key, values in {
@@ -208,5 +218,6 @@ with Server("--parallel", "4", "--memory", "96M") as s:
     responses(s)
     native(s)
     about(s)
+    published(s)
     wrong_fields(s)
 done()

@@ -2,6 +2,7 @@
 #include "host.h"
 #include "interrupt.h"
 #include "options.h"
+#include "source.h"
 #include "stream.h"
 #include "terminal.h"
 
@@ -10,13 +11,20 @@
 static const cli_command *const COMMANDS[] = {&cli_run,     &cli_chat,     &cli_batch,    &cli_plan,
                                               &cli_inspect, &cli_tokenize, &cli_template, &cli_perplexity,
                                               &cli_bench,   &cli_pack,     &cli_quantize};
+#define COMMANDS_MAX (CLI_COUNT(COMMANDS) + 8)
+
+/* NULL: there are no more. */
+static const cli_command *command_at(size_t i)
+{
+    return i < CLI_COUNT(COMMANDS) ? COMMANDS[i] : cli_host_command(i - CLI_COUNT(COMMANDS));
+}
 
 static void print_overview(FILE *out)
 {
     cli_print_to(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n",
                  CHORD_VERSION);
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
-        cli_print_to(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+    for (size_t i = 0; command_at(i) != NULL; i++)
+        cli_print_to(out, "  %-12s%s\n", command_at(i)->name, command_at(i)->summary);
     cli_print_to(out, "  %-12s%s\n", "wasm",
                  "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
     cli_print_to(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
@@ -33,16 +41,17 @@ static void print_overview(FILE *out)
 
 static const cli_command *find(const char *name)
 {
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
-        if (strcmp(COMMANDS[i]->name, name) == 0) return COMMANDS[i];
+    for (size_t i = 0; command_at(i) != NULL; i++)
+        if (strcmp(command_at(i)->name, name) == 0) return command_at(i);
     return NULL;
 }
 
 static int unknown_command(const char *name)
 {
-    const char *names[CLI_COUNT(COMMANDS) + 3] = {"help", "version", "wasm"};
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 3] = COMMANDS[i]->name;
-    const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
+    const char *names[COMMANDS_MAX + 3] = {"help", "version", "wasm"};
+    size_t count = 0;
+    for (; count < COMMANDS_MAX && command_at(count) != NULL; count++) names[count + 3] = command_at(count)->name;
+    const char *nearest = cli_nearest(name, names, count + 3);
     if (nearest != NULL) cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
     else cli_fail("there is no command '%s'; `chord help` lists them", name);
     return CLI_USAGE;
@@ -71,7 +80,9 @@ static int run(const cli_command *command, int argc, char **argv)
     cli_interrupt_start();
     chord_error err;
     if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
-    return command->run(&args);
+    code = cli_source_begin(command, &args);
+    if (code == CLI_OK) code = command->run(&args);
+    return cli_source_end(code);
 }
 
 int main(int argc, char **argv)

@@ -22,7 +22,11 @@ void fetch_note(const fetch *f, const char *format, ...)
     f->options.note(f->options.ud, sentence);
 }
 
-bool fetch_stopped(const fetch *f) { return f->options.stopped != NULL && f->options.stopped(f->options.ud); }
+bool fetch_stopped(const fetch *f)
+{
+    if (f->options.no_cache && atomic_load(&f->readers_over)) return true; /* there is nothing but reads */
+    return f->options.stopped != NULL && f->options.stopped(f->options.ud);
+}
 
 bool fetch_sleep(const fetch *f, uint64_t ns)
 {
@@ -92,6 +96,8 @@ void fetch_close(fetch *f)
     if (f->heap != NULL) chord_heap_close(f->heap);
     free(f);
 }
+
+bool fetch_is_possible(const fetch *f) { return f->library.opened; }
 
 const char *fetch_folder(const fetch *f) { return f->hub; }
 

@@ -36,9 +36,11 @@ typedef struct fetch fetch;
 /* "hf:...", "ollama:..." or a URL of HTTP: everything else is the path of a file. */
 bool fetch_is_remote(const char *source);
 
-/* Opens no library yet. */
+/* The libraries are opened when they are needed. */
 chord_status fetch_open(const fetch_options *options, fetch **out, chord_error *err);
 void fetch_close(fetch *f);
+/* Were they found when they were needed? */
+bool fetch_is_possible(const fetch *f);
 
 /* ---- whole files ------------------------------------------------------------------------------------- */
 
@@ -64,6 +66,8 @@ const char *fetch_stream_path(const fetch_stream *stream);
 void fetch_stream_progress(fetch_stream *stream, fetch_progress *out);
 /* Brings the rest, and gives the files their names. */
 chord_status fetch_stream_finish(fetch_stream *stream, chord_error *err);
+/* Whoever waits in a read is let go with CHORD_CANCELLED, and whoever comes later: what was asked for is needed no more. */
+void fetch_stream_let_go(fetch_stream *stream);
 void fetch_stream_close(fetch_stream *stream); /* what came is kept for the next time */
 
 /* What connections take at most that nobody counts, besides what is taken already: libcurl's and the system's own. */

@@ -246,7 +246,7 @@ bool fetch_try_again(fetch_patience *p, const fetch *f, const fetch_answer *answ
     p->told_ns += told;
     *wait_ns = chord_max_u64(told, unit << (p->failures - 1));
     if (told >= 2 * FETCH_SECOND_NS)
-        fetch_note(f, "%s asks to wait %" PRIu64 " s (status %ld)", host, told / FETCH_SECOND_NS, answer->status);
+        fetch_note(f, "%s asks to wait %" PRIu64 " s (status %ld)", host, (uint64_t)(told / FETCH_SECOND_NS), answer->status);
     return true;
 }
 

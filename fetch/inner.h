@@ -20,6 +20,7 @@ struct fetch {
     char own[FETCH_PATH_BYTES];  /* URLs and ollama's models, in it */
     char hub_url[FETCH_NAME_BYTES], ollama_url[FETCH_NAME_BYTES];
     const char *token; /* for hub_url alone; NULL: none */
+    atomic_bool readers_over;
 };
 
 void fetch_note(const fetch *f, const char *format, ...) CHORD_LIKE_PRINTF(2, 3);

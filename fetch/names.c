@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 

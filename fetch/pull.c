@@ -210,7 +210,7 @@ static chord_status wait_for_block(fetch_pull *p, uint32_t block, chord_error *e
             status = err->status;
             break;
         }
-        if (p->over || fetch_stopped(p->f)) status = fetch_fail_stopped(err);
+        if (p->over || atomic_load(&p->f->readers_over) || fetch_stopped(p->f)) status = fetch_fail_stopped(err);
         if (p->blocks[block] == FETCH_BLOCK_FREE) {
             p->blocks[block] = FETCH_BLOCK_WANTED;
             p->wanted++;

@@ -146,6 +146,8 @@ chord_status fetch_stream_finish(fetch_stream *s, chord_error *err)
     return fetch_model_keep(s->f, &s->model, err);
 }
 
+void fetch_stream_let_go(fetch_stream *s) { atomic_store(&s->f->readers_over, true); }
+
 void fetch_stream_close(fetch_stream *s)
 {
     if (s == NULL) return;

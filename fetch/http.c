@@ -6,7 +6,7 @@
 #define REDIRECTS_MAX 10
 #define FAILURES_MAX 6
 #define TOLD_MAX 10 /* patiences that are waited at most because servers ask for it */
-#define SLOW_BYTES_PER_S 1024L
+#define SLOW_BYTES_PER_S 1024u
 #define BUFFER_BYTES (128L << 10)
 #define TEXT_BYTES_MAX (16u << 20)
 
@@ -114,10 +114,23 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ud)
     return t->enough ? 0 : len;
 }
 
+/* Less than so much in each patience. libcurl's own rule looks at a mean, which a quick beginning keeps up. */
+static bool is_stalled(fetch_transfer *t)
+{
+    uint64_t now = chord_clock_ns();
+    if (now - t->window_ns < fetch_patience_ns(t->f)) return false;
+    bool slow = t->body_bytes - t->window_bytes < (uint64_t)SLOW_BYTES_PER_S * t->f->options.patience_seconds;
+    t->window_ns = now;
+    t->window_bytes = t->body_bytes;
+    return slow;
+}
+
 static int on_progress(void *ud, int64_t total, int64_t now, int64_t up_total, int64_t up)
 {
     (void)total, (void)now, (void)up_total, (void)up;
-    return fetch_stopped(((fetch_transfer *)ud)->f);
+    fetch_transfer *t = ud;
+    t->stalled = t->stalled || is_stalled(t);
+    return t->stalled || fetch_stopped(t->f);
 }
 
 /* ---- one request ------------------------------------------------------------------------------------------------ */
@@ -154,8 +167,6 @@ static void set_options(fetch_transfer *t, const fetch_request *r)
     l->easy_setopt(t->easy, FETCH_CURL_NO_SIGNAL, 1L);
     l->easy_setopt(t->easy, FETCH_CURL_BUFFER_BYTES, BUFFER_BYTES);
     l->easy_setopt(t->easy, FETCH_CURL_CONNECT_TIMEOUT, (long)t->f->options.patience_seconds);
-    l->easy_setopt(t->easy, FETCH_CURL_LOW_SPEED_LIMIT, SLOW_BYTES_PER_S);
-    l->easy_setopt(t->easy, FETCH_CURL_LOW_SPEED_TIME, (long)t->f->options.patience_seconds);
     l->easy_setopt(t->easy, FETCH_CURL_USER_AGENT, "chord/" CHORD_VERSION);
     l->easy_setopt(t->easy, FETCH_CURL_ERROR_BUFFER, t->curl_error);
     l->easy_setopt(t->easy, FETCH_CURL_HEADERS, t->headers);
@@ -180,7 +191,9 @@ chord_status fetch_transfer_prepare(fetch_transfer *t, const fetch *f, const fet
     t->sink = r->sink;
     t->ud = r->ud;
     t->body_bytes = 0;
-    t->enough = t->hopeless = false;
+    t->enough = t->hopeless = t->stalled = false;
+    t->window_bytes = 0;
+    t->window_ns = chord_clock_ns();
     t->answer = (fetch_answer){0};
     t->curl_error[0] = '\0';
     fetch_host_of(r->url, t->host, sizeof t->host);
@@ -207,14 +220,14 @@ chord_status fetch_transfer_result(fetch_transfer *t, int result, chord_error *e
         if (location != NULL) snprintf(t->answer.location, sizeof t->answer.location, "%s", location);
         return CHORD_OK;
     }
-    if (result == FETCH_CURL_ABORTED || fetch_stopped(t->f)) return fetch_fail_stopped(err);
+    if (fetch_stopped(t->f) || (result == FETCH_CURL_ABORTED && !t->stalled)) return fetch_fail_stopped(err);
+    if (t->stalled)
+        return chord_fail(err, CHORD_IO, "%s brought less than %u bytes a second for %u s", t->host, SLOW_BYTES_PER_S,
+                          t->f->options.patience_seconds);
     bool distrusted = result == FETCH_CURL_CERTIFICATE || result == FETCH_CURL_CERTIFICATES;
     t->hopeless = distrusted || result == FETCH_CURL_NO_HOST || result == FETCH_CURL_NO_CONNECTION;
     if (distrusted)
         return chord_fail(err, CHORD_IO, "%s: its certificate is not trusted: %.200s", t->host, t->curl_error);
-    if (result == FETCH_CURL_TIMEOUT)
-        return chord_fail(err, CHORD_IO, "%s: less than %ld bytes a second for %u s", t->host, SLOW_BYTES_PER_S,
-                          t->f->options.patience_seconds);
     return chord_fail(err, CHORD_IO, "%s: %.240s", t->host,
                       t->curl_error[0] != '\0' ? t->curl_error : l->easy_strerror(result));
 }

@@ -3,7 +3,7 @@ import hashlib, os, pathlib, random, shutil, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 from cli_test import *
-from hub import Hub
+from hub import Hub, sum_of
 
 BLOCK = 4 << 20
 TINY = (pathlib.Path(__file__).resolve().parent.parent / "golden/tiny.gguf").read_bytes()
@@ -26,10 +26,6 @@ if not libraries_are_there():
 
 def noise(count, seed=1):
     return random.Random(seed).randbytes(count)
-
-
-def sum_of(data):
-    return hashlib.sha256(data).hexdigest()
 
 
 def anew(**faults):

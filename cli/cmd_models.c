@@ -94,9 +94,10 @@ const cli_command cli_models = {
     .name = "models",
     .summary = "the models in the cache: list, remove SOURCE, prune",
     .usage = "[list | remove SOURCE | prune] [options]",
-    .text = "Lists the models in the cache, with their sizes, under the names by which commands take them; those that other programs "
-            "brought into Hugging Face's cache are among them. remove takes away what SOURCE names: one file of a repository, "
-            "those with a TAG, or all of its models. prune takes away models of older revisions, and what is left of downloads that broke off.",
+    .text =
+        "Lists the models in the cache, with their sizes, under the names by which commands take them; those that other programs "
+        "brought into Hugging Face's cache are among them. remove takes away what SOURCE names: one file of a repository, "
+        "those with a TAG, or all of its models. prune takes away models of older revisions, and what is left of downloads that broke off.",
     .examples = "  chord models\n"
                 "  chord models remove hf:Qwen/Qwen2.5-7B-Instruct-GGUF:Q8_0\n"
                 "  chord models prune\n",

@@ -65,7 +65,7 @@ typedef struct cli_command {
     const char *examples;               /* lines */
     const cli_option *options;
     size_t option_count;
-    uint32_t words_max;               /* words after the options, MODEL included */
+    uint32_t words_max; /* words after the options, MODEL included */
     cli_reads reads;
     void (*defaults)(cli_args *args); /* may be NULL */
     int (*run)(const cli_args *args);

@@ -175,7 +175,8 @@ static int begin_model(const cli_command *command, cli_args *args)
     }
     bool streams = command->reads != CLI_READS_FILE && args->mode != CHORD_MODE_MAPPED;
     if (!streams && args->no_cache)
-        return cli_usage(command, "--no-cache: here the model must lie in a file: leave it away, or `chord pull %s`", source);
+        return cli_usage(command, "--no-cache: here the model must lie in a file: leave it away, or `chord pull %s`",
+                         source);
     if (!streams) return bring(source, false, &args->model);
     now.reads_header = command->reads == CLI_READS_HEADER;
     status = fetch_stream_open(now.fetch, source, !now.reads_header, &now.stream, &err);

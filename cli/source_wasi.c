@@ -16,10 +16,11 @@ static bool is_remote(const char *source)
 int cli_source_file(const cli_args *args, const char **path)
 {
     (void)args;
-    return is_remote(*path) ? cli_fail("%s: a WebAssembly module has no network: the native program's `chord pull` brings "
-                                       "the file",
-                                       *path)
-                            : CLI_OK;
+    return is_remote(*path)
+               ? cli_fail("%s: a WebAssembly module has no network: the native program's `chord pull` brings "
+                          "the file",
+                          *path)
+               : CLI_OK;
 }
 
 int cli_source_begin(const cli_command *command, cli_args *args)

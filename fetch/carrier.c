@@ -19,7 +19,7 @@ static fetch_verdict judge(const fetch_slot *s, const fetch_answer *a)
     if (!o->ranges) return a->status == 200 && (!a->has_length || a->length == o->bytes) ? FETCH_GOOD : FETCH_WRONG;
     if (a->status == 200) return FETCH_NO_RANGES;
     return a->has_range && a->range_first == s->at && a->range_end == s->end && a->of_bytes == o->bytes ? FETCH_GOOD
-                                                                                                      : FETCH_WRONG;
+                                                                                                        : FETCH_WRONG;
 }
 
 static uint64_t block_end(const fetch_pull *p, uint32_t block)
@@ -173,9 +173,11 @@ static chord_status changed(fetch_pull *p, const fetch_origin *now, chord_error 
     bool was_read = p->was_read;
     chord_mutex_unlock(&p->mutex);
     if (was_read || ++p->changes > CHANGES_MAX || now->bytes != p->origin.bytes || p->job.sha256[0] != '\0')
-        return chord_fail(err, CHORD_IO, "%.160s has changed on the server while it came (%s, then %s): nothing of both is mixed; begin again",
-                          p->job.what, p->origin.etag[0] != '\0' ? p->origin.etag : "no ETag",
-                          now->etag[0] != '\0' ? now->etag : "no ETag");
+        return chord_fail(
+            err, CHORD_IO,
+            "%.160s has changed on the server while it came (%s, then %s): nothing of both is mixed; begin again",
+            p->job.what, p->origin.etag[0] != '\0' ? p->origin.etag : "no ETag",
+            now->etag[0] != '\0' ? now->etag : "no ETag");
     fetch_note(p->f, "%s has changed on the server: it is brought from its beginning", p->job.what);
     p->origin = *now;
     return begin_anew(p, err);
@@ -211,15 +213,20 @@ static chord_status try_again(fetch_pull *p, fetch_slot *s, const fetch_answer *
     return p->origin.ranges ? CHORD_OK : begin_anew(p, err);
 }
 
-static bool is_address(long status) { return status == 400 || status == 401 || status == 403 || status == 404 || status == 410 || status == 416; }
+static bool is_address(long status)
+{
+    return status == 400 || status == 401 || status == 403 || status == 404 || status == 410 || status == 416;
+}
 
 static chord_status fail_wrong(const fetch_slot *s, chord_error *err)
 {
     const fetch_answer *a = &s->transfer.answer;
-    if (a->compressed) return chord_fail(err, CHORD_IO, "%s sends it compressed, which was not asked for", s->transfer.host);
+    if (a->compressed)
+        return chord_fail(err, CHORD_IO, "%s sends it compressed, which was not asked for", s->transfer.host);
     return chord_fail(err, CHORD_IO,
-                      "%s: bytes %" PRIu64 " to %" PRIu64 " were asked for, and something else came (status %ld, %" PRIu64
-                      " to %" PRIu64 " of %" PRIu64 ")",
+                      "%s: bytes %" PRIu64 " to %" PRIu64
+                      " were asked for, and something else came (status %ld, %" PRIu64 " to %" PRIu64 " of %" PRIu64
+                      ")",
                       s->transfer.host, s->at, s->end - 1, a->status, a->range_first,
                       a->range_end != 0 ? a->range_end - 1 : 0, a->of_bytes);
 }
@@ -279,6 +286,14 @@ static chord_status take_ends(fetch_pull *p, chord_error *err)
 
 /* ---- the thread ------------------------------------------------------------------------------------------------------ */
 
+void fetch_pull_fail(fetch_pull *p, const chord_error *why)
+{
+    chord_mutex_lock(&p->mutex);
+    if (p->error.status == CHORD_OK) p->error = *why;
+    chord_cond_wake_all(&p->moved);
+    chord_mutex_unlock(&p->mutex);
+}
+
 static bool goes_on(fetch_pull *p)
 {
     chord_mutex_lock(&p->mutex);
@@ -305,10 +320,10 @@ void fetch_carry(void *ud)
     int running, ready;
     p->run_blocks = 1;
     while (status == CHORD_OK && goes_on(p)) {
-        status = fill(p, &err);
+        status = fill(p, &err); /* what is new begins at once: then nothing is waited for */
+        if (status == CHORD_OK) l->multi_poll(p->multi, NULL, 0, wait_ms(p), &ready);
         l->multi_perform(p->multi, &running);
         if (status == CHORD_OK) status = take_ends(p, &err);
-        if (status == CHORD_OK && goes_on(p)) l->multi_poll(p->multi, NULL, 0, wait_ms(p), &ready);
     }
     stop_all(p);
     if (status == CHORD_OK && fetch_stopped(p->f)) status = fetch_fail_stopped(&err);

@@ -58,8 +58,8 @@ static chord_status ask(fetch_direct *d, fetch_transfer *t, reading *r, const fe
 
 static chord_status fail_changed(const fetch_direct *d, const fetch_answer *a, chord_error *err)
 {
-    return chord_fail(err, CHORD_IO, "%.160s has changed on the server while it was used (%.60s, then %.60s)", d->job.what,
-                      d->origin.etag, a->etag[0] != '\0' ? a->etag : "another size");
+    return chord_fail(err, CHORD_IO, "%.160s has changed on the server while it was used (%.60s, then %.60s)",
+                      d->job.what, d->origin.etag, a->etag[0] != '\0' ? a->etag : "another size");
 }
 
 /* The address is no good any more: another thread may have asked already. */
@@ -153,9 +153,10 @@ chord_status fetch_direct_open(const fetch *f, const fetch_job *job, fetch_direc
     chord_cond_init(&d->moved);
     chord_status status = fetch_origin_find(f, job, &d->connections[0].transfer, &d->origin, err);
     if (status == CHORD_OK && !d->origin.ranges)
-        status = chord_fail(err, CHORD_UNSUPPORTED,
-                            "%.200s: this server gives no parts of files, so each pass would bring all of it: leave --no-cache away",
-                            job->what);
+        status = chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "%.200s: this server gives no parts of files, so each pass would bring all of it: leave --no-cache away",
+            job->what);
     if (status == CHORD_OK) *out = d;
     else fetch_direct_close(d);
     return status;

@@ -115,7 +115,8 @@ static void walk_folder(walk *w, int depth)
     DIR *folder = depth < DEPTH_MAX ? opendir(w->path) : NULL;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        if ((size_t)snprintf(w->path + len, sizeof w->path - len, "/%s", entry->d_name) >= sizeof w->path - len) continue;
+        if ((size_t)snprintf(w->path + len, sizeof w->path - len, "/%s", entry->d_name) >= sizeof w->path - len)
+            continue;
         if (lstat(w->path, &there) == 0 && S_ISDIR(there.st_mode)) walk_folder(w, depth + 1);
         else if (stat(w->path, &there) == 0 && S_ISREG(there.st_mode))
             w->each(w->ud, w->path + w->root, (uint64_t)there.st_size);

@@ -141,9 +141,9 @@ static chord_status check_url(const fetch *f, const char *url, chord_error *err)
     if (strncasecmp(url, "http://", 7) != 0)
         return chord_fail(err, CHORD_UNSUPPORTED, "'%.100s' is neither https nor http", url);
     if (f->options.allow_http || fetch_is_loopback(url)) return CHORD_OK;
-    return chord_fail(err, CHORD_INVALID,
-                      "%.100s: without https anybody on the way can change the model (--allow-http takes it all the same)",
-                      url);
+    return chord_fail(
+        err, CHORD_INVALID,
+        "%.100s: without https anybody on the way can change the model (--allow-http takes it all the same)", url);
 }
 
 static bool add_header(fetch_transfer *t, const char *name, const char *before, const char *value)
@@ -208,8 +208,6 @@ chord_status fetch_transfer_prepare(fetch_transfer *t, const fetch *f, const fet
     return CHORD_OK;
 }
 
-chord_status fetch_fail_stopped(chord_error *err) { return chord_fail(err, CHORD_CANCELLED, "stopped"); }
-
 chord_status fetch_transfer_result(fetch_transfer *t, int result, chord_error *err)
 {
     char *location = NULL;
@@ -250,8 +248,7 @@ void fetch_transfer_close(fetch_transfer *t)
 
 static bool is_passing(long status) { return status == 408 || status == 429 || status >= 500; }
 
-bool fetch_try_again(fetch_patience *p, const fetch *f, const fetch_answer *answer, const char *host,
-                     uint64_t *wait_ns)
+bool fetch_try_again(fetch_patience *p, const fetch *f, const fetch_answer *answer, const char *host, uint64_t *wait_ns)
 {
     uint64_t unit = fetch_patience_ns(f) / 60, told = 0;
     if (answer != NULL) told = answer->wait_seconds * FETCH_SECOND_NS;
@@ -259,7 +256,8 @@ bool fetch_try_again(fetch_patience *p, const fetch *f, const fetch_answer *answ
     p->told_ns += told;
     *wait_ns = chord_max_u64(told, unit << (p->failures - 1));
     if (told >= 2 * FETCH_SECOND_NS)
-        fetch_note(f, "%s asks to wait %" PRIu64 " s (status %ld)", host, (uint64_t)(told / FETCH_SECOND_NS), answer->status);
+        fetch_note(f, "%s asks to wait %" PRIu64 " s (status %ld)", host, (uint64_t)(told / FETCH_SECOND_NS),
+                   answer->status);
     return true;
 }
 
@@ -282,8 +280,7 @@ static chord_status ask_once(fetch_transfer *t, const fetch *f, const fetch_requ
     }
 }
 
-chord_status fetch_ask(fetch_transfer *t, const fetch *f, fetch_request *r, char url[FETCH_URL_BYTES],
-                       chord_error *err)
+chord_status fetch_ask(fetch_transfer *t, const fetch *f, fetch_request *r, char url[FETCH_URL_BYTES], chord_error *err)
 {
     const char *token = r->token, *from = r->url;
     char next[FETCH_URL_BYTES];

@@ -47,9 +47,9 @@ typedef struct fetch_transfer {
     void *ud;
     uint64_t body_bytes;
     uint64_t window_ns, window_bytes; /* when it was last looked whether bytes come, and how many there were */
-    bool enough;   /* the sink wanted no more */
-    bool stalled;  /* next to nothing comes */
-    bool hopeless; /* nobody is there, or not who should be: another attempt is of no use */
+    bool enough;                      /* the sink wanted no more */
+    bool stalled;                     /* next to nothing comes */
+    bool hopeless;                    /* nobody is there, or not who should be: another attempt is of no use */
     char host[128], curl_error[256];
 } fetch_transfer;
 

@@ -59,7 +59,8 @@ static chord_status take_cached(const fetch_files *files, const char *snapshot, 
     for (uint32_t i = 0; i < files->count; i++) {
         fetch_job *job = &out->jobs[i];
         snprintf(job->what, sizeof job->what, "%s", files->list[i].path);
-        if (!fetch_join(job->path, snapshot, files->list[i].path)) return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", snapshot);
+        if (!fetch_join(job->path, snapshot, files->list[i].path))
+            return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", snapshot);
         job->bytes = files->list[i].bytes;
         job->here = true;
     }
@@ -150,8 +151,7 @@ static chord_status ask_tree(const fetch *f, const fetch_model *m, fetch_files *
     for (int page = 0; page < PAGES_MAX && url[0] != '\0'; page++) {
         CHORD_TRY(ask_json(f, url, j, &answer, err));
         if (answer.status != 200) return fetch_fail_status(&answer, m->name.repo, err);
-        for (size_t i = 0; (entry = fetch_json_item(j->root, i)) != NULL; i++)
-            CHORD_TRY(take_entry(entry, files, err));
+        for (size_t i = 0; (entry = fetch_json_item(j->root, i)) != NULL; i++) CHORD_TRY(take_entry(entry, files, err));
         memcpy(url, answer.next, sizeof url);
     }
     if (files->count > 0) qsort(files->list, files->count, sizeof *files->list, by_path);
@@ -173,7 +173,8 @@ static chord_status make_jobs(const fetch *f, fetch_model *m, const fetch_files 
 {
     char folder[FETCH_PATH_BYTES], escaped[3 * FETCH_NAME_BYTES];
     CHORD_TRY(fetch_model_jobs(m, files->count, err));
-    if (!fetch_hub_folder(f, m->name.repo, folder)) return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", f->hub);
+    if (!fetch_hub_folder(f, m->name.repo, folder))
+        return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", f->hub);
     for (uint32_t i = 0; i < files->count; i++) {
         const fetch_file *file = &files->list[i];
         fetch_job *job = &m->jobs[i];
@@ -182,7 +183,8 @@ static chord_status make_jobs(const fetch *f, fetch_model *m, const fetch_files 
         snprintf(job->url, sizeof job->url, "%s/%s/resolve/%s/%s", f->hub_url, m->name.repo, m->revision, escaped);
         snprintf(job->token, sizeof job->token, "%s", f->token != NULL ? f->token : "");
         snprintf(job->path, sizeof job->path, "%.3000s/blobs/%s", folder, file->blob);
-        snprintf(job->lock, sizeof job->lock, "%.1500s/.locks/%.1500s/%s.lock", f->hub, strrchr(folder, '/') + 1, file->blob);
+        snprintf(job->lock, sizeof job->lock, "%.1500s/.locks/%.1500s/%s.lock", f->hub, strrchr(folder, '/') + 1,
+                 file->blob);
         snprintf(job->link, sizeof job->link, "%.3000s/snapshots/%s/%s", folder, m->revision, file->path);
         snprintf(job->sha256, sizeof job->sha256, "%s", file->sha256);
         job->bytes = file->bytes;

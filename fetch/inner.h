@@ -15,9 +15,9 @@
 struct fetch {
     fetch_options options;
     fetch_library library;
-    chord_heap *heap;            /* for answers that are read as JSON */
-    char hub[FETCH_PATH_BYTES];  /* Hugging Face's cache, shared with other programs */
-    char own[FETCH_PATH_BYTES];  /* URLs and ollama's models, in it */
+    chord_heap *heap;           /* for answers that are read as JSON */
+    char hub[FETCH_PATH_BYTES]; /* Hugging Face's cache, shared with other programs */
+    char own[FETCH_PATH_BYTES]; /* URLs and ollama's models, in it */
     char hub_url[FETCH_NAME_BYTES], ollama_url[FETCH_NAME_BYTES];
     const char *token; /* for hub_url alone; NULL: none */
     atomic_bool readers_over;

@@ -24,8 +24,9 @@ static void *open_one_of(const char *const *names)
 
 static chord_status too_old(chord_error *err, const char *library, const char *name)
 {
-    return chord_fail(err, CHORD_UNSUPPORTED, "%s of this system has no %s: it is too old (curl 7.68 and OpenSSL 1.1 are new enough)",
-                      library, name);
+    return chord_fail(err, CHORD_UNSUPPORTED,
+                      "%s of this system has no %s: it is too old (curl 7.68 and OpenSSL 1.1 are new enough)", library,
+                      name);
 }
 
 chord_status fetch_library_open(fetch_library *l, chord_error *err)

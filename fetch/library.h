@@ -21,34 +21,34 @@ typedef struct fetch_curl_message {
 #define FETCH_CURL_DONE 1
 
 enum { /* results */
-    FETCH_CURL_OK = 0,
-    FETCH_CURL_NO_HOST = 6,
-    FETCH_CURL_NO_CONNECTION = 7,
-    FETCH_CURL_ABORTED = 42,
-    FETCH_CURL_CERTIFICATE = 60,
-    FETCH_CURL_CERTIFICATES = 77
+       FETCH_CURL_OK = 0,
+       FETCH_CURL_NO_HOST = 6,
+       FETCH_CURL_NO_CONNECTION = 7,
+       FETCH_CURL_ABORTED = 42,
+       FETCH_CURL_CERTIFICATE = 60,
+       FETCH_CURL_CERTIFICATES = 77
 };
 
 enum { /* options: whole numbers, pointers from 10000 on, functions from 20000 on */
-    FETCH_CURL_NOPROGRESS = 43,
-    FETCH_CURL_CONNECT_TIMEOUT = 78,
-    FETCH_CURL_HTTP_VERSION = 84,
-    FETCH_CURL_BUFFER_BYTES = 98,
-    FETCH_CURL_NO_SIGNAL = 99,
-    FETCH_CURL_PROTOCOLS = 181,
-    FETCH_CURL_WRITE_DATA = 10001,
-    FETCH_CURL_URL = 10002,
-    FETCH_CURL_RANGE = 10007,
-    FETCH_CURL_ERROR_BUFFER = 10010,
-    FETCH_CURL_USER_AGENT = 10018,
-    FETCH_CURL_HEADERS = 10023,
-    FETCH_CURL_HEADER_DATA = 10029,
-    FETCH_CURL_PROGRESS_DATA = 10057,
-    FETCH_CURL_CA_FILE = 10065,
-    FETCH_CURL_PRIVATE = 10103,
-    FETCH_CURL_WRITE_FUNCTION = 20011,
-    FETCH_CURL_HEADER_FUNCTION = 20079,
-    FETCH_CURL_PROGRESS_FUNCTION = 20219
+       FETCH_CURL_NOPROGRESS = 43,
+       FETCH_CURL_CONNECT_TIMEOUT = 78,
+       FETCH_CURL_HTTP_VERSION = 84,
+       FETCH_CURL_BUFFER_BYTES = 98,
+       FETCH_CURL_NO_SIGNAL = 99,
+       FETCH_CURL_PROTOCOLS = 181,
+       FETCH_CURL_WRITE_DATA = 10001,
+       FETCH_CURL_URL = 10002,
+       FETCH_CURL_RANGE = 10007,
+       FETCH_CURL_ERROR_BUFFER = 10010,
+       FETCH_CURL_USER_AGENT = 10018,
+       FETCH_CURL_HEADERS = 10023,
+       FETCH_CURL_HEADER_DATA = 10029,
+       FETCH_CURL_PROGRESS_DATA = 10057,
+       FETCH_CURL_CA_FILE = 10065,
+       FETCH_CURL_PRIVATE = 10103,
+       FETCH_CURL_WRITE_FUNCTION = 20011,
+       FETCH_CURL_HEADER_FUNCTION = 20079,
+       FETCH_CURL_PROGRESS_FUNCTION = 20219
 };
 #define FETCH_CURL_HTTP_1_1 2L
 #define FETCH_CURL_HTTP_AND_HTTPS 3L
@@ -79,12 +79,12 @@ enum { /* options: whole numbers, pointers from 10000 on, functions from 20000 o
     X(int, multi_cleanup, (void *multi))
 
 /* Of libcrypto. */
-#define FETCH_CRYPTO_MAP(X)                                            \
-    X(void *, EVP_MD_CTX_new, (void))                                  \
-    X(void, EVP_MD_CTX_free, (void *))                                 \
-    X(const void *, EVP_sha256, (void))                                \
-    X(int, EVP_DigestInit_ex, (void *, const void *kind, void *))      \
-    X(int, EVP_DigestUpdate, (void *, const void *bytes, size_t len))  \
+#define FETCH_CRYPTO_MAP(X)                                           \
+    X(void *, EVP_MD_CTX_new, (void))                                 \
+    X(void, EVP_MD_CTX_free, (void *))                                \
+    X(const void *, EVP_sha256, (void))                               \
+    X(int, EVP_DigestInit_ex, (void *, const void *kind, void *))     \
+    X(int, EVP_DigestUpdate, (void *, const void *bytes, size_t len)) \
     X(int, EVP_DigestFinal_ex, (void *, unsigned char *, unsigned *))
 
 typedef struct fetch_library {

@@ -194,7 +194,8 @@ static bool is_meant(const removal *r, const spot *s, const char *path)
     }
     if (strcmp(s->repo, n->repo) != 0) return false;
     if (n->file[0] != '\0') return s->place == PLACE_SNAPSHOT && strcmp(s->file, n->file) == 0;
-    if (n->tag[0] != '\0') return s->place == PLACE_SNAPSHOT && fetch_is_model(s->file) && fetch_has_tag(s->file, n->tag);
+    if (n->tag[0] != '\0')
+        return s->place == PLACE_SNAPSHOT && fetch_is_model(s->file) && fetch_has_tag(s->file, n->tag);
     return s->place == PLACE_SNAPSHOT ? fetch_is_model(s->file) : s->place == PLACE_BLOB && part;
 }
 
@@ -324,9 +325,11 @@ chord_status fetch_remove(fetch *f, const char *source, uint64_t *freed_bytes, c
     fetch_name name;
     removal r = {.f = f, .name = &name};
     CHORD_TRY(fetch_name_read(source, &name, err));
-    snprintf(r.url_folder, sizeof r.url_folder, "chord/urls/%016" PRIx64 "/", chord_hash_of(name.url, strlen(name.url)));
+    snprintf(r.url_folder, sizeof r.url_folder, "chord/urls/%016" PRIx64 "/",
+             chord_hash_of(name.url, strlen(name.url)));
     CHORD_TRY(take_all_away(&r, freed_bytes, err));
-    return r.count > 0 ? CHORD_OK : chord_fail(err, CHORD_INVALID, "the cache (%.150s) has nothing of %.150s", f->hub, source);
+    return r.count > 0 ? CHORD_OK
+                       : chord_fail(err, CHORD_INVALID, "the cache (%.150s) has nothing of %.150s", f->hub, source);
 }
 
 chord_status fetch_prune(fetch *f, uint64_t *freed_bytes, chord_error *err)

@@ -3,27 +3,6 @@
 
 #include "json_in.h"
 
-bool fetch_is_sum(const char *text) { return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64; }
-
-chord_status fetch_model_jobs(fetch_model *m, uint32_t n, chord_error *err)
-{
-    free(m->jobs);
-    m->count = 0;
-    m->jobs = calloc(n, sizeof *m->jobs);
-    if (m->jobs == NULL) return chord_fail(err, CHORD_NO_MEMORY, "no memory for %u files", n);
-    m->count = n;
-    return CHORD_OK;
-}
-
-void fetch_model_free(fetch_model *m)
-{
-    free(m->jobs);
-    free(m->manifest);
-    m->jobs = NULL;
-    m->manifest = NULL;
-    m->count = 0;
-}
-
 bool fetch_model_is_here(const fetch_model *m)
 {
     for (uint32_t i = 0; i < m->count; i++)
@@ -64,14 +43,16 @@ static chord_status make_url_jobs(const fetch *f, fetch_model *m, chord_error *e
     if (part != 1 || parts > FETCH_PARTS_MAX)
         return chord_fail(err, CHORD_INVALID, "%.200s is part %u of %u: name the first one (at most %d are possible)",
                           m->name.file, part, parts, FETCH_PARTS_MAX);
-    if (!fetch_url_folder(f, m->name.url, folder)) return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", f->own);
+    if (!fetch_url_folder(f, m->name.url, folder))
+        return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", f->own);
     CHORD_TRY(fetch_model_jobs(m, parts, err));
     for (uint32_t i = 0; i < parts; i++) {
         fetch_job *job = &m->jobs[i];
         fetch_split_name(m->name.file, i + 1, name, sizeof name);
         snprintf(job->what, sizeof job->what, "%s", name);
         url_of_part(&m->name, i + 1, job->url, sizeof job->url);
-        snprintf(job->token, sizeof job->token, "%s", f->token != NULL && fetch_same_origin(job->url, f->hub_url) ? f->token : "");
+        snprintf(job->token, sizeof job->token, "%s",
+                 f->token != NULL && fetch_same_origin(job->url, f->hub_url) ? f->token : "");
         snprintf(job->path, sizeof job->path, "%.3500s/%s", folder, name);
         snprintf(job->lock, sizeof job->lock, "%.3500s/%s.lock", folder, name);
         job->here = fetch_file_bytes(job->path, &job->bytes);
@@ -92,8 +73,8 @@ chord_status fetch_model_remember(const fetch *f, const fetch_job *job, const ch
     chord_buffer text;
     if (!memory_of(job->path, path)) return chord_fail(err, CHORD_INVALID, "%.200s is too long a name", job->path);
     chord_buffer_init(&text, f->heap, 1u << 16);
-    chord_status status = chord_buffer_printf(&text, err, "{\"sha256\": \"%s\", \"bytes\": %" PRIu64 ", \"url\": ",
-                                              sha256, job->bytes);
+    chord_status status =
+        chord_buffer_printf(&text, err, "{\"sha256\": \"%s\", \"bytes\": %" PRIu64 ", \"url\": ", sha256, job->bytes);
     if (status == CHORD_OK) status = chord_json_quote(&text, job->url, strlen(job->url), err);
     if (status == CHORD_OK) status = chord_buffer_printf(&text, err, ", \"etag\": ");
     if (status == CHORD_OK) status = chord_json_quote(&text, etag, strlen(etag), err);

@@ -226,7 +226,8 @@ static chord_status fail_choice(const fetch_name *n, const fetch_files *files, c
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "", path);
     }
     if (used == 0)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%.100s has no model as a GGUF file: look for a repository whose name ends in -GGUF",
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "%.100s has no model as a GGUF file: look for a repository whose name ends in -GGUF",
                           n->repo);
     return chord_fail(err, CHORD_INVALID, "%.80s has nothing for '%.60s'; it has %s", n->repo,
                       n->file[0] != '\0' ? n->file : n->tag, list);

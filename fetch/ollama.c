@@ -15,7 +15,8 @@ static const char *model_sum(const chord_json *manifest, uint64_t *bytes)
     const chord_json *layers = chord_json_get(manifest, "layers"), *layer;
     for (size_t i = 0; (layer = fetch_json_item(layers, i)) != NULL; i++) {
         const char *digest = fetch_json_text(layer, "digest");
-        if (strcmp(fetch_json_text(layer, "mediaType"), MODEL_LAYER) != 0 || strncmp(digest, "sha256:", 7) != 0) continue;
+        if (strcmp(fetch_json_text(layer, "mediaType"), MODEL_LAYER) != 0 || strncmp(digest, "sha256:", 7) != 0)
+            continue;
         *bytes = fetch_json_number(layer, "size");
         return fetch_is_sum(digest + 7) ? digest + 7 : "";
     }

@@ -13,7 +13,8 @@ static chord_status check_linked(const fetch_job *job, const fetch_linked *l, fe
     bool has_sum = len == 64 && job->sha256[0] != '\0';
     o->vouched = has_sum && strncmp(l->etag + quoted, job->sha256, 64) == 0;
     if (has_sum && !o->vouched)
-        return chord_fail(err, CHORD_IO, "%.200s: the hub's list has another SHA-256 than its file: try again", job->what);
+        return chord_fail(err, CHORD_IO, "%.200s: the hub's list has another SHA-256 than its file: try again",
+                          job->what);
     if ((l->bytes != 0 && l->bytes != o->bytes) || (job->bytes != 0 && job->bytes != o->bytes))
         return chord_fail(err, CHORD_IO, "%.200s has %" PRIu64 " bytes there, %" PRIu64 " were announced", job->what,
                           o->bytes, job->bytes != 0 ? job->bytes : l->bytes);

@@ -21,7 +21,7 @@ typedef struct fetch_job {
 typedef struct fetch_origin {
     char url[FETCH_URL_BYTES];
     char etag[160];
-    bool strong; /* the ETag says that not a byte is another one */
+    bool strong;  /* the ETag says that not a byte is another one */
     bool ranges;  /* parts of the file can be had, and are known to be of one file */
     bool vouched; /* the hub says now that its SHA-256 is the one we want */
     uint64_t bytes;

@@ -111,14 +111,6 @@ chord_status fetch_pull_open(const fetch *f, const fetch_job *job, bool ahead, b
 
 /* ---- the keeper ------------------------------------------------------------------------------------------------------- */
 
-void fetch_pull_fail(fetch_pull *p, const chord_error *why)
-{
-    chord_mutex_lock(&p->mutex);
-    if (p->error.status == CHORD_OK) p->error = *why;
-    chord_cond_wake_all(&p->moved);
-    chord_mutex_unlock(&p->mutex);
-}
-
 void fetch_pull_go_ahead(fetch_pull *p)
 {
     chord_mutex_lock(&p->mutex);

@@ -50,9 +50,9 @@ struct fetch_pull {
     uint8_t *blocks; /* fetch_block, each */
     uint32_t wanted, here, hashed, cursor;
     bool ahead, over, was_read;
-    chord_error error;      /* status CHORD_OK: none */
-    uint32_t hash_round;    /* counts beginnings anew */
-    fetch_pull *follower;   /* begins to bring ahead when this one is here */
+    chord_error error;    /* status CHORD_OK: none */
+    uint32_t hash_round;  /* counts beginnings anew */
+    fetch_pull *follower; /* begins to bring ahead when this one is here */
     uint64_t came_bytes;
     /* the carrier's: */
     void *multi;

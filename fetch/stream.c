@@ -141,8 +141,7 @@ chord_status fetch_stream_finish(fetch_stream *s, chord_error *err)
 {
     if (s->f->options.no_cache) return CHORD_OK;
     for (uint32_t i = 0; i < s->model.count; i++)
-        if (s->parts[i].pull != NULL)
-            CHORD_TRY(fetch_finish_job(s->f, s->parts[i].pull, i, s->model.count, err));
+        if (s->parts[i].pull != NULL) CHORD_TRY(fetch_finish_job(s->f, s->parts[i].pull, i, s->model.count, err));
     return fetch_model_keep(s->f, &s->model, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "fetch/fetch.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #define RATE_BYTES_LEAST (16u << 20) /* what came quicker says nothing of a link */
 #define SHOW_NS 100000000u
 
+static pthread_mutex_t line_mutex = PTHREAD_MUTEX_INITIALIZER; /* a download's threads have something to tell, too */
 static struct {
     fetch *fetch;
     fetch_stream *stream;
@@ -33,8 +35,10 @@ static struct {
 static void note(void *ud, const char *sentence)
 {
     (void)ud;
+    pthread_mutex_lock(&line_mutex);
     cli_live_clear(&now.live);
     cli_note("%s", sentence);
+    pthread_mutex_unlock(&line_mutex);
 }
 
 static bool stopped(void *ud)
@@ -63,7 +67,9 @@ static void show(void *ud, const fetch_progress *p)
     double share = p->total_bytes != 0 ? (double)p->done_bytes / (double)p->total_bytes : 0;
     snprintf(line, sizeof line, "%s%s  %3.0f %% of %s  %s", p->what, part, 100 * share,
              cli_size_text(p->total_bytes, size), rate);
+    pthread_mutex_lock(&line_mutex);
     cli_live_say(&now.live, line);
+    pthread_mutex_unlock(&line_mutex);
 }
 
 static void say_kept(void)

@@ -226,7 +226,7 @@ static chord_status fail_choice(const fetch_name *n, const fetch_files *files, c
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "", path);
     }
     if (used == 0)
-        return chord_fail(err, CHORD_UNSUPPORTED,
+        return chord_fail(err, CHORD_INVALID,
                           "%.100s has no model as a GGUF file: look for a repository whose name ends in -GGUF",
                           n->repo);
     return chord_fail(err, CHORD_INVALID, "%.80s has nothing for '%.60s'; it has %s", n->repo,
@@ -265,7 +265,7 @@ chord_status fetch_choose(const fetch_name *n, fetch_files *files, chord_error *
         const fetch_file *found = parts == 1 ? first : find_path(files, path);
         if (found == NULL) {
             free(chosen);
-            return chord_fail(err, CHORD_UNSUPPORTED, "%.80s has no %.200s, a part of the model", n->repo, path);
+            return chord_fail(err, CHORD_CORRUPT, "%.80s has no %.200s, a part of the model", n->repo, path);
         }
         chosen[i] = *found;
     }

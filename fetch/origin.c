@@ -34,14 +34,12 @@ chord_status fetch_origin_find(const fetch *f, const fetch_job *job, fetch_trans
     const fetch_answer *a = &t->answer;
     if (a->status != 200 && a->status != 206) return fetch_fail_status(a, job->what, err);
     if (a->compressed)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%.200s: the server sends it compressed, which was not asked for",
-                          job->what);
+        return chord_fail(err, CHORD_IO, "%.200s: the server sends it compressed, which was not asked for", job->what);
     bool part = a->status == 206 && a->has_range && a->range_first == 0 && a->range_end == 1;
     o->bytes = part ? a->of_bytes : a->has_length ? a->length : 0;
     if (a->status == 206 && !part)
         return chord_fail(err, CHORD_IO, "%.200s: the first byte was asked for, and something else came", job->what);
-    if (o->bytes == 0)
-        return chord_fail(err, CHORD_UNSUPPORTED, "%.200s: the server does not say how large it is", job->what);
+    if (o->bytes == 0) return chord_fail(err, CHORD_IO, "%.200s: the server does not say how large it is", job->what);
     snprintf(o->etag, sizeof o->etag, "%s", a->etag);
     o->strong = o->etag[0] == '"';
     o->ranges = part && (o->strong || job->sha256[0] != '\0');

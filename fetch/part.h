@@ -31,9 +31,11 @@ chord_status fetch_part_read(const fetch_part *p, uint64_t at, void *bytes, size
 void fetch_part_mark(fetch_part *p, uint32_t block);
 /* Asks the system to bring it to the disk. */
 void fetch_part_flush(const fetch_part *p, uint32_t block);
-/* What is marked now is on the disk when fetch_part_sync comes back, and counts after a power failure, too. */
+/* What is marked at the snapshot is on the disk when fetch_part_sync, without the lock, comes back; from fetch_part_settle on,
+ * with it, that counts after a power failure, too. */
 void fetch_part_snapshot(fetch_part *p);
 chord_status fetch_part_sync(fetch_part *p, chord_error *err);
+void fetch_part_settle(fetch_part *p);
 /* Nothing of it is there any more. */
 chord_status fetch_part_forget(fetch_part *p, chord_error *err);
 /* All is there: it gets its name. */

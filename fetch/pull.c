@@ -171,6 +171,15 @@ static void count_hashed(fetch_pull *p, uint32_t round)
     if (follower != NULL) fetch_pull_go_ahead(follower);
 }
 
+static chord_status sync_part(fetch_pull *p, uint32_t round, chord_error *err)
+{
+    CHORD_TRY(fetch_part_sync(&p->part, err));
+    chord_mutex_lock(&p->mutex);
+    if (round == p->hash_round) fetch_part_settle(&p->part);
+    chord_mutex_unlock(&p->mutex);
+    return CHORD_OK;
+}
+
 static void keep(void *ud)
 {
     fetch_pull *p = ud;
@@ -178,7 +187,7 @@ static void keep(void *ud)
     chord_status status = CHORD_OK;
     uint32_t block, round = 0;
     for (keeper_task task; status == CHORD_OK && (task = next_task(p, &block, &round)) != KEEPER_END;) {
-        if (task == KEEPER_SYNC) status = fetch_part_sync(&p->part, &err);
+        if (task == KEEPER_SYNC) status = sync_part(p, round, &err);
         if (task == KEEPER_ANEW) {
             p->synced = 0;
             status = fetch_sum_start(&p->sum, p->f, &err);

@@ -1,6 +1,6 @@
 """hub.py: a hub on this machine for the tests of fetch/, with every fault that servers have. Two ports: the hub itself (lists, redirects) and the place that
 its redirects lead to, where addresses are signed and expire. What goes wrong is an attribute of the Hub; what was asked for is in its log."""
-import functools, gzip, hashlib, http.server, json, re, socketserver, threading, time, urllib.parse
+import functools, gzip, hashlib, http.server, json, re, socketserver, ssl, threading, time, urllib.parse
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -32,6 +32,15 @@ class Hub:
             self.servers[port] = server
         self.url = f"http://127.0.0.1:{self.servers['hub'].server_address[1]}"
         self.cdn_url = f"http://127.0.0.1:{self.servers['cdn'].server_address[1]}"
+
+    def secure(self, certificate, key):
+        """By https from now on, under the name localhost."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        for server in self.servers.values():
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = self.url.replace("http://127.0.0.1", "https://localhost")
+        self.cdn_url = self.cdn_url.replace("http://127.0.0.1", "https://localhost")
 
     def reset(self):
         """No faults, an empty log. Faults say how often they happen (times), or what they are."""

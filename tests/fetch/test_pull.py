@@ -163,5 +163,26 @@ anew()
 hub_url, environment["HF_ENDPOINT"] = environment["HF_ENDPOINT"], "http://127.0.0.1:9"
 refused(pull(SOURCE), "127.0.0.1:9", what="nobody is there")
 environment["HF_ENDPOINT"] = hub_url
+
+# ---- https: who is not known is not believed
+if shutil.which("openssl"):
+    files = [str(pathlib.Path(caches.name) / name) for name in ("key.pem", "certificate.pem")]
+    execute(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
+             "-keyout", files[0], "-out", files[1]])
+    other = Hub()
+    other.secure(files[1], files[0])
+    other.repos = hub.repos
+    anew()
+    environment["HF_ENDPOINT"] = other.url
+    refused(pull(SOURCE), "certificate is not trusted", what="a certificate of nobody's")
+    environment["SSL_CERT_FILE"] = files[1]
+    pulled(pull(SOURCE), data, "https")
+    check(other.bytes_sent() == len(data), "each byte once")
+    other.cdn_url = hub.cdn_url
+    anew()
+    refused(pull(SOURCE), "leads from https to http://", what="a redirect from https to http")
+    environment["HF_ENDPOINT"] = hub_url
+    environment.pop("SSL_CERT_FILE")
+    other.close()
 hub.close()
 done()

@@ -70,8 +70,8 @@ chord_status fetch_stream_finish(fetch_stream *stream, chord_error *err);
 void fetch_stream_let_go(fetch_stream *stream);
 void fetch_stream_close(fetch_stream *stream); /* what came is kept for the next time */
 
-/* What connections take at most that nobody counts, besides what is taken already: libcurl's and the system's own. */
-#define FETCH_RESERVE_BYTES (6u << 20)
+/* What connections take at most that nobody counts: libcurl's and OpenSSL's memory, and the pages of their code. */
+#define FETCH_RESERVE_BYTES (8u << 20)
 
 /* The host that a source comes from: "huggingface.co". */
 void fetch_host(fetch *f, const char *source, char *out, size_t cap);

@@ -12,8 +12,6 @@ int cli_become_wasm(char **argv);
 bool cli_lock_file(int fd);
 /* Where a file lies that may be named by a link; out holds PATH_MAX bytes. A system that follows none: path. */
 bool cli_real_path(const char *path, char *out);
-/* Commands that only this system has, from 0 on; NULL: no more. */
-const struct cli_command *cli_host_command(size_t index);
 /* Whether there is a home folder, where histories and rates are kept. */
 extern const bool cli_host_has_home;
 /* For help: lines on what is different here. "": nothing. */

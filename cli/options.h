@@ -16,7 +16,8 @@ typedef struct cli_args {
     const char *model;
     const chord_source *reader; /* of a model that is on its way, in place of the file; NULL: the file */
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *requantize, *peer_model, *bench_parallel, *importance, *output_type, *token_type;
+        *requantize, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
+        *output_type, *token_type;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;

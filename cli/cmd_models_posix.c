@@ -1,4 +1,4 @@
-/* cmd_models.c - what lies in the cache. */
+/* cmd_models_posix.c - what lies in the cache. */
 #include "json_out.h"
 #include "terminal.h"
 

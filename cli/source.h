@@ -7,7 +7,7 @@
 
 /* Turns the names in args into what can be opened. Reports its own failure. */
 int cli_source_begin(const cli_command *command, cli_args *args);
-/* One name into the path of a whole file; *path stays as it is, or lives until the end of the program. */
+/* One name into the path of a whole file; *path stays as it is, or lives until cli_source_end(). */
 int cli_source_file(const cli_args *args, const char **path);
 /* The runtime has taken its budget: what was held back of it for connections is theirs now. */
 void cli_source_settled(void);

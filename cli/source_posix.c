@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define RATE_BYTES_LEAST (16u << 20) /* what came quicker says nothing of a link */
+#define PATHS_MAX 4                  /* a command names a model and a draft model */
 #define SHOW_NS 100000000u
 
 static pthread_mutex_t line_mutex = PTHREAD_MUTEX_INITIALIZER; /* a download's threads have something to tell, too */
@@ -27,6 +28,8 @@ static struct {
     char host[128];
     uint64_t came_bytes, came_ns, total_bytes; /* of what was brought last */
     void *reserve;
+    char *paths[PATHS_MAX]; /* of files that were brought */
+    size_t path_count;
     bool reads_header;
 } now;
 
@@ -100,10 +103,11 @@ static void keep_rate(uint64_t bytes, uint64_t ns)
     if (bytes >= RATE_BYTES_LEAST && ns > 0) cli_rates_keep_network(now.host, (double)bytes * 1e9 / (double)ns);
 }
 
-static char *copy_of(const char *text)
+static const char *keep_path(const char *path)
 {
-    char *copy = cli_alloc(NULL, strlen(text) + 1);
-    return strcpy(copy, text);
+    if (now.path_count == PATHS_MAX) return NULL;
+    now.paths[now.path_count] = cli_alloc(NULL, strlen(path) + 1);
+    return strcpy(now.paths[now.path_count++], path);
 }
 
 static int bring(const char *source, bool newest, const char **path)
@@ -121,7 +125,7 @@ static int bring(const char *source, bool newest, const char **path)
     if (now.came_bytes > 0)
         cli_note("%s: %s came in %.1f s (%.0f MB/s)", source, cli_size_text(now.came_bytes, size),
                  (double)now.came_ns / 1e9, (double)now.came_bytes * 1e3 / (double)now.came_ns);
-    *path = copy_of(found);
+    *path = keep_path(found);
     return CLI_OK;
 }
 
@@ -245,6 +249,7 @@ int cli_source_end(int code)
     fetch_close(now.fetch);
     now.stream = NULL;
     now.fetch = NULL;
+    while (now.path_count > 0) free(now.paths[--now.path_count]);
     cli_source_settled();
     return code;
 }

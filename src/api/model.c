@@ -223,7 +223,8 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
 
 static chord_status open_vocabulary(chord_model *m, const chord_model_options *o, chord_error *err)
 {
-    if (o->no_vocabulary) return o->grammars ? chord_grammars_open(m, err) : CHORD_OK; /* which says that it cannot be */
+    if (o->no_vocabulary)
+        return o->grammars ? chord_grammars_open(m, err) : CHORD_OK; /* which says that it cannot be */
     if (o->vocabulary_of != NULL) {
         m->vocab_owner = (chord_model *)o->vocabulary_of;
         m->vocab = m->vocab_owner->vocab;

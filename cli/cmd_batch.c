@@ -21,7 +21,7 @@ static int check_usage(const cli_args *a)
         return cli_usage(&cli_batch, "give a file of questions and a file for the answers; - is stdin, or stdout");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_batch, "--raw uses no template: --system and --template-file have no place there");
-    return CLI_OK;
+    return cli_check_kv_dir(&cli_batch, a);
 }
 
 /* ---- files ---------------------------------------------------------------------------------------------- */
@@ -237,6 +237,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("the most that prompt and answer may have, in tokens (default: what the model was trained for, "
                       "at most 4096); memory is taken for the longest line only"),
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),

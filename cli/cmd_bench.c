@@ -110,6 +110,7 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
     uint32_t depth = b->args->bench_depth;
     uint32_t sequences = t->parallel != 0 ? t->parallel : 1;
     chord_status status = CHORD_OK;
+    b->ids[depth] = (int32_t)(((uint32_t)b->ids[depth] + 1) % b->info.vocabulary); /* a text that is not found again */
     for (uint32_t i = 0; i < sequences && status == CHORD_OK; i++)
         status = go_to_depth(b, b->open.sessions[i], depth, err);
     if (status != CHORD_OK) return status;

@@ -128,6 +128,14 @@ static void use(chord_network *net, uint32_t i)
     }
 }
 
+void chord_kept_set_state(chord_network *net, uint32_t i, chord_kept_state state)
+{
+    chord_kept *e = chord_kept_at(net, i);
+    net->kept.unsaved += (state != CHORD_KEPT_SAVED) - (e->state != CHORD_KEPT_SAVED);
+    e->state = state;
+    if (state != CHORD_KEPT_SAVED) chord_cond_wake_all(&net->kept.grown);
+}
+
 /* ---- letting go ------------------------------------------------------------------------------------------------------ */
 
 static void unkeep(chord_network *net, chord_kept *e, uint32_t k)
@@ -146,7 +154,8 @@ static void drop_one(chord_network *net, uint32_t i)
     while (*at != i) at = &chord_kept_at(net, *at)->next;
     *at = e->next;
     unlink_use(net, i);
-    x->unsaved -= !e->saved;
+    chord_kept_set_state(net, i, CHORD_KEPT_SAVED);
+    e->key = 0; /* who knew it sees that it is gone */
     for (uint32_t k = 0; k < net->print.caches; k++) unkeep(net, e, k);
     if (e->parent != CHORD_KEPT_NONE) chord_kept_at(net, e->parent)->children--;
     for (uint32_t s = 0; s < net->session_count; s++)
@@ -194,16 +203,6 @@ void chord_kept_forget(chord_network *net, uint32_t k, const uint8_t *block)
     if (keeper == CHORD_KEPT_NONE) return;
     if (chord_cache_of(&net->print, k).window != 0) unkeep(net, chord_kept_at(net, keeper), k);
     else drop(net, keeper);
-}
-
-void chord_kept_set_saved(chord_network *net, uint32_t i, bool saved)
-{
-    chord_kept *e = chord_kept_at(net, i);
-    if (e->saved == saved) return;
-    e->saved = saved;
-    if (saved) net->kept.unsaved--;
-    else net->kept.unsaved++;
-    if (!saved) chord_cond_wake_all(&net->kept.grown);
 }
 
 /* ---- keeping --------------------------------------------------------------------------------------------------------- */
@@ -278,14 +277,13 @@ static uint32_t add(chord_network *net, chord_sequence *s, uint32_t block, const
     chord_kept *e = chord_kept_at(net, i);
     uint64_t above = parent != CHORD_KEPT_NONE ? chord_kept_at(net, parent)->key : s->salt;
     *e = (chord_kept){.key = chord_kept_key(above, tokens), .above = above, .parent = parent, .depth = block};
-    e->saved = true;
     memcpy(e->tokens, tokens, sizeof e->tokens);
     for (uint32_t k = 0; k < net->print.caches; k++) e->blocks[k] = CHORD_KEPT_NONE;
     if (parent != CHORD_KEPT_NONE) chord_kept_at(net, parent)->children++;
     e->next = x->heads[e->key & x->mask];
     x->heads[e->key & x->mask] = i;
     link_newest(net, i);
-    chord_kept_set_saved(net, i, net->folder == NULL);
+    chord_kept_set_state(net, i, net->folder != NULL ? CHORD_KEPT_NEW : CHORD_KEPT_SAVED);
     return i;
 }
 

@@ -197,15 +197,15 @@ static uint32_t find_unsaved(const chord_network *net)
 {
     if (net->kept.unsaved == 0) return CHORD_KEPT_NONE;
     uint32_t i = net->kept.newest;
-    while (i != CHORD_KEPT_NONE && chord_kept_at(net, i)->saved) i = chord_kept_at(net, i)->older;
+    while (i != CHORD_KEPT_NONE && chord_kept_at(net, i)->state == CHORD_KEPT_SAVED) i = chord_kept_at(net, i)->older;
     return i;
 }
 
-/* A copy of a block that may go any time; sums tell which caches have one. The mutex is held. */
-static void copy_out(chord_kv_folder *f, uint32_t number)
+/* A copy of what may go any time; until they are made, sums tell which caches have a block. Of what was only used the blocks are
+ * not wanted yet. The mutex is held. */
+static void copy_out(chord_kv_folder *f, const chord_kept *e)
 {
     chord_network *net = f->net;
-    chord_kept *e = chord_kept_at(net, number);
     uint8_t *at = f->blocks;
     *f->head = (block_head){.kind = f->kind, .above = e->above, .key = e->key, .caches = net->print.caches};
     memcpy(f->head->magic, MAGIC, sizeof MAGIC);
@@ -213,11 +213,10 @@ static void copy_out(chord_kv_folder *f, uint32_t number)
     for (uint32_t k = 0; k < net->print.caches; k++) {
         const chord_kv_pool *pool = &net->kv_pools[k];
         sums_of(f->head)[k] = e->blocks[k] != CHORD_KEPT_NONE;
-        if (e->blocks[k] == CHORD_KEPT_NONE) continue;
+        if (e->blocks[k] == CHORD_KEPT_NONE || e->state != CHORD_KEPT_NEW) continue;
         memcpy(at, chord_pool_block(pool, e->blocks[k]), (size_t)pool->block_bytes);
         at += pool->block_bytes;
     }
-    chord_kept_set_saved(net, number, true);
 }
 
 static uint64_t sum_up(chord_kv_folder *f)
@@ -234,16 +233,21 @@ static uint64_t sum_up(chord_kv_folder *f)
     return bytes;
 }
 
-/* Somebody wrote it before, with all that this one has. */
-static bool is_there(chord_kv_folder *f, uint32_t depth)
+/* There is a file, and none better is to be had: of what was found it has all, of what was evaluated anew though it is there
+ * (it may be damaged) even more. */
+static bool is_there(chord_kv_folder *f, chord_kept_state state, uint32_t depth)
 {
     const chord_network *net = f->net;
     void *memory = NULL;
     if (chord_alloc(net->heap, head_bytes(net), "a head", &memory, NULL) != CHORD_OK) return false;
     int file = open_block(f, f->head->above, f->head->tokens, memory);
-    bool there = file >= 0;
-    for (uint32_t k = 0; k < net->print.caches && there; k++)
-        there = sums_of(f->head)[k] == 0 || sums_of(memory)[k] != 0;
+    bool all = file >= 0, more = false;
+    for (uint32_t k = 0; k < net->print.caches && all; k++) {
+        bool has = sums_of(memory)[k] != 0, wanted = sums_of(f->head)[k] != 0;
+        all = has || !wanted;
+        more = more || (has && !wanted);
+    }
+    bool there = all && (more || state == CHORD_KEPT_USED);
     if (there) chord_folder_use(file, depth * DEEPER_S);
     if (file >= 0) chord_folder_leave(file);
     chord_free(net->heap, memory);
@@ -254,13 +258,30 @@ static void write_out(chord_kv_folder *f, uint32_t depth)
 {
     char name[CHORD_FOLDER_NAME_BYTES];
     chord_error err;
-    if (chord_clock_ns() < f->quiet_until_ns || is_there(f, depth)) return;
     uint64_t bytes = sum_up(f);
     const chord_folder_part parts[] = {{f->head, (size_t)head_bytes(f->net)}, {f->blocks, (size_t)bytes}};
     name_of(f, f->head->key, name);
     if (chord_folder_write(f->files, name, parts, CHORD_COUNT(parts), depth * DEEPER_S, &err) == CHORD_OK) return;
     f->quiet_until_ns = chord_clock_ns() + QUIET_NS;
     warn(f, true, err.text);
+}
+
+/* With the mutex held, but not while files are looked at. */
+static void settle(chord_kv_folder *f, uint32_t number)
+{
+    chord_network *net = f->net;
+    chord_kept *e = chord_kept_at(net, number);
+    chord_kept_state state = e->state;
+    uint32_t depth = e->depth;
+    copy_out(f, e);
+    chord_kept_set_state(net, number, CHORD_KEPT_SAVED);
+    chord_mutex_unlock(&net->mutex);
+    bool done = chord_clock_ns() < f->quiet_until_ns || is_there(f, state, depth);
+    if (!done && state == CHORD_KEPT_NEW) write_out(f, depth);
+    chord_mutex_lock(&net->mutex);
+    /* what was used and is not there any more: as if it were new, if it still is what it was */
+    if (!done && state == CHORD_KEPT_USED && e->key == f->head->key)
+        chord_kept_set_state(net, number, CHORD_KEPT_NEW);
 }
 
 /* Until it stops and all is written. */
@@ -272,15 +293,8 @@ static void run(void *ud)
     for (;;) {
         uint32_t number = find_unsaved(net);
         if (number == CHORD_KEPT_NONE && f->stops) break;
-        if (number == CHORD_KEPT_NONE) {
-            chord_cond_wait(&net->kept.grown, &net->mutex);
-            continue;
-        }
-        uint32_t depth = chord_kept_at(net, number)->depth;
-        copy_out(f, number);
-        chord_mutex_unlock(&net->mutex);
-        write_out(f, depth);
-        chord_mutex_lock(&net->mutex);
+        if (number != CHORD_KEPT_NONE) settle(f, number);
+        else chord_cond_wait(&net->kept.grown, &net->mutex);
     }
     chord_mutex_unlock(&net->mutex);
 }

@@ -66,7 +66,9 @@ static void count_block(chord_network *net, chord_sequence *s, bool read)
     s->length += CHORD_KV_BLOCK;
     s->length_high = s->length;
     chord_kept_note(net, s);
-    if (s->kept != CHORD_KEPT_NONE && net->folder != NULL) chord_kept_set_saved(net, s->kept, read);
+    const chord_kept *e = s->kept != CHORD_KEPT_NONE && net->folder != NULL ? chord_kept_at(net, s->kept) : NULL;
+    if (e != NULL && read) chord_kept_set_state(net, s->kept, CHORD_KEPT_SAVED);
+    else if (e != NULL && e->state == CHORD_KEPT_SAVED) chord_kept_set_state(net, s->kept, CHORD_KEPT_USED);
     chord_mutex_unlock(&net->mutex);
 }
 

@@ -367,12 +367,18 @@ typedef struct chord_kv_pool {
 
 /* 64 tokens of a text that were evaluated behind those of `parent` (kept.c). */
 #define CHORD_KEPT_NONE UINT32_MAX
+typedef enum chord_kept_state {
+    CHORD_KEPT_SAVED, /* there is nothing to be done in the folder, or no folder */
+    CHORD_KEPT_USED,  /* it was used, which the folder is to know */
+    CHORD_KEPT_NEW    /* it was evaluated */
+} chord_kept_state;
 typedef struct chord_kept {
     uint64_t key, above; /* key: of the text up to here; above: the parent's, of a text's first tokens the salt */
     uint32_t parent, children, depth;
     uint32_t next;         /* with the same end of the key; of those that are free */
     uint32_t newer, older; /* a parent is newer than its children */
-    bool saved, doomed;    /* saved: it lies in the folder, or cannot; doomed: its parent goes */
+    chord_kept_state state;
+    bool doomed; /* its parent goes */
     int32_t tokens[CHORD_KV_BLOCK];
     uint32_t blocks[]; /* by cache: number in its pool; CHORD_KEPT_NONE: a window has let go of it */
 } chord_kept;
@@ -631,7 +637,7 @@ uint32_t chord_kept_find(const chord_network *net, uint32_t parent, uint64_t sal
 uint64_t chord_kept_key(uint64_t above, const int32_t *tokens);
 /* The sequence's text goes on with these tokens, which were evaluated; its length is that before them. */
 void chord_kept_record(chord_network *net, chord_sequence *sequence, const int32_t *tokens, uint32_t count);
-void chord_kept_set_saved(chord_network *net, uint32_t number, bool saved);
+void chord_kept_set_state(chord_network *net, uint32_t number, chord_kept_state state);
 void chord_kept_note(chord_network *net, chord_sequence *sequence); /* blocks that are whole by now are kept */
 void chord_kept_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
 void chord_kept_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);

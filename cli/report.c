@@ -77,7 +77,7 @@ static double roofline(const cli_report *r)
 void cli_report_print(const cli_report *r)
 {
     char budget[32], peak[32], bytes[32], answer[96] = "", roof[48] = "", seed[32] = "", predicted[32] = "",
-         found[48] = "";
+                                          found[48] = "";
     const chord_stats *s = &r->stats;
     double percent = roofline(r), spent = (double)(r->prefill.ns + r->decode.ns);
     if (percent - percent == 0) snprintf(roof, sizeof roof, ", %.0f %% of the roofline", percent);
@@ -88,8 +88,8 @@ void cli_report_print(const cli_report *r)
     if (s->output_tokens > 0)
         snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s%s; ", s->output_tokens,
                  cli_per_second(r->decode.tokens, s->decode_ns), predicted);
-    cli_print_to(stderr, "prompt %" PRIu64 " tokens%s, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
-                 found, cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
+    cli_print_to(stderr, "prompt %" PRIu64 " tokens%s, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens, found,
+                 cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
                  cli_size_text(s->budget_bytes, budget), seed);
     cli_print_to(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n",
                  s->mapped && r->plan.expert_cache_bytes >= r->plan.expert_bytes ? "mapped" : "streamed",

@@ -159,7 +159,8 @@ typedef struct chord_model_options {
      * there, or was damaged, costs time only, and is told to the log once. Anyone who can read the folder can read
      * the texts. */
     const char *kv_dir;
-    uint64_t kv_dir_bytes; /* all files there may have, those used least lately go; 0: 16 GiB, or a tenth of the free disk */
+    uint64_t
+        kv_dir_bytes; /* all files there may have, those used least lately go; 0: 16 GiB, or a tenth of the free disk */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */

@@ -146,7 +146,8 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                           "inside WebAssembly evaluated texts are kept in memory only: --kv-dir %s is left out there",
                           options->kv_dir);
     if (options != NULL && options->kv_tokens != 0)
-        return chord_fail(err, CHORD_UNSUPPORTED, "guests have a context for each session: kv_tokens is left out there");
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "guests have a context for each session: kv_tokens is left out there");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

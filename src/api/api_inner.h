@@ -31,6 +31,7 @@ struct chord_runtime {
 };
 /* Sample the process's memory; called where it is highest: after opening and after passes. */
 void chord_runtime_measure(chord_runtime *runtime);
+/* log.c */
 void chord_runtime_say(const chord_runtime *runtime, chord_log_level level, const char *format, ...)
     CHORD_LIKE_PRINTF(3, 4);
 

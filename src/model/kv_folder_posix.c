@@ -4,8 +4,8 @@
  * of the text up to there; the head has the tokens, which are compared, and checksums of all parts. */
 #include "model/model_inner.h"
 
-#define LAYOUT 1u           /* of the files, and of the blocks in them */
-#define DEEPER_S 16u        /* a text's later blocks count as used so much earlier: they go first */
+#define LAYOUT 1u               /* of the files, and of the blocks in them */
+#define DEEPER_S 16u            /* a text's later blocks count as used so much earlier: they go first */
 #define QUIET_NS 60000000000ull /* nothing is written for so long when it could not be */
 #define NOTES_BYTES 65536ull    /* heads, lists, the folder's own memory */
 
@@ -27,10 +27,10 @@ struct chord_kv_folder {
     chord_thread *thread; /* NULL: it could not be started, all is written at the end */
     uint64_t kind;
     uint64_t quiet_until_ns;
-    bool stops;         /* guarded by the network's mutex, as the following */
-    bool told[2];       /* of what cannot be read, cannot be written */
-    char warning[256];  /* "": none */
-    block_head *head;   /* what is written: a head, and blocks */
+    bool stops;        /* guarded by the network's mutex, as the following */
+    bool told[2];      /* of what cannot be read, cannot be written */
+    char warning[256]; /* "": none */
+    block_head *head;  /* what is written: a head, and blocks */
     uint8_t *blocks;
 };
 
@@ -280,8 +280,7 @@ static void settle(chord_kv_folder *f, uint32_t number)
     if (!done && state == CHORD_KEPT_NEW) write_out(f, depth);
     chord_mutex_lock(&net->mutex);
     /* what was used and is not there any more: as if it were new, if it still is what it was */
-    if (!done && state == CHORD_KEPT_USED && e->key == f->head->key)
-        chord_kept_set_state(net, number, CHORD_KEPT_NEW);
+    if (!done && state == CHORD_KEPT_USED && e->key == f->head->key) chord_kept_set_state(net, number, CHORD_KEPT_NEW);
 }
 
 /* Until it stops and all is written. */

@@ -31,7 +31,8 @@ static uint32_t look_up(chord_network *net, uint64_t salt, const int32_t *tokens
         if (next == CHORD_KEPT_NONE) break;
         last = next;
     }
-    while (widest != 0 && last != CHORD_KEPT_NONE && !is_whole(net, last, widest)) last = chord_kept_at(net, last)->parent;
+    while (widest != 0 && last != CHORD_KEPT_NONE && !is_whole(net, last, widest))
+        last = chord_kept_at(net, last)->parent;
     uint32_t blocks = last != CHORD_KEPT_NONE ? chord_kept_at(net, last)->depth + 1 : 0;
     chord_mutex_unlock(&net->mutex);
     return blocks;

@@ -343,7 +343,7 @@ struct chord_sequence {
     const chord_sequence *origin; /* of a branch */
     bool blind;                   /* it is not known of all tokens which they are */
     uint64_t salt;
-    bool taken, computing;        /* computing: a pass that is not counted yet */
+    bool taken, computing; /* computing: a pass that is not counted yet */
     chord_sequence_counts counted;
     atomic_bool cancelled;
     chord_call call;
@@ -360,8 +360,8 @@ typedef struct chord_kv_pool {
     struct chord_kv_free *free; /* blocks that are nobody's */
     uint8_t *blocks;
     uint64_t block_bytes;
-    uint16_t *owners; /* by block: in how many tables it stands */
-    uint32_t *keeper; /* by block: what keeps it (kept.c); CHORD_KEPT_NONE: nothing */
+    uint16_t *owners;                       /* by block: in how many tables it stands */
+    uint32_t *keeper;                       /* by block: what keeps it (kept.c); CHORD_KEPT_NONE: nothing */
     uint32_t count, free_count, kept_count; /* kept_count: are kept and stand in no table */
 } chord_kv_pool;
 
@@ -483,13 +483,13 @@ struct chord_network {
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
-    chord_kv_pool *kv_pools;   /* by cache */
+    chord_kv_pool *kv_pools; /* by cache */
     chord_kept_index kept;
     chord_kv_folder *folder;   /* NULL: there is none */
     chord_sequence *sequences; /* those of sessions, then branches */
     uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
     uint32_t shared_tokens, kv_tokens; /* of the options */
-    uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
+    uint32_t *pass_list;               /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
     chord_row_cache rows[CHORD_TABLES];
@@ -613,7 +613,8 @@ static inline uint32_t chord_cache_oldest(const chord_cache *c, uint32_t length)
 bool chord_cache_is_seen(const chord_network *net, uint32_t cache, uint32_t blocks, uint32_t index);
 uint32_t chord_cache_widest(const chord_network *net); /* window; 0: there is none */
 #define CHORD_BRANCH_BLOCKS 2u /* a branch writes to the block where it left its sequence and at most to one more */
-uint32_t chord_cache_blocks(const chord_blueprint *print, uint32_t index, uint32_t context, uint32_t chunk); /* a table's */
+uint32_t chord_cache_blocks(const chord_blueprint *print, uint32_t index, uint32_t context,
+                            uint32_t chunk); /* a table's */
 uint64_t chord_cache_block_bytes(const chord_blueprint *print, const chord_kv_needs *needs, uint32_t index);
 uint64_t chord_pool_blocks(const chord_blueprint *print, const chord_kv_needs *needs, uint32_t index);
 /* With the mutex held, as all that follow up to kv_plan.c. Of a block that stands in a table: in how many, and who keeps it. */
@@ -661,8 +662,8 @@ bool chord_sequence_adopt(chord_network *net, chord_sequence *sequence, uint32_t
 uint64_t chord_kv_folder_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 void chord_kv_folder_close(chord_network *net); /* when all is written */
 /* How many blocks of the text can be had, the first `known` of them without files; not `least` at least: 0. */
-uint32_t chord_kv_folder_reach(chord_network *net, uint64_t salt, const int32_t *tokens, uint32_t blocks, uint32_t known,
-                               uint32_t least);
+uint32_t chord_kv_folder_reach(chord_network *net, uint64_t salt, const int32_t *tokens, uint32_t blocks,
+                               uint32_t known, uint32_t least);
 /* Of one block of the text those caches for which to[] has a place. False: they are not there. */
 bool chord_kv_folder_read(chord_network *net, uint64_t above, const int32_t *tokens, uint32_t index,
                           uint8_t *const *to);

@@ -14,9 +14,9 @@
 #include <time.h>
 
 #define DEFAULT_BYTES_MAX (16ull << 30)
-#define OLDEST 128u            /* files removed after one look at all */
-#define UNFINISHED_S 3600      /* what nobody finished writing in so long will not be finished */
-#define UNFINISHED_SUFFIX "~"  /* and has this behind its name */
+#define OLDEST 128u           /* files removed after one look at all */
+#define UNFINISHED_S 3600     /* what nobody finished writing in so long will not be finished */
+#define UNFINISHED_SUFFIX "~" /* and has this behind its name */
 #define NAME_BYTES (CHORD_FOLDER_NAME_BYTES + 64)
 
 typedef struct old_file {

@@ -297,8 +297,9 @@ int main(void)
         const char *name;
         chord_model_options options;
         bool kept;
-    } CASES[] = {{"llama", {0}, true},     {"llama", {.kv_type = CHORD_KV_Q8_0}, true}, {"gemma3", {0}, true},
-                 {"gpt-oss", {0}, true},   {"deepseek2", {0}, true},                    {"qwen35", {0}, false},
+    } CASES[] = {{"llama", {0}, true},     {"llama", {.kv_type = CHORD_KV_Q8_0}, true},
+                 {"gemma3", {0}, true},    {"gpt-oss", {0}, true},
+                 {"deepseek2", {0}, true}, {"qwen35", {0}, false},
                  {"deepseek4", {0}, false}};
     alarm(CHECK_FOREVER_S);
     chord_format(folder, sizeof folder, "/tmp/chord-test-kv-XXXXXX");

@@ -18,10 +18,7 @@ static chord_model *model;
 static chord_session *sessions[SESSIONS];
 static int32_t tokens[CONTEXT + 1];
 
-static chord_source source_of_model(void)
-{
-    return (chord_source){.read = gb_read, .size_bytes = m.b.len, .ud = &m.b};
-}
+static chord_source source_of_model(void) { return (chord_source){.read = gb_read, .size_bytes = m.b.len, .ud = &m.b}; }
 
 static void open_model(chord_model_options options)
 {

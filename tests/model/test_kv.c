@@ -60,8 +60,7 @@ static uint32_t free_blocks(const chord_network *net)
         const chord_kv_pool *pool = &net->kv_pools[l];
         uint32_t n = 0, kept = 0;
         for (void *at = pool->free; at != NULL; n++) memcpy(&at, at, sizeof at);
-        for (uint32_t b = 0; b < pool->count; b++)
-            kept += pool->owners[b] == 0 && pool->keeper[b] != CHORD_KEPT_NONE;
+        for (uint32_t b = 0; b < pool->count; b++) kept += pool->owners[b] == 0 && pool->keeper[b] != CHORD_KEPT_NONE;
         CHECK_SAY(n == pool->free_count && kept == pool->kept_count, "%u and %u, counted %u and %u", n, kept,
                   pool->free_count, pool->kept_count);
         all += n + kept;

@@ -1,6 +1,6 @@
 /* kv_pool.c - the blocks of 64 positions that caches of keys and values are made of: how many a budget is to have, whose each
  * is. A layer has one cache; one whose older keys are made of several tokens has two. Sequences that were one text up to some
- * place share its blocks, and what was evaluated is kept when nobody has it any more (kept.c). */
+ * place share its blocks, and what was evaluated is kept when nobody has it any more (kept_libc.c). */
 #include "model/model_inner.h"
 
 chord_cache chord_cache_of(const chord_blueprint *p, uint32_t i)

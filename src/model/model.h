@@ -84,7 +84,7 @@ chord_status chord_sequence_reserve(chord_network *net, chord_sequence *sequence
                                     chord_error *err);
 void chord_sequence_unreserve(chord_network *net, chord_sequence *sequence);
 
-/* kv_seek.c: the longest beginning of a text, of `limit` tokens at most, that was evaluated under this salt, by whomever,
+/* kv_seek_libc.c: the longest beginning of a text, of `limit` tokens at most, that was evaluated under this salt, by whomever,
  * becomes the past, where that is more than the past, which is the beginning of the same text. Returns the new length. */
 uint32_t chord_sequence_seek(chord_network *net, chord_sequence *sequence, const int32_t *tokens, uint32_t limit);
 /* True: it was another one, and what was evaluated under that is forgotten. */

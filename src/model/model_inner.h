@@ -336,7 +336,7 @@ struct chord_sequence {
     uint32_t length_low;          /* windows have what a query here may look at, and nothing before */
     uint32_t room;                /* no more positions than these */
     uint32_t reserved;            /* up to here nobody else is given the blocks */
-    /* kept.c: the text from tokens_first on; NULL: nothing is kept of it. Its first `noted` blocks are kept, the last of them
+    /* kept_libc.c: the text from tokens_first on; NULL: nothing is kept of it. Its first `noted` blocks are kept, the last of them
      * as this one. */
     int32_t *tokens;
     uint32_t tokens_first, noted, kept;
@@ -361,11 +361,11 @@ typedef struct chord_kv_pool {
     uint8_t *blocks;
     uint64_t block_bytes;
     uint16_t *owners;                       /* by block: in how many tables it stands */
-    uint32_t *keeper;                       /* by block: what keeps it (kept.c); CHORD_KEPT_NONE: nothing */
+    uint32_t *keeper;                       /* by block: what keeps it (kept_libc.c); CHORD_KEPT_NONE: nothing */
     uint32_t count, free_count, kept_count; /* kept_count: are kept and stand in no table */
 } chord_kv_pool;
 
-/* 64 tokens of a text that were evaluated behind those of `parent` (kept.c). */
+/* 64 tokens of a text that were evaluated behind those of `parent` (kept_libc.c). */
 #define CHORD_KEPT_NONE UINT32_MAX
 typedef enum chord_kept_state {
     CHORD_KEPT_SAVED, /* there is nothing to be done in the folder, or no folder */
@@ -628,7 +628,7 @@ void chord_pool_give(chord_kv_pool *pool, uint8_t **entry);
 void chord_pool_share(chord_kv_pool *pool, uint8_t **to, uint8_t *block); /* block may be NULL */
 void chord_pool_unkeep(chord_kv_pool *pool, uint8_t *block);
 
-/* kept.c */
+/* kept_libc.c */
 uint32_t chord_kept_count(const chord_blueprint *print, const chord_kv_needs *needs); /* 0: nothing is kept */
 uint64_t chord_kept_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 void chord_kept_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);

@@ -224,6 +224,34 @@ static void check_branches(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEX
     close_network(&s);
 }
 
+/* Equal keys are not enough: the tokens are compared, and those before them. */
+static void check_tokens(const tiny_model *m)
+{
+    setup s;
+    chord_sequence *text;
+    int32_t tokens[CONTEXT];
+    open_network(&s, m, 1);
+    for (uint32_t i = 0; i < CONTEXT; i++) tokens[i] = token_at(0, i);
+    CHECK_OK(chord_sequence_open(s.net, &text, &err));
+    grow(s.net, text, 0, 130);
+    chord_sequence_cut(s.net, text, 0);
+    uint32_t first = chord_kept_find(s.net, CHORD_KEPT_NONE, 0, tokens);
+    uint32_t second = chord_kept_find(s.net, first, 0, tokens + CHORD_KV_BLOCK);
+    CHECK(first != CHORD_KEPT_NONE && second != CHORD_KEPT_NONE && first != second);
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, 1, tokens) == CHORD_KEPT_NONE);
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, chord_kept_at(s.net, first)->key, tokens + CHORD_KV_BLOCK) ==
+          CHORD_KEPT_NONE);
+    chord_kept_at(s.net, first)->tokens[5]++;
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, 0, tokens) == CHORD_KEPT_NONE);
+    CHECK(chord_sequence_seek(s.net, text, tokens, 130) == 0);
+    chord_kept_at(s.net, first)->tokens[5]--;
+    CHECK(chord_sequence_seek(s.net, text, tokens, 127) == 64);
+    CHECK(chord_sequence_seek(s.net, text, tokens, 130) == 128);
+    CHECK(free_blocks(s.net) == s.net->kv_pools[0].count * s.net->print.h.layers - blocks_of(s.net, 128));
+    chord_sequence_close(s.net, text);
+    close_network(&s);
+}
+
 int main(void)
 {
     static uint64_t hashes[SESSIONS][CONTEXT + 1];
@@ -233,6 +261,7 @@ int main(void)
     hash_alone(&m, hashes);
     check_company(&m, hashes);
     check_branches(&m, hashes);
+    check_tokens(&m);
     free(m.b.bytes);
     return check_done();
 }

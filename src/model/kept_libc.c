@@ -1,4 +1,4 @@
-/* kept.c - what was evaluated once is found again: each 64 tokens of a text whose keys and values are whole are kept by the
+/* kept_libc.c - what was evaluated once is found again: each 64 tokens of a text whose keys and values are whole are kept by the
  * tokens themselves and those before them, also when no sequence has them any more. Blocks that are kept for nobody make room
  * when somebody needs one, those used least lately first, and of a text its end before its beginning.
  *

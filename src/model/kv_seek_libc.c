@@ -1,4 +1,4 @@
-/* kv_seek.c - a sequence takes up what was evaluated before of the text that it is to have: blocks that are kept in memory,
+/* kv_seek_libc.c - a sequence takes up what was evaluated before of the text that it is to have: blocks that are kept in memory,
  * which it shares, or lie in files, which it reads. */
 #include "model/model_inner.h"
 

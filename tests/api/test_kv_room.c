@@ -92,6 +92,21 @@ static void check_reserve(void)
     close_model();
 }
 
+/* What is kept for nobody is room, too, and may be owed to somebody: then it is not found. */
+static void check_owed(void)
+{
+    const chord_generate_options options = {.max_tokens = CONTEXT - 1, .ignore_end = true};
+    open_model((chord_model_options){.kv_tokens = POOL});
+    CHECK_OK(sync_text(sessions[0], 0, 1));
+    CHECK_OK(sync_text(sessions[1], 1, 129));
+    chord_session_reset(sessions[1]);
+    CHECK_OK(chord_session_reserve(sessions[0], CONTEXT, NULL, &err));
+    CHECK_OK(sync_text(sessions[2], 2, 128));
+    CHECK(sync_text(sessions[3], 1, 129) == CHORD_FULL);
+    CHECK_OK(chord_session_generate(sessions[0], &options, NULL, NULL, NULL, &err));
+    close_model();
+}
+
 /* Who has reserved gets it. Others may hear that there is nothing, and nothing else. */
 static void check_promises(void)
 {
@@ -143,6 +158,7 @@ int main(void)
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     check_plan();
     check_reserve();
+    check_owed();
     check_promises();
     chord_runtime_close(runtime);
     free(m.b.bytes);

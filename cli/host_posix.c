@@ -34,7 +34,8 @@ bool cli_real_path(const char *path, char *out) { return realpath(path, out) != 
 /* The loader would say it in its own words, when it is too late for ours. */
 static bool has_wasmtime(const char *folder, size_t len)
 {
-    static const char *const PLACES[] = {"", CLI_WASMTIME_FOLDER "/"}; /* as the RUNPATH of chord-wasm has it */
+    static const char *const PLACES[] = {"", "../lib/chord/",
+                                         CLI_WASMTIME_FOLDER "/"}; /* as the RUNPATH of chord-wasm has it */
     char path[PATH_MAX + 256];
     for (size_t i = 0; i < CLI_COUNT(PLACES); i++) {
         snprintf(path, sizeof path, "%.*s%slibwasmtime.so", (int)len, folder, PLACES[i]);

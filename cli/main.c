@@ -1,48 +1,41 @@
 /* main.c - the commands of chord. */
+#include "commands.h"
 #include "host.h"
 #include "interrupt.h"
-#include "options.h"
 #include "stream.h"
 #include "terminal.h"
 
 #include <string.h>
 
-static const cli_command *const COMMANDS[] = {&cli_run,     &cli_chat,     &cli_batch,    &cli_plan,
-                                              &cli_inspect, &cli_tokenize, &cli_template, &cli_perplexity,
-                                              &cli_bench,   &cli_pack,     &cli_quantize};
+#define NAMES_MAX 32 /* commands */
 
 static void print_overview(FILE *out)
 {
     cli_print_to(out, "chord %s runs GGUF language models that need not fit in memory.\n\nusage: chord COMMAND ...\n\n",
                  CHORD_VERSION);
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
-        cli_print_to(out, "  %-12s%s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
-    cli_print_to(out, "  %-12s%s\n", "wasm",
-                 "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help");
+    for (size_t i = 0; i < cli_command_count; i++)
+        cli_print_to(out, "  %-12s%s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    for (size_t i = 0; i < cli_program_count; i++)
+        cli_print_to(out, "  %-12s%s\n", cli_programs[i].name, cli_programs[i].summary);
     cli_print_to(out, "  %-12s%s\n  %-12s%s\n", "help", "what a command takes: chord help run", "version",
                  "the version of this program");
-    cli_print_to(
-        out,
-        "\nexamples:\n"
-        "  chord run model.gguf -p \"Why is the sky blue?\"       answer one question\n"
-        "  chord chat model.gguf --memory 1G                    talk, in one gigabyte of memory\n"
-        "  chord plan model.gguf --memory 1G                    what that memory buys, without loading anything\n"
-        "%s",
-        cli_host_help);
+    cli_print_to(out, "\nexamples:\n%s%s", cli_examples, cli_host_help);
 }
 
 static const cli_command *find(const char *name)
 {
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++)
-        if (strcmp(COMMANDS[i]->name, name) == 0) return COMMANDS[i];
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (strcmp(cli_commands[i]->name, name) == 0) return cli_commands[i];
     return NULL;
 }
 
 static int unknown_command(const char *name)
 {
-    const char *names[CLI_COUNT(COMMANDS) + 3] = {"help", "version", "wasm"};
-    for (size_t i = 0; i < CLI_COUNT(COMMANDS); i++) names[i + 3] = COMMANDS[i]->name;
-    const char *nearest = cli_nearest(name, names, CLI_COUNT(names));
+    const char *names[NAMES_MAX] = {"help", "version"};
+    size_t count = 2;
+    for (size_t i = 0; i < cli_program_count; i++) names[count++] = cli_programs[i].name;
+    for (size_t i = 0; i < cli_command_count; i++) names[count++] = cli_commands[i]->name;
+    const char *nearest = cli_nearest(name, names, count);
     if (nearest != NULL) cli_fail("there is no command '%s'; did you mean '%s'?", name, nearest);
     else cli_fail("there is no command '%s'; `chord help` lists them", name);
     return CLI_USAGE;

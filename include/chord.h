@@ -30,6 +30,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__ELF__)
+#pragma GCC visibility push(default) /* what is declared here is all that the shared library shows */
+#endif
 
 #define CHORD_VERSION_MAJOR 0
 #define CHORD_VERSION_MINOR 1
@@ -498,6 +501,9 @@ typedef struct chord_probe {
 } chord_probe;
 chord_status chord_probe_run(chord_runtime *runtime, const chord_source *source, chord_probe *out, chord_error *err);
 
+#if defined(__ELF__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

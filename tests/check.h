@@ -7,6 +7,18 @@
 /* For alarm(): what takes longer waits without end. That a machine is slow is no failure. */
 #define CHECK_FOREVER_S 3000
 
+/* Sanitizers make a test many times as slow. Where it goes over a long list, they see enough of every n-th. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHECK_EVERY(plainly, with_addresses, with_threads) (with_threads)
+#elif __has_feature(address_sanitizer)
+#define CHECK_EVERY(plainly, with_addresses, with_threads) (with_addresses)
+#endif
+#endif
+#ifndef CHECK_EVERY
+#define CHECK_EVERY(plainly, with_addresses, with_threads) (plainly)
+#endif
+
 static int check_failed_count, check_count;
 
 #define CHECK(condition)                                                              \

@@ -223,7 +223,7 @@ static void check_all(FILE *golden, FILE *hashes)
         for (size_t i = 0; i < targets_of(&FM_FAMILIES[f]); i++) CHECK(fscanf(golden, "%lf", &want[i]) == 1);
         CHECK_SAY(fscanf(hashes, "%63s %llx", name, &hash[f]) == 2 && strcmp(name, FM_FAMILIES[f].name) == 0,
                   "%s has no hash", FM_FAMILIES[f].name);
-        check_family(&FM_FAMILIES[f], want, hash[f]);
+        if (f % CHECK_EVERY(1, 1, 5) == 0) check_family(&FM_FAMILIES[f], want, hash[f]);
         check_same(&FM_FAMILIES[f], hash);
     }
 }

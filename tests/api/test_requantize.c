@@ -309,7 +309,7 @@ int main(void)
     static uint8_t memory[FILE_BYTES_MAX];
     static fm_model m;
     alarm(CHECK_FOREVER_S);
-    for (size_t i = 0; i < sizeof FM_FAMILIES / sizeof *FM_FAMILIES; i++) {
+    for (size_t i = 0; i < FM_COUNT; i += CHECK_EVERY(1, 3, 7)) {
         bytes made = {.at = memory};
         fm_build(&m, &FM_FAMILIES[i]);
         bytes file = {.at = m.b.bytes, .len = m.b.len};
@@ -318,6 +318,6 @@ int main(void)
     }
     check_one();
     printf("%u answers, %u of them streamed\n", answered, streamed);
-    CHECK(answered > 100 && streamed > 30);
+    CHECK(answered > 100 / CHECK_EVERY(1, 3, 7) && streamed > 30 / CHECK_EVERY(1, 3, 7));
     return check_done();
 }

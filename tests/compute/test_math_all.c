@@ -1,6 +1,6 @@
-/* exp over all 2^32 inputs, tanh, silu and gelu over every seventh: the largest error against double, and one hash of
- * all results, the same for every spelling, compiler and machine. An argument n takes every n-th input instead (and
- * leaves the hashes alone). */
+/* exp over every fifth of all 2^32 inputs, tanh, silu and gelu over every seventh: the largest error against double, and one hash of
+ * all results, the same for every spelling, compiler and machine. An argument n takes every n-th input instead, 1
+ * all of them (and leaves the hashes alone). */
 #include "compute_test.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -56,7 +56,7 @@ typedef struct function {
 } function;
 
 static const function functions[] = {
-    {"exp", run_exp, exact_exp, -87.33654f, 88.722831f, 0x1p-26f, 1.0, 1.2e-38, 1, 0xf6389f4675a45ee1},
+    {"exp", run_exp, exact_exp, -87.33654f, 88.722831f, 0x1p-26f, 1.0, 1.2e-38, 5, 0xbb3db3de8eab8b7a},
     {"tanh", run_tanh, exact_tanh, -INFINITY, INFINITY, 0, 2.0, 0, 7, 0x97cc2df73bc5c8f2},
     {"silu", run_silu, exact_silu, -88.722831f, INFINITY, 0, 3.0, 3e-37, 7, 0x01793988e559ed83},
     {"gelu", run_gelu, exact_gelu, -1.0f, INFINITY, 0, 4.0, 1e-7, 7, 0x1e276ed2596d181b},

@@ -18,7 +18,8 @@ sys.path.insert(0, str(HERE.parent / "cli"))
 from cli_test import check, chord, done, execute, find_models, json_of, skip
 
 MIB = 1 << 20
-PROMPT, TOKENS, CONTEXT = "Why is the sky blue?", "8", "64"
+PROMPT, CONTEXT = "Why is the sky blue?", "64"
+TOKENS = {"smollm2": 8, "gemma3": 8, "qwen": 3}
 chord_wasm, folder, wanted, hosts = sys.argv[2], pathlib.Path(sys.argv[3]), *sys.argv[4:6]
 # (spelling, own kernels, threads) for each budget.
 GUESTS = {
@@ -68,7 +69,7 @@ class Model:
     def run(self, what, budget, program, plan, threads=2):
         """program: the command up to the model. plan: the same for `plan`, which knows the smallest budget."""
         memory = self.budgets.get(budget) or least_bytes(plan, self.path, threads)
-        words = ["-p", PROMPT, "-n", TOKENS, "--ignore-eos", "--json", "-t", threads, "--memory", memory]
+        words = ["-p", PROMPT, "-n", TOKENS[self.name], "--ignore-eos", "--json", "-t", threads, "--memory", memory]
         self.compare(what, budget, ask([*program, self.path, *words], f"{self.name}, {budget}, {what}"))
 
     def natively(self, *budgets):
@@ -91,7 +92,7 @@ class Model:
 
     def in_node(self, node):
         for budget in NODE[self.name]:
-            command = [*node, HERE / "run_guest.mjs", folder / "chord-guest-wasm32.wasm", self.path, PROMPT, TOKENS, self.budgets.get(budget, "least")]
+            command = [*node, HERE / "run_guest.mjs", folder / "chord-guest-wasm32.wasm", self.path, PROMPT, TOKENS[self.name], self.budgets.get(budget, "least")]
             self.compare("Node, wasm32", budget, ask(command, f"{self.name}, {budget}, Node"))
 
     def in_wasi(self, module):

@@ -89,6 +89,28 @@ export const cases = {
     check(most * 2 < sum && most < 80, `passes are shared: ${most} at most, ${sum} in sum`);
     engine.close();
   },
+  async saved({ wc, source, same, check }) {
+    const options = { memory: "64M", sessions: 2, context: 256 }, long = "a long beginning of a story, ".repeat(4), more = { max_tokens: 8, ...GREEDY };
+    const engine = await wc.load(source, options), first = await engine.session(), second = await engine.session();
+    await first.completions.create({ prompt: long, ...more });
+    const saved = await first.save(), wanted = await first.completions.create({ prompt: `${long}once`, ...more });
+    check(saved instanceof Uint8Array && saved.length > 1000, "a past is bytes");
+    await second.load(saved);
+    const made = await second.completions.create({ prompt: `${long}once`, ...more });
+    same([text(made), made.wasm_chord.logits_hash], [text(wanted), wanted.wasm_chord.logits_hash], "a past that was loaded goes on the same");
+    check(made.usage.prompt_tokens_details.cached_tokens >= 40, "and is not read again");
+    same(await code(second.load(saved.subarray(0, saved.length >> 1))), "ERR_READ", "half of it");
+    same(await code(second.load(new Uint8Array(64))), "ERR_MODEL", "no past at all");
+    same((await second.completions.create({ prompt: `${long}once`, ...more })).wasm_chord.logits_hash, wanted.wasm_chord.logits_hash, "the session answers still");
+    engine.close();
+    const later = await wc.load(source, options), third = await later.session();
+    await third.load(saved);
+    same((await third.completions.create({ prompt: `${long}once`, ...more })).wasm_chord.logits_hash, wanted.wasm_chord.logits_hash, "in another engine");
+    later.close();
+    const other = await wc.load(source, { ...options, kvType: "q8_0" }), fourth = await other.session();
+    check((await code(fourth.load(saved))).startsWith("ERR_"), "not with another kvType");
+    other.close();
+  },
   async sessions({ wc, source, same, check }) {
     const engine = await wc.load(source, { memory: "64M", sessions: 3, context: 128 }), long = "a long beginning of a story, ";
     const first = await engine.session(), more = { max_tokens: 4, ...GREEDY };

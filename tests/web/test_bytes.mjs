@@ -162,6 +162,12 @@ await runTests({
       return [file.name, [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""), usage.used > file.size, usage.quota > usage.used, (await wc.support()).reasons];
     });
     same(found, ["large.gguf", sha256, true, true, []], "exported");
+    await clear();
+    await page.evaluate((sum) => wc.cache.import("large.gguf", { sha256: sum }), sha256);
+    same(await list(), [{ name: "large.gguf", size: large.length, loaded: large.length, complete: true, sha256 }], "imported, and not loaded");
+    const imported = (await server.log()).length;
+    same([await tryIt("large.gguf", { sha256 }), await sent("/large.gguf", imported)], [hash, []], "then nothing is fetched");
+    same(await page.evaluate(() => wc.cache.import(new File([new Uint8Array(9)], "x.gguf")).then(() => wc.cache.list()).then((all) => all.some(({ name, complete }) => name === "x.gguf" && complete))), true, "a file of the user's");
     same(await page.evaluate(() => wc.cache.export("http://none/x").catch(({ code }) => code)), "ERR_STORAGE", "what is not there");
     same(await page.evaluate(() => wc.plan("large.gguf", { memory: "64M" }).then(({ fits }) => fits)), true, "a plan from the cache");
     await clear();

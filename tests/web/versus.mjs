@@ -1,21 +1,21 @@
-// versus.mjs MODEL [ROUNDS [MEMORY]]: the same model in a tab by us and by wllama, in turn, in Chromium: loading, reading a prompt, making tokens, and the
+// versus.mjs MODEL [ROUNDS [MEMORY [PROMPT TOKENS]]]: the same model in a tab by us and by wllama, in turn, in Chromium: loading, reading a prompt, making tokens, and the
 // memory that each adds to an idle browser (sum of PSS of its processes). Medians. Both read the model from one server on loopback, we into
 // the browser's storage, wllama as a Blob (loading from a URL it asks for more than this server knows); each round has a browser and a profile of its own. Needs @wllama/wllama and playwright-core: `npm install` them in the folder that
 // $VERSUS names (default: build/versus), and Debian's chromium.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pssMiB } from "./memory.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const [model, rounds = "3", memory = "1500M"] = process.argv.slice(2);
-if (model === undefined) throw new Error("versus.mjs MODEL [ROUNDS [MEMORY]]");
+const [model, rounds = "3", memory = "1500M", PROMPT_TOKENS = 500, MADE = 64] = process.argv.slice(2);
+if (model === undefined) throw new Error("versus.mjs MODEL [ROUNDS [MEMORY [PROMPT TOKENS]]]");
 const modules = resolve(process.env.VERSUS ?? join(ROOT, "build/versus"), "node_modules");
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const PROMPT_TOKENS = 500, MADE = 64;
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>versus</title><script type="module">
 const text = "Once upon a time there was a small town by the sea where people told each other stories about the weather and the ships. ".repeat(40);
@@ -39,31 +39,6 @@ window.wllama = async (url, threads) => {
 window.ready = true;
 </script>`;
 
-/** Of all processes whose profile is this one. */
-function pssMiB(profile) {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name)), children = new Map();
-  const parentOf = (pid) => Number(/^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
-  let roots = [];
-  for (const pid of pids)
-    try {
-      if (readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(profile)) roots.push(Number(pid));
-      children.set(parentOf(pid), [...(children.get(parentOf(pid)) ?? []), Number(pid)]);
-    } catch {} // it ended
-  const all = new Set();
-  for (const queue = roots; queue.length > 0; ) {
-    const pid = queue.pop();
-    if (all.has(pid)) continue;
-    all.add(pid);
-    queue.push(...(children.get(pid) ?? []));
-  }
-  let kib = 0;
-  for (const pid of all)
-    try {
-      kib += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
-    } catch {}
-  return kib / 1024;
-}
-
 async function round(site, who, threads) {
   const profile = mkdtempSync(join(tmpdir(), "versus-"));
   const context = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", headless: true, args: FLAGS });
@@ -75,7 +50,7 @@ async function round(site, who, threads) {
     const idle = pssMiB(profile);
     let peak = idle;
     const watch = setInterval(() => (peak = Math.max(peak, pssMiB(profile))), 250);
-    const made = await Promise.race([new Promise((_, fail) => setTimeout(fail, 240_000, new Error("took more than four minutes"))), page.evaluate(([which, url, count, budget]) => window[which](url, count, budget), [who, `${site}/${basename(model)}`, threads, memory])]);
+    const made = await Promise.race([new Promise((_, fail) => setTimeout(fail, 240_000, new Error("took more than four minutes")).unref()), page.evaluate(([which, url, count, budget]) => window[which](url, count, budget), [who, `${site}/${basename(model)}`, threads, memory])]);
     clearInterval(watch);
     return { ...made, added_mib: Math.max(peak, pssMiB(profile)) - idle };
   } finally {

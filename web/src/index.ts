@@ -1,13 +1,14 @@
 // index.ts - wasm-chord in a browser.
+import { stored } from "./bytes/cache.js";
 import { locateInBrowser, peekInBrowser } from "./bytes/locate.js";
-import { loadOn, planOn, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
+import { loadOn, planOn, type LoadOptions, type Plan, type Platform, type Source, type SourceOptions } from "./load.js";
 import type { Engine } from "./engine.js";
 import type { Peer } from "./rpc.js";
 import { webPeer } from "./web_peer.js";
 
 export * from "./types.js";
 export { support, type Support } from "./support.js";
-export { cache, type CachedModel, type CacheUsage } from "./bytes/cache.js";
+export type { CachedModel, CacheUsage } from "./bytes/cache.js";
 
 const GIB = 2 ** 30;
 
@@ -38,3 +39,14 @@ export function load(source: Source, options: LoadOptions = {}): Promise<Engine>
 export function plan(source: Source, options: LoadOptions = {}): Promise<Plan> {
   return planOn(browser, source, options);
 }
+
+/** The models in the browser's storage. */
+export const cache = {
+  ...stored,
+  /** Brings all of a model there, without loading it: from a URL, a hub, or a file of the user's. load() of the same source then fetches nothing. */
+  async import(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl"> = {}): Promise<void> {
+    const located = await locateInBrowser(source, { ...options, ...(typeof source === "string" || source instanceof URL ? { cache: "storage" as const } : {}) }, () => startWorker(options.workerUrl), 0);
+    await located.done;
+    located.close?.();
+  },
+};

@@ -23,7 +23,7 @@ export interface CacheUsage {
   persisted: boolean;
 }
 
-export const cache = {
+export const stored = {
   async list(): Promise<CachedModel[]> {
     return (await listStored(PART_BYTES)).map(({ url, name, size, loaded, complete, sha256, savedAt }) => ({ url, name, size, loaded, complete, sha256, savedAt: new Date(savedAt) }));
   },

@@ -14,7 +14,7 @@ export interface Origin {
   readonly url: string;
   /** What is known without reading, or from the first answer. */
   describe(signal: AbortSignal): Promise<OriginInfo>;
-  /** Bytes from `offset` to `end`, in pieces. Without ranges: from 0 to the end of all. */
+  /** Bytes from `offset` to `end`, in pieces that live until the next is asked for. Without ranges: from 0 to the end of all. */
   read(offset: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
@@ -65,6 +65,28 @@ const validatorOf = ({ headers }: Response): string => {
 function contentRange(response: Response): { first: number; size: number } | null {
   const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
   return match && { first: Number(match[1]), size: Number(match[2]) };
+}
+
+const READ_BYTES = 1 << 17;
+
+/** A stream's bytes, read into one buffer where the browser can do that: what is left to its collector piles up. */
+async function* piecesOfStream(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let filled: ReadableStreamBYOBReader | null = null, reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  try {
+    filled = stream.getReader({ mode: "byob" });
+  } catch {
+    reader = stream.getReader();
+  }
+  try {
+    for (let buffer = new ArrayBuffer(filled !== null ? READ_BYTES : 0); ; ) {
+      const { done, value } = filled !== null ? await filled.read(new Uint8Array(buffer)) : await reader!.read();
+      if (done) return;
+      buffer = value.buffer as ArrayBuffer;
+      yield value;
+    }
+  } finally {
+    void (filled ?? reader!).cancel().catch(() => {});
+  }
 }
 
 export class HttpOrigin implements Origin {
@@ -118,20 +140,17 @@ export class HttpOrigin implements Origin {
     const info = await this.describe(signal);
     const response = await this.ask(info.ranges ? { range: `bytes=${offset}-${end - 1}` } : {}, signal);
     this.check(response, info, offset);
-    const reader = response.body!.getReader();
     try {
-      for (let left = end - offset; left > 0; ) {
-        const { done, value } = await reader.read();
-        if (done) return;
+      let left = end - offset;
+      for await (const value of piecesOfStream(response.body!)) {
         const bytes = value.subarray(0, left); // what was not asked for is left
         left -= bytes.length;
         yield bytes;
+        if (left === 0) return;
       }
     } catch (error) {
       signal.throwIfAborted();
       throw error instanceof ChordError ? error : networkError(this.url, error);
-    } finally {
-      void reader.cancel().catch(() => {});
     }
   }
   private check(response: Response, info: OriginInfo, offset: number): void {
@@ -159,9 +178,9 @@ export class BlobOrigin implements Origin {
     return { size: this.blob.size, validator: this.url, ranges: true };
   }
   async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    for (let at = offset; at < end; at += PIECE_BYTES) {
+    for await (const bytes of piecesOfStream(this.blob.slice(offset, end).stream())) {
       signal.throwIfAborted();
-      yield new Uint8Array(await this.blob.slice(at, Math.min(end, at + PIECE_BYTES)).arrayBuffer());
+      yield bytes;
     }
   }
 }

@@ -14,7 +14,7 @@
 #define SESSIONS 3u
 #define TEXTS 6u
 #define MADE 7u
-#define TURNS 40u
+#define TURNS 24u
 #define THREAD_TURNS 12u
 
 static fm_model m;

@@ -245,7 +245,7 @@ static int run_job_go(run_job *job)
     uint32_t context = 0;
     int code = read_texts(job); /* before the runtime counts what the process has already taken */
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
-    if (code == CLI_OK) code = cli_form_begin(job->args, &job->open);
+    if (code == CLI_OK) code = cli_form_begin(&cli_run, job->args, &job->open);
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
     if (code == CLI_OK) code = cli_form_open(job->args, &job->open);
     if (code == CLI_OK) code = make_prompt(job, &context);

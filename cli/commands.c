@@ -7,6 +7,7 @@ const cli_command *const cli_commands[] = {&cli_run,      &cli_chat,     &cli_ba
 const size_t cli_command_count = CLI_COUNT(cli_commands);
 
 const cli_program cli_programs[] = {
+    {"serve", "answer programs over HTTP, as OpenAI's server does: chord help serve"},
     {"wasm", "the same inside WebAssembly, in Wasmtime; other guests too: chord wasm help"},
 };
 const size_t cli_program_count = CLI_COUNT(cli_programs);

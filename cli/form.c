@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-int cli_form_begin(const cli_args *a, cli_open *o)
+int cli_form_begin(const cli_command *command, const cli_args *a, cli_open *o)
 {
     int count = (a->grammar != NULL) + (a->grammar_file != NULL) + (a->schema != NULL) + (a->schema_file != NULL);
     if (count > 1)
-        return cli_usage(&cli_run,
+        return cli_usage(command,
                          "an answer has one form: --grammar, --grammar-file, --json-schema or --json-schema-file");
     if (count > 0 && a->ignore_end)
-        return cli_usage(&cli_run, "--ignore-eos: an answer of a form ends where the form does");
+        return cli_usage(command, "--ignore-eos: an answer of a form ends where the form does");
     o->options.grammars = count > 0;
     return CLI_OK;
 }

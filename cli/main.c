@@ -46,6 +46,7 @@ static int help(int argc, char **argv)
 {
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
     if (argc > 0 && strcmp(argv[0], "wasm") == 0) return cli_become_wasm((char *[]){"wasm", "help", NULL});
+    if (argc > 0 && strcmp(argv[0], "serve") == 0) return cli_become_serve((char *[]){"serve", "--help", NULL});
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
     if (command != NULL) cli_print_help(command, stdout);
     else print_overview(stdout);
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
         return cli_finish_output();
     }
     if (strcmp(name, "wasm") == 0) return cli_become_wasm(argv + 1);
+    if (strcmp(name, "serve") == 0) return cli_become_serve(argv + 1);
     const cli_command *command = find(name);
     return command != NULL ? run(command, argc - 2, argv + 2) : unknown_command(name);
 }

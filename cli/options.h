@@ -17,17 +17,17 @@ typedef struct cli_args {
     const chord_source *reader; /* of a model that is on its way, in place of the file; NULL: the file */
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
         *requantize, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
-        *output_type, *token_type;
+        *output_type, *token_type, *host, *unix_path, *api_key_file, *alias;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
     uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel,
-        shared, patience;
+        shared, patience, port, connections, queue, timeout;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
-        seed_given, plain, verify, force, pure, offline, no_cache, allow_http, newest;
+        seed_given, plain, verify, force, pure, no_auth, no_early_status, offline, no_cache, allow_http, newest;
 } cli_args;
 
 typedef enum cli_kind {

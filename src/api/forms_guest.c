@@ -1,4 +1,4 @@
-/* grammar_guest.c - guests make no texts of a form: grammar_libc.c says why. */
+/* forms_guest.c - guests make no texts of a form: forms_libc.c says why. */
 #include "api/api_inner.h"
 
 uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions)

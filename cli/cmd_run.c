@@ -1,5 +1,6 @@
 /* cmd_run.c - continue one prompt. Only the generated text goes to stdout. */
 #include "draft.h"
+#include "form.h"
 #include "interrupt.h"
 #include "open.h"
 #include "prompt.h"
@@ -175,6 +176,7 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
                                       .stops = a->stops,
                                       .stop_count = a->stop_count,
                                       .draft_tokens = a->draft_tokens,
+                                      .grammar = job->open.grammar,
                                       .ignore_end = a->ignore_end};
     return chord_session_generate(s, &options, take_piece, job, result, err);
 }
@@ -243,7 +245,9 @@ static int run_job_go(run_job *job)
     uint32_t context = 0;
     int code = read_texts(job); /* before the runtime counts what the process has already taken */
     if (code == CLI_OK) code = cli_open_runtime(job->args, &job->open);
+    if (code == CLI_OK) code = cli_form_begin(&cli_run, job->args, &job->open);
     if (code == CLI_OK) code = cli_open_text(&job->open, context_bound(job));
+    if (code == CLI_OK) code = cli_form_open(job->args, &job->open);
     if (code == CLI_OK) code = make_prompt(job, &context);
     if (cli_sessions(&job->open.options) > 1) job->open.options.shared_tokens = (uint32_t)job->id_count;
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
@@ -297,6 +301,14 @@ static const cli_option OPTIONS[] = {
         "N answers at once, with seeds counted up from --seed: they share the prompt and each pass over the "
         "weights, and each is what its seed gives alone (default 1)"),
     CLI_OPTIONS_DRAFT,
+    {"--grammar", NULL, CLI_TEXT, CLI_FIELD(grammar), "GBNF",
+     "the answer has the form of a grammar, from its rule root on", 0, 0},
+    {"--grammar-file", NULL, CLI_TEXT, CLI_FIELD(grammar_file), "FILE", "the same from a file, or - for stdin", 0, 0},
+    {"--json-schema", "-j", CLI_TEXT, CLI_FIELD(schema), "SCHEMA",
+     "the answer is JSON that satisfies a schema, such as {\"type\":\"object\"}; a keyword that is not supported is refused",
+     0, 0},
+    {"--json-schema-file", "-jf", CLI_TEXT, CLI_FIELD(schema_file), "FILE", "the same from a file, or - for stdin", 0,
+     0},
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,

@@ -169,6 +169,7 @@ void cli_close(cli_open *o)
     for (uint32_t i = 1; o->sessions != NULL && i < cli_sessions(&o->options); i++) chord_session_close(o->sessions[i]);
     free(o->sessions);
     chord_session_close(o->session);
+    chord_grammar_close(o->grammar);
     chord_model_close(o->model);
     chord_model_close(o->draft);
     chord_model_close(o->text);

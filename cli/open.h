@@ -12,6 +12,7 @@ typedef struct cli_open {
     chord_model *text;  /* tokenizer and template, no weights; NULL unless opened */
     chord_model *draft; /* guesses ahead for model; NULL: none does */
     chord_model *model;
+    chord_grammar *grammar; /* that answers have; NULL: they are free (form.c) */
     chord_session *session;
     chord_session **sessions;           /* all of options.sessions_max, of which that is the first */
     uint64_t memory_bytes;              /* as --memory says */

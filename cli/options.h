@@ -15,8 +15,8 @@ typedef struct cli_args {
     uint32_t word_count;
     const char *model;
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *requantize, *peer_model, *bench_parallel, *importance, *output_type, *token_type, *host, *unix_path,
-        *api_key_file, *alias;
+        *requantize, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
+        *output_type, *token_type, *host, *unix_path, *api_key_file, *alias;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, seed, split_bytes;

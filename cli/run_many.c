@@ -81,6 +81,7 @@ static chord_status begin(many *m, chord_error *err)
                                       .stops = a->stops,
                                       .stop_count = a->stop_count,
                                       .draft_tokens = a->draft_tokens,
+                                      .grammar = m->open->grammar,
                                       .ignore_end = a->ignore_end};
     chord_session *first = m->open->session;
     m->open->live.tokens = m->id_count;

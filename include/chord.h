@@ -151,6 +151,9 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
+    /* memory for grammars is put aside (as much as the vocabulary takes, 2 MiB, and 1.5 MiB for each session), so
+     * chord_grammar_open() can be called. A model whose vocabulary another one uses has the option, too. Not in guests */
+    bool grammars;
     /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of
      * them stay in memory. Results are those of a file in which they are. NULL: as the file has them. Not in guests */
     const char *requantize;
@@ -222,6 +225,24 @@ chord_status chord_chat_render(const chord_model *model, const char *template_te
 chord_status chord_template_render(chord_runtime *runtime, const char *template_text, const char *messages_json,
                                    size_t len, bool open_reply, const char *bos, const char *eos, char *out, size_t cap,
                                    size_t *need, chord_error *err);
+
+/* ---- grammars ----------------------------------------------------------------------------- */
+
+typedef struct chord_grammar chord_grammar; /* a form that texts have; for any sessions at once */
+/* GBNF: the reference runtime's notation, from the rule `root` on. JSON_SCHEMA: JSON that satisfies a schema (draft 2020-12):
+ * objects have their keys in the order of `properties`, white space is bounded. */
+typedef enum chord_grammar_kind { CHORD_GRAMMAR_GBNF, CHORD_GRAMMAR_JSON_SCHEMA } chord_grammar_kind;
+typedef struct chord_grammar_options {
+    /* of a schema: keywords that are not known are passed over, and told, in place of refused; then texts may be made that the
+     * schema does not take */
+    void (*on_loosened)(void *ud, const char *sentence);
+    void *ud;
+} chord_grammar_options;
+/* CHORD_INVALID: where it is wrong; CHORD_UNSUPPORTED: the keyword of the schema that is not supported, and where it stands.
+ * Lives until it is closed and the texts that are made with it are over. options may be NULL. */
+chord_status chord_grammar_open(chord_model *model, chord_grammar_kind kind, const char *text, size_t len,
+                                const chord_grammar_options *options, chord_grammar **out, chord_error *err);
+void chord_grammar_close(chord_grammar *grammar);
 
 /* ---- session ------------------------------------------------------------------------------ */
 
@@ -299,6 +320,9 @@ typedef struct chord_generate_options {
         draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
                          * with recurrent layers guess from their own text alone */
     bool ignore_end;  /* go on past end tokens */
+    /* what is made has this form, and ends where it may: of the tokens that may come next one is drawn. NULL: any. Logprobs stay
+     * those of all tokens. CHORD_UNSUPPORTED while it is made: there are too many ways at once to read it */
+    const chord_grammar *grammar;
     bool want_logprobs;    /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
     uint32_t top_logprobs; /* and chord_piece.top with so many, at most CHORD_TOP_MAX. Not in guests */
 } chord_generate_options;

@@ -136,6 +136,10 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
                                  size_t bytes, chord_error *err)
 {
     proxy_loan l;
+    if (options != NULL && options->grammars)
+        return chord_fail(
+            err, CHORD_UNSUPPORTED,
+            "answers of a form (grammars, JSON schemas) are left out of WebAssembly guests; `chord run` makes them");
     if (options != NULL && options->requantize != NULL)
         return chord_fail(
             err, CHORD_UNSUPPORTED,

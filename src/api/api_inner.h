@@ -70,9 +70,10 @@ struct chord_model {
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
-    chord_model *draft;      /* guesses for this one's sessions; NULL: none */
-    bool drafts;             /* guesses for others */
-    _Atomic uint64_t digest; /* of its files (session_file.c); 0: not known yet */
+    struct chord_lexicon *lexicon; /* for grammars; NULL: opened without */
+    chord_model *draft;            /* guesses for this one's sessions; NULL: none */
+    bool drafts;                   /* guesses for others */
+    _Atomic uint64_t digest;       /* of its files (session_file.c); 0: not known yet */
 };
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
@@ -129,8 +130,19 @@ static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const
     return drafts->tops + (drawn - drafts->drawn) * (ptrdiff_t)CHORD_TOP_MAX;
 }
 
+/* Texts of a form (forms_libc.c). What a model puts aside for them; vocabulary_bytes: of one that it does not borrow. */
+uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions);
+chord_status chord_grammars_open(chord_model *m, chord_error *err);
+void chord_grammars_close(chord_model *m);
+/* As the generation's options have it. The mask is of the token that is drawn next; NULL: all may come. */
+chord_status chord_session_form_start(chord_session *s, chord_error *err);
+chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, chord_error *err);
+chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err);
+void chord_session_form_end(chord_session *s);
+
 struct chord_session {
-    _Atomic uint32_t use; /* handles.c: idle, inside a call, closing */
+    struct chord_matcher *matcher; /* of the text that is made; NULL: it may be any */
+    _Atomic uint32_t use;          /* handles.c: idle, inside a call, closing */
     atomic_bool reset_later;
     chord_model *model;
     chord_sequence *sequence;

@@ -217,6 +217,7 @@ static chord_status start(chord_session *s, const chord_generate_options *option
     chord_hash_start(&s->generation.hash);
     if (s->count >= s->model->context_tokens)
         return chord_fail(err, CHORD_FULL, "the context of %u tokens is full", s->model->context_tokens);
+    CHORD_TRY(chord_session_form_start(s, err));
     s->generation.running = s->generation.holding = true;
     return CHORD_OK;
 }

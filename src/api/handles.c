@@ -33,6 +33,7 @@ void chord_model_drop(chord_model *m)
     if (atomic_fetch_sub(&m->keepers, 1) != 1) return;
     chord_runtime *r = m->runtime;
     chord_network_close(m->net);
+    chord_grammars_close(m);
     if (m->draft != NULL) chord_model_drop(m->draft);
     if (m->vocab_owner != NULL) chord_model_drop(m->vocab_owner);
     else chord_vocab_close(m->vocab);
@@ -69,6 +70,7 @@ static void free_session(chord_session *s)
     chord_model *m = s->model;
     chord_heap *heap = m->runtime->heap;
     chord_sequence_close(m->net, s->sequence);
+    chord_session_form_end(s);
     chord_drafts_close(s);
     chord_buffer_free(&s->pending);
     chord_buffer_free(&s->pending_kinds);

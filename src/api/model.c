@@ -99,6 +99,7 @@ static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, co
     uint64_t vocab = 0;
     if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
     uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
+    if (o->grammars) vocab += chord_grammars_bytes(vocab, sessions);
     uint64_t context = o->context_tokens != 0 ? o->context_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
     *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
            sessions * chord_session_bytes((uint32_t)context, (uint32_t)vocabulary_rows(f->gguf));
@@ -211,7 +212,8 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
 
 static chord_status open_vocabulary(chord_model *m, const chord_model_options *o, chord_error *err)
 {
-    if (o->no_vocabulary) return CHORD_OK;
+    if (o->no_vocabulary)
+        return o->grammars ? chord_grammars_open(m, err) : CHORD_OK; /* which says that it cannot be */
     if (o->vocabulary_of != NULL) {
         m->vocab_owner = (chord_model *)o->vocabulary_of;
         m->vocab = m->vocab_owner->vocab;
@@ -219,6 +221,7 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
     } else {
         CHORD_TRY(chord_vocab_open(m->runtime->heap, m->files.gguf, &m->vocab, err));
     }
+    if (o->grammars) CHORD_TRY(chord_grammars_open(m, err));
     uint32_t entries = m->vocab != NULL ? chord_vocab_size(m->vocab) : 0;
     if (m->net != NULL && entries > 0 && entries < m->vocabulary) m->drawable = entries;
     if (m->net == NULL || entries <= m->vocabulary) return CHORD_OK;

@@ -1,7 +1,6 @@
 /* schema.c - JSON Schema to rules: references, allOf, anyOf and oneOf, and what is left to the types. */
 #include "grammar/schema.h"
 
-#define RULES_MAX 20000u
 #define ARENA_JSON_BYTES_MAX (32 * CHORD_MIB)
 
 /* Keywords that say nothing about which values there are. */
@@ -38,104 +37,12 @@ static const char *const KNOWN[] = {"type",
                                     "minProperties",
                                     "maxProperties"};
 
-/* ---- sentences ------------------------------------------------------------------------------------------------ */
-
-/* Where the schema stands, as a JSON pointer. */
-static bool find_path(const chord_json *at, const chord_json *target, char *out, size_t cap)
-{
-    if (at == target) return true;
-    size_t len = strlen(out);
-    for (size_t i = 0; (at->kind == CHORD_JSON_LIST || at->kind == CHORD_JSON_OBJECT) && i < at->len; i++) {
-        if (at->kind == CHORD_JSON_OBJECT) chord_format(out + len, cap - len, "/%s", at->keys[i]->text);
-        else chord_format(out + len, cap - len, "/%zu", i);
-        if (find_path(at->items[i], target, out, cap)) return true;
-        out[len] = '\0';
-    }
-    return false;
-}
-
-static void say(chord_schema *s, const chord_json *schema, const char *keyword, const char *why)
-{
-    char path[160] = "#";
-    if (!find_path(s->root, schema, path, sizeof path)) path[1] = '\0';
-    chord_format(s->sentence, sizeof s->sentence, "json schema: '%.60s' at %s %s", keyword, path, why);
-}
-
-chord_status chord_schema_refuse(chord_schema *s, const chord_json *schema, const char *keyword, const char *why)
-{
-    say(s, schema, keyword, why);
-    if (s->options == NULL || s->options->on_loosened == NULL)
-        return chord_fail(s->err, CHORD_UNSUPPORTED, "%s", s->sentence);
-    s->options->on_loosened(s->options->ud, s->sentence);
-    return CHORD_OK;
-}
-
-chord_status chord_schema_invalid(chord_schema *s, const chord_json *schema, const char *keyword, const char *why)
-{
-    say(s, schema, keyword, why);
-    return chord_fail(s->err, CHORD_INVALID, "%s", s->sentence);
-}
-
-chord_status chord_schema_made(chord_schema *s, const chord_expr *e)
-{
-    return e != NULL ? CHORD_OK : chord_make_fail(&s->maker, s->err);
-}
-
-/* ---- views ------------------------------------------------------------------------------------------------------ */
-
-bool chord_view_add(chord_schema *s, chord_view *view, const chord_json *schema)
-{
-    if (schema->kind == CHORD_JSON_BOOL) {
-        view->never = view->never || !schema->boolean;
-        return true;
-    }
-    for (uint32_t i = 0; i < view->count; i++)
-        if (view->members[i].schema == schema) return true;
-    if (view->count == view->cap) {
-        uint32_t cap = view->cap * 2 + 4;
-        chord_member *grown = chord_arena_get(&s->maker.arena, cap * sizeof *grown);
-        if (grown == NULL) return false;
-        if (view->count > 0) memcpy(grown, view->members, view->count * sizeof *grown);
-        view->members = grown;
-        view->cap = cap;
-    }
-    view->members[view->count++] = (chord_member){schema, 0};
-    return true;
-}
-
 static chord_status add(chord_schema *s, chord_view *view, const chord_json *owner, const char *keyword,
                         const chord_json *schema)
 {
     if (schema->kind != CHORD_JSON_OBJECT && schema->kind != CHORD_JSON_BOOL)
         return chord_schema_invalid(s, owner, keyword, "is no schema");
     return chord_view_add(s, view, schema) ? CHORD_OK : chord_make_fail(&s->maker, s->err);
-}
-
-static bool copy_view(chord_schema *s, const chord_view *view, chord_view *out)
-{
-    *out = (chord_view){.never = view->never, .count = view->count, .cap = view->count + 4};
-    out->members = chord_arena_get(&s->maker.arena, out->cap * sizeof *out->members);
-    if (out->members != NULL && view->count > 0)
-        memcpy(out->members, view->members, view->count * sizeof *out->members);
-    return out->members != NULL;
-}
-
-static bool same_view(const chord_view *a, const chord_view *b)
-{
-    return a->never == b->never && a->count == b->count &&
-           (a->count == 0 || memcmp(a->members, b->members, a->count * sizeof *a->members) == 0);
-}
-
-const chord_json *chord_view_find(const chord_view *view, const char *keyword, uint32_t *at, const chord_json **schema)
-{
-    for (; *at < view->count; ++*at) {
-        const chord_json *value = chord_json_get(view->members[*at].schema, keyword);
-        if (value == NULL) continue;
-        if (schema != NULL) *schema = view->members[*at].schema;
-        ++*at;
-        return value;
-    }
-    return NULL;
 }
 
 /* ---- references ---------------------------------------------------------------------------------------------------- */
@@ -316,7 +223,7 @@ static chord_status branch(chord_schema *s, const chord_view *view, uint32_t mem
     for (size_t i = 0; i < choices->len; i++) {
         chord_view with;
         chord_expr *item;
-        if (!copy_view(s, view, &with)) return chord_make_fail(&s->maker, s->err);
+        if (!chord_view_copy(s, view, &with)) return chord_make_fail(&s->maker, s->err);
         with.members[member].done |= part;
         CHORD_TRY(add(s, &with, schema, keyword, choices->items[i]));
         CHORD_TRY(chord_schema_value(s, &with, &item));
@@ -382,41 +289,6 @@ static chord_status make_value(chord_schema *s, chord_view *view, chord_expr **o
     return by_type(s, view, out);
 }
 
-static chord_status new_rule(chord_schema *s, uint32_t *out)
-{
-    *out = s->maker.rule_count < RULES_MAX ? chord_make_rule(&s->maker) : UINT32_MAX;
-    if (s->maker.rule_count >= RULES_MAX)
-        return chord_fail(s->err, CHORD_UNSUPPORTED, "json schema: it has more than %u different values", RULES_MAX);
-    if (*out == UINT32_MAX) return chord_make_fail(&s->maker, s->err);
-    if (*out < s->views_cap) return CHORD_OK;
-    uint32_t cap = *out * 2 + 64;
-    chord_view *views = chord_arena_get(&s->maker.arena, cap * sizeof *views);
-    uint8_t *known = chord_arena_get(&s->maker.arena, cap);
-    if (views == NULL || known == NULL) return chord_make_fail(&s->maker, s->err);
-    if (s->views_cap > 0) {
-        memcpy(views, s->views, s->views_cap * sizeof *views);
-        memcpy(known, s->known, s->views_cap);
-    }
-    s->views = views;
-    s->known = known;
-    s->views_cap = cap;
-    return CHORD_OK;
-}
-
-chord_status chord_schema_value(chord_schema *s, const chord_view *view, chord_expr **out)
-{
-    uint32_t rule = 0;
-    while (rule < s->maker.rule_count && !(rule < s->views_cap && s->known[rule] && same_view(&s->views[rule], view)))
-        rule++;
-    if (rule == s->maker.rule_count) {
-        CHORD_TRY(new_rule(s, &rule));
-        if (!copy_view(s, view, &s->views[rule])) return chord_make_fail(&s->maker, s->err);
-        s->known[rule] = 1;
-    }
-    *out = chord_make_call(&s->maker, rule);
-    return chord_schema_made(s, *out);
-}
-
 /* ---- the whole -------------------------------------------------------------------------------------------------------- */
 
 /* A space, or a line's begin and up to 40 spaces, or nothing. */
@@ -429,18 +301,16 @@ static chord_expr *make_space(chord_schema *s)
                              CHORD_MAKE_SEQ(m, CHORD_MAKE_WORD(m, "\n"), indent));
 }
 
-chord_expr *chord_schema_space(chord_schema *s) { return chord_make_call(&s->maker, s->space_rule); }
-
 static chord_status make(chord_schema *s, chord_heap *heap, chord_rules **out)
 {
     chord_view view = {0};
     chord_expr *e;
     if (s->root->kind != CHORD_JSON_OBJECT && s->root->kind != CHORD_JSON_BOOL)
         return chord_fail(s->err, CHORD_INVALID, "json schema: it is neither an object nor true or false");
-    CHORD_TRY(new_rule(s, &s->space_rule));
+    CHORD_TRY(chord_schema_rule(s, &s->space_rule));
     s->maker.rules[s->space_rule] = make_space(s);
     CHORD_TRY(chord_schema_made(s, s->maker.rules[s->space_rule]));
-    CHORD_TRY(new_rule(s, &s->char_rule));
+    CHORD_TRY(chord_schema_rule(s, &s->char_rule));
     s->maker.rules[s->char_rule] = chord_schema_char(s);
     CHORD_TRY(chord_schema_made(s, s->maker.rules[s->char_rule]));
     if (!chord_view_add(s, &view, s->root)) return chord_make_fail(&s->maker, s->err);
@@ -448,7 +318,7 @@ static chord_status make(chord_schema *s, chord_heap *heap, chord_rules **out)
     for (uint32_t rule = 0; rule < s->maker.rule_count; rule++) { /* making one may add others */
         chord_expr *made;
         if (s->maker.rules[rule] != NULL) continue;
-        if (!copy_view(s, &s->views[rule], &view)) return chord_make_fail(&s->maker, s->err);
+        if (!chord_view_copy(s, &s->views[rule], &view)) return chord_make_fail(&s->maker, s->err);
         CHORD_TRY(make_value(s, &view, &made));
         s->maker.rules[rule] = made;
     }

@@ -50,6 +50,9 @@ chord_status chord_schema_invalid(chord_schema *s, const chord_json *schema, con
 chord_status chord_schema_made(chord_schema *s, const chord_expr *e);
 
 bool chord_view_add(chord_schema *s, chord_view *view, const chord_json *schema); /* true, false, or an object */
+bool chord_view_copy(chord_schema *s, const chord_view *view, chord_view *out);
+/* A rule of its own, to be set. */
+chord_status chord_schema_rule(chord_schema *s, uint32_t *out);
 /* What a value of this view is: a call of the view's rule, which may still have to be made. */
 chord_status chord_schema_value(chord_schema *s, const chord_view *view, chord_expr **out);
 /* The first member that has the keyword, from member *at on; moves *at behind it. NULL: there is none. */

@@ -70,39 +70,6 @@ chord_expr *chord_schema_plain_char(chord_schema *s)
 
 /* ---- strings ------------------------------------------------------------------------------------------------------ */
 
-static chord_status read_count(chord_schema *s, const chord_json *schema, const char *keyword, const chord_json *value,
-                               uint32_t *out)
-{
-    bool whole = value->kind == CHORD_JSON_INT
-                     ? value->integer >= 0
-                     : value->kind == CHORD_JSON_FLOAT && value->number >= 0 &&
-                           value->number == (double)(uint32_t)chord_min_u64((uint64_t)value->number, UINT32_MAX - 1);
-    if (!whole) return chord_schema_invalid(s, schema, keyword, "is no count");
-    uint64_t count = value->kind == CHORD_JSON_INT ? (uint64_t)value->integer : (uint64_t)value->number;
-    *out = (uint32_t)chord_min_u64(count, CHORD_RULES_MANY - 1);
-    return CHORD_OK;
-}
-
-chord_status chord_view_bounds(chord_schema *s, const chord_view *view, const char *least, const char *most,
-                               uint32_t *low, uint32_t *high)
-{
-    *low = 0;
-    *high = CHORD_RULES_MANY;
-    for (uint32_t i = 0; i < view->count; i++) {
-        const chord_json *schema = view->members[i].schema, *a = chord_json_get(schema, least),
-                         *b = chord_json_get(schema, most);
-        uint32_t bound;
-        if (a != NULL) {
-            CHORD_TRY(read_count(s, schema, least, a, &bound));
-            if (bound > *low) *low = bound;
-        }
-        if (b == NULL) continue;
-        CHORD_TRY(read_count(s, schema, most, b, &bound));
-        if (bound < *high) *high = bound;
-    }
-    return CHORD_OK;
-}
-
 /* A pattern that repeats one set of characters takes the lengths as its own. */
 static bool narrow(chord_expr *e, uint32_t low, uint32_t high)
 {

@@ -123,6 +123,11 @@ static void penalise(const chord_sample_args *args, candidate *all, uint32_t n)
     }
 }
 
+static bool is_allowed(const chord_sample_args *args, uint32_t token)
+{
+    return args->allowed == NULL || (args->allowed[token >> 6] >> (token & 63) & 1) != 0;
+}
+
 static chord_status gather(const chord_sample_args *args, const float *logits, uint32_t n, chain *c, chord_error *err)
 {
     bool good = true;
@@ -134,10 +139,10 @@ static chord_status gather(const chord_sample_args *args, const float *logits, u
         if (!is_usable(logits[i])) return not_finite(i, err);
     c->count = n;
     if (has_penalties(args->sampling)) penalise(args, c->all, n);
-    if (args->allow != NULL) {
+    if (args->allowed != NULL) {
         c->count = 0;
         for (uint32_t i = 0; i < n; i++)
-            if (args->allow(args->allow_ud, c->all[i].token)) c->all[c->count++] = c->all[i];
+            if (is_allowed(args, i)) c->all[c->count++] = c->all[i];
     }
     if (c->count == 0) return chord_fail(err, CHORD_INVALID, "no token is allowed here, of %u", n);
     c->best = chord_highest(&c->all->logit, c->count, sizeof *c->all / sizeof(float));
@@ -276,7 +281,7 @@ static chord_status pick_best(const chord_sample_args *args, const float *logits
     for (uint32_t i = 0; i < n; i++) {
         if (!is_usable(logits[i])) return not_finite(i, err);
         if (found >= 0 && logits[i] <= best) continue;
-        if (args->allow != NULL && !args->allow(args->allow_ud, (int32_t)i)) continue;
+        if (!is_allowed(args, i)) continue;
         best = logits[i];
         found = (int32_t)i;
     }

@@ -15,9 +15,8 @@ typedef struct chord_sample_args {
     const int32_t *past; /* the tokens before, for penalties */
     size_t past_count;
     uint64_t sequence, position;
-    /* May forbid tokens (grammars): false leaves the token out. NULL: all are allowed. */
-    bool (*allow)(void *ud, int32_t token);
-    void *allow_ud;
+    /* A bit for each token, 64 in a word: others are left out. NULL: all are allowed. */
+    const uint64_t *allowed;
 } chord_sample_args;
 /* scratch: chord_sample_scratch_bytes(n). logits (n) are changed by penalties only in scratch. Order: penalties, top-k,
  * typical, top-p, min-p, temperature (the reference runtime's order). Ties: the lower id. */

@@ -71,7 +71,7 @@ static uint32_t plain_filter(const chord_sample_args *a, const float *logits, ui
     const chord_sampling *s = a->sampling;
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (a->allow == NULL || a->allow(a->allow_ud, (int32_t)i))
+        if (a->allowed == NULL || (a->allowed[i / 64] >> i % 64 & 1) != 0)
             c[count++] = (plain){.logit = plain_penalty(a, (int32_t)i, logits[i]), .token = (int32_t)i};
     qsort(c, count, sizeof *c, by_logit);
     if (s->top_k != 0 && s->top_k < count) count = s->top_k;
@@ -107,10 +107,11 @@ static int32_t plain_draw(const plain *c, uint32_t count, double u)
     return c[count - 1].token;
 }
 
-static bool not_sevenths(void *ud, int32_t token)
+static const uint64_t *not_sevenths(uint32_t n)
 {
-    (void)ud;
-    return token % 7 != 3;
+    static uint64_t mask[4096];
+    for (uint32_t i = 0; i < n; i++) mask[i / 64] = (i % 64 == 0 ? 0 : mask[i / 64]) | (uint64_t)(i % 7 != 3) << i % 64;
+    return mask;
 }
 
 /* ---- checks ----------------------------------------------------------------------------------------- */
@@ -158,7 +159,7 @@ static void test_chain(uint32_t n, uint32_t rounds, double spread)
                                   .past_count = round % 150,
                                   .sequence = round,
                                   .position = at,
-                                  .allow = round % 4 == 1 ? not_sevenths : NULL};
+                                  .allowed = round % 4 == 1 ? not_sevenths(n) : NULL};
         int32_t token = -2;
         CHECK_OK(chord_sample(&args, logits, n, scratch, &token, &err));
         uint32_t count = plain_filter(&args, logits, n, c);
@@ -231,17 +232,13 @@ static void test_greedy(void)
     CHECK(token == 2);
 }
 
-static bool never(void *ud, int32_t token)
-{
-    (void)ud, (void)token;
-    return false;
-}
+static const uint64_t never[1];
 
-static chord_status try(chord_sampling s, const float *logits, uint32_t n, bool (*allow)(void *, int32_t))
+static chord_status try(chord_sampling s, const float *logits, uint32_t n, const uint64_t *allowed)
 {
     char scratch[256];
     int32_t token = 5;
-    chord_sample_args args = {.sampling = &s, .allow = allow};
+    chord_sample_args args = {.sampling = &s, .allowed = allowed};
     err.text[0] = 0;
     chord_status status = chord_sample(&args, logits, n, scratch, &token, &err);
     CHECK(status == CHORD_OK || (err.text[0] != 0 && token == -1));

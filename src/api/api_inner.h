@@ -124,12 +124,6 @@ typedef struct chord_drafts {
     chord_error error;        /* of drawing */
 } chord_drafts;
 
-/* The place for its likeliest tokens. */
-static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)
-{
-    return drafts->tops + (drawn - drafts->drawn) * (ptrdiff_t)CHORD_TOP_MAX;
-}
-
 /* Texts of a form (forms_libc.c). What a model puts aside for them; vocabulary_bytes: of one that it does not borrow. */
 uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions);
 chord_status chord_grammars_open(chord_model *m, chord_error *err);
@@ -139,6 +133,12 @@ chord_status chord_session_form_start(chord_session *s, chord_error *err);
 chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, chord_error *err);
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err);
 void chord_session_form_end(chord_session *s);
+
+/* The place for its likeliest tokens. */
+static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)
+{
+    return drafts->tops + (drawn - drafts->drawn) * (ptrdiff_t)CHORD_TOP_MAX;
+}
 
 struct chord_session {
     struct chord_matcher *matcher; /* of the text that is made; NULL: it may be any */

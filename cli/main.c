@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "host.h"
 #include "interrupt.h"
+#include "source.h"
 #include "stream.h"
 #include "terminal.h"
 
@@ -65,7 +66,9 @@ static int run(const cli_command *command, int argc, char **argv)
     cli_interrupt_start();
     chord_error err;
     if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
-    return command->run(&args);
+    code = cli_source_begin(command, &args);
+    if (code == CLI_OK) code = command->run(&args);
+    return cli_source_end(code);
 }
 
 int main(int argc, char **argv)

@@ -116,6 +116,9 @@ typedef struct chord_source {
     chord_status (*read)(void *ud, uint64_t offset, void *dst, size_t len); /* all of len, or fail; any thread */
     uint64_t size_bytes;
     void *ud;
+    const char *name; /* of a reader, in sentences; NULL: "the caller's reader" */
+    const struct chord_source
+        *next; /* of a reader that gives one file of several: the next one's; NULL: it is the last */
 } chord_source;
 
 typedef enum chord_kv_type { CHORD_KV_F16, CHORD_KV_Q8_0 } chord_kv_type;

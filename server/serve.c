@@ -125,6 +125,7 @@ static int listen_and_answer(serving *v)
     v->guard.local = v->listener.local;
     v->guard.origins = v->args->stops;
     v->guard.origin_count = v->args->stop_count;
+    v->s.arena_bytes_max = v->memory.heap_bytes / 2; /* who comes now is refused by the same means */
     const wire_config config = {.listener = &v->listener,
                                 .guard = v->guard,
                                 .heap = v->s.heap,
@@ -149,7 +150,6 @@ static void describe(serving *v)
     s->early_status = !v->args->no_early_status;
     s->sessions = cli_sessions(&v->open.options);
     s->budget_bytes = v->memory.budget_bytes;
-    s->arena_bytes_max = v->memory.heap_bytes / 2;
     s->created_s = chord_clock_unix_s();
     s->defaults = (chord_generate_options){.sampling = cli_sampling(v->args),
                                            .max_tokens = v->args->predict > 0 ? (uint32_t)v->args->predict : 0,

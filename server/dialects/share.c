@@ -43,10 +43,10 @@ answer_usage answer_usage_of(const answer *an)
     answer_usage usage = {0};
     for (uint32_t i = 0; i < an->count; i++) {
         const engine_job *job = an->choices[i].job;
+        if (job->like == NULL) usage.prompt += job->count; /* else it is counted */
+        if (!an->choices[i].ended) continue;               /* the rest is still the engine's */
         usage.made += job->result.tokens;
-        if (job->like != NULL) continue; /* its prompt is counted */
-        usage.prompt += job->count;
-        usage.cached += job->reused;
+        if (job->like == NULL) usage.cached += job->reused;
     }
     return usage;
 }

@@ -4,8 +4,8 @@
 
 #define WEIGHT 0.25 /* of the last pass in the means */
 #define PART 0.9    /* of the time there is: passes differ */
-#define LEAST 8u    /* rows that are given in any case */
-#define FIRST 32u   /* before anything is known */
+#define LEAST 1u    /* row that is given in any case */
+#define FIRST 8u    /* rows before anything is known */
 
 static void mean(double *of, double value) { *of = *of > 0 ? *of + WEIGHT * (value - *of) : value; }
 

@@ -211,7 +211,7 @@ def ends():
     """Those who are answered have time, new ones are sent away, and a second signal is the end."""
     s = Server("--parallel", "2")
     found = []
-    several = dict(LONG, n=16, temperature=1)
+    several = dict(TALK, n=16, temperature=1, max_tokens=100)
     threads = [threading.Thread(target=lambda: found.append(s.post("/v1/chat/completions", several))) for _ in range(3)]
     for t in threads:
         t.start()

@@ -248,6 +248,7 @@ static const cli_option OPTIONS[] = {
         "none); answers stay the same"),
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_batch = {
@@ -270,6 +271,7 @@ const cli_command cli_batch = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 3,
+    .reads = CLI_READS_PASSES,
     .defaults = defaults,
     .run = run,
 };

@@ -370,6 +370,7 @@ static const cli_option OPTIONS[] = {
                          "the same seed draws the same answers (default: the clock; /stats tells it)"),
     CLI_OPTIONS_DRAFT,
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_chat = {
@@ -385,6 +386,7 @@ const cli_command cli_chat = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,
+    .reads = CLI_READS_PASSES,
     .defaults = defaults,
     .run = run,
 };

@@ -257,6 +257,7 @@ static const cli_option OPTIONS[] = {
     {"--first", NULL, CLI_U32, CLI_FIELD(first), "N", "how many values of it (default 16)", 1, 1 << 26},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_inspect = {
@@ -270,5 +271,6 @@ const cli_command cli_inspect = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,
+    .reads = CLI_READS_HEADER,
     .run = run,
 };

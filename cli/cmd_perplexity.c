@@ -185,6 +185,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MODEL("length of a window in tokens (default 512)"),
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_perplexity = {
@@ -200,6 +201,7 @@ const cli_command cli_perplexity = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 2,
+    .reads = CLI_READS_PASSES,
     .defaults = defaults,
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* cmd_plan.c - what a budget buys, from the file's header alone. */
 #include "draft.h"
 #include "json_out.h"
+#include "source.h"
 #include "terminal.h"
 
 #include <stddef.h>
@@ -16,6 +17,22 @@ static void put_draft(const cli_split *split, json_out *j)
     json_u64(j, "guesses", split->prediction.guesses);
     json_f64(j, "guesses_right", split->prediction.guesses_right);
     json_f64(j, "tokens_per_pass", split->prediction.tokens_per_pass);
+    json_close(j, '}');
+}
+
+/* Of a model that is not here. */
+static void put_remote(const chord_plan *plan, json_out *j)
+{
+    const cli_remote *r = cli_source_remote();
+    if (r == NULL) return;
+    json_open(j, "remote", '{');
+    json_text(j, "source", r->source);
+    json_text(j, "host", r->host);
+    json_bool(j, "kept", r->kept);
+    json_u64(j, "bytes", r->total_bytes);
+    json_u64(j, "missing_bytes", r->missing_bytes);
+    json_u64(j, "network_bytes_per_token", r->kept ? 0 : plan->streamed_bytes_per_pass);
+    json_f64(j, "network_bytes_per_s", r->bytes_per_s);
     json_close(j, '}');
 }
 
@@ -60,6 +77,7 @@ static void print_json_plan(const cli_args *args, const cli_split *split, uint32
     json_f64(j, "weights_bytes_per_s", p->weights_bytes_per_s);
     json_text(j, "weights_source", p->weights_source);
     json_close(j, '}');
+    put_remote(plan, j);
     if (args->draft != NULL) put_draft(split, j);
     json_close(j, '}');
 }
@@ -116,6 +134,31 @@ static void print_draft(const cli_split *split)
               cli_size_text(split->draft.streamed_bytes_per_pass, size));
 }
 
+/* "The network" where each pass brings its bytes from there, else the disk. */
+static const char *link_name(void)
+{
+    const cli_remote *r = cli_source_remote();
+    return r != NULL && !r->kept ? "the network" : "the disk";
+}
+
+static void print_remote(const chord_plan *plan)
+{
+    const cli_remote *r = cli_source_remote();
+    char size[32], other[32];
+    if (r == NULL) return;
+    if (!r->kept) {
+        cli_print("Not kept here: each token brings %s from %s.\n", cli_size_text(plan->streamed_bytes_per_pass, size),
+                  r->host);
+        return;
+    }
+    cli_print("Not here yet: %s of %s are still to come from %s", cli_size_text(r->missing_bytes, size),
+              cli_size_text(r->total_bytes, other), r->host);
+    if (r->bytes_per_s > 0)
+        cli_print(", in %.0f s at %.0f MB/s as the last time", (double)r->missing_bytes / r->bytes_per_s,
+                  r->bytes_per_s / 1e6);
+    cli_print("; then they stream from the disk.\n");
+}
+
 static void print_table(const cli_args *args, const cli_split *split)
 {
     const chord_plan *plan = &split->plan;
@@ -139,15 +182,24 @@ static void print_table(const cli_args *args, const cli_split *split)
     if (plan->context_tokens_max > 0)
         cli_print(" Largest context for this budget: %u tokens.", plan->context_tokens_max);
     cli_print("\n");
+    print_remote(plan);
     if (!plan->fits) return;
     cli_print("\nPredicted: %.3g tokens/s, bound by %s\n", p->tokens_per_second,
-              p->disk_s > p->compute_s ? "the disk" : "arithmetic and memory");
+              p->disk_s > p->compute_s ? link_name() : "arithmetic and memory");
     cli_print("  weights computed with at %6.2f GB/s   %s\n", p->weights_bytes_per_s / 1e9, p->weights_source);
     if (!plan->mapped || plan->expert_cache_bytes < plan->expert_bytes)
         cli_print("  weights read at          %6.2f GB/s   %s\n", p->disk_bytes_per_s / 1e9, p->disk_source);
     if (args->draft != NULL) print_draft(split);
-    if (p->disk_source[0] == 'a' || p->weights_source[0] == 'a')
+    if (cli_source_remote() == NULL && (p->disk_source[0] == 'a' || p->weights_source[0] == 'a'))
         cli_print("  (`chord bench %s --probe` measures what is assumed)\n", args->model);
+}
+
+static void take_network(cli_rates *rates)
+{
+    const cli_remote *r = cli_source_remote();
+    if (r == NULL || r->kept) return;
+    rates->from_network = true;
+    rates->disk_bytes_per_s = r->bytes_per_s;
 }
 
 static int make_plan(const cli_args *args, cli_open *o, cli_split *split)
@@ -163,6 +215,7 @@ static int make_plan(const cli_args *args, cli_open *o, cli_split *split)
     if (chord_model_plan(o->runtime, &o->source, &o->options, &split->plan, &err) != CHORD_OK)
         return cli_fail_with(&err);
     cli_rates_load(args->model, threads, &rates);
+    take_network(&rates);
     split->prediction = cli_predict(&split->plan, NULL, cli_sessions(&o->options), &rates, threads);
     return CLI_OK;
 }
@@ -212,6 +265,7 @@ static const cli_option OPTIONS[] = {
      1 << 24},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_plan = {
@@ -228,5 +282,6 @@ const cli_command cli_plan = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,
+    .reads = CLI_READS_HEADER,
     .run = run,
 };

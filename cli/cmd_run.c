@@ -315,6 +315,7 @@ static const cli_option OPTIONS[] = {
     {"--ignore-eos", NULL, CLI_FLAG, CLI_FIELD(ignore_end), NULL, "go on when the model ends its answer", 0, 0},
     CLI_OPTION_JSON,
     CLI_OPTION_MODEL,
+    CLI_OPTION_NO_CACHE,
 };
 
 const cli_command cli_run = {
@@ -336,6 +337,7 @@ const cli_command cli_run = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,
+    .reads = CLI_READS_PASSES,
     .defaults = defaults,
     .run = run,
 };

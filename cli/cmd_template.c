@@ -94,5 +94,6 @@ const cli_command cli_template = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 1,
+    .reads = CLI_READS_HEADER,
     .run = run,
 };

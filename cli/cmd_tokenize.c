@@ -115,5 +115,6 @@ const cli_command cli_tokenize = {
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
     .words_max = 2,
+    .reads = CLI_READS_HEADER,
     .run = run,
 };

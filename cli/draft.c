@@ -53,7 +53,7 @@ int cli_split_budget(cli_open *o, uint32_t context_tokens, cli_split *out)
     chord_error err;
     cli_rates rates;
     uint32_t threads = chord_runtime_threads(o->runtime), sessions = cli_sessions(&o->options);
-    cli_rates_load(o->source.uri, threads, &rates);
+    cli_rates_load(o->model_name, threads, &rates);
     *out = (cli_split){0};
     if (plan_plain(o, context_tokens, out, &err) != CHORD_OK) return cli_fail_with(&err);
     out->prediction = cli_predict(&out->plan, NULL, sessions, &rates, threads);

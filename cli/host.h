@@ -6,8 +6,10 @@
 
 /* Of the terminal behind stderr, 80 where it does not say. */
 size_t cli_terminal_columns(void);
-/* `chord wasm ...`: becomes the program chord-wasm that lies beside this one; comes back only when that fails. */
+/* `chord wasm ...`, `chord serve ...`: becomes the program chord-wasm, chord-serve that lies beside this one; comes back only
+ * when that fails. */
 int cli_become_wasm(char **argv);
+int cli_become_serve(char **argv);
 /* Nobody else who asks may write it until it is closed; false: somebody does. Systems without locks: true. */
 bool cli_lock_file(int fd);
 /* Where a file lies that may be named by a link; out holds PATH_MAX bytes. A system that follows none: path. */

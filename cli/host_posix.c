@@ -44,19 +44,38 @@ static bool has_wasmtime(const char *folder, size_t len)
     return dlopen("libwasmtime.so", RTLD_LAZY) != NULL; /* LD_LIBRARY_PATH, and the system's own folders */
 }
 
-int cli_become_wasm(char **argv)
+/* The length of the folder that this program lies in, which `path` then begins with; 0: it cannot be told. */
+static size_t own_folder(char path[PATH_MAX + 16])
 {
-    char path[PATH_MAX + 16];
     ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
     if (n <= 0 && realpath((const char *)getauxval(AT_EXECFN), path) != NULL) n = (ssize_t)strlen(path); /* no /proc */
-    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
-    if (slash == NULL) return cli_fail("cannot tell where this program lies, and chord-wasm beside it");
-    memcpy(slash + 1, "chord-wasm", sizeof "chord-wasm");
-    if (access(path, X_OK) == 0 && !has_wasmtime(path, (size_t)(slash + 1 - path)))
+    const char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    return slash != NULL ? (size_t)(slash + 1 - path) : 0;
+}
+
+static int become(const char *name, char path[PATH_MAX + 16], char **argv, const char *missing)
+{
+    size_t folder = own_folder(path);
+    if (folder == 0) return cli_fail("cannot tell where this program lies, and %s beside it", name);
+    memcpy(path + folder, name, strlen(name) + 1);
+    if (strcmp(name, "chord-wasm") == 0 && access(path, X_OK) == 0 && !has_wasmtime(path, folder))
         return cli_fail("%s needs libwasmtime.so beside it, which `scripts/get-wasmtime` brings (.cache/wasmtime/lib)",
                         path);
     execv(path, argv);
-    if (errno == ENOENT)
-        return cli_fail("this build has no WebAssembly host: `scripts/get-wasmtime && make` adds it (%s)", path);
+    if (errno == ENOENT) return cli_fail("%s (%s)", missing, path);
     return cli_fail("%s cannot be started: %s", path, strerror(errno));
+}
+
+int cli_become_wasm(char **argv)
+{
+    char path[PATH_MAX + 16];
+    return become("chord-wasm", path, argv,
+                  "this build has no WebAssembly host: `scripts/get-wasmtime && make` adds it");
+}
+
+int cli_become_serve(char **argv)
+{
+    char path[PATH_MAX + 16];
+    return become("chord-serve", path, argv,
+                  "this build has no server: libmicrohttpd's headers (Debian: libmicrohttpd-dev) and `make` add it");
 }

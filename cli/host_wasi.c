@@ -31,3 +31,9 @@ int cli_become_wasm(char **argv)
     (void)argv;
     return cli_fail("a WebAssembly module cannot host others: the native program has `chord wasm`");
 }
+
+int cli_become_serve(char **argv)
+{
+    (void)argv;
+    return cli_fail("a WebAssembly module cannot serve: the native program has `chord serve`");
+}

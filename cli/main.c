@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "host.h"
 #include "interrupt.h"
+#include "source.h"
 #include "stream.h"
 #include "terminal.h"
 
@@ -45,6 +46,7 @@ static int help(int argc, char **argv)
 {
     const cli_command *command = argc > 0 ? find(argv[0]) : NULL;
     if (argc > 0 && strcmp(argv[0], "wasm") == 0) return cli_become_wasm((char *[]){"wasm", "help", NULL});
+    if (argc > 0 && strcmp(argv[0], "serve") == 0) return cli_become_serve((char *[]){"serve", "--help", NULL});
     if (argc > 0 && command == NULL) return unknown_command(argv[0]);
     if (command != NULL) cli_print_help(command, stdout);
     else print_overview(stdout);
@@ -64,7 +66,9 @@ static int run(const cli_command *command, int argc, char **argv)
     cli_interrupt_start();
     chord_error err;
     if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
-    return command->run(&args);
+    code = cli_source_begin(command, &args);
+    if (code == CLI_OK) code = command->run(&args);
+    return cli_source_end(code);
 }
 
 int main(int argc, char **argv)
@@ -83,6 +87,7 @@ int main(int argc, char **argv)
         return cli_finish_output();
     }
     if (strcmp(name, "wasm") == 0) return cli_become_wasm(argv + 1);
+    if (strcmp(name, "serve") == 0) return cli_become_serve(argv + 1);
     const cli_command *command = find(name);
     return command != NULL ? run(command, argc - 2, argv + 2) : unknown_command(name);
 }

@@ -4,6 +4,7 @@
 #include "budget.h"
 #include "draft.h"
 #include "interrupt.h"
+#include "source.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
     static bool verbose;
     chord_error err;
     verbose = args->verbose;
-    *o = (cli_open){.source = {.uri = args->model},
+    *o = (cli_open){.source = args->reader != NULL ? *args->reader : (chord_source){.uri = args->model},
+                    .model_name = args->model,
                     .memory_bytes = args->memory_bytes,
                     .draft_uri = args->draft,
                     .draft_bytes = args->draft_bytes};
@@ -52,8 +54,9 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
                                      .cpu = args->cpu,
                                      .log = log_warnings,
                                      .log_ud = &verbose};
-    if (chord_runtime_open(&options, &o->runtime, &err) != CHORD_OK) return cli_fail_with(&err);
-    return CLI_OK;
+    chord_status status = chord_runtime_open(&options, &o->runtime, &err);
+    cli_source_settled();
+    return status == CHORD_OK ? CLI_OK : cli_fail_with(&err);
 }
 
 int cli_refuse(const chord_plan *plan, uint32_t sessions)
@@ -114,7 +117,7 @@ static void predict(cli_open *o)
     uint32_t threads = chord_runtime_threads(o->runtime);
     if (o->draft != NULL) return;
     chord_model_describe(o->model, &info);
-    cli_rates_load(o->source.uri, threads, &rates);
+    cli_rates_load(o->model_name, threads, &rates);
     if (!rates.weights_of_model) return;
     o->predicted_tokens_per_second =
         cli_predict(&info.plan, NULL, cli_sessions(&o->options), &rates, threads).tokens_per_second;
@@ -175,6 +178,7 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
 void cli_close(cli_open *o)
 {
     cli_interrupt_watch(NULL, 0);
+    cli_source_let_go();
     for (uint32_t i = 1; o->sessions != NULL && i < cli_sessions(&o->options); i++) chord_session_close(o->sessions[i]);
     free(o->sessions);
     chord_session_close(o->session);

@@ -16,6 +16,7 @@ typedef struct cli_open {
     chord_session *session;
     chord_session **sessions;           /* all of options.sessions_max, of which that is the first */
     uint64_t memory_bytes;              /* as --memory says */
+    const char *model_name;             /* as --model says: a path, for what is remembered of it */
     const char *draft_uri;              /* as --draft says */
     uint64_t draft_bytes;               /* as --draft-memory says */
     double predicted_tokens_per_second; /* of all sessions together; 0: not known */

@@ -14,19 +14,20 @@ typedef struct cli_args {
     const char *words[CLI_WORDS_MAX]; /* after the options: MODEL and what follows it */
     uint32_t word_count;
     const char *model;
+    const chord_source *reader; /* of a model that is on its way, in place of the file; NULL: the file */
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
         *requantize, *kv_dir, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
-        *output_type, *token_type;
+        *output_type, *token_type, *host, *unix_path, *api_key_file, *alias;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
     uint64_t memory_bytes, draft_bytes, kv_dir_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
     uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel,
-        shared;
+        shared, patience, port, connections, queue, timeout;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,
-        seed_given, plain, verify, force, pure;
+        seed_given, plain, verify, force, pure, no_auth, no_early_status, offline, no_cache, allow_http, newest;
 } cli_args;
 
 typedef enum cli_kind {
@@ -51,19 +52,28 @@ typedef struct cli_option {
     double low, high; /* numbers; both 0: any */
 } cli_option;
 
+/* What a command reads of its model: so much must be here before it begins. */
+typedef enum cli_reads {
+    CLI_READS_FILE,   /* all of it, from a file */
+    CLI_READS_HEADER, /* little */
+    CLI_READS_PASSES, /* all of it, as passes need it */
+    CLI_READS_NOTHING /* it has none */
+} cli_reads;
+
 typedef struct cli_command {
     const char *name, *summary, *usage; /* usage: what follows "chord NAME " */
     const char *text;                   /* what it does, for --help */
     const char *examples;               /* lines */
     const cli_option *options;
     size_t option_count;
-    uint32_t words_max;               /* words after the options, MODEL included */
+    uint32_t words_max; /* words after the options, MODEL included */
+    cli_reads reads;
     void (*defaults)(cli_args *args); /* may be NULL */
     int (*run)(const cli_args *args);
 } cli_command;
 
 extern const cli_command cli_run, cli_batch, cli_chat, cli_plan, cli_inspect, cli_tokenize, cli_template,
-    cli_perplexity, cli_bench, cli_pack, cli_quantize;
+    cli_perplexity, cli_bench, cli_pack, cli_quantize, cli_pull, cli_models;
 
 /* By its name or an alias; NULL: the command has none such. */
 const cli_option *cli_find_option(const cli_command *command, const char *name);
@@ -83,14 +93,25 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
 
 #define CLI_FIELD(name) offsetof(cli_args, name)
 
-#define CLI_OPTION_MODEL \
-    {"--model", "-m", CLI_TEXT, CLI_FIELD(model), "MODEL", "the model, instead of as the first word", 0, 0}
 #define CLI_PARALLEL_MAX 64
 #define CLI_OPTION_PARALLEL(help) {"--parallel", "-np", CLI_U32, CLI_FIELD(parallel), "N", help, 1, CLI_PARALLEL_MAX}
 #define CLI_OPTION_JSON \
     {"--json", NULL, CLI_FLAG, CLI_FIELD(json), NULL, "print one JSON object and nothing else", 0, 0}
 
 /* clang-format off */
+#define CLI_OPTIONS_FETCH                                                                                          \
+    {"--offline", NULL, CLI_FLAG, CLI_FIELD(offline), NULL, "of models from elsewhere, only what is in the cache", 0, 0}, \
+    {"--allow-http", NULL, CLI_FLAG, CLI_FIELD(allow_http), NULL,                                                  \
+     "take models from other machines without TLS, too", 0, 0},                                                    \
+    {"--patience", NULL, CLI_U32, CLI_FIELD(patience), "SECONDS",                                                  \
+     "so long may a connection bring next to nothing (default 30); waits between attempts are in proportion", 1, 3600}
+#define CLI_OPTION_MODEL                                                                                           \
+    {"--model", "-m", CLI_TEXT, CLI_FIELD(model), "MODEL",                                                         \
+     "the model, instead of as the first word: a file, a URL, hf:OWNER/REPO[:TAG] or ollama:NAME[:TAG] (`chord help pull`)", 0, 0}, \
+    CLI_OPTIONS_FETCH
+#define CLI_OPTION_NO_CACHE                                                                                        \
+    {"--no-cache", NULL, CLI_FLAG, CLI_FIELD(no_cache), NULL,                                                      \
+     "keep nothing of a model from elsewhere: what does not stay in memory comes over the network for each pass", 0, 0}
 #define CLI_OPTION_MEMORY                                                                                          \
     {"--memory", NULL, CLI_SIZE, CLI_FIELD(memory_bytes), "SIZE",                                                  \
      "everything this process may use, such as 512M or 1.5G (default: what the machine or container has to give)", \

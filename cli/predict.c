@@ -5,6 +5,7 @@
 
 /* Until this machine was measured: one NVMe disk, one memory channel's worth of weights, or less with few cores. */
 #define ASSUMED_DISK_BYTES_PER_S 1.5e9
+#define ASSUMED_NETWORK_BYTES_PER_S 12.5e6
 #define ASSUMED_WEIGHTS_BYTES_PER_S_CORE 4e9
 #define ASSUMED_WEIGHTS_BYTES_PER_S_MOST 16e9
 #define ASSUMED_GUESSES_RIGHT 0.75
@@ -16,12 +17,12 @@ static void take_rates(cli_prediction *p, const cli_rates *rates, uint32_t threa
 {
     double cores = ASSUMED_WEIGHTS_BYTES_PER_S_CORE * threads;
     p->disk_bytes_per_s = rates->disk_bytes_per_s;
-    p->disk_source = "measured";
+    p->disk_source = rates->from_network ? "seen from this host" : "measured";
     p->weights_bytes_per_s = rates->weights_bytes_per_s;
     p->weights_source = rates->weights_of_model ? "seen with this model" : "seen with another model";
     p->guesses_right = rates->guesses_right > 0 ? rates->guesses_right : ASSUMED_GUESSES_RIGHT;
     if (p->disk_bytes_per_s <= 0) {
-        p->disk_bytes_per_s = ASSUMED_DISK_BYTES_PER_S;
+        p->disk_bytes_per_s = rates->from_network ? ASSUMED_NETWORK_BYTES_PER_S : ASSUMED_DISK_BYTES_PER_S;
         p->disk_source = "assumed";
     }
     if (p->weights_bytes_per_s <= 0) {

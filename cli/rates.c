@@ -1,4 +1,4 @@
-/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "memory@THREADS", "weights@THREADS",
+/* rates.c - a flat JSON object of numbers. Keys: "disk@DEVICE", "network@HOST", "memory@THREADS", "weights@THREADS",
  * "weights@THREADS@FILE", "guesses@FILE" and "experts@FILE". */
 #include "rates.h"
 
@@ -194,5 +194,29 @@ void cli_rates_save(const char *model, uint32_t threads, const cli_rates *rates)
     put(&all, k.weights_of_model, rates->weights_bytes_per_s);
     put(&all, k.guesses, rates->guesses_right);
     put(&all, k.experts, rates->expert_habit);
+    save(&all, path);
+}
+
+static void network_key(const char *host, char key[KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "network@");
+    add_name(key, host);
+}
+
+double cli_rates_network(const char *host)
+{
+    static entries all;
+    char path[PATH_MAX], key[KEY_BYTES];
+    network_key(host, key);
+    return load(&all, path, sizeof path) ? value_of(&all, key) : 0;
+}
+
+void cli_rates_keep_network(const char *host, double bytes_per_s)
+{
+    static entries all;
+    char path[PATH_MAX], key[KEY_BYTES];
+    network_key(host, key);
+    if (!load(&all, path, sizeof path)) return;
+    put(&all, key, bytes_per_s);
     save(&all, path);
 }

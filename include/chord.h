@@ -116,6 +116,9 @@ typedef struct chord_source {
     chord_status (*read)(void *ud, uint64_t offset, void *dst, size_t len); /* all of len, or fail; any thread */
     uint64_t size_bytes;
     void *ud;
+    const char *name; /* of a reader, in sentences; NULL: "the caller's reader" */
+    const struct chord_source
+        *next; /* of a reader that gives one file of several: the next one's; NULL: it is the last */
 } chord_source;
 
 typedef enum chord_kv_type { CHORD_KV_F16, CHORD_KV_Q8_0 } chord_kv_type;
@@ -311,11 +314,20 @@ typedef struct chord_sampling {
     uint64_t seed;
 } chord_sampling;
 
+#define CHORD_TOP_MAX 20u
+/* A token that could have been drawn. */
+typedef struct chord_candidate {
+    int32_t token;
+    float logprob;
+} chord_candidate;
+
 typedef struct chord_piece {
     int32_t token;
     float logprob;    /* of the token in the unchanged distribution, natural logarithm; 0 unless asked for */
     const char *text; /* whole UTF-8 characters; may be empty while one is incomplete */
     size_t len;
+    const chord_candidate *top; /* option top_logprobs: the likeliest, the likeliest first; live as long as the text */
+    uint32_t top_count;
 } chord_piece;
 typedef bool (*chord_on_piece)(void *ud, const chord_piece *piece); /* return false to stop after this piece */
 
@@ -341,7 +353,8 @@ typedef struct chord_generate_options {
     /* what is made has this form, and ends where it may: of the tokens that may come next one is drawn. NULL: any. Logprobs stay
      * those of all tokens. CHORD_UNSUPPORTED while it is made: there are too many ways at once to read it */
     const chord_grammar *grammar;
-    bool want_logprobs; /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
+    bool want_logprobs;    /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
+    uint32_t top_logprobs; /* and chord_piece.top with so many, at most CHORD_TOP_MAX. Not in guests */
 } chord_generate_options;
 
 typedef struct chord_generate_result {
@@ -364,11 +377,12 @@ void chord_generate_result_get(const chord_session *session, chord_generate_resu
 /* One session's part of a step: `session` is set by the caller, the rest is filled. */
 typedef struct chord_step {
     chord_session *session;
-    chord_piece piece;   /* when has_piece; its text lives until the next call on the session */
-    bool has_piece;      /* false: its next token is for another step, or nothing comes any more */
-    bool over;           /* this was its last piece, or it failed, or no text was begun */
-    chord_status status; /* of this session; the others go on */
-    chord_error error;   /* when status is not CHORD_OK */
+    chord_piece piece;    /* when has_piece; its text lives until the next call on the session */
+    bool has_piece;       /* false: its next token is for another step, or nothing comes any more */
+    bool over;            /* this was its last piece, or it failed, or no text was begun */
+    uint32_t prompt_left; /* tokens of its prompt that are for other steps */
+    chord_status status;  /* of this session; the others go on */
+    chord_error error;    /* when status is not CHORD_OK */
 } chord_step;
 /* Many sessions of one model, one pass over the weights for all, from this thread: after chord_session_feed() and
  * chord_generate_start(), each call brings every session that is not over one piece further. Prompts are evaluated in
@@ -380,6 +394,14 @@ typedef struct chord_step {
  * What is returned is about all of them, and then no step was made: CHORD_INVALID (models differ, a session is inside a
  * call or listed twice), CHORD_NO_MEMORY. */
 chord_status chord_sessions_step(chord_step *steps, size_t count, chord_error *err);
+
+/* At most so many tokens of its prompt in one pass from now on, 0: as many as find room. For who has a bound for the time of
+ * a step; changes no result. */
+void chord_session_limit_rows(chord_session *session, uint32_t rows_max);
+
+/* Of a row of logits: the logprob of a token, and the likeliest *count tokens, at most CHORD_TOP_MAX, the likeliest first,
+ * ties to the lower id. */
+float chord_logits_top(const float *logits, size_t vocabulary, int32_t token, chord_candidate *top, uint32_t *count);
 
 /* Evaluate tokens after the session's past and give each position's logits row, (vocabulary) f32, to the callback, in
  * order; return false to stop. first: the first of the n positions whose row is wanted (rows before cost nothing). */

@@ -4,6 +4,7 @@
 #include "budget.h"
 #include "interrupt.h"
 #include "proxy/proxy.h"
+#include "source.h"
 #include "stream.h"
 #include "terminal.h"
 
@@ -79,8 +80,12 @@ static int run_guest(const cli_command *command)
     if (chord_host_inspect(proxy_host, arguments.guest, &info, &err) != CHORD_OK) return cli_fail_with(&err);
     if (info.is_chord_guest && arguments.invoke == NULL) {
         int code = cli_parse(command, arguments.rest_count, arguments.rest, &args, &wants_help);
+        cli_command whole = *command; /* a guest reads files that its host has opened */
+        whole.reads = CLI_READS_FILE;
+        if (code == CLI_OK) code = cli_source_begin(&whole, &args);
         proxy_guest_options.draft = args.draft;
-        return code == CLI_OK ? command->run(&args) : code;
+        if (code == CLI_OK) code = command->run(&args);
+        return cli_source_end(code);
     }
     if (command == &cli_run && (info.is_command || arguments.invoke != NULL)) return run_program(proxy_host);
     return cli_fail(

@@ -98,6 +98,7 @@ typedef struct chord_drawn {
     int32_t token;
     float logprob;
     chord_hash hash;
+    uint32_t top_count; /* of its row in drafts.tops */
 } chord_drawn;
 
 #define CHORD_DRAFT_PATHS 5u    /* of the model, beside each other in a pass: its session and branches */
@@ -115,6 +116,7 @@ typedef struct chord_drafts {
     chord_draft_path paths[CHORD_DRAFT_PATHS];
     chord_drawn drawn[CHORD_DRAFT_NODES + 1]; /* those from `given` on are not given out yet */
     uint32_t drawn_count, given;
+    chord_candidate *tops;    /* CHORD_TOP_MAX for each of them, once somebody wanted some; else NULL */
     uint32_t at;              /* the node that the last drawn token is; CHORD_DRAFT_ROOT: none is */
     bool left;                /* the last drawn token is no node: no further row counts */
     chord_sequence *sequence; /* of the draft model; NULL: none */
@@ -135,6 +137,12 @@ chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, ch
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err);
 void chord_session_form_end(chord_session *s);
 
+/* The place for its likeliest tokens. */
+static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)
+{
+    return drafts->tops + (drawn - drafts->drawn) * (ptrdiff_t)CHORD_TOP_MAX;
+}
+
 struct chord_session {
     struct chord_matcher *matcher; /* of the text that is made; NULL: it may be any */
     _Atomic uint32_t use;          /* handles.c: idle, inside a call, closing */
@@ -143,7 +151,8 @@ struct chord_session {
     chord_sequence *sequence;
     int32_t *tokens; /* the past: (context) of which count are known and sequence_length are in the KV cache */
     uint32_t count;
-    float *logits; /* (vocabulary): of the last token, when has_logits */
+    uint32_t rows_max; /* of a pass for its prompt; 0: any */
+    float *logits;     /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
     bool parked; /* the cache was given up, the rest stays as it is */
     void *sample_scratch;

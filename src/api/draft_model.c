@@ -64,4 +64,5 @@ chord_status chord_drafts_open(chord_session *s, chord_error *err)
 void chord_drafts_close(chord_session *s)
 {
     if (s->drafts.sequence != NULL) chord_sequence_close(s->model->draft->net, s->drafts.sequence);
+    chord_free(s->model->runtime->heap, s->drafts.tops);
 }

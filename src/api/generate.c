@@ -172,6 +172,8 @@ chord_status chord_generation_take(chord_session *s, chord_piece *out, chord_err
     chord_mutex_unlock(&s->counting);
     out->token = drawn.token;
     out->logprob = drawn.logprob;
+    out->top_count = drawn.top_count;
+    if (drawn.top_count > 0) out->top = chord_drawn_top(&s->drafts, &s->drafts.drawn[s->drafts.given - 1]);
     bool end = vocab != NULL && chord_vocab_is_end(vocab, out->token) && !g->options.ignore_end;
     if (end) finish(g, CHORD_STOP_END);
     else if (vocab != NULL) CHORD_TRY(add_pending(s, out->token, err));
@@ -191,10 +193,24 @@ static chord_status check_stops(const chord_generate_options *o, chord_error *er
     return CHORD_OK;
 }
 
+static chord_status make_room_for_tops(chord_session *s, uint32_t count, chord_error *err)
+{
+    void *memory = NULL;
+    if (count > CHORD_TOP_MAX)
+        return chord_fail(err, CHORD_INVALID, "%u likeliest tokens were asked for, at most %u are told", count,
+                          CHORD_TOP_MAX);
+    if (count == 0 || s->drafts.tops != NULL) return CHORD_OK;
+    uint64_t bytes = CHORD_COUNT(s->drafts.drawn) * CHORD_TOP_MAX * sizeof(chord_candidate);
+    CHORD_TRY(chord_alloc(s->model->runtime->heap, bytes, "the likeliest tokens", &memory, err));
+    s->drafts.tops = memory;
+    return CHORD_OK;
+}
+
 static chord_status start(chord_session *s, const chord_generate_options *options, chord_error *err)
 {
     static const chord_generate_options DEFAULTS = {0};
     CHORD_TRY(check_stops(options != NULL ? options : &DEFAULTS, err));
+    if (options != NULL) CHORD_TRY(make_room_for_tops(s, options->top_logprobs, err));
     s->generation = (chord_generation){.options = options != NULL ? *options : DEFAULTS};
     s->pending.len = s->pending_kinds.len = 0;
     s->drafts.drawn_count = s->drafts.given = 0;

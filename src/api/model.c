@@ -16,16 +16,27 @@ static chord_status open_path(chord_runtime *r, const char *uri, chord_store **o
     return chord_store_open_file(r->heap, uri, out, err);
 }
 
+/* *source: of the part before; then of this one. */
+static chord_status open_shard(chord_runtime *r, const chord_source **source, uint32_t i, uint32_t shards,
+                               chord_store **out, chord_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    const chord_source *next = (*source)->next;
+    if ((*source)->uri != NULL) {
+        CHORD_TRY(chord_gguf_shard_path((*source)->uri, i, shards, path, sizeof path, err));
+        return open_path(r, path, out, err);
+    }
+    if (next == NULL || next->uri != NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED, "the model has %u parts, and readers were given for %u", shards, i);
+    *source = next;
+    return chord_store_open_callback(r->heap, next, out, err);
+}
+
 static chord_status add_shards(chord_runtime *r, const chord_source *source, chord_files *f, chord_error *err)
 {
     uint32_t shards = chord_gguf_shards_expected(f->gguf);
-    if (shards > 1 && source->uri == NULL)
-        return chord_fail(err, CHORD_UNSUPPORTED, "the model has %u parts; a reader callback can give one file only",
-                          shards);
     for (uint32_t i = 1; i < shards; i++) {
-        char path[PATH_BYTES_MAX];
-        CHORD_TRY(chord_gguf_shard_path(source->uri, i, shards, path, sizeof path, err));
-        CHORD_TRY(open_path(r, path, &f->stores[i], err));
+        CHORD_TRY(open_shard(r, &source, i, shards, &f->stores[i], err));
         f->count = i + 1;
         CHORD_TRY(chord_gguf_add_shard(f->gguf, f->stores[i], err));
     }

@@ -55,6 +55,11 @@ void chord_session_cancel(chord_session *s)
     if (s->drafts.sequence != NULL) chord_sequence_cancel(s->model->draft->net, s->drafts.sequence);
 }
 
+void chord_session_limit_rows(chord_session *s, uint32_t rows_max)
+{
+    if (s != NULL) s->rows_max = rows_max;
+}
+
 void chord_session_on_progress(chord_session *s, void (*on_progress)(void *ud, const chord_progress *), void *ud)
 {
     if (s == NULL) return;
@@ -152,7 +157,8 @@ chord_status chord_session_left(chord_session *s, chord_phase phase, chord_forwa
                                  .count = s->count - done,
                                  .first_wanted = s->count - done - 1,
                                  .on_row = keep_row,
-                                 .ud = s};
+                                 .ud = s,
+                                 .rows_max = s->rows_max};
     chord_session_begin(s, args, phase);
     return CHORD_OK;
 }

@@ -125,6 +125,12 @@ static chord_status make_piece(chord_step *step)
     return step->over ? chord_generation_flush(s, &step->piece, &more, &step->error) : CHORD_OK;
 }
 
+static uint32_t prompt_left(const chord_session *s)
+{
+    uint32_t done = chord_sequence_length(s->sequence);
+    return done < s->count && chord_generation_phase(s) == CHORD_PHASE_PREFILL ? s->count - done : 0;
+}
+
 static void settle(chord_step *step, chord_forward_call *call, const chord_check *check)
 {
     if (check->session != NULL) call->status = chord_check_end(check, call->status, &call->error);
@@ -133,6 +139,7 @@ static void settle(chord_step *step, chord_forward_call *call, const chord_check
         step->error = call->error;
     }
     if (step->status == CHORD_OK) step->status = make_piece(step);
+    step->prompt_left = prompt_left(step->session);
     if (step->status == CHORD_OK) return;
     chord_generation_end(step->session);
     step->has_piece = false;

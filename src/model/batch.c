@@ -5,6 +5,7 @@
 static void next_tokens(chord_call *call, uint32_t rows_left, uint32_t logit_rows_left)
 {
     const chord_forward_args *args = call->args;
+    if (args->rows_max != 0 && args->rows_max < rows_left) rows_left = args->rows_max;
     uint32_t left = args->count - call->done, count = left < rows_left ? left : rows_left, end = call->done + count;
     uint32_t wanted = end > args->first_wanted ? end - args->first_wanted : 0;
     if (wanted > count) wanted = count;

@@ -142,7 +142,8 @@ typedef struct chord_forward_args {
     chord_score *scores;
     void (*on_progress)(void *ud, uint64_t done, uint64_t total); /* tiles of this call; between tiles, or passes */
     void *progress_ud;
-    bool one_pass; /* over after the first pass it had a part in, though tokens may be left */
+    bool one_pass;     /* over after the first pass it had a part in, though tokens may be left */
+    uint32_t rows_max; /* of its tokens in one pass; 0: as many as find room */
 } chord_forward_args;
 /* Evaluate tokens after the sequence's end, in passes that are shared with the calls of other threads for sequences of
  * the same network; no result depends on the company. CHORD_FULL when they do not fit; nothing is evaluated then. On any

@@ -320,8 +320,24 @@ chord_status chord_sample(const chord_sample_args *args, const float *logits, ui
     return CHORD_OK;
 }
 
+float chord_sample_top(const float *logits, uint32_t n, int32_t token, chord_candidate *top, uint32_t *count)
+{
+    uint32_t want = *count, found = 0;
+    for (uint32_t i = 0; i < n && want > 0; i++) {
+        if (found == want && !(logits[i] > top[found - 1].logprob)) continue;
+        uint32_t at = found < want ? found++ : found - 1;
+        for (; at > 0 && logits[i] > top[at - 1].logprob; at--) top[at] = top[at - 1];
+        top[at] = (chord_candidate){.token = (int32_t)i, .logprob = logits[i]};
+    }
+    *count = found;
+    float best = chord_highest(logits, n, 1);
+    double log_sum = chord_log(chord_exp_sum_f32(logits, n, best));
+    for (uint32_t i = 0; i < found; i++) top[i].logprob = (float)((double)top[i].logprob - (double)best - log_sum);
+    return (float)((double)logits[token] - (double)best - log_sum);
+}
+
 float chord_sample_logprob(const float *logits, uint32_t n, int32_t token)
 {
-    float best = chord_highest(logits, n, 1);
-    return (float)((double)logits[token] - (double)best - chord_log(chord_exp_sum_f32(logits, n, best)));
+    uint32_t none = 0;
+    return chord_sample_top(logits, n, token, NULL, &none);
 }

@@ -25,6 +25,9 @@ chord_status chord_sample(const chord_sample_args *args, const float *logits, ui
 uint64_t chord_sample_scratch_bytes(uint32_t n);
 /* log of the token's probability in softmax(logits). */
 float chord_sample_logprob(const float *logits, uint32_t n, int32_t token);
+/* The same, and the likeliest *count tokens beside it, the likeliest first, ties to the lower id; fewer when there are not so
+ * many. */
+float chord_sample_top(const float *logits, uint32_t n, int32_t token, chord_candidate *top, uint32_t *count);
 /* The likeliest `want` tokens of softmax(logits / temperature), the likeliest first, ties to the lower id, with their
  * probabilities; temperature 0: as 1. Gives how many. */
 uint32_t chord_sample_likeliest(const float *logits, uint32_t n, float temperature, uint32_t want, int32_t *tokens,

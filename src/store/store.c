@@ -185,7 +185,8 @@ chord_status chord_store_open_callback(chord_heap *heap, const chord_source *sou
         return chord_fail(err, CHORD_INVALID,
                           "a source without uri needs a reader and a size (size_bytes is %" PRIu64 ")",
                           source->size_bytes);
-    CHORD_TRY(chord_store_new(heap, sizeof(callback_store), "the caller's reader", &callback_ops, out, err));
+    const char *name = source->name != NULL ? source->name : "the caller's reader";
+    CHORD_TRY(chord_store_new(heap, sizeof(callback_store), name, &callback_ops, out, err));
     callback_store *self = (callback_store *)*out;
     self->store.size_bytes = source->size_bytes;
     self->reader = source->read;

@@ -253,6 +253,99 @@ static void check_copies(void)
     close_model();
 }
 
+/* A bound of rows: so many passes more, the same text; what is left is told. */
+static void check_bounded_rows(void)
+{
+    question q[SESSIONS];
+    answer alone, a = {0};
+    chord_session *session = NULL;
+    chord_step step;
+    chord_stats stats;
+    open_model(64, 1);
+    make_questions(q);
+    q[3].options.max_tokens = 5;
+    answer_alone(&q[3], &alone);
+    CHECK_OK(chord_session_open(model, &session, &err));
+    begin(session, &q[3]); /* 90 tokens */
+    chord_session_limit_rows(session, 7);
+    step = (chord_step){.session = session};
+    for (uint32_t i = 1; i <= 12; i++) {
+        CHECK_OK(chord_sessions_step(&step, 1, &err));
+        CHECK_SAY(!step.has_piece && step.prompt_left == 90 - 7 * i, "step %u: %u are left", i, step.prompt_left);
+    }
+    chord_session_limit_rows(session, 0);
+    for (step.over = false; !step.over;) {
+        CHECK_OK(chord_sessions_step(&step, 1, &err));
+        CHECK(step.has_piece && step.prompt_left == 0);
+        take(&a, &step.piece);
+    }
+    chord_generate_result_get(session, &a.result);
+    check_same(&a, &alone, 3);
+    chord_session_stats(session, &stats);
+    CHECK(stats.passes == 12 + 5);
+    chord_session_close(session);
+    close_model();
+}
+
+/* ---- the likeliest tokens beside each that is drawn ----------------------------------------------------------------- */
+
+typedef struct row_check {
+    uint32_t count;
+    chord_candidate top[CHORD_TOP_MAX];
+    float logprob;
+    int32_t token;
+} row_check;
+
+static bool look_at_row(void *ud, size_t position, const float *logits, size_t vocabulary)
+{
+    row_check *r = ud;
+    (void)position;
+    r->logprob = chord_logits_top(logits, vocabulary, r->token, r->top, &r->count);
+    for (uint32_t i = 0; i < r->count; i++) {
+        uint32_t better = 0;
+        for (size_t t = 0; t < vocabulary; t++)
+            better += logits[t] > logits[r->top[i].token] ||
+                      (logits[t] == logits[r->top[i].token] && t < (size_t)r->top[i].token);
+        CHECK_SAY(better == i, "candidate %u is the %u.", i, better);
+    }
+    return true;
+}
+
+static void check_likeliest(uint32_t draft_tokens)
+{
+    question q[SESSIONS];
+    int32_t text[TEXT_MAX];
+    chord_session *session = NULL, *other = NULL;
+    chord_step step;
+    open_model(64, 2);
+    make_questions(q);
+    uint32_t n = q[5].prompt_tokens;
+    memcpy(text, q[5].prompt, n * sizeof *text);
+    q[5].options.want_logprobs = false;
+    q[5].options.draft_tokens = draft_tokens;
+    q[5].options.top_logprobs = CHORD_TOP_MAX + 1;
+    CHECK_OK(chord_session_open(model, &session, &err));
+    CHECK_OK(chord_session_open(model, &other, &err));
+    CHECK_OK(chord_session_feed(session, text, n, NULL, &err));
+    CHECK(chord_generate_start(session, &q[5].options, &err) == CHORD_INVALID);
+    q[5].options.top_logprobs = 5;
+    begin(session, &q[5]);
+    step = (chord_step){.session = session};
+    for (step.over = false; !step.over;) {
+        CHECK_OK(chord_sessions_step(&step, 1, &err));
+        if (!step.has_piece) continue;
+        row_check row = {.count = 5, .token = step.piece.token};
+        CHECK_OK(chord_session_sync(other, text, n - 1, NULL, &err));
+        CHECK_OK(chord_session_logits(other, text + n - 1, 1, 0, look_at_row, &row, &err));
+        CHECK(step.piece.top_count == 5 && memcmp(step.piece.top, row.top, 5 * sizeof row.top[0]) == 0);
+        CHECK(step.piece.logprob == row.logprob);
+        text[n++] = step.piece.token;
+    }
+    chord_session_close(session);
+    chord_session_close(other);
+    close_model();
+}
+
 static void step_again(void *ud, const chord_progress *progress)
 {
     chord_step *step = ud;
@@ -395,6 +488,9 @@ int main(void)
     check_passes();
     check_one_at_fault();
     check_copies();
+    check_bounded_rows();
+    check_likeliest(0);
+    check_likeliest(8);
     check_misuse();
 #ifdef CHORD_FAULTS
     check_faults();

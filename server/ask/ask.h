@@ -1,0 +1,99 @@
+/* ask.h - a request's body, read: what it says by whose names, what is wrong with it, and the prompt that becomes of it. */
+#ifndef SERVER_ASK_H
+#define SERVER_ASK_H
+
+#include "engine/engine.h"
+#include "json/json.h"
+#include "wire/wire.h"
+#include "write/write.h"
+
+/* What is served, for all requests. */
+typedef struct served {
+    chord_heap *heap; /* requests and answers; the model is paid from the runtime's */
+    wire *wire;
+    engine *engine;
+    const chord_model *model;
+    const char *name, *path;
+    const char *template_text; /* NULL: the model's own */
+    bool has_template, early_status;
+    chord_model_info info;
+    chord_generate_options defaults; /* of a request that says nothing */
+    uint32_t sessions;
+    uint64_t budget_bytes, arena_bytes_max;
+    int64_t created_s;
+    atomic_bool ready;
+    chord_mutex reading; /* one prompt at a time is rendered and cut into tokens: that takes the model's memory */
+} served;
+
+typedef struct refusal {
+    uint32_t status; /* 0: nothing is wrong */
+    const char *type, *code;
+    char param[80], message[480];
+    uint64_t prompt_tokens, context_tokens; /* of a prompt that is too long, else 0 */
+} refusal;
+
+typedef struct ask {
+    served *s;
+    wire_request *wire;
+    chord_arena arena;
+    const chord_json *root; /* an object */
+    refusal wrong;
+} ask;
+
+chord_status ask_open(served *s, wire_request *wire, ask **out);
+void ask_close(ask *a);
+
+/* All of these return false, for `return ask_...`, when the request is refused. */
+bool ask_refuse(ask *a, uint32_t status, const char *type, const char *param, const char *format, ...)
+    CHORD_LIKE_PRINTF(5, 6);
+bool ask_invalid(ask *a, const char *param, const char *format, ...) CHORD_LIKE_PRINTF(3, 4); /* 400 */
+/* The library's sentence, with the status that its kind has in HTTP. */
+bool ask_fail(ask *a, const char *param, const chord_error *err);
+void refusal_of(const chord_error *err, refusal *out);
+bool ask_memory(ask *a);               /* there is none */
+void *ask_get(ask *a, uint64_t bytes); /* in the request's arena, NULL: refused */
+
+/* The body becomes root. */
+bool ask_parse(ask *a);
+
+/* ---- fields; one that is null is as one that is not there ------------------------------------------------ */
+
+const chord_json *ask_field(const chord_json *object, const char *key);
+bool ask_bool(ask *a, const char *key, bool *out);
+bool ask_whole(ask *a, const char *key, int64_t low, int64_t high, int64_t *out);
+bool ask_number(ask *a, const char *key, double low, double high, float *out);
+bool ask_text(ask *a, const chord_json *object, const char *key, const char **out); /* NULL: not there */
+/* A field that cannot be done, unless it says nothing: null, false, [], {} or "". */
+bool ask_cannot(ask *a, const char *key, const char *why);
+bool ask_tools(ask *a); /* "tools" and what goes with them */
+
+/* ---- what is asked of a text ----------------------------------------------------------------------------- */
+
+/* Sampling, stops, seed, by the names that all dialects share. max_keys: NULL-terminated names of the most tokens. */
+bool ask_options(ask *a, chord_generate_options *out, const char *const *max_keys, int64_t least);
+/* A text, or a list of texts, that must not be empty. */
+bool ask_stops(ask *a, const char *key, chord_generate_options *out);
+
+/* ---- prompts ----------------------------------------------------------------------------------------------- */
+
+typedef struct ask_prompt {
+    int32_t *tokens;
+    uint32_t count;
+    const char *text; /* what was cut into tokens; NULL: tokens were given */
+    size_t len;
+} ask_prompt;
+/* A message's content, text alone, with the parts of a list joined. */
+bool ask_content(ask *a, const chord_json *content, const char *where, const char **text, size_t *len);
+/* "messages" in the order and shape that templates want. extra: a text for the system message, behind those there; or NULL. */
+bool ask_messages(ask *a, const chord_json *messages, const char *system, writer *w);
+/* conversation: {"messages": ..., further variables}. Refused when it does not fit into the context. */
+bool ask_render(ask *a, const chord_buffer *conversation, bool open_reply, ask_prompt *out);
+bool ask_rendered_text(ask *a, const chord_buffer *conversation, bool open_reply, const char **text, size_t *len);
+bool ask_tokenize(ask *a, const char *text, size_t len, chord_tokenize_mode mode, ask_prompt *out);
+/* A text or a list of token ids. */
+bool ask_prompt_of(ask *a, const chord_json *value, const char *where, ask_prompt *out);
+bool ask_fits(ask *a, const ask_prompt *prompt);
+/* The bytes of tokens, special ones written out when so wanted. */
+bool ask_detokenize(ask *a, const int32_t *tokens, size_t count, bool special, const char **text, size_t *len);
+
+#endif

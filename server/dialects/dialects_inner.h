@@ -1,0 +1,43 @@
+/* dialects_inner.h - the paths. */
+#ifndef SERVER_DIALECTS_INNER_H
+#define SERVER_DIALECTS_INNER_H
+
+#include "dialects/answer.h"
+#include "dialects/dialects.h"
+
+extern const dialect dialect_openai; /* of paths that are no answers: its errors */
+extern const dialect dialect_anthropic;
+
+void dialect_chat(ask *a);
+void dialect_completions(ask *a);
+void dialect_messages(ask *a);
+void dialect_count_tokens(ask *a);
+void dialect_responses(ask *a);
+void dialect_responses_tokens(ask *a);
+void dialect_completion(ask *a);
+void dialect_infill(ask *a);
+void dialect_tokenize(ask *a);
+void dialect_detokenize(ask *a);
+void dialect_apply_template(ask *a);
+void dialect_models(ask *a);
+void dialect_model(ask *a, const char *name);
+void dialect_props(ask *a);
+void dialect_health(ask *a);
+void dialect_metrics(ask *a);
+void dialect_page(ask *a);
+
+/* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
+typedef struct prompt_scores {
+    float *logprobs;      /* (count); [0] is nothing */
+    chord_candidate *top; /* (count * top_count) */
+    uint32_t top_count;
+} prompt_scores;
+/* false: refused, or the client is gone. */
+bool dialect_score(ask *a, const ask_prompt *prompt, uint32_t top_count, prompt_scores *out);
+/* {"messages": [...]} and what else a template is told; from the request's. */
+bool dialect_conversation(ask *a, const char *system, chord_buffer *out);
+bool dialect_logprob_options(ask *a, chord_generate_options *o);
+void dialect_write_logprobs(answer *an, writer *w, const engine_piece *p);
+const char *dialect_finish_reason(const choice *c);
+
+#endif

@@ -1,0 +1,28 @@
+/* counts.c - what the engine tells of itself. */
+#include "engine/engine_inner.h"
+
+static const double SECONDS[ENGINE_BOUNDS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                              0.25,  0.5,    1,     2.5,  10,    60,   300};
+static const double ROWS[ENGINE_BOUNDS] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+
+void engine_histogram_add(engine_histogram *h, double value)
+{
+    uint32_t at = 0;
+    while (at < ENGINE_BOUNDS && value > h->bounds[at]) at++;
+    h->counts[at]++;
+    h->sum += value;
+}
+
+void engine_counts_init(engine_counts *c)
+{
+    *c = (engine_counts){0};
+    c->first_token.bounds = c->inter_token.bounds = c->queue.bounds = c->pass.bounds = SECONDS;
+    c->rows.bounds = ROWS;
+}
+
+void engine_counts_job(engine_counts *c, const engine_job *job)
+{
+    if (job->status == CHORD_CANCELLED) c->cancelled++;
+    else if (job->status != CHORD_OK) c->failed++;
+    else if (!job->lend) c->finished[job->result.stop_reason]++;
+}

@@ -1,0 +1,22 @@
+/* main.c - chord-serve, which `chord serve` becomes: of its own, so that the other commands load no HTTP library. */
+#include "serve.h"
+
+#include "stream.h"
+#include "terminal.h"
+
+int main(int argc, char **argv)
+{
+    cli_args args;
+    bool wants_help;
+    chord_error err;
+    cli_fill_descriptors();
+    cli_streams_start();
+    int code = cli_parse(&cli_serve, argc - 1, argv + 1, &args, &wants_help);
+    if (code != CLI_OK) return code;
+    if (wants_help) {
+        cli_print_help(&cli_serve, stdout);
+        return cli_finish_output();
+    }
+    if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
+    return cli_serve.run(&args);
+}

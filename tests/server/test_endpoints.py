@@ -1,0 +1,223 @@
+"""Every path: what it says, in the shapes that clients read; and what each wrong field is told."""
+import re
+
+from server_test import *
+
+TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello hell"}]
+CHAT = {"messages": TALK, "max_tokens": 8, "temperature": 0, "ignore_eos": True}
+
+
+def check_usage(usage, made, what):
+    check(usage["completion_tokens"] == made and usage["total_tokens"] == usage["prompt_tokens"] + made, f"{what}: usage {usage}")
+    check(usage["prompt_tokens"] > 0 and usage["prompt_tokens_details"]["cached_tokens"] >= 0, f"{what}: usage {usage}")
+
+
+def chat(s):
+    status, whole = s.post("/v1/chat/completions", dict(CHAT, model="any name"))
+    choice = whole["choices"][0]
+    check(status == 200 and whole["object"] == "chat.completion" and whole["model"] == "any name", f"chat: {whole}")
+    check(set(choice) >= {"finish_reason", "index", "message", "logprobs"} and choice["finish_reason"] == "length", f"choice {choice}")
+    check(set(choice["message"]) >= {"role", "content", "refusal"} and choice["message"]["role"] == "assistant", f"message {choice}")
+    check_usage(whole["usage"], 8, "chat")
+    events = s.events("/v1/chat/completions", dict(CHAT, stream_options={"include_usage": True}))
+    check(events[-1][1] == "[DONE]" and events[-2][1]["choices"] == [], f"the usage chunk comes last: {events[-2:]}")
+    check_usage(events[-2][1]["usage"], 8, "stream")
+    chunks = [e for _, e in events[:-2]]
+    check(all(c["object"] == "chat.completion.chunk" and c["usage"] is None and c["id"] == chunks[0]["id"] for c in chunks), "chunks")
+    check(all(set(c["choices"][0]) >= {"delta", "finish_reason", "index"} for c in chunks), "each chunk has a choice")
+    check(chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}, f"the role first: {chunks[0]}")
+    check(all("role" not in c["choices"][0]["delta"] for c in chunks[1:]), "and only there")
+    text = "".join(c["choices"][0]["delta"].get("content", "") for c in chunks)
+    check(text == choice["message"]["content"], "the stream's text is the whole's")
+    check([c["choices"][0]["finish_reason"] for c in chunks[-2:]] == [None, "length"], "the reason last")
+    check(chunks[-1]["chord"]["logits_hash"] == choice["chord"]["logits_hash"] != "0" * 16, "one hash")
+    plain = s.events("/v1/chat/completions", CHAT)
+    check(all(e == "[DONE]" or ("usage" not in e and e["choices"]) for _, e in plain), "no usage where none was asked for")
+    return choice["message"]["content"]
+
+
+def chat_options(s):
+    _, several = s.post("/v1/chat/completions", dict(CHAT, n=3, temperature=2, seed=7))
+    for i, choice in enumerate(several["choices"]):
+        _, alone = s.post("/v1/chat/completions", dict(CHAT, temperature=2, seed=7 + i))
+        check(choice["index"] == i and choice["chord"]["logits_hash"] == alone["choices"][0]["chord"]["logits_hash"], f"choice {i}")
+    check_usage(several["usage"], 24, "several")
+    _, likely = s.post("/v1/chat/completions", dict(CHAT, logprobs=True, top_logprobs=3))
+    content = likely["choices"][0]["logprobs"]["content"]
+    check(len(content) == 8 and all(len(c["top_logprobs"]) == 3 for c in content), f"log probabilities {content}")
+    check(all(c["logprob"] == c["top_logprobs"][0]["logprob"] and c["bytes"] == c["top_logprobs"][0]["bytes"] for c in content), "greedy is the likeliest")
+    check(all(a["logprob"] >= b["logprob"] for c in content for a, b in zip(c["top_logprobs"], c["top_logprobs"][1:])), "in order")
+    _, spread = s.post("/v1/chat/completions", dict(CHAT, temperature=3, seed=1, max_tokens=40))
+    text = spread["choices"][0]["message"]["content"]
+    word = re.search("[!-~]{2}", text[1:])[0]
+    _, stopped = s.post("/v1/chat/completions", dict(CHAT, temperature=3, seed=1, max_tokens=40, stop=["never there", word]))
+    said = stopped["choices"][0]
+    check(said["finish_reason"] == "stop" and said["message"]["content"] == text[:text.index(word)], f"stop at {word!r}: {said} of {text!r}")
+    _, stopped = s.post("/v1/messages", dict(CHAT, temperature=3, seed=1, max_tokens=40, stop_sequences=["never there", word]))
+    check(stopped["stop_reason"] == "stop_sequence" and stopped["stop_sequence"] == word, f"which one: {stopped}")
+    seeds = {s.post("/v1/chat/completions", dict(CHAT, temperature=1))[1]["choices"][0]["chord"]["seed"] for _ in range(3)}
+    check(len(seeds) == 3, "without a seed each has its own")
+
+
+def messages_made_alike(s):
+    def prompt(messages, **more):
+        return s.post("/apply-template", dict(messages=messages, **more))[1].get("prompt")
+    plain = prompt([{"role": "system", "content": "A\n\nB"}, {"role": "user", "content": "x\ny"}])
+    check(plain == "system: A\n\nB\nuser: x\ny\nassistant:", f"a prompt: {plain!r}")
+    parts = [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]
+    check(plain == prompt([{"role": "developer", "content": "A"}, {"role": "user", "content": parts}, {"role": "system", "content": "B"}]), "merged and joined")
+    check(prompt([{"role": "user", "content": "x", "name": None, "tool_call_id": None, "odd": 1}]) == "user: x\nassistant:", "null and unknown fields")
+    check(prompt([{"role": "user", "content": "x"}], add_generation_prompt=False) == "user: x\n", "no reply is opened")
+
+
+def completions(s):
+    body = {"prompt": "hello", "max_tokens": 6, "temperature": 0, "ignore_eos": True}
+    _, whole = s.post("/v1/completions", dict(body, echo=True, logprobs=2))
+    choice = whole["choices"][0]
+    logprobs = choice["logprobs"]
+    check(whole["object"] == "text_completion" and choice["text"].startswith("hello"), f"completion {choice}")
+    ids = s.post("/tokenize", {"content": "hello"})[1]["tokens"]
+    check(len(ids) >= 1 and s.post("/detokenize", {"tokens": ids})[1] == {"content": "hello"}, f"there and back: {ids}")
+    check(all(len(logprobs[k]) == len(ids) + 6 for k in ("tokens", "token_logprobs", "top_logprobs", "text_offset")), f"columns {logprobs}")
+    check(logprobs["token_logprobs"][0] is None and logprobs["top_logprobs"][0] is None and logprobs["text_offset"][0] == 0, "nothing before the first")
+    _, scored = s.post("/v1/completions", dict(prompt="hello there you", max_tokens=0, echo=True, logprobs=1))
+    count = len(s.post("/tokenize", {"content": "hello there you"})[1]["tokens"])
+    check(scored["choices"][0]["text"] == "hello there you" and len(scored["choices"][0]["logprobs"]["tokens"]) == count, f"a prompt alone: {scored}")
+    check(scored["usage"]["completion_tokens"] == 0, "nothing was made")
+    # what was drawn is scored alike when it is given
+    made = s.post("/completion", dict(prompt="hello", n_predict=4, temperature=0, ignore_eos=True, n_probs=1))[1]
+    _, again = s.post("/v1/completions", dict(prompt=ids + made["tokens"], max_tokens=0, echo=True, logprobs=1))
+    drawn = [p["logprob"] for p in made["completion_probabilities"]]
+    check(again["choices"][0]["logprobs"]["token_logprobs"][-4:] == drawn, "one number for one thing")
+    _, many = s.post("/v1/completions", dict(body, prompt=["hello", ids, "hell"], n=2))
+    check([c["index"] for c in many["choices"]] == list(range(6)), "prompts times answers")
+    check(len({c["text"] for c in many["choices"][:4]}) == 1 and many["choices"][0]["text"] == choice["text"][5:], "greedy answers of one prompt")
+    events = s.events("/v1/completions", dict(body, echo=True))
+    text = "".join(e["choices"][0]["text"] for _, e in events if e != "[DONE]")
+    check(text == choice["text"] and events[-1][1] == "[DONE]", "a stream with its prompt")
+
+
+def anthropic(s):
+    body = {"messages": TALK[1:], "system": [{"type": "text", "text": "x-anthropic-billing-header: 1"}, {"type": "text", "text": "Be brief."}],
+            "max_tokens": 8, "temperature": 0, "ignore_eos": True}
+    _, whole = s.post("/v1/messages?beta=true", body)
+    _, plain = s.post("/v1/chat/completions", CHAT)
+    check(whole["type"] == "message" and whole["role"] == "assistant" and whole["stop_reason"] == "max_tokens", f"message {whole}")
+    check(whole["content"] == [{"type": "text", "text": plain["choices"][0]["message"]["content"]}], "the same text")
+    check(whole["chord"]["logits_hash"] == plain["choices"][0]["chord"]["logits_hash"], "the same bits: the block that changes is dropped")
+    counted = s.post("/v1/messages/count_tokens", dict(body))[1]["input_tokens"]
+    check(counted == plain["usage"]["prompt_tokens"] == whole["usage"]["input_tokens"] + whole["usage"]["cache_read_input_tokens"], f"counted {counted}")
+    events = s.events("/v1/messages", body)
+    names = [n for n, _ in events]
+    check(names[:3] == ["message_start", "content_block_start", "ping"], f"{names}")
+    check(names[-3:] == ["content_block_stop", "message_delta", "message_stop"], f"{names}")
+    check(all(n == e["type"] for n, e in events) and "usage" in events[0][1]["message"], "each event says its name")
+    check("".join(e["delta"]["text"] for n, e in events if n == "content_block_delta") == whole["content"][0]["text"], "the text in pieces")
+    status, wrong = s.post("/v1/messages", {"messages": TALK})
+    check(status == 400 and wrong["type"] == "error" and wrong["error"]["type"] == "invalid_request_error", f"{wrong}")
+
+
+def responses(s):
+    body = {"input": "hello hell", "instructions": "Be brief.", "max_output_tokens": 8, "temperature": 0, "ignore_eos": True}
+    _, whole = s.post("/v1/responses", body)
+    _, plain = s.post("/v1/chat/completions", CHAT)
+    check(whole["object"] == "response" and whole["status"] == "incomplete" and whole["incomplete_details"] == {"reason": "max_output_tokens"}, f"{whole}")
+    check(whole["output"][0]["content"][0]["text"] == plain["choices"][0]["message"]["content"], "the same text")
+    items = [{"type": "reasoning", "summary": []}, {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
+             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello hell"}]}]
+    _, listed = s.post("/v1/responses", dict(body, input=items, instructions=None, tools=[{"type": "web_search"}]))
+    check(listed["chord"]["logits_hash"] == whole["chord"]["logits_hash"], "a list says the same")
+    events = s.events("/v1/responses", body)
+    check([e["sequence_number"] for _, e in events] == list(range(len(events))), "events are numbered")
+    names = [n for n, _ in events if n != "response.output_text.delta"]
+    check(names == [f"response.{n}" for n in ("created", "in_progress", "output_item.added", "content_part.added", "output_text.done",
+                                              "content_part.done", "output_item.done", "incomplete")], f"{names}")
+    delta = "".join(e["delta"] for n, e in events if n == "response.output_text.delta")
+    check(delta == events[-1][1]["response"]["output"][0]["content"][0]["text"], "deltas and the whole")
+    check(s.post("/v1/responses/input_tokens", body)[1]["input_tokens"] == whole["usage"]["input_tokens"], "counted")
+    check(s.post("/v1/responses", dict(body, previous_response_id="resp_1"))[1]["error"]["param"] == "previous_response_id", "nothing is kept")
+
+
+def native(s):
+    body = {"prompt": "hello", "n_predict": 6, "temperature": 0, "ignore_eos": True}
+    _, whole = s.post("/completion", body)
+    check(whole["stop"] and whole["stop_type"] == "limit" and len(whole["tokens"]) == 6 and whole["tokens_predicted"] == 6, f"{whole}")
+    check(set(whole["timings"]) >= {"prompt_n", "prompt_ms", "predicted_n", "predicted_ms", "predicted_per_second"}, "timings")
+    events = s.events("/completion", body)
+    check("".join(e["content"] for _, e in events) == whole["content"] and [e["stop"] for _, e in events][-2:] == [False, True], "a stream")
+    check(s.post("/infill", {"input_prefix": "a", "input_suffix": "b"})[0] == 501, "no tokens for gaps")
+
+
+def about(s):
+    models = s.get("/v1/models")[1]
+    check(models["object"] == "list" and models["data"][0]["id"] == "tiny" and models["data"][0]["meta"]["n_ctx"] == 512, f"{models}")
+    check(models["data"][0]["status"] == {"value": "loaded"} and models["models"][0]["name"] == "tiny", "what Zed and Codex look for")
+    check(s.get("/v1/models/tiny")[1] == models["data"][0] and s.get("/v1/models/none")[0] == 404, "one model")
+    props = s.get("/props")[1]
+    check(props["default_generation_settings"]["n_ctx"] == 512 and props["total_slots"] == 4, f"{props}")
+    check(props["modalities"] == {"vision": False, "audio": False} and "supports_tools" in props["chat_template_caps"], f"{props}")
+    check(s.get("/health") == (200, {"status": "ok"}) and s.get("/v1/health")[0] == 200, "health")
+    status, head, _ = s.ask("HEAD", "/", raw=True)
+    check(status == 200 and head["Content-Type"].startswith("text/html"), "a page, also for who asks for its head alone")
+    check(s.ask("GET", "/nothing")[0] == 404 and s.ask("GET", "/v1/completions")[0] == 405 and s.ask("POST", "/health", {})[0] == 405, "paths")
+    text = s.ask("GET", "/metrics", raw=True)
+    check(text[1]["Content-Type"].startswith("text/plain; version=0.0.4"), "metrics are text")
+    names = {line.split()[2] for line in text[2].splitlines() if line.startswith("# TYPE")}
+    check(all(n.startswith("chord_") and ":" not in n for n in names) and len(names) >= 20, f"{names}")
+    m = s.metrics()
+    check(m["chord_output_tokens_total"] > 0 and m['chord_requests_total{finish_reason="length"}'] > 0 and m["chord_passes_total"] > 0, "counted")
+    check(m["chord_time_to_first_token_seconds_count"] == m['chord_time_to_first_token_seconds_bucket{le="+Inf"}'] > 0, "a histogram")
+
+
+def published(s):
+    """What docs/openapi.yaml names is there, and takes its method."""
+    lines = (TESTS.parent / "docs" / "openapi.yaml").read_text().splitlines()
+    found = [(line.strip()[:-1].replace("{model}", "tiny"), after.strip()[:-1]) for line, after in zip(lines, lines[1:]) if line.startswith("  /")]
+    check(len(found) == 20, f"{len(found)} paths are published")
+    for path, method in found:
+        status, _, _ = s.ask(method.upper(), path, {} if method == "post" else None, raw=True)
+        check(status == 200 if method == "get" else status in (400, 501), f"{method} {path}: {status}")
+
+
+def wrong_fields(s):
+    path = "/v1/chat/completions"
+    for key, values in {
+        "messages": [None, [], "x", 5, [5], [{}], [{"role": "king", "content": "x"}], [{"role": "user", "content": 5}],
+                     [{"role": "user", "content": [{"type": "image_url"}]}], [{"role": "user", "content": [{"type": "text"}]}]],
+        "max_tokens": ["x", 0, -2, 1.5, [], 1e300, 2**40], "temperature": ["x", -1, 1e9, [], True], "top_p": [-0.1, 1.1, "x"],
+        "top_k": [-2, 1.5, "x"], "seed": ["x", 1.5], "n": [0, 17, "x"], "stream": ["x", 1], "stop": [5, "", [""], ["a"] * 17, {}, ["a\0b"]],
+        "logprobs": [2, "x"], "top_logprobs": [1, 21, "x"], "stream_options": [5, {"include_usage": 5}], "logit_bias": [{"1": 5}],
+        "response_format": [{"type": "json_object"}, {"type": "json_schema"}, "x"], "tools": [[{"type": "function"}]], "functions": [[{}]],
+        "modalities": [["audio"]], "audio": [{"voice": "x"}], "chat_template_kwargs": [5], "presence_penalty": ["x", 1e9], "ignore_eos": [5],
+    }.items():
+        for value in values:
+            status, said = s.post(path, dict(CHAT, **{key: value}))
+            error = said.get("error", {})
+            named = str(error.get("param") or "").startswith(key) or (key == "messages" and error.get("param") is not None)
+            check(status == 400 and set(error) >= {"message", "type", "param", "code"} and named, f"{key} = {value!r}: {status} {said}")
+    for fine in ({"tools": [{"type": "function"}], "tool_choice": "none"}, {"tools": []}, {"stop": None}, {"user": "me", "metadata": {}}, {"response_format": {"type": "text"}},
+                 {"max_tokens": None, "max_completion_tokens": 3}, {"top_k": -1}, {"seed": -1}, {"functions": None}, {"logit_bias": {}}, {"n": 1.0}):
+        check(s.post(path, dict(CHAT, **fine))[0] == 200, f"{fine} is taken")
+    status, said = s.post(path, {"messages": [{"role": "user", "content": "x" * 600}]})
+    error = said["error"]
+    check(status == 400 and error["type"] == "exceed_context_size_error" and error["n_ctx"] == 512 and error["n_prompt_tokens"] > 600, f"{said}")
+    for wrong in ({"prompt": None}, {"prompt": 5}, {"prompt": [99999]}, {"prompt": [[1], ["x"]]}, {"prompt": ""}, {"prompt": ["x"] * 65}, {"prompt": ["x"] * 40, "n": 2},
+                  {"prompt": "x", "suffix": "y"}, {"prompt": "x", "best_of": 3}, {"prompt": "x", "logprobs": 21}, {"prompt": "x", "max_tokens": 0, "stream": True}):
+        status, said = s.post("/v1/completions", wrong)
+        check(status == 400 and said["error"]["message"], f"{wrong}: {status} {said}")
+    for path in ("/tokenize", "/detokenize", "/apply-template", "/v1/responses", "/completion", "/infill"):
+        check(s.post(path, {})[0] in (400, 501), f"{path}: nothing")
+
+
+with Server("--parallel", "4", "--memory", "96M") as s:
+    chat(s)
+    chat_options(s)
+    messages_made_alike(s)
+    completions(s)
+    anthropic(s)
+    responses(s)
+    native(s)
+    about(s)
+    published(s)
+    wrong_fields(s)
+done()

@@ -7,6 +7,8 @@
  * blocks, so of models that have some nothing is kept. All with the network's mutex held. */
 #include "model/model_inner.h"
 
+#define COUNT_MAX (1u << 30)
+
 static uint32_t heads_count(uint32_t count)
 {
     uint32_t heads = 1;
@@ -30,7 +32,7 @@ uint32_t chord_kept_count(const chord_blueprint *p, const chord_kv_needs *needs)
     }
     if (!has_cache || needs->drafts || p->h.recurrence.floats != 0) return 0;
     uint64_t tokens = needs->tokens != 0 ? needs->tokens : (uint64_t)needs->sessions * needs->context_tokens;
-    return (uint32_t)chord_min_u64(chord_ceil_div(tokens, CHORD_KV_BLOCK), CHORD_KEPT_NONE - 1);
+    return (uint32_t)chord_min_u64(chord_ceil_div(tokens, CHORD_KV_BLOCK), COUNT_MAX);
 }
 
 /* The text of a session, and of a branch what it adds. */

@@ -50,7 +50,7 @@ uint64_t chord_cache_block_bytes(const chord_blueprint *p, const chord_kv_needs 
 static uint64_t blocks_for_tokens(const chord_kv_needs *needs, chord_cache c, uint64_t blocks)
 {
     uint64_t all = chord_ceil_div(needs->tokens, (uint64_t)c.every * CHORD_KV_BLOCK);
-    if (c.window != 0) return chord_min_u64(all, 2 * needs->sessions * blocks);
+    if (c.window != 0) return chord_min_u64(all, 2ull * needs->sessions * blocks);
     return c.every == 1 ? all : all + needs->sessions;
 }
 

@@ -18,6 +18,7 @@ typedef struct batch {
     chord_model_info info;
     uint64_t to_do;       /* lines to answer; 0: not known before they are read */
     uint64_t known;       /* answered by a run before */
+    uint64_t found;       /* tokens of prompts that were evaluated before */
     uint64_t done, wrong; /* lines written by this run, and of them with errors */
     uint64_t tokens, start_ns, last_ns;
     cli_answer answers[CLI_PARALLEL_MAX];

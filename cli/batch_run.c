@@ -107,9 +107,11 @@ static int begin(batch *b, uint32_t slot)
     chord_error err;
     batch_ask *ask = &b->asks[slot];
     cli_answer *answer = &b->answers[slot];
+    size_t found = 0;
     chord_status status = batch_ask_read(&b->common, &b->lines, ask, &err);
-    if (status == CHORD_OK) status = chord_session_feed(answer->session, ask->ids, ask->id_count, NULL, &err);
+    if (status == CHORD_OK) status = chord_session_feed(answer->session, ask->ids, ask->id_count, &found, &err);
     if (status != CHORD_OK) return put_error(b, ask, &err);
+    b->found += found;
     chord_generate_options options = {.sampling = cli_sampling(&ask->args),
                                       .stops = ask->args.stops,
                                       .stop_count = ask->args.stop_count,

@@ -21,7 +21,7 @@ static int check_usage(const cli_args *a)
         return cli_usage(&cli_batch, "give a file of questions and a file for the answers; - is stdin, or stdout");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_batch, "--raw uses no template: --system and --template-file have no place there");
-    return CLI_OK;
+    return cli_check_kv_dir(&cli_batch, a);
 }
 
 /* ---- files ---------------------------------------------------------------------------------------------- */
@@ -150,11 +150,13 @@ static uint32_t choose_parallel(batch *b, uint32_t context)
 static int report(const batch *b, int code)
 {
     double seconds = (double)(cli_clock_ns() - b->start_ns) / 1e9;
-    char known[64] = "";
+    char known[64] = "", found[64] = "";
     if (b->known > 0) snprintf(known, sizeof known, "; %" PRIu64 " were there before", b->known);
+    if (b->args->kv_dir != NULL) snprintf(found, sizeof found, "; %" PRIu64 " tokens were found", b->found);
     if (b->done > 0 || code == CLI_OK)
-        cli_print_to(stderr, "%" PRIu64 " lines in %.1f s, %" PRIu64 " tokens, %.1f tokens/s, %u at once%s\n", b->done,
-                     seconds, b->tokens, seconds > 0 ? (double)b->tokens / seconds : 0, b->count, known);
+        cli_print_to(stderr, "%" PRIu64 " lines in %.1f s, %" PRIu64 " tokens, %.1f tokens/s, %u at once%s%s\n",
+                     b->done, seconds, b->tokens, seconds > 0 ? (double)b->tokens / seconds : 0, b->count, known,
+                     found);
     if (b->wrong > 0) {
         int failed = cli_fail("%" PRIu64 " of %" PRIu64 " lines could not be answered: their \"error\" says why",
                               b->wrong, b->done);
@@ -237,6 +239,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("the most that prompt and answer may have, in tokens (default: what the model was trained for, "
                       "at most 4096); memory is taken for the longest line only"),
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),

@@ -32,6 +32,7 @@ typedef struct bench {
     chord_model_info info;
     bench_test tests[2 + PARALLEL_TESTS_MAX];
     uint32_t test_count, threads;
+    uint32_t number; /* of the run */
     int32_t *ids;
     chord_probe before, after;
     cli_rates rates;
@@ -48,6 +49,14 @@ static void make_ids(bench *b, uint32_t count)
         state = state * 6364136223846793005u + 1442695040888963407u;
         b->ids[i] = (int32_t)((state >> 33) % b->info.vocabulary);
     }
+}
+
+/* A prompt that is timed is no text that was evaluated before, and no session finds what another one has of its depth. */
+static void change_ids(bench *b, const bench_test *t, uint32_t session)
+{
+    uint32_t depth = b->args->bench_depth;
+    if (depth > 0) b->ids[0] = (int32_t)(session % b->info.vocabulary);
+    if (t->prompt != 0) b->ids[depth] = (int32_t)(b->number % b->info.vocabulary);
 }
 
 static bool count_piece(void *ud, const chord_piece *piece)
@@ -77,6 +86,7 @@ static chord_status run_parallel(bench *b, const bench_test *t, uint32_t depth, 
     chord_status status = CHORD_OK;
     for (uint32_t i = 0; i < t->parallel && status == CHORD_OK; i++) {
         steps[i].session = b->open.sessions[i];
+        change_ids(b, t, i);
         status = chord_session_feed(steps[i].session, b->ids, depth + 1, NULL, err);
         if (status == CHORD_OK) status = chord_generate_start(steps[i].session, &options, err);
     }
@@ -110,8 +120,11 @@ static chord_status time_test(bench *b, bench_test *t, chord_error *err)
     uint32_t depth = b->args->bench_depth;
     uint32_t sequences = t->parallel != 0 ? t->parallel : 1;
     chord_status status = CHORD_OK;
-    for (uint32_t i = 0; i < sequences && status == CHORD_OK; i++)
+    b->number++;
+    for (uint32_t i = 0; i < sequences && status == CHORD_OK; i++) {
+        change_ids(b, t, i);
         status = go_to_depth(b, b->open.sessions[i], depth, err);
+    }
     if (status != CHORD_OK) return status;
     chord_session_stats(b->open.session, &before);
     uint64_t start = cli_clock_ns();

@@ -324,6 +324,7 @@ static int run(const cli_args *args)
         return cli_usage(&cli_chat, "--raw uses no template: --system and --template-file have no place there");
     if (args->predict == 0) return cli_usage(&cli_chat, "-n 0 leaves nothing to answer with; -1 is no limit");
     int code = cli_check_draft(&cli_chat, args);
+    if (code == CLI_OK) code = cli_check_kv_dir(&cli_chat, args);
     if (code != CLI_OK) return code;
     chat c = {.args = args,
               .line_bytes_max = line_limit(args),
@@ -363,6 +364,7 @@ static const cli_option OPTIONS[] = {
     {"--no-history", NULL, CLI_FLAG, CLI_FIELD(no_history), NULL, "keep no file of the lines typed", 0, 0},
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("room for the conversation, in tokens (default: what the model was trained for, at most 4096)"),
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_SAMPLING("0 is greedy, higher more varied (default 0.7)",
                          "draw from the likeliest tokens with mass P (default 0.95)",
                          "the same seed draws the same answers (default: the clock; /stats tells it)"),

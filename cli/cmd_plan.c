@@ -246,6 +246,7 @@ static int run(const cli_args *args)
     cli_open o;
     if (args->model == NULL) return cli_usage(&cli_plan, "which model? give the path of a GGUF file");
     int code = cli_check_draft(&cli_plan, args);
+    if (code == CLI_OK) code = cli_check_kv_dir(&cli_plan, args);
     if (code != CLI_OK) return code;
     code = cli_open_runtime(args, &o);
     if (code == CLI_OK) code = show(args, &o);
@@ -256,6 +257,7 @@ static int run(const cli_args *args)
 static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MACHINE,
     CLI_OPTIONS_MODEL("the context to plan for, in tokens (default: what the model was trained for, at most 4096)"),
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_DRAFT_MODEL,
     CLI_OPTION_PARALLEL("plan for N answers at once, each with a context of its own (default 1)"),
     {"--shared", NULL, CLI_U32, CLI_FIELD(shared), "N",

@@ -37,7 +37,8 @@ static int check_usage(const cli_args *a)
                                                      : "give a prompt: -p TEXT, -f FILE, or -f - for stdin");
     if (a->raw && (a->system != NULL || a->template_file != NULL))
         return cli_usage(&cli_run, "--raw uses no template: --system and --template-file have no place there");
-    return cli_check_draft(&cli_run, a);
+    int code = cli_check_kv_dir(&cli_run, a);
+    return code == CLI_OK ? cli_check_draft(&cli_run, a) : code;
 }
 
 static int read_texts(run_job *job)
@@ -209,6 +210,7 @@ static int generate(run_job *job)
     cli_rates_load(job->args->model, threads, &rates);
     cli_report_make(&after_prompt, &after_answer, &info.plan, &rates, &report);
     report.predicted_tokens_per_second = job->open.predicted_tokens_per_second;
+    report.found_tokens = after_prompt.reused_tokens;
     report.sampled = job->args->temperature > 0;
     report.seed = job->args->seed;
 
@@ -294,6 +296,7 @@ static const cli_option OPTIONS[] = {
     CLI_OPTIONS_MODEL(
         "room for prompt and answer, in tokens (default: what the model was trained for, at most 4096); memory is "
         "taken for prompt and -n only"),
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_SAMPLING("0 is greedy (default); higher is more varied",
                          "draw from the likeliest tokens with mass P (default 1: off)",
                          "the same seed draws the same text (default 0)"),

@@ -16,6 +16,13 @@ static void log_warnings(void *ud, chord_log_level level, const char *line)
     if (level == CHORD_LOG_WARN || *verbose) cli_note("%s", line);
 }
 
+int cli_check_kv_dir(const cli_command *command, const cli_args *a)
+{
+    if (a->kv_dir_bytes != 0 && a->kv_dir == NULL)
+        return cli_usage(command, "--kv-dir-size is of a folder: name that with --kv-dir");
+    return CLI_OK;
+}
+
 int cli_open_runtime(const cli_args *args, cli_open *o)
 {
     static bool verbose;
@@ -38,6 +45,8 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
         .policy = (chord_policy)args->policy,
         .mode = (chord_mode)args->mode,
         .requantize = args->requantize,
+        .kv_dir = args->kv_dir,
+        .kv_dir_bytes = args->kv_dir_bytes,
     };
     cli_live_start(&o->live);
     chord_runtime_options options = {.budget_bytes = args->memory_bytes,

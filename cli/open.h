@@ -23,6 +23,7 @@ typedef struct cli_open {
     cli_live live;
 } cli_open;
 
+int cli_check_kv_dir(const cli_command *command, const cli_args *args);
 /* The runtime the command line asks for, and its model options. Reports its own failure, as all of these do. */
 int cli_open_runtime(const cli_args *args, cli_open *out);
 /* context_tokens: what a refusal of the budget speaks of, 0: the default. */

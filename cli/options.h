@@ -16,11 +16,11 @@ typedef struct cli_args {
     const char *model;
     const chord_source *reader; /* of a model that is on its way, in place of the file; NULL: the file */
     const char *prompt, *file, *system, *template_file, *messages, *bos, *eos, *ids, *tensor, *cpu, *draft, *peer,
-        *requantize, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
+        *requantize, *kv_dir, *grammar, *grammar_file, *schema, *schema_file, *peer_model, *bench_parallel, *importance,
         *output_type, *token_type, *host, *unix_path, *api_key_file, *alias;
     const char *stops[CLI_STOPS_MAX];
     uint32_t stop_count;
-    uint64_t memory_bytes, draft_bytes, seed, split_bytes;
+    uint64_t memory_bytes, draft_bytes, kv_dir_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
     uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel,
         shared, patience, port, connections, queue, timeout;
@@ -140,6 +140,15 @@ int cli_usage(const cli_command *command, const char *format, ...) CLI_LIKE_PRIN
      "most prompt tokens in one pass (default: as the memory allows)", 1, 65536},           \
     {"--requantize", NULL, CLI_TEXT, CLI_FIELD(requantize), "TYPE", \
      "quantise weights that are larger in the file to TYPE (Q4_0, Q4_K, Q6_K, Q8_0, ...) when they are read, so that more of them stay in memory; changes results", 0, 0}
+
+#define CLI_OPTIONS_KV_DIR                                                                                             \
+    {"--kv-dir", NULL, CLI_TEXT, CLI_FIELD(kv_dir), "DIR",                                                             \
+     "keep what was evaluated of texts in DIR, in files of 64 tokens, and find it again there: a prompt, or the "      \
+     "beginning of one, is evaluated once, also after a restart; results stay the same. Who can read DIR can read "    \
+     "the texts",                                                                                                      \
+     0, 0},                                                                                                            \
+    {"--kv-dir-size", NULL, CLI_SIZE, CLI_FIELD(kv_dir_bytes), "SIZE",                                                 \
+     "most that DIR may have, what was used least lately goes (default: 16G, or a tenth of the free disk)", 0, 0}
 
 #define CLI_DRAFT_TOKENS_DEFAULT 16
 #define CLI_OPTIONS_DRAFT_MODEL                                                                                        \

@@ -76,17 +76,19 @@ static double roofline(const cli_report *r)
 
 void cli_report_print(const cli_report *r)
 {
-    char budget[32], peak[32], bytes[32], answer[96] = "", roof[48] = "", seed[32] = "", predicted[32] = "";
+    char budget[32], peak[32], bytes[32], answer[96] = "", roof[48] = "", seed[32] = "", predicted[32] = "",
+                                          found[48] = "";
     const chord_stats *s = &r->stats;
     double percent = roofline(r), spent = (double)(r->prefill.ns + r->decode.ns);
     if (percent - percent == 0) snprintf(roof, sizeof roof, ", %.0f %% of the roofline", percent);
     if (r->predicted_tokens_per_second > 0 && r->decode.tokens > 0)
         snprintf(predicted, sizeof predicted, " (predicted %.2g)", r->predicted_tokens_per_second);
+    if (r->found_tokens > 0) snprintf(found, sizeof found, " and %" PRIu64 " that were found", r->found_tokens);
     if (r->sampled) snprintf(seed, sizeof seed, "; seed %" PRIu64, r->seed);
     if (s->output_tokens > 0)
         snprintf(answer, sizeof answer, "answer %" PRIu64 " tokens, %.1f tokens/s%s; ", s->output_tokens,
                  cli_per_second(r->decode.tokens, s->decode_ns), predicted);
-    cli_print_to(stderr, "prompt %" PRIu64 " tokens, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens,
+    cli_print_to(stderr, "prompt %" PRIu64 " tokens%s, %.1f tokens/s; %speak %s of %s%s\n", s->prompt_tokens, found,
                  cli_per_second(s->prompt_tokens, s->prefill_ns), answer, cli_size_text(s->peak_bytes, peak),
                  cli_size_text(s->budget_bytes, budget), seed);
     cli_print_to(stderr, "%s: read %s in %.2f s, stalled %.2f s (%.0f %%)%s%s\n",

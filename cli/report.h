@@ -19,6 +19,7 @@ typedef struct cli_report {
     cli_rates rates;
     bool sampled; /* tokens were drawn, with this seed */
     uint64_t seed;
+    uint64_t found_tokens;              /* of the prompt, that were evaluated before */
     double predicted_tokens_per_second; /* before it ran; 0: nobody did */
 } cli_report;
 

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define RATE_BYTES_LEAST (16u << 20) /* what came quicker says nothing of a link */
-#define PATHS_MAX 4                  /* a command names a model and a draft model */
 #define SHOW_NS 100000000u
 
 static pthread_mutex_t line_mutex = PTHREAD_MUTEX_INITIALIZER; /* a download's threads have something to tell, too */
@@ -28,7 +27,7 @@ static struct {
     char host[128];
     uint64_t came_bytes, came_ns, total_bytes; /* of what was brought last */
     void *reserve;
-    char *paths[PATHS_MAX]; /* of files that were brought */
+    char **paths; /* of files that were brought */
     size_t path_count;
     bool reads_header;
 } now;
@@ -105,7 +104,7 @@ static void keep_rate(uint64_t bytes, uint64_t ns)
 
 static const char *keep_path(const char *path)
 {
-    if (now.path_count == PATHS_MAX) return NULL;
+    now.paths = cli_alloc(now.paths, (now.path_count + 1) * sizeof *now.paths);
     now.paths[now.path_count] = cli_alloc(NULL, strlen(path) + 1);
     return strcpy(now.paths[now.path_count++], path);
 }
@@ -250,6 +249,8 @@ int cli_source_end(int code)
     now.stream = NULL;
     now.fetch = NULL;
     while (now.path_count > 0) free(now.paths[--now.path_count]);
+    free(now.paths);
+    now.paths = NULL;
     cli_source_settled();
     return code;
 }

@@ -160,6 +160,16 @@ typedef struct chord_model_options {
     /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of
      * them stay in memory. Results are those of a file in which they are. NULL: as the file has them. Not in guests */
     const char *requantize;
+    /* Positions of keys and values that all sessions have together, in blocks of 64; at least one context. 0: a context for
+     * each session. What no session uses keeps texts that were evaluated, until the room is needed: they are found again. */
+    uint32_t kv_tokens;
+    /* A folder in which evaluated texts are kept as well, 64 tokens to a file, and found again by later models of the same
+     * file, in other processes too; it is made if it is not there. NULL: none. Not in WebAssembly. What cannot be written
+     * there, or was damaged, costs time only, and is told to the log once. Anyone who can read the folder can read
+     * the texts. */
+    const char *kv_dir;
+    uint64_t
+        kv_dir_bytes; /* all files there may have, those used least lately go; 0: 16 GiB, or a tenth of the free disk */
 } chord_model_options;
 
 /* What this budget buys. Costs one read of the file's header. */
@@ -252,8 +262,10 @@ void chord_grammar_close(chord_grammar *grammar);
 chord_status chord_session_open(chord_model *model, chord_session **out, chord_error *err);
 void chord_session_close(chord_session *session);
 
-/* Make the session's past equal to these tokens: a common prefix is kept, only the rest is evaluated.
- * *reused (may be NULL) gets the tokens that were kept. The first token is read while the rest is looked up. */
+/* Make the session's past equal to these tokens: a common prefix is kept, only the rest is evaluated. What other sessions of
+ * the model have evaluated of them, or had before they were closed or went elsewhere, is found in whole blocks of 64 tokens,
+ * and so is what lies in kv_dir. No result depends on it. (Models with recurrent layers keep their own past only.)
+ * *reused (may be NULL) gets the tokens that were kept or found. The first token is read while the rest is looked up. */
 chord_status chord_session_sync(chord_session *session, const int32_t *tokens, size_t n, size_t *reused,
                                 chord_error *err);
 
@@ -264,6 +276,21 @@ chord_status chord_session_feed(chord_session *session, const int32_t *tokens, s
 /* Make the past of `to` equal to that of `from`, a session of the same model: what `from` has evaluated is not evaluated
  * again, and its memory is shared until one of them goes on. */
 chord_status chord_session_copy(chord_session *to, chord_session *from, chord_error *err);
+
+/* Texts are found only by sessions of the same salt, which is 0 at first: so nobody learns from the time an answer takes what
+ * others have asked. A past that was evaluated under another salt is forgotten. */
+chord_status chord_session_salt(chord_session *session, uint64_t salt, chord_error *err);
+
+/* Room for a past of so many tokens, the present one included, which nobody else is given (whole blocks of 64); less than
+ * the past has: no more than that. CHORD_FULL: *later (may be NULL) is false where it can never be had, and
+ * true where other sessions have it now: when they are closed, reset or parked, or reserve less, it may. A session without
+ * takes what is free, and may find nothing in the middle of a text (CHORD_FULL; it can be used again). It lasts
+ * until the past is changed by another call than one that evaluates: feed or sync first, then reserve. */
+chord_status chord_session_reserve(chord_session *session, uint32_t tokens, bool *later, chord_error *err);
+
+/* Give the room to others, but go on later: tokens, the text being generated and its hash stay. The next call that computes
+ * brings the rest back, found where it still is, evaluated again where not, with the same results. */
+chord_status chord_session_park(chord_session *session, chord_error *err);
 
 /* A session's past as bytes: its tokens and what was evaluated of them, so that nothing is evaluated again, in another process
  * or on another machine. Only sessions of the same model and KV type take them. `write` and `read` get all of len, or fail with

@@ -145,6 +145,13 @@ static chord_status with_options(proxy_runtime *r, const char *name, const chord
             err, CHORD_UNSUPPORTED,
             "inside WebAssembly weights are used as the file has them: quantising to %s is left out there",
             options->requantize);
+    if (options != NULL && options->kv_dir != NULL)
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "inside WebAssembly evaluated texts are kept in memory only: --kv-dir %s is left out there",
+                          options->kv_dir);
+    if (options != NULL && options->kv_tokens != 0)
+        return chord_fail(err, CHORD_UNSUPPORTED,
+                          "guests have a context for each session: kv_tokens is left out there");
     chord_guest_model_options o = options_of(options);
     CHORD_TRY(proxy_borrow(r, &o, sizeof o, &l, err));
     uint64_t args[] = {r->handle, l.at};

@@ -31,6 +31,7 @@ struct chord_runtime {
 };
 /* Sample the process's memory; called where it is highest: after opening and after passes. */
 void chord_runtime_measure(chord_runtime *runtime);
+/* log.c */
 void chord_runtime_say(const chord_runtime *runtime, chord_log_level level, const char *format, ...)
     CHORD_LIKE_PRINTF(3, 4);
 
@@ -73,8 +74,10 @@ struct chord_model {
     struct chord_lexicon *lexicon; /* for grammars; NULL: opened without */
     chord_model *draft;            /* guesses for this one's sessions; NULL: none */
     bool drafts;                   /* guesses for others */
-    _Atomic uint64_t digest;       /* of its files (session_file.c); 0: not known yet */
+    _Atomic uint64_t digest;       /* of its files (digest.c); 0: not known yet */
 };
+/* digest.c */
+chord_status chord_model_digest(chord_model *model, uint64_t *out, chord_error *err);
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
 #define CHORD_TEMPLATE_KEY "tokenizer.chat_template"
@@ -151,6 +154,7 @@ struct chord_session {
     uint32_t rows_max; /* of a pass for its prompt; 0: any */
     float *logits;     /* (vocabulary): of the last token, when has_logits */
     bool has_logits;
+    bool parked; /* the cache was given up, the rest stays as it is */
     void *sample_scratch;
     chord_buffer pending;       /* generated text not yet given out */
     chord_buffer pending_kinds; /* of each of its bytes (generate.c) */
@@ -198,6 +202,8 @@ uint64_t chord_session_bytes(uint32_t context_tokens, uint32_t vocabulary);
      sizeof(chord_draft_line)) /* of a session, while it is in a step */
 
 /* session.c */
+/* What was given up comes back, as far as it is found. */
+void chord_session_unpark(chord_session *session);
 /* The session is in this phase, and is told of the progress of a call with these arguments. */
 void chord_session_begin(chord_session *session, chord_forward_args *args, chord_phase phase);
 /* Calls for sequences of the session's model in the same passes, timed and measured; their statuses are in calls. */

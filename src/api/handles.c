@@ -26,13 +26,24 @@ void chord_files_close(chord_files *f)
     *f = (chord_files){0};
 }
 
+/* What is still to be written is; what went wrong with it is said. */
+static void close_network(chord_model *m)
+{
+    char warning[256];
+    if (m->net == NULL) return;
+    chord_network_finish_folder(m->net);
+    if (chord_network_folder_warning(m->net, warning, sizeof warning))
+        chord_runtime_say(m->runtime, CHORD_LOG_WARN, "%s", warning);
+    chord_network_close(m->net);
+}
+
 void chord_model_keep(chord_model *m) { atomic_fetch_add(&m->keepers, 1); }
 
 void chord_model_drop(chord_model *m)
 {
     if (atomic_fetch_sub(&m->keepers, 1) != 1) return;
     chord_runtime *r = m->runtime;
-    chord_network_close(m->net);
+    close_network(m);
     chord_grammars_close(m);
     if (m->draft != NULL) chord_model_drop(m->draft);
     if (m->vocab_owner != NULL) chord_model_drop(m->vocab_owner);
@@ -60,9 +71,10 @@ enum { IDLE, INSIDE, CLOSING };
 void chord_session_forget(chord_session *s)
 {
     (void)chord_sequence_cut(s->model->net, s->sequence, 0);
+    chord_sequence_unreserve(s->model->net, s->sequence);
     chord_generation_end(s);
     s->count = s->drafts.known = 0;
-    s->has_logits = false;
+    s->has_logits = s->parked = false;
 }
 
 static void free_session(chord_session *s)

@@ -89,6 +89,8 @@ static chord_status check_options(const chord_model_options *o, chord_error *err
                    {"mode", o->mode, CHORD_MODE_PAGED + 1}};
     if (o->requantize != NULL && o->mode == CHORD_MODE_MAPPED)
         return chord_fail(err, CHORD_INVALID, "weights that are quantised when they are read cannot be mapped");
+    if (o->kv_dir != NULL && o->drafts)
+        return chord_fail(err, CHORD_INVALID, "a model that guesses for another one keeps no texts in a folder");
     for (size_t i = 0; i < CHORD_COUNT(CHOICES); i++)
         if (CHOICES[i].value >= CHOICES[i].values)
             return chord_fail(err, CHORD_INVALID, "the model option %s is %u, the largest is %u", CHOICES[i].name,
@@ -205,6 +207,20 @@ static chord_status read_contexts(chord_model *m, const chord_model_options *o, 
     return CHORD_OK;
 }
 
+/* Of models with recurrent layers texts are not kept: an answer is not refused for that. */
+static chord_status open_folder(chord_model *m, const chord_model_options *o, chord_error *err)
+{
+    uint64_t digest;
+    if (o->kv_dir == NULL) return CHORD_OK;
+    CHORD_TRY(chord_model_digest(m, &digest, err));
+    CHORD_TRY(chord_network_keep_in(m->net, o, digest, err));
+    if (!chord_network_keeps(m->net))
+        chord_runtime_say(m->runtime, CHORD_LOG_WARN,
+                          "evaluated texts are not kept in %s: states of recurrent layers cannot be cut into blocks",
+                          o->kv_dir);
+    return CHORD_OK;
+}
+
 static chord_status open_network(chord_model *m, const chord_model_options *o, chord_error *err)
 {
     chord_network_config config;
@@ -218,7 +234,7 @@ static chord_status open_network(chord_model *m, const chord_model_options *o, c
     chord_network_describe(m->net, &info);
     m->context_tokens = info.context_tokens;
     m->vocabulary = m->drawable = info.vocabulary;
-    return CHORD_OK;
+    return open_folder(m, o, err);
 }
 
 static chord_status open_vocabulary(chord_model *m, const chord_model_options *o, chord_error *err)

@@ -17,17 +17,6 @@ const char *chord_phase_text(chord_phase phase)
     return (uint32_t)phase < CHORD_COUNT(TEXTS) ? TEXTS[phase] : "unknown";
 }
 
-void chord_runtime_say(const chord_runtime *r, chord_log_level level, const char *format, ...)
-{
-    char line[512];
-    if (r->log == NULL) return;
-    va_list args;
-    va_start(args, format);
-    chord_vformat(line, sizeof line, format, args);
-    va_end(args);
-    r->log(r->log_ud, level, line);
-}
-
 void chord_runtime_measure(chord_runtime *r)
 {
     uint64_t now = chord_process_bytes(), peak = atomic_load(&r->peak_bytes);

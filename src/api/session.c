@@ -126,10 +126,28 @@ static bool keep_row(void *ud, size_t position, const float *logits, size_t voca
     return true;
 }
 
+/* The longest part of the text before `limit` that was evaluated by whomever. */
+static uint32_t seek(chord_session *s, uint32_t limit)
+{
+    char warning[256];
+    uint32_t found = chord_sequence_seek(s->model->net, s->sequence, s->tokens, limit);
+    if (chord_network_folder_warning(s->model->net, warning, sizeof warning))
+        chord_runtime_say(s->model->runtime, CHORD_LOG_WARN, "%s", warning);
+    return found;
+}
+
+void chord_session_unpark(chord_session *s)
+{
+    if (s->parked) (void)seek(s, s->count);
+    s->parked = false;
+}
+
 chord_status chord_session_left(chord_session *s, chord_phase phase, chord_forward_args *args, chord_error *err)
 {
-    uint32_t done = chord_sequence_length(s->sequence);
     *args = (chord_forward_args){0};
+    if (s->has_logits && s->parked) return CHORD_OK;
+    chord_session_unpark(s);
+    uint32_t done = chord_sequence_length(s->sequence);
     if (s->has_logits && done == s->count) return CHORD_OK;
     s->has_logits = false;
     if (s->count == 0) return chord_fail(err, CHORD_INVALID, "the session has no tokens to continue from");
@@ -166,10 +184,12 @@ static chord_status feed(chord_session *s, const int32_t *tokens, size_t n, size
     if (!all) {
         if (same == n) same--; /* the last token's logits are wanted again */
         kept = chord_sequence_cut(s->model->net, s->sequence, same);
-        s->has_logits = false;
+        s->has_logits = s->parked = false;
+        chord_sequence_unreserve(s->model->net, s->sequence);
     }
     memcpy(s->tokens, tokens, n * sizeof *tokens);
     s->count = (uint32_t)n;
+    if (!all) kept = seek(s, s->count - 1);
     if (reused != NULL) *reused = kept;
     chord_mutex_lock(&s->counting);
     s->counted.reused_tokens += kept;
@@ -201,11 +221,13 @@ static void copy(chord_session *to, const chord_session *from)
     uint32_t length = (uint32_t)chord_min_u64(chord_sequence_length(from->sequence), from->count), same = 0;
     while (same < to->drafts.known && same < from->count && to->tokens[same] == from->tokens[same]) same++;
     to->drafts.known = same;
+    chord_sequence_unreserve(to->model->net, to->sequence);
     uint32_t kept = chord_sequence_copy(to->model->net, to->sequence, from->sequence, length);
     chord_generation_end(to);
     memcpy(to->tokens, from->tokens, from->count * sizeof *to->tokens);
     to->count = from->count;
     to->has_logits = from->has_logits && kept == length;
+    to->parked = false;
     if (to->has_logits) memcpy(to->logits, from->logits, to->model->vocabulary * sizeof *to->logits);
     chord_mutex_lock(&to->counting);
     to->counted.reused_tokens += kept;
@@ -231,6 +253,7 @@ chord_status chord_session_copy(chord_session *to, chord_session *from, chord_er
 /* Tokens after the past, for the calls that hand out more than the last row. */
 static chord_status append(chord_session *s, const int32_t *tokens, size_t n, chord_error *err)
 {
+    chord_session_unpark(s);
     if (chord_sequence_length(s->sequence) != s->count) CHORD_TRY(chord_session_catch_up(s, CHORD_PHASE_PREFILL, err));
     if (n > s->model->context_tokens - s->count)
         return chord_fail(err, CHORD_FULL, "%zu tokens after %u do not fit in the context of %u", n, s->count,

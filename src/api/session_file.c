@@ -4,9 +4,6 @@
 
 static const char MAGIC[8] = {'c', 'h', 'o', 'r', 'd', 'p', 's', 't'};
 #define VERSION 1u
-#define PIECE_BYTES 65536u
-#define SAMPLES 32u /* tensors whose first bytes are looked at: files of one shape may hold other weights */
-#define SAMPLE_BYTES 256u
 
 /* Little endian, without holes. */
 typedef struct past_head {
@@ -17,50 +14,6 @@ typedef struct past_head {
     uint32_t has_logits, reserved;
 } past_head;
 _Static_assert(sizeof(past_head) == 48, "one layout everywhere");
-
-/* ---- which model it is ------------------------------------------------------------------------- */
-
-static chord_status hash_range(chord_store *store, uint64_t offset, uint64_t bytes, uint8_t *piece, chord_hash *hash,
-                               chord_error *err)
-{
-    for (uint64_t done = 0; done < bytes;) {
-        size_t n = (size_t)chord_min_u64(PIECE_BYTES, bytes - done);
-        CHORD_TRY(chord_store_read(store, offset + done, piece, n, err));
-        chord_hash_add(hash, piece, n);
-        done += n;
-    }
-    return CHORD_OK;
-}
-
-/* Its headers whole, and a little of some tensors. */
-static chord_status hash_files(const chord_files *files, uint8_t *piece, chord_hash *hash, chord_error *err)
-{
-    for (uint32_t i = 0; i < files->count; i++)
-        CHORD_TRY(hash_range(files->stores[i], 0, chord_gguf_header_bytes(files->gguf, i), piece, hash, err));
-    uint64_t count = chord_gguf_tensor_count(files->gguf), samples = chord_min_u64(count, SAMPLES);
-    for (uint64_t i = 0; i < samples; i++) {
-        const chord_tensor *t = chord_gguf_tensor_at(files->gguf, i * count / samples);
-        uint64_t bytes = chord_min_u64(t->bytes, SAMPLE_BYTES);
-        CHORD_TRY(hash_range(chord_gguf_store(files->gguf, t->shard), t->offset, bytes, piece, hash, err));
-    }
-    return CHORD_OK;
-}
-
-static chord_status digest_of(chord_model *m, uint64_t *out, chord_error *err)
-{
-    void *piece = NULL;
-    chord_hash hash;
-    *out = atomic_load(&m->digest);
-    if (*out != 0) return CHORD_OK;
-    CHORD_TRY(chord_alloc(m->runtime->heap, PIECE_BYTES, "a piece of the model's header", &piece, err));
-    chord_hash_start(&hash);
-    chord_status status = hash_files(&m->files, piece, &hash, err);
-    chord_free(m->runtime->heap, piece);
-    if (status != CHORD_OK) return status;
-    *out = chord_hash_end(&hash) | 1; /* 0: not known yet */
-    atomic_store(&m->digest, *out);
-    return CHORD_OK;
-}
 
 /* ---- saving ------------------------------------------------------------------------------------- */
 
@@ -116,7 +69,7 @@ static chord_status save(chord_session *s, passage *w, chord_error *err)
                       .evaluated = evaluated_of(s)};
     memcpy(head.magic, MAGIC, sizeof head.magic);
     head.has_logits = has_last_logits(s, head.evaluated);
-    CHORD_TRY(digest_of(m, &head.model, err));
+    CHORD_TRY(chord_model_digest(m, &head.model, err));
     chord_hash_start(&w->hash);
     CHORD_TRY(put(w, &head, sizeof head, err));
     CHORD_TRY(put(w, s->tokens, s->count * sizeof *s->tokens, err));
@@ -184,33 +137,24 @@ static chord_status load_parts(chord_session *s, const past_head *head, passage 
     CHORD_TRY(get(r, s->tokens, head->tokens * sizeof *s->tokens, err));
     CHORD_TRY(check_tokens(s, head->tokens, err));
     if (head->has_logits != 0) CHORD_TRY(get(r, s->logits, m->vocabulary * sizeof *s->logits, err));
-    CHORD_TRY(chord_sequence_load(m->net, s->sequence, head->evaluated, get, r, err));
+    CHORD_TRY(chord_sequence_load(m->net, s->sequence, s->tokens, head->evaluated, get, r, err));
     CHORD_TRY(r->go(r->ud, &sum, sizeof sum, err));
     if (sum != chord_hash_end(&r->hash)) return chord_fail(err, CHORD_CORRUPT, "the saved session was damaged");
     return CHORD_OK;
-}
-
-static void forget(chord_session *s)
-{
-    chord_generation_end(s);
-    chord_sequence_cut(s->model->net, s->sequence, 0);
-    s->count = 0;
-    s->has_logits = false;
-    s->drafts.known = 0;
 }
 
 static chord_status load(chord_session *s, passage *r, chord_error *err)
 {
     past_head head;
     uint64_t digest;
-    CHORD_TRY(digest_of(s->model, &digest, err));
+    CHORD_TRY(chord_model_digest(s->model, &digest, err));
     chord_hash_start(&r->hash);
     CHORD_TRY(get(r, &head, sizeof head, err));
     CHORD_TRY(check_head(s, &head, digest, err));
-    forget(s);
+    chord_session_forget(s);
     chord_status status = load_parts(s, &head, r, err);
     if (status != CHORD_OK) {
-        forget(s);
+        chord_session_forget(s);
         return status;
     }
     s->count = head.tokens;

@@ -1,136 +1,77 @@
-/* kv.c - sequences: for each cache (a layer has one; one whose older keys are made of several tokens has two) a table of
- * blocks of 64 positions, which come from the network's pool as the sequence grows, and go back when it is cut or
- * closed. Layers that are no attention have none (states.c). The pool is reserved when the network opens. Sequences that
- * were one text up to some place share its blocks; whoever writes to a shared block gets a copy of it first. */
+/* kv.c - sequences: for each cache a table of blocks, which come from the network's pools as the sequence grows, and go back
+ * when it is cut or closed. Layers that are no attention have none (states.c). Whoever writes to a block that others have, or
+ * that is kept, gets a copy of it first. */
 #include "model/model_inner.h"
 
-chord_cache chord_cache_of(const chord_blueprint *p, uint32_t i)
+/* ---- who may have a block: with the mutex held ------------------------------------------------------------------ */
+
+/* Blocks that the sequence will need before it has what it has reserved; a branch, what it may need. */
+static uint32_t owed_to(const chord_network *net, const chord_sequence *s, uint32_t k)
 {
-    const chord_layer *layer = &p->layers[i % p->h.layers];
-    if (i >= p->h.layers) return (chord_cache){layer, 0, layer->every};
-    return (chord_cache){layer, layer->window, layer->kv_layer == i && chord_attends(layer)};
-}
-
-/* Those with a window keep the window, the largest chunk, and the block that the window's start cuts; layers that read
- * another's keep nothing. */
-static uint32_t blocks_for(const chord_blueprint *p, uint32_t i, uint32_t context_tokens, uint32_t chunk_tokens)
-{
-    chord_cache c = chord_cache_of(p, i);
-    if (c.every == 0) return 0;
-    uint64_t tokens = chord_ceil_div(context_tokens, c.every);
-    if (c.window != 0) tokens = chord_min_u64(tokens, (uint64_t)c.window + chunk_tokens + CHORD_KV_BLOCK);
-    return (uint32_t)chord_ceil_div(tokens, CHORD_KV_BLOCK);
-}
-
-/* The same on machines of all widths of pointers: so is the plan. */
-static uint64_t table_bytes(uint32_t blocks) { return chord_align_up(blocks * 8ull, 64); }
-
-/* A branch writes to the block where it left its sequence and, in CHORD_BRANCH_TOKENS, at most to one more. */
-#define BRANCH_BLOCKS 2u
-_Static_assert(CHORD_BRANCH_TOKENS <= CHORD_KV_BLOCK, "a branch ends in the block after its first");
-
-typedef struct pool_plan {
-    uint32_t sequences, table_blocks; /* entries of one sequence's tables */
-    uint64_t blocks, blocks_bytes, tables_bytes, owners_bytes;
-} pool_plan;
-
-static uint64_t block_bytes_of(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t i)
-{
-    const chord_layer *layer = chord_cache_of(p, i).layer;
-    return chord_kv_block_bytes(needs->type, layer->kv_heads, layer->head_dim, layer->value_dim);
-}
-
-/* Of all sequences, of one cache. Whole blocks of what sessions have in common stand once, unless a window lets go of them:
- * each session writes to the block in which it goes on by itself. */
-static uint64_t pool_blocks(const chord_blueprint *p, const chord_kv_needs *needs, uint32_t i)
-{
-    uint64_t blocks = blocks_for(p, i, needs->context_tokens, needs->chunk_tokens);
-    if (blocks == 0) return 0;
-    uint64_t span = (uint64_t)chord_cache_of(p, i).every * CHORD_KV_BLOCK;
-    uint64_t shared = blocks == chord_ceil_div(needs->context_tokens, span) ? needs->shared_tokens / span : 0;
-    return shared + needs->sessions * (blocks - shared) + (uint64_t)needs->branches * BRANCH_BLOCKS;
-}
-
-static pool_plan plan_pool(const chord_blueprint *p, const chord_kv_needs *needs)
-{
-    pool_plan plan = {.sequences = needs->sessions + needs->branches};
-    for (uint32_t i = 0; i < p->caches; i++) {
-        uint64_t blocks = pool_blocks(p, needs, i);
-        plan.table_blocks += blocks_for(p, i, needs->context_tokens, needs->chunk_tokens);
-        plan.blocks += blocks;
-        plan.blocks_bytes += blocks * block_bytes_of(p, needs, i);
+    const chord_kv *kv = &s->kv[k];
+    uint32_t every = chord_cache_of(&net->print, k).every, owed = 0;
+    if (kv->blocks == 0 || s->reserved <= s->length) return 0;
+    uint32_t first = s->length / every / CHORD_KV_BLOCK;
+    uint32_t end = (uint32_t)chord_ceil_div(s->reserved / every, CHORD_KV_BLOCK);
+    end = (uint32_t)chord_min_u64(end, (uint64_t)first + kv->blocks);
+    for (uint32_t i = first; i < end; i++) {
+        const uint8_t *block = kv->table[i % kv->blocks];
+        owed += block == NULL || *chord_pool_owners(&net->kv_pools[k], block) > 1;
     }
-    plan.tables_bytes = plan.sequences * table_bytes(plan.table_blocks);
-    plan.owners_bytes = chord_align_up(plan.blocks * sizeof(uint16_t), 64);
-    return plan;
+    return owed;
 }
 
-uint64_t chord_kv_plan_bytes(const chord_blueprint *p, const chord_kv_needs *needs)
+static uint64_t owed_to_others(const chord_network *net, const chord_sequence *than, uint32_t k)
 {
-    pool_plan plan = plan_pool(p, needs);
-    return plan.blocks_bytes + plan.tables_bytes + plan.owners_bytes + chord_states_bytes(p, needs);
+    uint64_t owed = 0;
+    for (uint32_t i = 0; i < net->sequence_count; i++) {
+        const chord_sequence *s = &net->sequences[i];
+        bool to_come = i >= net->session_count && s->length == 0; /* a branch that nobody has yet */
+        if (to_come) owed += s->kv[k].blocks != 0 ? CHORD_BRANCH_BLOCKS : 0;
+        else if (s != than) owed += owed_to(net, s, k);
+    }
+    return owed;
 }
 
-/* ---- pools: with the mutex held ---------------------------------------------------------------------- */
-
-/* At the start of a block that is no sequence's. */
-typedef struct chord_kv_free {
-    struct chord_kv_free *next;
-} chord_kv_free;
-
-/* In how many tables the block stands. */
-static uint16_t *owners_of(const chord_kv_pool *pool, const uint8_t *block)
+static uint64_t room_of(const chord_network *net, uint32_t k)
 {
-    return &pool->owners[(uint64_t)(block - pool->blocks) / pool->block_bytes];
+    return (uint64_t)net->kv_pools[k].free_count + net->kv_pools[k].kept_count;
 }
 
-static void put_free(chord_kv_pool *pool, uint8_t *block)
+bool chord_sequence_own(chord_network *net, chord_sequence *s, uint32_t k, uint32_t index, bool fresh)
 {
-    chord_kv_free *link = (void *)block;
-    link->next = pool->free;
-    pool->free = link;
-}
-
-static void give_block(chord_kv_pool *pool, uint8_t **entry)
-{
-    if (*entry != NULL && --*owners_of(pool, *entry) == 0) put_free(pool, *entry);
-    *entry = NULL;
-}
-
-/* There are as many as all sequences together can need, while they have in common what they were to have. NULL: they
- * have not. */
-static uint8_t *take_block(chord_kv_pool *pool)
-{
-    chord_kv_free *link = pool->free;
-    if (link == NULL) return NULL;
-    pool->free = link->next;
-    *link = (chord_kv_free){0};
-    *owners_of(pool, (uint8_t *)link) = 1;
-    return (uint8_t *)link;
-}
-
-/* A block that is this table's alone. False: there is none. */
-static bool own_block(chord_kv_pool *pool, uint8_t **entry)
-{
-    uint8_t *shared = *entry;
-    if (shared != NULL && *owners_of(pool, shared) == 1) return true;
-    uint8_t *block = take_block(pool);
-    if (block == NULL) return false;
+    chord_kv_pool *pool = &net->kv_pools[k];
+    uint8_t **entry = &s->kv[k].table[index % s->kv[k].blocks], *before = *entry;
+    bool alone = before != NULL && *chord_pool_owners(pool, before) == 1;
+    if (alone && *chord_pool_keeper(pool, before) == CHORD_KEPT_NONE) return true;
+    bool room = alone ? room_of(net, k) > 0 : room_of(net, k) > owed_to_others(net, s, k);
+    if (!room && alone) chord_kept_forget(net, k, before);
+    if (!room) return alone;
+    if (pool->free == NULL) (void)chord_kept_release(net, k);
+    uint8_t *block = chord_pool_take(pool);
+    if (before != NULL && !fresh) memcpy(block, before, (size_t)pool->block_bytes);
+    chord_pool_give(pool, entry);
     *entry = block;
-    if (shared == NULL) return true;
-    memcpy(block, shared, (size_t)pool->block_bytes);
-    --*owners_of(pool, shared);
     return true;
 }
 
-static void share_block(chord_kv_pool *pool, uint8_t **to, uint8_t *block)
+bool chord_sequence_adopt(chord_network *net, chord_sequence *s, uint32_t k, uint32_t index, uint8_t *block)
 {
-    if (block != NULL) ++*owners_of(pool, block);
-    give_block(pool, to);
-    *to = block;
+    chord_kv_pool *pool = &net->kv_pools[k];
+    bool idle = *chord_pool_owners(pool, block) == 0;
+    if (idle && room_of(net, k) <= owed_to_others(net, s, k)) return false;
+    chord_pool_share(pool, &s->kv[k].table[index % s->kv[k].blocks], block);
+    return true;
 }
 
-/* Blocks from the one of position `length` on; those of a window all or none. */
+void chord_sequence_unreserve(chord_network *net, chord_sequence *s)
+{
+    chord_mutex_lock(&net->mutex);
+    s->reserved = 0;
+    chord_mutex_unlock(&net->mutex);
+}
+
+/* Of a window all or none. */
 static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
 {
     for (uint32_t k = 0; k < net->print.caches; k++) {
@@ -138,86 +79,66 @@ static void give_blocks(chord_network *net, chord_sequence *s, uint32_t length)
         chord_cache c = chord_cache_of(&net->print, k);
         if (kv->blocks == 0 || (length != 0 && c.window != 0)) continue;
         uint32_t first = (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK);
-        for (uint32_t i = first; i < kv->blocks; i++) give_block(&net->kv_pools[k], &kv->table[i]);
+        for (uint32_t i = first; i < kv->blocks; i++) chord_pool_give(&net->kv_pools[k], &kv->table[i]);
     }
+}
+
+static chord_status fail_full(const chord_network *net, uint32_t position, chord_error *err)
+{
+    if (net->kv_tokens != 0)
+        return chord_fail(err, CHORD_FULL,
+                          "no memory is left for the keys and values of position %u: all %u positions (kv_tokens) are "
+                          "other sessions', or reserved for them",
+                          position, net->kv_tokens);
+    return chord_fail(err, CHORD_FULL,
+                      "no memory is left for the keys and values of position %u: it was taken for %u "
+                      "sessions that have the first %u positions in common",
+                      position, net->session_count, net->shared_tokens);
 }
 
 chord_status chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_t first, uint32_t length,
                                   chord_error *err)
 {
     for (uint32_t k = 0; k < net->print.caches; k++) {
-        chord_kv *kv = &s->kv[k];
         uint32_t every = chord_cache_of(&net->print, k).every;
-        if (kv->blocks == 0 || length / every == first / every) continue;
-        for (uint32_t i = first / every / CHORD_KV_BLOCK; i <= (length / every - 1) / CHORD_KV_BLOCK; i++)
-            if (!own_block(&net->kv_pools[k], &kv->table[i % kv->blocks]))
-                return chord_fail(err, CHORD_FULL,
-                                  "no memory is left for the keys and values of position %u: it was taken for %u "
-                                  "sessions that have the first %u positions in common",
-                                  (uint32_t)chord_max_u64(first, (uint64_t)i * CHORD_KV_BLOCK * every),
-                                  net->session_count, net->shared_tokens);
+        if (s->kv[k].blocks == 0 || length / every == first / every) continue;
+        for (uint32_t i = first / every / CHORD_KV_BLOCK; i <= (length / every - 1) / CHORD_KV_BLOCK; i++) {
+            uint64_t start = (uint64_t)i * CHORD_KV_BLOCK * every;
+            if (!chord_sequence_own(net, s, k, i, start >= first))
+                return fail_full(net, (uint32_t)chord_max_u64(first, start), err);
+        }
     }
     if (length > s->length_high) s->length_high = length;
     return CHORD_OK;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------- */
-
-static void set_caches(const chord_network *net, chord_kv_type type, uint8_t **table, chord_kv *kv)
+static chord_status reserve(chord_network *net, const chord_sequence *s, bool *later, chord_error *err)
 {
-    const chord_blueprint *p = &net->print;
-    for (uint32_t i = 0; i < p->caches; i++) {
-        const chord_layer *layer = chord_cache_of(p, i).layer;
-        kv[i] = (chord_kv){.type = type,
-                           .kv_heads = layer->kv_heads,
-                           .head_dim = layer->head_dim,
-                           .value_dim = layer->value_dim,
-                           .blocks = blocks_for(p, i, net->context_tokens, net->chunk_tokens),
-                           .table = table};
-        table += kv[i].blocks;
-    }
-}
-
-static chord_status open_pools(chord_network *net, const chord_kv_needs *needs, uint16_t *owners, uint8_t *blocks,
-                               chord_error *err)
-{
-    const chord_blueprint *p = &net->print;
-    net->kv_pools = chord_arena_get(&net->print.arena, p->caches * sizeof *net->kv_pools);
-    if (net->kv_pools == NULL) return chord_arena_fail(&p->arena, err);
-    for (uint32_t k = 0; k < p->caches; k++) {
-        chord_kv_pool *pool = &net->kv_pools[k];
-        uint64_t count = pool_blocks(p, needs, k);
-        *pool = (chord_kv_pool){.blocks = blocks, .block_bytes = block_bytes_of(p, needs, k), .owners = owners};
-        for (uint64_t i = count; i-- > 0;) put_free(pool, blocks + i * pool->block_bytes); /* first taken first */
-        blocks += count * pool->block_bytes;
-        owners += count;
+    for (uint32_t k = 0; k < net->print.caches; k++) {
+        uint64_t owed = owed_to(net, s, k), room = room_of(net, k), others = owed_to_others(net, s, k);
+        if (owed + others <= room || owed == 0) continue;
+        *later = true;
+        return chord_fail(err, CHORD_FULL,
+                          "there is no room for %u positions now: %" PRIu64 " more blocks of %u positions are needed, "
+                          "%" PRIu64 " are free, and %" PRIu64 " of these are reserved for others",
+                          s->reserved, owed, CHORD_KV_BLOCK, room, others);
     }
     return CHORD_OK;
 }
 
-/* The region: the tables of all sequences, the counts of owners, the blocks, all free, and states. */
-chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err)
+chord_status chord_sequence_reserve(chord_network *net, chord_sequence *s, uint32_t tokens, bool *later,
+                                    chord_error *err)
 {
-    const chord_blueprint *p = &net->print;
-    pool_plan plan = plan_pool(p, needs);
-    net->sequences = chord_arena_get(&net->print.arena, plan.sequences * sizeof *net->sequences);
-    if (net->sequences == NULL) return chord_arena_fail(&p->arena, err);
-    CHORD_TRY(chord_region_open(net->heap, chord_kv_plan_bytes(p, needs), "the KV cache", true, false, &net->kv_region,
-                                err));
-    uint8_t *memory = net->kv_region.base;
-    for (uint32_t s = 0; s < plan.sequences; s++) {
-        net->sequences[s].kv = chord_arena_get(&net->print.arena, p->caches * sizeof(chord_kv));
-        if (net->sequences[s].kv == NULL) return chord_arena_fail(&p->arena, err);
-        uint8_t *table = memory + s * table_bytes(plan.table_blocks);
-        set_caches(net, needs->type, (uint8_t **)(void *)table, net->sequences[s].kv);
-    }
-    CHORD_TRY(open_pools(net, needs, (uint16_t *)(void *)(memory + plan.tables_bytes),
-                         memory + plan.tables_bytes + plan.owners_bytes, err));
-    chord_states_open(net, needs, memory + plan.tables_bytes + plan.owners_bytes + plan.blocks_bytes);
-    net->session_count = needs->sessions;
-    net->shared_tokens = needs->shared_tokens;
-    net->sequence_count = plan.sequences;
-    return CHORD_OK;
+    *later = false;
+    if (tokens > s->room)
+        return chord_fail(err, CHORD_FULL, "%u positions can never be had: the context has %u", tokens, s->room);
+    chord_mutex_lock(&net->mutex);
+    uint32_t before = s->reserved;
+    s->reserved = tokens;
+    chord_status status = reserve(net, s, later, err);
+    if (status != CHORD_OK) s->reserved = before;
+    chord_mutex_unlock(&net->mutex);
+    return status;
 }
 
 /* ---- sequences ------------------------------------------------------------------------------------- */
@@ -232,7 +153,12 @@ static chord_sequence *take_sequence(chord_network *net, uint32_t first, uint32_
     if (s != NULL) {
         s->taken = true;
         chord_states_forget(s, 0);
-        s->length = s->length_high = 0;
+        s->length = s->length_high = s->length_low = 0;
+        s->kept = CHORD_KEPT_NONE;
+        s->noted = s->tokens_first = s->reserved = 0;
+        s->origin = NULL;
+        s->blind = false;
+        s->salt = 0;
         s->room = net->context_tokens;
         s->counted = (chord_sequence_counts){0};
         atomic_store(&s->cancelled, false);
@@ -256,6 +182,7 @@ chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *
         s = take_sequence(net, net->session_count, net->sequence_count);
     if (s == NULL) return NULL;
     s->room = (uint32_t)chord_min_u64(length + CHORD_BRANCH_TOKENS, net->context_tokens);
+    s->origin = from->origin != NULL ? from->origin : from;
     if (chord_sequence_copy(net, s, from, length) == length) return s;
     chord_sequence_close(net, s);
     return NULL;
@@ -266,6 +193,8 @@ void chord_sequence_close(chord_network *net, chord_sequence *sequence)
     if (sequence == NULL) return;
     chord_mutex_lock(&net->mutex);
     give_blocks(net, sequence, 0);
+    chord_kept_cut(net, sequence, 0);
+    sequence->length = sequence->reserved = 0;
     sequence->taken = false;
     chord_mutex_unlock(&net->mutex);
 }
@@ -276,26 +205,30 @@ uint32_t chord_sequence_length(const chord_sequence *sequence) { return sequence
 static bool still_there(const chord_network *net, const chord_sequence *s, uint32_t length)
 {
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
-        uint32_t window = net->print.layers[l].window, blocks = s->kv[l].blocks;
-        if (window == 0 || blocks == 0 || length == 0 || s->length_high == 0) continue;
-        uint32_t oldest = length + 1 > window ? (length + 1 - window) / CHORD_KV_BLOCK : 0;
+        chord_cache c = chord_cache_of(&net->print, l);
+        uint32_t blocks = s->kv[l].blocks, oldest = chord_cache_oldest(&c, length);
+        if (c.window == 0 || blocks == 0 || length == 0 || s->length_high == 0) continue;
         if (oldest + blocks <= (s->length_high - 1) / CHORD_KV_BLOCK) return false;
+        if (oldest < chord_cache_oldest(&c, s->length_low)) return false;
     }
     return true;
 }
 
 uint32_t chord_sequence_cut(chord_network *net, chord_sequence *s, uint32_t length)
 {
-    if (length < s->length) {
-        length = chord_states_cut(net, s, length);
-        s->length = still_there(net, s, length) ? length : 0;
+    uint32_t left = s->length;
+    if (length < left) {
+        left = chord_states_cut(net, s, length);
+        if (!still_there(net, s, left)) left = 0;
     }
-    if (s->length == 0) s->length_high = 0;
-    chord_states_forget(s, s->length);
+    chord_states_forget(s, left);
     chord_mutex_lock(&net->mutex);
-    give_blocks(net, s, s->length);
+    s->length = left;
+    if (left == 0) s->length_high = s->length_low = 0;
+    give_blocks(net, s, left);
+    chord_kept_cut(net, s, left);
     chord_mutex_unlock(&net->mutex);
-    return s->length;
+    return left;
 }
 
 uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length)
@@ -310,9 +243,12 @@ uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord
         if (blocks != 0 && (c.window == 0 || length == 0))
             used = (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK);
         for (uint32_t i = 0; i < blocks; i++)
-            share_block(&net->kv_pools[k], &to->kv[k].table[i], i < used ? from->kv[k].table[i] : NULL);
+            chord_pool_share(&net->kv_pools[k], &to->kv[k].table[i], i < used ? from->kv[k].table[i] : NULL);
     }
+    chord_kept_copy(net, to, from, length);
     to->length = length;
+    if (to->origin != NULL) to->reserved = to->room;
+    to->length_low = length != 0 ? from->length_low : 0;
     to->length_high = length != 0 ? from->length_high : 0;
     chord_mutex_unlock(&net->mutex);
     return length;

@@ -11,10 +11,8 @@ typedef struct block_span {
 static block_span span_of(const chord_network *net, const chord_sequence *s, uint32_t k, uint32_t length)
 {
     chord_cache c = chord_cache_of(&net->print, k);
-    uint32_t oldest = 0;
     if (s->kv[k].blocks == 0) return (block_span){0};
-    if (c.window != 0 && length + 1 > c.window) oldest = (length + 1 - c.window) / CHORD_KV_BLOCK;
-    return (block_span){oldest, (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK)};
+    return (block_span){chord_cache_oldest(&c, length), (uint32_t)chord_ceil_div(length / c.every, CHORD_KV_BLOCK)};
 }
 
 static uint64_t state_bytes(const chord_network *net) { return net->print.h.recurrence.floats * sizeof(float); }
@@ -75,13 +73,21 @@ static chord_status take_up(chord_network *net, chord_sequence *s, uint32_t leng
     return CHORD_OK;
 }
 
-chord_status chord_sequence_load(chord_network *net, chord_sequence *s, uint32_t length, chord_on_saved go, void *ud,
-                                 chord_error *err)
+static void set_length(chord_network *net, chord_sequence *s, const int32_t *tokens, uint32_t length)
+{
+    chord_mutex_lock(&net->mutex);
+    chord_kept_record(net, s, tokens, length);
+    s->length = s->length_low = length;
+    chord_mutex_unlock(&net->mutex);
+}
+
+chord_status chord_sequence_load(chord_network *net, chord_sequence *s, const int32_t *tokens, uint32_t length,
+                                 chord_on_saved go, void *ud, chord_error *err)
 {
     chord_sequence_cut(net, s, 0);
     if (length == 0) return CHORD_OK;
     chord_status status = take_up(net, s, length, go, ud, err);
-    s->length = status == CHORD_OK ? length : 1; /* whatever was taken goes back */
-    if (status != CHORD_OK) chord_sequence_cut(net, s, 0);
+    set_length(net, s, tokens, length);
+    if (status != CHORD_OK) chord_sequence_cut(net, s, 0); /* whatever was taken goes back */
     return status;
 }

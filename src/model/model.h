@@ -79,6 +79,27 @@ uint32_t chord_sequence_copy(chord_network *net, chord_sequence *to, const chord
 #define CHORD_BRANCH_TOKENS 64u
 chord_sequence *chord_sequence_branch(chord_network *net, const chord_sequence *from, uint32_t length);
 
+/* kv.c: room for a past of so many positions, which nobody else is given. CHORD_FULL: *later: others have it now. */
+chord_status chord_sequence_reserve(chord_network *net, chord_sequence *sequence, uint32_t tokens, bool *later,
+                                    chord_error *err);
+void chord_sequence_unreserve(chord_network *net, chord_sequence *sequence);
+
+/* kv_seek_libc.c: the longest beginning of a text, of `limit` tokens at most, that was evaluated under this salt, by whomever,
+ * becomes the past, where that is more than the past, which is the beginning of the same text. Returns the new length. */
+uint32_t chord_sequence_seek(chord_network *net, chord_sequence *sequence, const int32_t *tokens, uint32_t limit);
+/* True: it was another one, and what was evaluated under that is forgotten. */
+bool chord_sequence_salt(chord_network *net, chord_sequence *sequence, uint64_t salt);
+
+/* False: of models with recurrent layers nothing is found again. */
+bool chord_network_keeps(const chord_network *net);
+/* kv_folder_posix.c: from now on what is evaluated is also kept in files, where anything is. digest: of the model's file.
+ * CHORD_UNSUPPORTED: not in WebAssembly. */
+chord_status chord_network_keep_in(chord_network *net, const chord_model_options *options, uint64_t digest,
+                                   chord_error *err);
+void chord_network_finish_folder(chord_network *net); /* what is not written yet is; nobody computes any more */
+/* What went wrong there since it was last asked; false: nothing did. */
+bool chord_network_folder_warning(chord_network *net, char *out, size_t cap);
+
 /* kv_file.c: what a sequence knows of the first `length` tokens of its text, as bytes, and back. `go` writes, or fills, these
  * bytes. kind: what results depend on beside the model. */
 typedef chord_status (*chord_on_saved)(void *ud, void *bytes, size_t len, chord_error *err);
@@ -89,8 +110,8 @@ uint64_t chord_sequence_saved_bytes(const chord_network *net, const chord_sequen
 chord_status chord_sequence_save(const chord_network *net, const chord_sequence *sequence, uint32_t length,
                                  chord_on_saved go, void *ud, chord_error *err);
 /* In place of what it knew. After a failure it knows nothing. */
-chord_status chord_sequence_load(chord_network *net, chord_sequence *sequence, uint32_t length, chord_on_saved go,
-                                 void *ud, chord_error *err);
+chord_status chord_sequence_load(chord_network *net, chord_sequence *sequence, const int32_t *tokens, uint32_t length,
+                                 chord_on_saved go, void *ud, chord_error *err);
 
 /* What the passes in which a sequence took part have cost: a pass for several counts for each of them. */
 typedef struct chord_sequence_counts {

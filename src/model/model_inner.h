@@ -333,8 +333,17 @@ struct chord_sequence {
     uint32_t kept_tokens;         /* of the pass, that are in state_kept when it is over; 0: it stays as it is */
     chord_kv *kv;                 /* by cache; entries of its tables: NULL, or a block that is this sequence's */
     uint32_t length, length_high; /* length_high: how far it was ever written since length was 0 */
+    uint32_t length_low;          /* windows have what a query here may look at, and nothing before */
     uint32_t room;                /* no more positions than these */
-    bool taken, computing;        /* computing: a pass that is not counted yet */
+    uint32_t reserved;            /* up to here nobody else is given the blocks */
+    /* kept_libc.c: the text from tokens_first on; NULL: nothing is kept of it. Its first `noted` blocks are kept, the last of them
+     * as this one. */
+    int32_t *tokens;
+    uint32_t tokens_first, noted, kept;
+    const chord_sequence *origin; /* of a branch */
+    bool blind;                   /* it is not known of all tokens which they are */
+    uint64_t salt;
+    bool taken, computing; /* computing: a pass that is not counted yet */
     chord_sequence_counts counted;
     atomic_bool cancelled;
     chord_call call;
@@ -346,13 +355,44 @@ typedef struct chord_segment {
     uint32_t first, row, count; /* first: the first row's position */
 } chord_segment;
 
-/* A layer's blocks of the cache (kv.c). */
+/* The blocks of a cache (kv_pool.c). */
 typedef struct chord_kv_pool {
-    struct chord_kv_free *free; /* blocks that are no sequence's */
+    struct chord_kv_free *free; /* blocks that are nobody's */
     uint8_t *blocks;
     uint64_t block_bytes;
-    uint16_t *owners; /* by block: in how many tables it stands */
+    uint16_t *owners;                       /* by block: in how many tables it stands */
+    uint32_t *keeper;                       /* by block: what keeps it (kept_libc.c); CHORD_KEPT_NONE: nothing */
+    uint32_t count, free_count, kept_count; /* kept_count: are kept and stand in no table */
 } chord_kv_pool;
+
+/* 64 tokens of a text that were evaluated behind those of `parent` (kept_libc.c). */
+#define CHORD_KEPT_NONE UINT32_MAX
+typedef enum chord_kept_state {
+    CHORD_KEPT_SAVED, /* there is nothing to be done in the folder, or no folder */
+    CHORD_KEPT_USED,  /* it was used, which the folder is to know */
+    CHORD_KEPT_NEW    /* it was evaluated */
+} chord_kept_state;
+typedef struct chord_kept {
+    uint64_t key, above; /* key: of the text up to here; above: the parent's, of a text's first tokens the salt */
+    uint32_t parent, children, depth;
+    uint32_t next;         /* with the same end of the key; of those that are free */
+    uint32_t newer, older; /* a parent is newer than its children */
+    chord_kept_state state;
+    bool doomed; /* its parent goes */
+    int32_t tokens[CHORD_KV_BLOCK];
+    uint32_t blocks[]; /* by cache: number in its pool; CHORD_KEPT_NONE: a window has let go of it */
+} chord_kept;
+
+typedef struct chord_kept_index {
+    uint8_t *memory; /* (count, bytes) */
+    uint64_t bytes;
+    uint32_t count; /* 0: nothing is kept */
+    uint32_t *heads, mask;
+    uint32_t newest, oldest, free, unsaved;
+    chord_cond grown; /* something is unsaved */
+} chord_kept_index;
+
+typedef struct chord_kv_folder chord_kv_folder;
 
 /* The last rows that were read of a table. */
 typedef struct chord_row_cache {
@@ -443,15 +483,18 @@ struct chord_network {
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
     chord_region kv_region;
-    chord_kv_pool *kv_pools;   /* by cache */
+    chord_kv_pool *kv_pools; /* by cache */
+    chord_kept_index kept;
+    chord_kv_folder *folder;   /* NULL: there is none */
     chord_sequence *sequences; /* those of sessions, then branches */
-    uint32_t session_count, sequence_count, shared_tokens, context_tokens, chunk_tokens, logit_rows;
-    uint32_t *pass_list; /* 0..tile_count-1: any pass is a prefix of it */
+    uint32_t session_count, sequence_count, context_tokens, chunk_tokens, logit_rows;
+    uint32_t shared_tokens, kv_tokens; /* of the options */
+    uint32_t *pass_list;               /* 0..tile_count-1: any pass is a prefix of it */
     bool pass_open;
     uint32_t pass_tiles, tiles_done; /* of the open pass */
     chord_row_cache rows[CHORD_TABLES];
     /* Guards what other threads look at while a pass runs: which pager there is, the plan, which sequences are taken,
-     * which blocks are free, and the calls. All else belongs to whoever has the pool's turn. */
+     * which blocks are free or kept, and the calls. All else belongs to whoever has the pool's turn. */
     chord_mutex mutex;
     chord_cond moved; /* a call came, went, or changed its state */
     chord_call *calls, *leader;
@@ -528,6 +571,8 @@ typedef struct chord_kv_needs {
     chord_kv_type type;
     uint32_t sessions, branches, context_tokens, chunk_tokens;
     uint32_t shared_tokens; /* all sessions have these positions in common */
+    uint32_t tokens;        /* positions of all sessions together; 0: a context for each */
+    bool drafts, folder;    /* of another model: nothing is found again; what is kept goes to a folder */
 } chord_kv_needs;
 
 /* plan.c */
@@ -553,18 +598,75 @@ chord_status chord_network_watch_map(chord_network *net, chord_error *err);
 uint64_t chord_scratch_layout(const chord_blueprint *print, uint32_t chunk_tokens, uint32_t logit_rows,
                               uint32_t threads, chord_scratch *out);
 
-/* kv.c: a cache of keys and values: those of keys that are made of several tokens come behind the others */
+/* kv_pool.c: a cache of keys and values: those of keys that are made of several tokens come behind the others */
 typedef struct chord_cache {
     const chord_layer *layer;
     uint32_t window, every; /* every: tokens to a position; 0: there is no such cache */
 } chord_cache;
 chord_cache chord_cache_of(const chord_blueprint *print, uint32_t index);
+/* The first block that a query at `length` may look at. */
+static inline uint32_t chord_cache_oldest(const chord_cache *c, uint32_t length)
+{
+    return c->window != 0 && length + 1 > c->window ? (length + 1 - c->window) / CHORD_KV_BLOCK : 0;
+}
+/* A query behind so many blocks looks at block `index` of the cache. */
+bool chord_cache_is_seen(const chord_network *net, uint32_t cache, uint32_t blocks, uint32_t index);
+uint32_t chord_cache_widest(const chord_network *net); /* window; 0: there is none */
+#define CHORD_BRANCH_BLOCKS 2u /* a branch writes to the block where it left its sequence and at most to one more */
+uint32_t chord_cache_blocks(const chord_blueprint *print, uint32_t index, uint32_t context,
+                            uint32_t chunk); /* a table's */
+uint64_t chord_cache_block_bytes(const chord_blueprint *print, const chord_kv_needs *needs, uint32_t index);
+uint64_t chord_pool_blocks(const chord_blueprint *print, const chord_kv_needs *needs, uint32_t index);
+/* With the mutex held, as all that follow up to kv_plan.c. Of a block that stands in a table: in how many, and who keeps it. */
+uint16_t *chord_pool_owners(const chord_kv_pool *pool, const uint8_t *block);
+uint32_t *chord_pool_keeper(const chord_kv_pool *pool, const uint8_t *block);
+uint8_t *chord_pool_block(const chord_kv_pool *pool, uint32_t number);
+uint32_t chord_pool_number(const chord_kv_pool *pool, const uint8_t *block);
+void chord_pool_put(chord_kv_pool *pool, uint8_t *block); /* it is nobody's any more */
+uint8_t *chord_pool_take(chord_kv_pool *pool);            /* for one table; NULL: none is free */
+void chord_pool_give(chord_kv_pool *pool, uint8_t **entry);
+void chord_pool_share(chord_kv_pool *pool, uint8_t **to, uint8_t *block); /* block may be NULL */
+void chord_pool_unkeep(chord_kv_pool *pool, uint8_t *block);
+
+/* kept_libc.c */
+uint32_t chord_kept_count(const chord_blueprint *print, const chord_kv_needs *needs); /* 0: nothing is kept */
+uint64_t chord_kept_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
+void chord_kept_open(chord_network *net, const chord_kv_needs *needs, uint8_t *memory);
+chord_kept *chord_kept_at(const chord_network *net, uint32_t number);
+/* Behind `parent`, or at the beginning of a text with this salt. */
+uint32_t chord_kept_find(const chord_network *net, uint32_t parent, uint64_t salt, const int32_t *tokens);
+uint64_t chord_kept_key(uint64_t above, const int32_t *tokens);
+/* The sequence's text goes on with these tokens, which were evaluated; its length is that before them. */
+void chord_kept_record(chord_network *net, chord_sequence *sequence, const int32_t *tokens, uint32_t count);
+void chord_kept_set_state(chord_network *net, uint32_t number, chord_kept_state state);
+void chord_kept_note(chord_network *net, chord_sequence *sequence); /* blocks that are whole by now are kept */
+void chord_kept_cut(chord_network *net, chord_sequence *sequence, uint32_t length);
+void chord_kept_copy(chord_network *net, chord_sequence *to, const chord_sequence *from, uint32_t length);
+bool chord_kept_release(chord_network *net, uint32_t cache); /* a block is free now; false: none is kept for nobody */
+void chord_kept_forget(chord_network *net, uint32_t cache, const uint8_t *block); /* nothing keeps it */
+
+/* kv_plan.c */
 uint64_t chord_kv_plan_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
 chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *needs, chord_error *err);
-/* Before a pass writes positions from first up to length: blocks for them are the sequence's own. The mutex is held.
- * CHORD_FULL: others have them, which were to have more in common. */
+
+/* kv.c. Before a pass writes positions from first up to length: blocks for them are the sequence's own. The mutex is held.
+ * CHORD_FULL: others have them. */
 chord_status chord_sequence_reach(chord_network *net, chord_sequence *sequence, uint32_t first, uint32_t length,
                                   chord_error *err);
+/* One block, which nothing of before is needed of if it is fresh. False: others have all. */
+bool chord_sequence_own(chord_network *net, chord_sequence *sequence, uint32_t cache, uint32_t index, bool fresh);
+/* One that is kept, or another's; nobody may need it that has a right to it. */
+bool chord_sequence_adopt(chord_network *net, chord_sequence *sequence, uint32_t cache, uint32_t index, uint8_t *block);
+
+/* kv_folder_posix.c: blocks that are kept, as files, written by a thread of its own. Nothing of it is in WebAssembly. */
+uint64_t chord_kv_folder_bytes(const chord_blueprint *print, const chord_kv_needs *needs);
+void chord_kv_folder_close(chord_network *net); /* when all is written */
+/* How many blocks of the text can be had, the first `known` of them without files; not `least` at least: 0. */
+uint32_t chord_kv_folder_reach(chord_network *net, uint64_t salt, const int32_t *tokens, uint32_t blocks,
+                               uint32_t known, uint32_t least);
+/* Of one block of the text those caches for which to[] has a place. False: they are not there. */
+bool chord_kv_folder_read(chord_network *net, uint64_t above, const int32_t *tokens, uint32_t index,
+                          uint8_t *const *to);
 
 /* states.c: memory of all sequences, after what is in front of it; where it begins is a multiple of 64. */
 uint64_t chord_states_bytes(const chord_blueprint *print, const chord_kv_needs *needs);

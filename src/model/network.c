@@ -153,6 +153,7 @@ chord_status chord_network_open(const chord_network_config *config, chord_networ
     net->gguf = config->gguf;
     chord_mutex_init(&net->mutex);
     chord_cond_init(&net->moved);
+    chord_cond_init(&net->kept.grown);
     chord_compute_init(&net->compute, config->pool, config->cpu);
     chord_compute_init(&net->solo, NULL, config->cpu);
     chord_hopes_open(&net->hopes);
@@ -169,6 +170,7 @@ chord_status chord_network_open(const chord_network_config *config, chord_networ
 void chord_network_close(chord_network *net)
 {
     if (net == NULL) return;
+    chord_kv_folder_close(net);
     chord_pager_close(net->pager);
     chord_experts_close(net);
     chord_region_close(net->heap, &net->kv_region);
@@ -180,6 +182,7 @@ void chord_network_close(chord_network *net)
     chord_free(net->heap, net->pass_list);
     chord_blueprint_close(&net->print);
     chord_cond_free(&net->moved);
+    chord_cond_free(&net->kept.grown);
     chord_mutex_free(&net->mutex);
     chord_free(net->heap, net);
 }

@@ -35,7 +35,10 @@ chord_kv_needs chord_plan_kv(const chord_network_config *config, uint32_t contex
                             .branches = config->branches,
                             .context_tokens = context,
                             .chunk_tokens = chunk,
-                            .shared_tokens = (uint32_t)chord_min_u64(o->shared_tokens, context)};
+                            .shared_tokens = (uint32_t)chord_min_u64(o->shared_tokens, context),
+                            .tokens = o->kv_tokens != 0 ? (uint32_t)chord_max_u64(o->kv_tokens, context) : 0,
+                            .drafts = o->drafts,
+                            .folder = o->kv_dir != NULL};
 }
 
 /* One for each session, so that all may decode in one pass; more where they are small. */
@@ -271,10 +274,15 @@ static uint32_t find_context_max(const chord_network_config *config, const chord
 
 chord_status chord_plan_check_context(const chord_network_config *config, const chord_blueprint *p, chord_error *err)
 {
-    uint32_t context = chord_plan_context(config, p);
-    if (context <= p->h.trained_tokens) return CHORD_OK;
-    return chord_fail(err, CHORD_INVALID, "a context of %u tokens was asked for, the model was trained for %u", context,
-                      p->h.trained_tokens);
+    uint32_t context = chord_plan_context(config, p), tokens = options_of(config)->kv_tokens;
+    if (context > p->h.trained_tokens)
+        return chord_fail(err, CHORD_INVALID, "a context of %u tokens was asked for, the model was trained for %u",
+                          context, p->h.trained_tokens);
+    if (tokens != 0 && tokens < context)
+        return chord_fail(err, CHORD_INVALID,
+                          "kv_tokens is %u: all sessions together have less than one context of %u tokens", tokens,
+                          context);
+    return CHORD_OK;
 }
 
 static chord_status plan_with_limits(const chord_network_config *config, chord_blueprint *p, chord_plan *out,

@@ -55,7 +55,9 @@ static void settle(chord_network *net, chord_status status, const chord_error *e
             chord_call_finish(net, call, call->status);
         } else {
             chord_states_end(net, call->sequence, call->count);
+            chord_kept_record(net, call->sequence, call->args->tokens + call->done, call->count);
             call->sequence->length += call->count;
+            chord_kept_note(net, call->sequence);
             call->tiles_done += tiles;
             call->alone = false;
             call->state = CALL_TAKES;

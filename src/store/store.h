@@ -83,6 +83,31 @@ int chord_store_file_descriptor(const chord_store *store);
 chord_status chord_store_open_faulty(chord_heap *heap, chord_store *inner, uint64_t fail_nth, uint64_t fail_count,
                                      uint64_t delay_ns, chord_store **out, chord_error *err);
 
+/* A folder of files that are worth something and may go any time, those used least lately first; several processes may use
+ * one. Names begin with CHORD_FOLDER_PREFIX; files of other names are left alone. From any threads. POSIX only. */
+#define CHORD_FOLDER_PREFIX "chord-"
+#define CHORD_FOLDER_NAME_BYTES 64u
+typedef struct chord_folder chord_folder;
+/* It is made where it is not there. bytes_max 0: 16 GiB, or a tenth of what is free there. */
+chord_status chord_folder_open(chord_heap *heap, const char *path, uint64_t bytes_max, chord_folder **out,
+                               chord_error *err);
+void chord_folder_close(chord_folder *folder);
+/* A file's descriptor, to be left again; -1: there is none. *bytes: its length. */
+int chord_folder_find(chord_folder *folder, const char *name, uint64_t *bytes);
+void chord_folder_leave(int file);
+chord_status chord_folder_read(int file, uint64_t offset, void *dst, size_t len, chord_error *err);
+void chord_folder_ahead(int file); /* all of it will be read soon */
+/* It was used now; or so long ago, where others are to stay longer. */
+void chord_folder_use(int file, uint32_t ago_s);
+typedef struct chord_folder_part {
+    const void *bytes;
+    size_t len;
+} chord_folder_part;
+/* Whole, or not at all: in place of one of that name. Others make room. CHORD_FULL: it is larger than all may be. */
+chord_status chord_folder_write(chord_folder *folder, const char *name, const chord_folder_part *parts, uint32_t count,
+                                uint32_t ago_s, chord_error *err);
+void chord_folder_remove(chord_folder *folder, const char *name);
+
 /* The guard: mappings whose SIGBUS is ours (chord_guard_install). Stores add their own; so do hosts that
  * map a file elsewhere. */
 bool chord_guard_installed(void);

@@ -168,6 +168,31 @@ static void check_damage(void)
     free(b.bytes);
 }
 
+/* What a window did not bring along is not there when the text is cut: it is evaluated again. */
+static void check_cut(void)
+{
+    enum { LONG = 200, COMMON = 140, SHORT = 150 };
+    int32_t text[LONG];
+    buffer b;
+    size_t reused;
+    for (uint32_t i = 0; i < LONG; i++) text[i] = (int32_t)(i % 7 * 31 + i % 11);
+    const chord_model_options options = {.context_tokens = 256, .chunk_tokens = 64};
+    opened here = open_session(&m, options);
+    CHECK_OK(chord_session_sync(here.session, text, LONG, NULL, &err));
+    save(here.session, &b);
+    close_session(&here);
+    text[COMMON] = 1;
+    opened alone = open_session(&m, options), there = open_session(&m, options);
+    CHECK_OK(chord_session_sync(alone.session, text, SHORT, NULL, &err));
+    uint64_t wanted = go_on(alone.session, 5);
+    CHECK_OK(load(there.session, &b));
+    CHECK_OK(chord_session_sync(there.session, text, SHORT, &reused, &err));
+    CHECK_SAY(go_on(there.session, 5) == wanted, "%zu tokens were kept", reused);
+    close_session(&alone);
+    close_session(&there);
+    free(b.bytes);
+}
+
 static void build(const char *name)
 {
     size_t f = 0;
@@ -185,6 +210,7 @@ int main(void)
         build(NAMES[i]);
         check_family(NAMES[i]);
         if (i == 0) check_damage();
+        check_cut();
         gb_free(&m.b);
     }
     return check_done();

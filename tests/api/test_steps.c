@@ -266,6 +266,7 @@ static void check_bounded_rows(void)
     q[3].options.max_tokens = 5;
     answer_alone(&q[3], &alone);
     CHECK_OK(chord_session_open(model, &session, &err));
+    CHECK_OK(chord_session_salt(session, 1, &err)); /* what was read alone is not found again */
     begin(session, &q[3]); /* 90 tokens */
     chord_session_limit_rows(session, 7);
     step = (chord_step){.session = session};

@@ -48,6 +48,21 @@ for command in ("pack", "quantize"):
     for source, target in zip((local / "tiny.gguf", "hf:t/Tiny"), out):
         check(run(command, source, target, *more, "--force").returncode == 0, f"{command} {source}")
     check(out[0].read_bytes() == out[1].read_bytes(), f"{command}: the same file")
+# ---- a model in several files: read while they come, or of more than four brought first
+for size, streams in (("100K", True), ("60K", False)):
+    out = local / f"split{size}.gguf"
+    check(run("pack", local / "tiny.gguf", out, "--plain", "--split", size).returncode == 0, "it is cut")
+    repo = f"t/Split{size}"
+    hub.repos[repo] = {path.name: path.read_bytes() for path in local.glob(f"split{size}-*.gguf")}
+    count = len(hub.repos[repo])
+    check((1 < count <= 4) == streams, f"into {count} files")
+    for more in ((), ("--no-cache",)):
+        anew()
+        result = run("run", f"hf:{repo}", *words, "--json", *more)
+        check(used(result, f"{count} files {more}") == truth, f"{count} files {more}: the hash of the one")
+        check(("brought before" in result.stderr) == (not streams and not more), f"{count} files {more}: {result.stderr}")
+        check(len(list(cache.rglob("snapshots/*/split*.gguf"))) == (0 if more else count), f"{count} files {more}: all are kept, or none")
+# ---- servers without parts of files; what plan says
 anew(ranges=False)
 check(used(run("run", "hf:t/Tiny", *words, "--json"), "no parts") == truth, "a server without parts: all of it first")
 anew(ranges=False)

@@ -149,6 +149,7 @@ def drafts():
             check([p["draft"]["bytes"] for p in plans] == [140 << 20] * 2 and plans[1]["draft"]["used"], f"{plans}")
     expect(run("wasm", "run", guest, tiny, *words, "--draft", "/nowhere.gguf"), 1, "/nowhere.gguf")
     expect(run("wasm", "run", guest, tiny, *words, "--requantize", "Q4_0"), 1, "inside WebAssembly")
+    expect(run("wasm", "run", guest, tiny, *words, "--kv-dir", "/nowhere"), 1, "--kv-dir /nowhere is left out")
 
 
 def ours():

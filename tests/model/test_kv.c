@@ -52,13 +52,44 @@ static void close_network(setup *s)
     chord_heap_close(s->heap);
 }
 
-/* Of all layers; a list's link is the first word of a free block. */
+/* Of all layers: in the lists, whose link is the first word of a free block, and kept for nobody. */
 static uint32_t free_blocks(const chord_network *net)
 {
-    uint32_t n = 0;
+    uint32_t all = 0;
+    for (uint32_t l = 0; l < net->print.h.layers; l++) {
+        const chord_kv_pool *pool = &net->kv_pools[l];
+        uint32_t n = 0, kept = 0;
+        for (void *at = pool->free; at != NULL; n++) memcpy(&at, at, sizeof at);
+        for (uint32_t b = 0; b < pool->count; b++) kept += pool->owners[b] == 0 && pool->keeper[b] != CHORD_KEPT_NONE;
+        CHECK_SAY(n == pool->free_count && kept == pool->kept_count, "%u and %u, counted %u and %u", n, kept,
+                  pool->free_count, pool->kept_count);
+        all += n + kept;
+    }
+    return all;
+}
+
+/* Entries that are kept are in the order of their use, parents behind their children, and hold what pools say that they keep. */
+static void check_kept(const chord_network *net)
+{
+    uint32_t kept = 0, listed = 0, children = 0, unused = 0;
+    for (uint32_t i = net->kept.oldest; i != CHORD_KEPT_NONE; i = chord_kept_at(net, i)->newer) {
+        const chord_kept *e = chord_kept_at(net, i);
+        for (uint32_t l = 0; l < net->print.h.layers; l++) {
+            kept += e->blocks[l] != CHORD_KEPT_NONE;
+            CHECK(e->blocks[l] == CHORD_KEPT_NONE || net->kv_pools[l].keeper[e->blocks[l]] == i);
+        }
+        CHECK(chord_kept_find(net, e->parent, e->above, e->tokens) == i);
+        CHECK(e->parent == CHORD_KEPT_NONE || chord_kept_at(net, e->parent)->depth + 1 == e->depth);
+        children += e->children;
+        listed++;
+        unused += e->parent != CHORD_KEPT_NONE;
+    }
+    CHECK_SAY(children == unused, "%u children, %u have a parent", children, unused);
     for (uint32_t l = 0; l < net->print.h.layers; l++)
-        for (void *at = net->kv_pools[l].free; at != NULL; n++) memcpy(&at, at, sizeof at);
-    return n;
+        for (uint32_t b = 0; b < net->kv_pools[l].count; b++) kept -= net->kv_pools[l].keeper[b] != CHORD_KEPT_NONE;
+    CHECK(kept == 0);
+    for (uint32_t i = net->kept.free; i != CHORD_KEPT_NONE; i = chord_kept_at(net, i)->next) listed++;
+    CHECK_SAY(listed == net->kept.count, "%u of %u entries", listed, net->kept.count);
 }
 
 static uint32_t blocks_of(const chord_network *net, uint32_t length)
@@ -149,6 +180,7 @@ static void check_company(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT
         uint32_t used = blocks_in_use(s.net);
         CHECK_SAY(free_blocks(s.net) == all - used, "turn %u: %u of %u are free, %u in use", turn, free_blocks(s.net),
                   all, used);
+        if (turn % 10 == 0) check_kept(s.net);
         used_most = used > used_most ? used : used_most;
     }
     CHECK(used_most > all / 3 && chord_heap_used_bytes(s.heap) == heap_used);
@@ -192,6 +224,34 @@ static void check_branches(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEX
     close_network(&s);
 }
 
+/* Equal keys are not enough: the tokens are compared, and those before them. */
+static void check_tokens(const tiny_model *m)
+{
+    setup s;
+    chord_sequence *text;
+    int32_t tokens[CONTEXT];
+    open_network(&s, m, 1);
+    for (uint32_t i = 0; i < CONTEXT; i++) tokens[i] = token_at(0, i);
+    CHECK_OK(chord_sequence_open(s.net, &text, &err));
+    grow(s.net, text, 0, 130);
+    chord_sequence_cut(s.net, text, 0);
+    uint32_t first = chord_kept_find(s.net, CHORD_KEPT_NONE, 0, tokens);
+    uint32_t second = chord_kept_find(s.net, first, 0, tokens + CHORD_KV_BLOCK);
+    CHECK(first != CHORD_KEPT_NONE && second != CHORD_KEPT_NONE && first != second);
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, 1, tokens) == CHORD_KEPT_NONE);
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, chord_kept_at(s.net, first)->key, tokens + CHORD_KV_BLOCK) ==
+          CHORD_KEPT_NONE);
+    chord_kept_at(s.net, first)->tokens[5]++;
+    CHECK(chord_kept_find(s.net, CHORD_KEPT_NONE, 0, tokens) == CHORD_KEPT_NONE);
+    CHECK(chord_sequence_seek(s.net, text, tokens, 130) == 0);
+    chord_kept_at(s.net, first)->tokens[5]--;
+    CHECK(chord_sequence_seek(s.net, text, tokens, 127) == 64);
+    CHECK(chord_sequence_seek(s.net, text, tokens, 130) == 128);
+    CHECK(free_blocks(s.net) == s.net->kv_pools[0].count * s.net->print.h.layers - blocks_of(s.net, 128));
+    chord_sequence_close(s.net, text);
+    close_network(&s);
+}
+
 int main(void)
 {
     static uint64_t hashes[SESSIONS][CONTEXT + 1];
@@ -201,6 +261,7 @@ int main(void)
     hash_alone(&m, hashes);
     check_company(&m, hashes);
     check_branches(&m, hashes);
+    check_tokens(&m);
     free(m.b.bytes);
     return check_done();
 }

@@ -167,6 +167,8 @@ def test_refusals(guest):
     check(nothing.returncode == 1 and "leaves nothing" in nothing.stderr, f"{guest.name}: a hopeless budget: {nothing.stderr!r}")
     mapped = guest("run", "tiny.gguf", "-p", "x", "--mode", "mapped")
     check(mapped.returncode == 1 and "map" in mapped.stderr, f"{guest.name} --mode mapped: {mapped.stderr!r}")
+    kept = guest("run", "tiny.gguf", "-p", "x", "--kv-dir", "kept")
+    check(kept.returncode == 1 and "kept (kv_dir) is left out" in kept.stderr, f"{guest.name} --kv-dir: {kept.stderr!r}")
     os.mkfifo(folder / "pipe") if not (folder / "pipe").exists() else None
     check("not a regular file" in guest("inspect", "pipe").stderr, f"{guest.name}: a pipe is no model")
 

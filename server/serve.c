@@ -32,7 +32,9 @@ typedef struct serving {
 
 static int check_usage(const cli_args *a)
 {
-    if (a->model == NULL) return cli_usage(&cli_serve, "which model? give the path of a GGUF file");
+    if (a->model == NULL)
+        return cli_usage(&cli_serve,
+                         "which model? give the path of a GGUF file, a URL, hf:OWNER/REPO[:TAG] or ollama:NAME[:TAG]");
     if (a->no_auth && a->api_key_file != NULL)
         return cli_usage(&cli_serve, "--no-auth and --api-key-file contradict each other");
     return CLI_OK;
@@ -208,7 +210,6 @@ static int run(const cli_args *args)
     if (code != CLI_OK) return code;
     v = (serving){.args = args, .memory = server_memory_of(args), .listener = {.fd = -1}};
     chord_mutex_init(&v.s.reading);
-    server_signals_start();
     name_model(&v);
     if (args->api_key_file != NULL) code = server_read_keys(args->api_key_file, &v.guard);
     if (code == CLI_OK) code = listen_and_answer(&v);

@@ -106,6 +106,7 @@ static int open_model(serving *v)
         code = cli_read_text(a, CLI_TEXT_TEMPLATE, a->template_file, &v->template_text, &len);
     if (code == CLI_OK) code = cli_open_runtime(&v->own, &v->open);
     if (code == CLI_OK && v->own.draft != NULL) v->open.draft_uri = v->own.draft;
+    v->open.options.grammars = true;
     v->open.memory_bytes = 0; /* was looked at, as a whole */
     if (code == CLI_OK) code = cli_open_text(&v->open, a->context);
     if (code == CLI_OK && v->open.options.sessions_max == 0) v->open.options.sessions_max = choose_parallel(v);
@@ -261,6 +262,7 @@ static const cli_option OPTIONS[] = {
     {"--top-k", NULL, CLI_U32, CLI_FIELD(top_k), "K", "where a request says nothing (default 0: all)", 0, 1 << 24},
     {"--top-p", NULL, CLI_F32, CLI_FIELD(top_p), "P", "where a request says nothing (default 0.95)", 0, 1},
     {"--min-p", NULL, CLI_F32, CLI_FIELD(min_p), "P", "where a request says nothing (default 0: none)", 0, 1},
+    CLI_OPTIONS_KV_DIR,
     CLI_OPTIONS_DRAFT,
     CLI_OPTION_MODEL,
 };

@@ -16,6 +16,7 @@ chord_status ask_open(served *s, wire_request *wire, ask **out)
 
 void ask_close(ask *a)
 {
+    chord_grammar_close(a->grammar);
     chord_arena_free(&a->arena);
     chord_free(a->s->heap, a);
 }

@@ -12,7 +12,7 @@ typedef struct served {
     chord_heap *heap; /* requests and answers; the model is paid from the runtime's */
     wire *wire;
     engine *engine;
-    const chord_model *model;
+    chord_model *model;
     const char *name, *path;
     const char *template_text; /* NULL: the model's own */
     bool has_template, early_status;
@@ -37,6 +37,7 @@ typedef struct ask {
     wire_request *wire;
     chord_arena arena;
     const chord_json *root; /* an object */
+    chord_grammar *grammar; /* of the answer; NULL: it is free */
     refusal wrong;
 } ask;
 
@@ -71,6 +72,10 @@ bool ask_tools(ask *a); /* "tools" and what goes with them */
 
 /* Sampling, stops, seed, by the names that all dialects share. max_keys: NULL-terminated names of the most tokens. */
 bool ask_options(ask *a, chord_generate_options *out, const char *const *max_keys, int64_t least);
+/* After the options: "grammar", "json_schema", "response_format". */
+bool ask_form(ask *a, chord_generate_options *out);
+/* One such as "response_format"; NULL: none. */
+bool ask_format(ask *a, const char *param, const chord_json *format, chord_generate_options *out);
 /* A text, or a list of texts, that must not be empty. */
 bool ask_stops(ask *a, const char *key, chord_generate_options *out);
 

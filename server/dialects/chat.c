@@ -222,13 +222,6 @@ bool dialect_conversation(ask *a, const char *system, chord_buffer *out)
     return done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error));
 }
 
-static bool check_format(ask *a)
-{
-    const chord_json *format = ask_field(a->root, "response_format"), *type = ask_field(format, "type");
-    bool text = type != NULL && type->kind == CHORD_JSON_TEXT && chord_text_equal(type->text, "text");
-    return text || ask_cannot(a, "response_format", "answers are text (\"type\": \"text\")");
-}
-
 static bool check_modalities(ask *a)
 {
     const chord_json *list = ask_field(a->root, "modalities");
@@ -256,10 +249,9 @@ static bool make(ask *a, answer **out)
     int64_t n = 1;
     ask_prompt prompt;
     chord_buffer conversation;
-    if (!ask_parse(a) || !ask_tools(a) || !check_format(a) || !check_modalities(a) ||
-        !ask_options(a, &options, MAX, 1) || !dialect_logprob_options(a, &options) ||
-        !read_stream(a, &stream, &usage) || !ask_whole(a, "n", 1, CHOICES_MAX, &n) ||
-        !ask_bool(a, "add_generation_prompt", &open_reply))
+    if (!ask_parse(a) || !ask_tools(a) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
+        !ask_form(a, &options) || !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
+        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply))
         return false;
     bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);
     chord_buffer_free(&conversation);

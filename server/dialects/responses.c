@@ -272,13 +272,6 @@ static const dialect RESPONSES = {.begin = begin,
 
 /* ---- the requests ------------------------------------------------------------------------------------------------------- */
 
-static bool check_text_format(ask *a)
-{
-    const chord_json *type = ask_field(ask_field(ask_field(a->root, "text"), "format"), "type");
-    if (type == NULL || (type->kind == CHORD_JSON_TEXT && chord_text_equal(type->text, "text"))) return true;
-    return ask_invalid(a, "text.format", "answers are text (\"type\": \"text\")");
-}
-
 /* Tools that are no functions are the other server's own: they are passed over. */
 static bool check_tools(ask *a)
 {
@@ -297,7 +290,8 @@ static bool make(ask *a, answer **out)
     chord_generate_options options;
     bool stream = false;
     ask_prompt prompt;
-    if (!ask_parse(a) || !check_tools(a) || !check_text_format(a) || !ask_options(a, &options, MAX, 1) ||
+    if (!ask_parse(a) || !check_tools(a) || !ask_options(a, &options, MAX, 1) ||
+        !ask_format(a, "text.format", ask_field(ask_field(a->root, "text"), "format"), &options) ||
         !ask_bool(a, "stream", &stream) ||
         !ask_cannot(a, "previous_response_id", "nothing is kept: send the whole conversation as 'input'") ||
         !ask_cannot(a, "conversation", "nothing is kept: send the whole conversation as 'input'") ||

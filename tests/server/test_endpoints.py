@@ -179,6 +179,23 @@ def published(s):
         check(status == 200 if method == "get" else status in (400, 501), f"{method} {path}: {status}")
 
 
+def forms(s):
+    """What comes has the form, whatever the model would rather say."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", "y"]}}, "required": ["a", "b"], "additionalProperties": False}
+    def is_one(text):
+        value = json.loads(text)
+        return list(value) == ["a", "b"] and isinstance(value["a"], int) and value["b"] in "xy"
+    for ask in ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}}, {"response_format": {"type": "json_object", "schema": schema}}, {"json_schema": schema}):
+        status, said = s.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "go"}], "max_tokens": 200, "seed": 3, **ask})
+        check(status == 200 and is_one(said["choices"][0]["message"]["content"]) and said["choices"][0]["finish_reason"] == "stop", f"{ask}: {said}")
+    status, said = s.post("/v1/responses", {"input": "go", "max_output_tokens": 200, "text": {"format": {"type": "json_schema", "name": "n", "schema": schema}}})
+    check(status == 200 and is_one(said["output"][0]["content"][0]["text"]), f"{said}")
+    status, said = s.post("/completion", {"prompt": "go", "n_predict": 40, "grammar": 'root ::= "yes" | "no"'})
+    check(status == 200 and said["content"] in ("yes", "no"), f"{said}")
+    status, said = s.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "go"}], "grammar": 'root ::= "a"', "json_schema": schema})
+    check(status == 400 and said["error"]["param"] == "json_schema", f"two forms: {said}")
+
+
 def wrong_fields(s):
     path = "/v1/chat/completions"
     for key, values in {
@@ -187,7 +204,7 @@ def wrong_fields(s):
         "max_tokens": ["x", 0, -2, 1.5, [], 1e300, 2**40], "temperature": ["x", -1, 1e9, [], True], "top_p": [-0.1, 1.1, "x"],
         "top_k": [-2, 1.5, "x"], "seed": ["x", 1.5], "n": [0, 17, "x"], "stream": ["x", 1], "stop": [5, "", [""], ["a"] * 17, {}, ["a\0b"]],
         "logprobs": [2, "x"], "top_logprobs": [1, 21, "x"], "stream_options": [5, {"include_usage": 5}], "logit_bias": [{"1": 5}],
-        "response_format": [{"type": "json_object"}, {"type": "json_schema"}, "x"], "tools": [[{"type": "function"}]], "functions": [[{}]],
+        "response_format": [{"type": "json_schema"}, {"type": "xml"}, "x", {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}], "grammar": ["root = x", 5], "tools": [[{"type": "function"}]], "functions": [[{}]],
         "modalities": [["audio"]], "audio": [{"voice": "x"}], "chat_template_kwargs": [5], "presence_penalty": ["x", 1e9], "ignore_eos": [5],
     }.items():
         for value in values:
@@ -219,5 +236,6 @@ with Server("--parallel", "4", "--memory", "96M") as s:
     native(s)
     about(s)
     published(s)
+    forms(s)
     wrong_fields(s)
 done()

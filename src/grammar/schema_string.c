@@ -7,7 +7,7 @@
     "(0[1-9]|1[0-9]|2[0-8]))"
 #define TIME "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 #define BYTE "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+#define LABEL "[a-zA-Z0-9](-?[a-zA-Z0-9]){0,30}" /* two hyphens would begin an encoded name */
 #define HEX "[0-9a-fA-F]"
 static const struct {
     const char *name, *pattern;

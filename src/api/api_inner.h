@@ -136,6 +136,8 @@ chord_status chord_session_form_start(chord_session *s, chord_error *err);
 chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, chord_error *err);
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err);
 void chord_session_form_end(chord_session *s);
+/* Tokens that probably come next, since the form leaves no choice; gives how many, at most cap. */
+uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap);
 
 /* The place for its likeliest tokens. */
 static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)

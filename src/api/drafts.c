@@ -168,6 +168,18 @@ static double ask_while_it_pays(chord_session *s, uint32_t most)
     return spent_ns;
 }
 
+/* What the form of the text leaves no choice about. */
+static void add_forced(chord_session *s, uint32_t most)
+{
+    chord_drafts *d = &s->drafts;
+    int32_t tokens[CHORD_DRAFT_NODES];
+    uint32_t count = chord_session_form_forced(s, tokens, most), node = CHORD_DRAFT_ROOT;
+    for (uint32_t i = 0; i < count; i++) {
+        node = chord_draft_add(&d->tree, &d->gate, node, tokens[i], CHORD_DRAFT_FORCED, 100);
+        if (node == CHORD_DRAFT_ROOT) break;
+    }
+}
+
 /* Gives how many guesses a pass can check. */
 static uint32_t look_up(chord_session *s)
 {
@@ -175,6 +187,7 @@ static uint32_t look_up(chord_session *s)
     uint32_t most = nodes_max(s);
     d->tree.count = 0;
     d->asked_now = false;
+    if (most > 0) add_forced(s, most);
     if (most > 0) chord_draft_lookup(&d->tree, &d->gate, s->tokens, s->count, most);
     return most;
 }

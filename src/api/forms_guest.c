@@ -27,3 +27,8 @@ chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_er
 {
     return (void)s, (void)token, (void)err, CHORD_OK;
 }
+
+uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap)
+{
+    return (void)s, (void)tokens, (void)cap, 0;
+}

@@ -2,6 +2,7 @@
  * it out: it would be a tenth of their modules. */
 #include "api/forms.h"
 
+#define FORCED_BYTES 96u            /* that are looked at ahead */
 #define RULES_BYTES (2 * CHORD_MIB) /* of grammars, while they are made too */
 #define MATCHER_BYTES CHORD_MIB     /* of a text's states */
 #define MASKS_BYTES (CHORD_MIB / 2) /* of a text's masks, for any vocabulary */
@@ -54,4 +55,14 @@ chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, ch
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err)
 {
     return s->matcher != NULL ? chord_matcher_accept(s->matcher, token, err) : CHORD_OK;
+}
+
+uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap)
+{
+    char text[FORCED_BYTES];
+    size_t len = s->matcher != NULL ? chord_matcher_forced(s->matcher, text, sizeof text) : 0, need = 0;
+    if (len == 0) return 0;
+    chord_status status = chord_vocab_encode(s->model->vocab, text, len, CHORD_TOKENIZE_PLAIN, tokens, cap, &need,
+                                             NULL);
+    return status == CHORD_OK || status == CHORD_SHORT ? (uint32_t)chord_min_u64(need, cap) : 0;
 }

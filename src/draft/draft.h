@@ -3,7 +3,7 @@
  * A guess is a tree of tokens after the text. Checking it is one pass over the weights with a row for each of its
  * tokens, and gives the model's own token at each place: as far as the tree has them, they cost no pass of their own.
  * What comes out is what would have come out without; a bad guess costs time only. Guesses are looked up in the text
- * itself (lookup.c) or come from another model (the caller); which of them are worth their rows is reckoned from what
+ * itself (lookup.c) or come from another model or the text's form (the caller); which of them are worth their rows is reckoned from what
  * passes took and how often such guesses were right (gate.c). Speculative decoding: Leviathan et al. 2023, trees: Miao et
  * al. 2023 (SpecInfer), Svirschevski et al. 2024 (SpecExec); lookup: Saxena 2023.
  *
@@ -22,6 +22,7 @@ typedef enum chord_draft_source {
     CHORD_DRAFT_LOOKUP, /* strength: how many tokens before were the same */
     CHORD_DRAFT_FIRST,  /* the other model's own next token; strength: its probability, in percent */
     CHORD_DRAFT_OTHER,  /* others that it deems likely; likewise */
+    CHORD_DRAFT_FORCED, /* the text's form leaves no choice; only how the text is cut into tokens is a guess; strength: 100 */
     CHORD_DRAFT_SOURCES
 } chord_draft_source;
 

@@ -103,7 +103,7 @@ void chord_draft_learn(const chord_draft_tree *tree, chord_draft_gate *g, uint32
         const chord_draft_node *n = &tree->nodes[i];
         if (n->parent != node) continue;
         note_case(&g->right[n->source][n->level], n->token == token);
-        if (n->source == CHORD_DRAFT_LOOKUP) continue;
+        if (n->source == CHORD_DRAFT_LOOKUP || n->source == CHORD_DRAFT_FORCED) continue;
         by_model = true;
         among = among || n->token == token;
     }

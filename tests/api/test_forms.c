@@ -92,6 +92,32 @@ static void check_forms(void)
     chord_grammar_close(words);
 }
 
+/* What a form leaves no choice about is guessed: the same text in fewer passes. */
+static void check_forced(void)
+{
+    static const char LONG[] =
+        "{\"type\":\"object\",\"properties\":{\"a rather long name of a key\":{\"const\":\"and a long value\"}},"
+        "\"required\":[\"a rather long name of a key\"],\"additionalProperties\":false}";
+    chord_session *session;
+    chord_grammar *g = grammar_of(LONG);
+    chord_stats stats[2];
+    answer made[2];
+    CHECK_OK(chord_session_open(model, &session, &err));
+    for (uint32_t i = 0; i < 2; i++) {
+        chord_session_reset(session);
+        chord_session_stats_reset(session);
+        ask(session, g, 5, i * 16, &made[i]);
+        chord_session_stats(session, &stats[i]);
+    }
+    CHECK_SAY(strcmp(made[0].text, made[1].text) == 0 && made[0].result.logits_hash == made[1].result.logits_hash,
+              "%s, %s", made[0].text, made[1].text);
+    CHECK(stats[0].accepted_tokens == 0 && stats[1].accepted_tokens * 2 > made[1].result.tokens);
+    CHECK_SAY(stats[1].passes * 2 < stats[0].passes, "%d passes, %d with guesses", (int)stats[0].passes,
+              (int)stats[1].passes);
+    chord_session_close(session);
+    chord_grammar_close(g);
+}
+
 /* Each with a form of its own, and one without: what they say alone. */
 static void check_company(void)
 {
@@ -159,6 +185,7 @@ int main(void)
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     CHECK_OK(chord_model_open(runtime, &source, &model_options, &model, &err));
     check_forms();
+    check_forced();
     check_company();
     check_refusals();
     chord_model_close(model);

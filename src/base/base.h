@@ -227,6 +227,12 @@ static inline uint64_t chord_name_end(uint64_t sum)
 uint64_t chord_name_sum(uint64_t secret, const void *data, size_t len);
 uint64_t chord_name_hash(const chord_heap *heap, const void *data, size_t len);
 
+/* ---- order ------------------------------------------------------------------------------------ */
+
+/* Numbers so that none stands behind one that it is before; of equals any may be first. In place. */
+typedef bool chord_before(const void *ud, uint32_t a, uint32_t b);
+void chord_sort(uint32_t *ids, uint32_t count, chord_before *before, const void *ud);
+
 /* ---- UTF-8 ------------------------------------------------------------------------------------ */
 
 /* Decodes one code point from text[0..len), len > 0. Returns the bytes used; an invalid byte gives *code = 0xFFFD

@@ -5,33 +5,13 @@ static uint32_t len_of(const chord_lexicon *x, uint32_t token) { return x->start
 
 /* ---- tokens in the order of their bytes ------------------------------------------------------------------- */
 
-static int compare(const chord_lexicon *x, uint32_t a, uint32_t b)
+/* Equal ones by their numbers. */
+static bool before(const void *ud, uint32_t a, uint32_t b)
 {
+    const chord_lexicon *x = ud;
     uint32_t a_len = len_of(x, a), b_len = len_of(x, b);
     int order = memcmp(x->bytes + x->start[a], x->bytes + x->start[b], a_len < b_len ? a_len : b_len);
-    return order != 0 ? order : a_len != b_len ? (a_len < b_len ? -1 : 1) : a < b ? -1 : 1;
-}
-
-static void sift_down(const chord_lexicon *x, uint32_t *ids, uint32_t at, uint32_t count)
-{
-    uint32_t id = ids[at];
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && compare(x, ids[child], ids[child + 1]) < 0) child++;
-        if (compare(x, id, ids[child]) >= 0) break;
-        ids[at] = ids[child];
-    }
-    ids[at] = id;
-}
-
-static void sort(const chord_lexicon *x, uint32_t *ids, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;) sift_down(x, ids, i, count);
-    for (uint32_t i = count; i-- > 1;) {
-        uint32_t last = ids[i];
-        ids[i] = ids[0];
-        ids[0] = last;
-        sift_down(x, ids, 0, i);
-    }
+    return order != 0 ? order < 0 : a_len != b_len ? a_len < b_len : a < b;
 }
 
 /* ---- the tree ------------------------------------------------------------------------------------------------- */
@@ -106,7 +86,7 @@ static chord_status build(chord_lexicon *x, const chord_vocab *vocab, chord_erro
     CHORD_TRY(get(x, x->vocabulary * sizeof *ids, &ids, err));
     for (uint32_t i = 0; i < x->vocabulary; i++)
         if (len_of(x, i) > 0 && len_of(x, i) <= CHORD_LEXICON_DEPTH) ids[count++] = i;
-    sort(x, ids, count);
+    chord_sort(ids, count, before, x);
     x->twig_count = grow_twigs(x, ids, count, NULL);
     for (uint32_t i = 0; i < x->vocabulary; i++) x->same[i] = -1;
     chord_status status = get(x, (x->twig_count + 1ull) * sizeof *x->twigs, &x->twigs, err);

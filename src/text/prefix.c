@@ -1,33 +1,12 @@
 /* prefix.c - tokens in the order of their bytes: which of them a text begins with is seen byte by byte. */
 #include "text/vocab_inner.h"
 
-static int compare(const chord_vocab *v, uint32_t a, uint32_t b)
+static bool before(const void *ud, uint32_t a, uint32_t b)
 {
+    const chord_vocab *v = ud;
     uint32_t a_len = chord_vocab_len(v, a), b_len = chord_vocab_len(v, b);
     int order = memcmp(v->text + v->start[a], v->text + v->start[b], a_len < b_len ? a_len : b_len);
-    return order != 0 ? order : a_len < b_len ? -1 : a_len > b_len;
-}
-
-static void sift_down(const chord_vocab *v, uint32_t *ids, uint32_t at, uint32_t count)
-{
-    uint32_t id = ids[at];
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && compare(v, ids[child], ids[child + 1]) < 0) child++;
-        if (compare(v, id, ids[child]) >= 0) break;
-        ids[at] = ids[child];
-    }
-    ids[at] = id;
-}
-
-static void sort(const chord_vocab *v, uint32_t *ids, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;) sift_down(v, ids, i, count);
-    for (uint32_t i = count; i-- > 1;) {
-        uint32_t last = ids[i];
-        ids[i] = ids[0];
-        ids[0] = last;
-        sift_down(v, ids, 0, i);
-    }
+    return order != 0 ? order < 0 : a_len < b_len;
 }
 
 static uint32_t collect(const chord_vocab *v, uint8_t attr, uint32_t *out)
@@ -35,7 +14,7 @@ static uint32_t collect(const chord_vocab *v, uint8_t attr, uint32_t *out)
     uint32_t count = 0;
     for (uint32_t id = 0; id < v->count; id++)
         if (v->attr[id] & attr && chord_vocab_len(v, id) > 0) out[count++] = id;
-    sort(v, out, count);
+    chord_sort(out, count, before, v);
     return count;
 }
 

@@ -12,6 +12,8 @@ int cli_become_wasm(char **argv);
 int cli_become_serve(char **argv);
 /* Nobody else who asks may write it until it is closed; false: somebody does. Systems without locks: true. */
 bool cli_lock_file(int fd);
+/* These bytes may go to the disk now, so that a later fsync has little to wait for. */
+void cli_write_early(int fd, uint64_t offset, size_t len);
 /* Where a file lies that may be named by a link; out holds PATH_MAX bytes. A system that follows none: path. */
 bool cli_real_path(const char *path, char *out);
 /* Whether there is a home folder, where histories and rates are kept. */

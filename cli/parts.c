@@ -1,6 +1,7 @@
 /* parts.c - files beside their names, until they are whole. There is one set at a time: an interruption must find it. */
 #include "parts.h"
 
+#include "host.h"
 #include "interrupt.h"
 
 #include <errno.h>
@@ -120,12 +121,14 @@ chord_status cli_parts_write(void *ud, uint32_t part, uint32_t parts, uint64_t o
     }
     if (status == CHORD_OK && set.fd >= 0 && set.part != part) status = close_part(err);
     if (status == CHORD_OK && set.fd < 0) status = open_part(part, err);
+    const uint64_t start = offset;
     for (const char *at = bytes; status == CHORD_OK && len > 0;) {
         ssize_t n = pwrite(set.fd, at, len, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail(err, "cannot write", set.name);
         at += n, offset += (uint64_t)n, len -= (size_t)n;
     }
+    if (status == CHORD_OK) cli_write_early(set.fd, start, (size_t)(offset - start));
     return status;
 }
 

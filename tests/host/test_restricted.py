@@ -118,7 +118,7 @@ def moved():
     tags = subprocess.run(["readelf", "-d", here / "chord-wasm"], capture_output=True, text=True).stdout
     path = re.search(r"RUNPATH.*\[(.*)\]", tags)
     check(path and all(part.startswith("$ORIGIN") for part in path[1].split(":")), f"where chord-wasm looks for its library: {path and path[1]}")
-    library = here / path[1].split(":")[1].removeprefix("$ORIGIN/") / "libwasmtime.so"
+    library = here / path[1].split(":")[-1].removeprefix("$ORIGIN/") / "libwasmtime.so"
     with tempfile.TemporaryDirectory() as folder:
         for name in ("chord", "chord-wasm"):
             shutil.copy(here / name, folder)

@@ -14,5 +14,8 @@ void cli_interrupt_watch(chord_session *const *sessions, size_t count);
 bool cli_interrupted(void);
 /* Called before a signal ends the program: gives the terminal back as it was. */
 void cli_interrupt_before_exit(void (*restore)(void));
+/* In between no signal ends the program: for a moment. */
+void cli_interrupt_hold(void);
+void cli_interrupt_release(void);
 
 #endif

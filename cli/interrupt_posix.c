@@ -82,6 +82,9 @@ bool cli_interrupted(void)
     return was;
 }
 
+void cli_interrupt_hold(void) { pthread_mutex_lock(&mutex); }
+void cli_interrupt_release(void) { pthread_mutex_unlock(&mutex); }
+
 void cli_interrupt_before_exit(void (*restore)(void))
 {
     pthread_mutex_lock(&mutex);

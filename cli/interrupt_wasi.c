@@ -4,4 +4,6 @@
 void cli_interrupt_start(void) {}
 void cli_interrupt_watch(chord_session *const *sessions, size_t count) { (void)sessions, (void)count; }
 bool cli_interrupted(void) { return false; }
+void cli_interrupt_hold(void) {}
+void cli_interrupt_release(void) {}
 void cli_interrupt_before_exit(void (*restore)(void)) { (void)restore; }

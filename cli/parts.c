@@ -86,12 +86,16 @@ static chord_status open_part(uint32_t part, chord_error *err)
     bool again = part < set.created;
     name_part(part, BESIDE, set.name);
     if (set.force && !again) (void)unlink(set.name);
+    cli_interrupt_hold(); /* who ends the program now must know what was created */
     set.fd = open(set.name, again ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (set.fd >= 0 && !again) set.created = part + 1;
+    int failed = errno;
+    cli_interrupt_release();
+    errno = failed;
     if (set.fd < 0 && errno == EEXIST)
         return refuse(err, set.name, "is there: another one is writing it, or was killed (--force takes it away)");
     if (set.fd < 0) return fail(err, "cannot write", set.name);
     set.part = part;
-    if (!again) set.created = part + 1;
     return CHORD_OK;
 }
 

@@ -1,4 +1,8 @@
 /* What grammars take and do not take, and that a mask has a token just when its bytes may come. */
+#ifdef CHORD_FAULTS
+#include "fault_walk.h"
+#endif
+
 #include "grammar_fixture.h"
 
 typedef struct sample {
@@ -292,8 +296,6 @@ static void check_too_much(void)
 }
 
 #ifdef CHORD_FAULTS
-#include "fault_walk.h"
-
 static chord_status go_through(void *ud, chord_error *error)
 {
     const sample *of = ud;

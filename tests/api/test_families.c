@@ -276,7 +276,7 @@ int main(int argc, char **argv)
     CHECK(hashes != NULL);
     if (golden == NULL || hashes == NULL) return check_done();
     check_all(golden, hashes);
-    CHECK_SAY(streamed >= FM_COUNT, "only %zu runs streamed", streamed);
+    CHECK_SAY(streamed >= FM_COUNT / CHECK_EVERY(1, 1, 5), "only %zu runs streamed", streamed);
     fclose(golden);
     fclose(hashes);
 #ifdef CHORD_FAULTS

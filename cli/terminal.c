@@ -56,11 +56,13 @@ static size_t spell(const char *text, size_t len, char out[8])
 
 static bool is_terminal(FILE *out)
 {
-    static signed char known[2]; /* 0: not asked yet */
-    signed char *k = &known[out == stderr];
-    if (*k == 0)
-        *k = isatty(out == stderr ? STDERR_FILENO : STDOUT_FILENO) ? 1 : -1; /* stream_posix.c's have no fileno */
-    return *k > 0;
+    static _Atomic signed char known[2]; /* 0: not asked yet */
+    signed char k = known[out == stderr];
+    if (k == 0) {
+        k = isatty(out == stderr ? STDERR_FILENO : STDOUT_FILENO) ? 1 : -1; /* stream_posix.c's have no fileno */
+        known[out == stderr] = k;
+    }
+    return k > 0;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------- */

@@ -48,7 +48,7 @@ for _ in range(2):
     process.kill()
     process.communicate()
 had, missing = blocks_there(), missing_bytes() if state() else 0
-check(had >= 2, f"{had} blocks are there after two kills")
+check(had >= 2 or state() == b"", f"{had} blocks are there after two kills")  # else all had come before
 time.sleep(0.3)
 hub.rate = None
 before = hub.bytes_sent()

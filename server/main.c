@@ -1,7 +1,7 @@
 /* main.c - chord-serve, which `chord serve` becomes: of its own, so that the other commands load no HTTP library. */
 #include "serve.h"
 
-#include "signals.h"
+#include "ending.h"
 #include "source.h"
 #include "stream.h"
 #include "terminal.h"
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         return cli_finish_output();
     }
     if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
-    server_signals_start();                                                              /* before there are threads */
+    server_ending_start();                                                               /* before there are threads */
     code = cli_source_begin(&cli_serve, &args);
     if (code == CLI_OK) code = cli_serve.run(&args);
     return cli_source_end(code);

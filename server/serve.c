@@ -6,7 +6,7 @@
 #include "keys.h"
 #include "memory.h"
 #include "open.h"
-#include "signals.h"
+#include "ending.h"
 #include "terminal.h"
 #include "text_file.h"
 
@@ -171,7 +171,7 @@ static int begin(serving *v)
                                   .session_count = v->s.sessions,
                                   .queue_max = v->args->queue};
     if (engine_open(&config, &v->s.engine, &err) != CHORD_OK) return cli_fail_with(&err);
-    server_signals_ready();
+    server_ending_ready();
     atomic_store(&v->s.ready, true);
     wire_notify("READY=1");
     cli_note("serving %s at %s, %u at once, each with %u tokens of context", v->name, v->listener.name, v->s.sessions,
@@ -215,9 +215,9 @@ static int run(const cli_args *args)
     if (args->api_key_file != NULL) code = server_read_keys(args->api_key_file, &v.guard);
     if (code == CLI_OK) code = listen_and_answer(&v);
     left_name = v.listener.unlink_path;
-    server_signals_before_ready(leave_no_name);
+    server_ending_before_ready(leave_no_name);
     if (code == CLI_OK) code = begin(&v);
-    if (code == CLI_OK) server_signals_wait();
+    if (code == CLI_OK) server_ending_wait();
     end(&v, code == CLI_OK);
     return code;
 }

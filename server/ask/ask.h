@@ -70,9 +70,9 @@ bool ask_tools(ask *a); /* "tools" and what goes with them */
 
 /* ---- what is asked of a text ----------------------------------------------------------------------------- */
 
-/* Sampling, stops, seed, by the names that all dialects share. max_keys: NULL-terminated names of the most tokens. */
+/* Sampling, stops, seed, form, by the names that all dialects share. max_keys: NULL-terminated names of the most tokens. */
 bool ask_options(ask *a, chord_generate_options *out, const char *const *max_keys, int64_t least);
-/* After the options: "grammar", "json_schema", "response_format". */
+/* Of the options: "grammar", "json_schema", "response_format". */
 bool ask_form(ask *a, chord_generate_options *out);
 /* One such as "response_format"; NULL: none. */
 bool ask_format(ask *a, const char *param, const chord_json *format, chord_generate_options *out);

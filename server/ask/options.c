@@ -88,5 +88,6 @@ bool ask_options(ask *a, chord_generate_options *out, const char *const *max_key
     }
     out->max_tokens = most > 0 ? (uint32_t)most : 0;
     return read_numbers(a, &out->sampling) && read_wholes(a, &out->sampling) && ask_stops(a, "stop", out) &&
-           ask_bool(a, "ignore_eos", &out->ignore_end) && ask_cannot(a, "logit_bias", "tokens cannot be biased");
+           ask_bool(a, "ignore_eos", &out->ignore_end) && ask_cannot(a, "logit_bias", "tokens cannot be biased") &&
+           ask_form(a, out);
 }

@@ -198,7 +198,9 @@ static bool make(ask *a, answer **out)
     bool stream = false;
     ask_prompt prompt;
     if (!ask_parse(a) || !ask_tools(a) || !ask_options(a, &options, MAX, 1) ||
-        !ask_stops(a, "stop_sequences", &options) || !ask_bool(a, "stream", &stream))
+        !ask_stops(a, "stop_sequences", &options) || !ask_bool(a, "stream", &stream) ||
+        !ask_format(a, "output_format", ask_field(a->root, "output_format"), &options) ||
+        !ask_format(a, "output_config.format", ask_field(ask_field(a->root, "output_config"), "format"), &options))
         return false;
     if (ask_field(a->root, "max_tokens") == NULL) return ask_invalid(a, "max_tokens", "'max_tokens' is required");
     if (!read_prompt(a, &prompt) || (*out = answer_new(a, &dialect_anthropic, "msg_", &prompt, 1, 1)) == NULL)

@@ -49,18 +49,38 @@ bool dialect_logprob_options(ask *a, chord_generate_options *o)
     return true;
 }
 
+/* ---- what completions have, too --------------------------------------------------------------------------------- */
+
+void dialect_open_choices(const answer *an, const char *object, writer *w)
+{
+    write_open(w, NULL, '{');
+    write_text(w, "id", an->id);
+    write_text(w, "object", object);
+    write_i64(w, "created", an->created_s);
+    write_text(w, "model", answer_model(an));
+    write_text(w, "system_fingerprint", "chord-" CHORD_VERSION);
+    write_open(w, "choices", '[');
+}
+
+void dialect_write_usage(const answer *an, writer *w)
+{
+    answer_usage usage = answer_usage_of(an);
+    write_open(w, "usage", '{');
+    write_u64(w, "prompt_tokens", usage.prompt);
+    write_u64(w, "completion_tokens", usage.made);
+    write_u64(w, "total_tokens", usage.prompt + usage.made);
+    write_open(w, "prompt_tokens_details", '{');
+    write_u64(w, "cached_tokens", usage.cached);
+    write_close(w, '}');
+    write_close(w, '}');
+}
+
 /* ---- a stream ------------------------------------------------------------------------------------------------- */
 
 static void open_chunk(answer *an, writer *w)
 {
     event_open(w, NULL);
-    write_open(w, NULL, '{');
-    write_text(w, "id", an->id);
-    write_text(w, "object", "chat.completion.chunk");
-    write_i64(w, "created", an->created_s);
-    write_text(w, "model", answer_model(an));
-    write_text(w, "system_fingerprint", "chord-" CHORD_VERSION);
-    write_open(w, "choices", '[');
+    dialect_open_choices(an, "chat.completion.chunk", w);
 }
 
 static void close_chunk(answer *an, writer *w)
@@ -126,25 +146,12 @@ static void ended(answer *an, choice *c, writer *w)
     close_chunk(an, w);
 }
 
-static void write_usage(const answer *an, writer *w)
-{
-    answer_usage usage = answer_usage_of(an);
-    write_open(w, "usage", '{');
-    write_u64(w, "prompt_tokens", usage.prompt);
-    write_u64(w, "completion_tokens", usage.made);
-    write_u64(w, "total_tokens", usage.prompt + usage.made);
-    write_open(w, "prompt_tokens_details", '{');
-    write_u64(w, "cached_tokens", usage.cached);
-    write_close(w, '}');
-    write_close(w, '}');
-}
-
 static void finish(answer *an, writer *w)
 {
     if (an->want_usage) {
         open_chunk(an, w);
         write_close(w, ']');
-        write_usage(an, w);
+        dialect_write_usage(an, w);
         write_close(w, '}');
         event_close(w);
     }
@@ -182,16 +189,10 @@ static void write_choice(answer *an, const choice *c, writer *w)
 
 static void whole(answer *an, writer *w)
 {
-    write_open(w, NULL, '{');
-    write_text(w, "id", an->id);
-    write_text(w, "object", "chat.completion");
-    write_i64(w, "created", an->created_s);
-    write_text(w, "model", answer_model(an));
-    write_text(w, "system_fingerprint", "chord-" CHORD_VERSION);
-    write_open(w, "choices", '[');
+    dialect_open_choices(an, "chat.completion", w);
     for (uint32_t i = 0; i < an->count; i++) write_choice(an, &an->choices[i], w);
     write_close(w, ']');
-    write_usage(an, w);
+    dialect_write_usage(an, w);
     answer_write_timings(an, &an->choices[0], w);
     write_close(w, '}');
 }
@@ -250,7 +251,7 @@ static bool make(ask *a, answer **out)
     ask_prompt prompt;
     chord_buffer conversation;
     if (!ask_parse(a) || !ask_tools(a) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
-        !ask_form(a, &options) || !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
+        !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
         !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply))
         return false;
     bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);

@@ -101,35 +101,11 @@ static void write_logprobs(const answer *an, const choice *c, size_t first, cons
 
 /* ---- a stream ------------------------------------------------------------------------------------------------------ */
 
-static void open_object(answer *an, writer *w)
-{
-    write_open(w, NULL, '{');
-    write_text(w, "id", an->id);
-    write_text(w, "object", "text_completion");
-    write_i64(w, "created", an->created_s);
-    write_text(w, "model", answer_model(an));
-    write_text(w, "system_fingerprint", "chord-" CHORD_VERSION);
-    write_open(w, "choices", '[');
-}
-
-static void write_usage(const answer *an, writer *w)
-{
-    answer_usage usage = answer_usage_of(an);
-    write_open(w, "usage", '{');
-    write_u64(w, "prompt_tokens", usage.prompt);
-    write_u64(w, "completion_tokens", usage.made);
-    write_u64(w, "total_tokens", usage.prompt + usage.made);
-    write_open(w, "prompt_tokens_details", '{');
-    write_u64(w, "cached_tokens", usage.cached);
-    write_close(w, '}');
-    write_close(w, '}');
-}
-
 static void write_chunk(answer *an, choice *c, const char *text, size_t len, const engine_piece *p, writer *w)
 {
     const completion *more = an->more;
     event_open(w, NULL);
-    open_object(an, w);
+    dialect_open_choices(an, "text_completion", w);
     write_open(w, NULL, '{');
     write_text_n(w, "text", text, len);
     write_u64(w, "index", c->index);
@@ -170,9 +146,9 @@ static void finish(answer *an, writer *w)
 {
     if (an->want_usage) {
         event_open(w, NULL);
-        open_object(an, w);
+        dialect_open_choices(an, "text_completion", w);
         write_close(w, ']');
-        write_usage(an, w);
+        dialect_write_usage(an, w);
         write_close(w, '}');
         event_close(w);
     }
@@ -184,7 +160,7 @@ static void finish(answer *an, writer *w)
 static void whole(answer *an, writer *w)
 {
     const completion *more = an->more;
-    open_object(an, w);
+    dialect_open_choices(an, "text_completion", w);
     for (uint32_t i = 0; i < an->count; i++) {
         const choice *c = &an->choices[i];
         const ask_prompt *p = prompt_of(an, c);
@@ -198,7 +174,7 @@ static void whole(answer *an, writer *w)
         write_close(w, '}');
     }
     write_close(w, ']');
-    write_usage(an, w);
+    dialect_write_usage(an, w);
     answer_write_timings(an, &an->choices[0], w);
     write_close(w, '}');
 }

@@ -38,6 +38,9 @@ bool dialect_score(ask *a, const ask_prompt *prompt, uint32_t top_count, prompt_
 bool dialect_conversation(ask *a, const char *system, chord_buffer *out);
 bool dialect_logprob_options(ask *a, chord_generate_options *o);
 void dialect_write_logprobs(answer *an, writer *w, const engine_piece *p);
+/* An answer of OpenAI's up to its choices, and what it counts. */
+void dialect_open_choices(const answer *an, const char *object, writer *w);
+void dialect_write_usage(const answer *an, writer *w);
 const char *dialect_finish_reason(const choice *c);
 
 #endif

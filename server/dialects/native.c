@@ -92,7 +92,7 @@ static bool read_common(ask *a, chord_generate_options *options, bool *stream)
     static const char *const MAX[] = {"n_predict", "max_tokens", NULL};
     int64_t top = 0;
     if (!ask_parse(a) || !ask_options(a, options, MAX, 1) || !ask_bool(a, "stream", stream) ||
-        !ask_whole(a, "n_probs", 0, CHORD_TOP_MAX, &top) || !ask_form(a, options))
+        !ask_whole(a, "n_probs", 0, CHORD_TOP_MAX, &top))
         return false;
     options->want_logprobs = top > 0;
     options->top_logprobs = (uint32_t)top;

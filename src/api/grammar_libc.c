@@ -12,13 +12,11 @@ chord_status chord_grammar_open(chord_model *model, chord_grammar_kind kind, con
     if (model->lexicon == NULL)
         return chord_fail(err, CHORD_INVALID, "the model was opened without the option for grammars");
     chord_heap *heap = model->runtime->heap;
-    chord_rules_options loosening = {0};
-    if (options != NULL) loosening = (chord_rules_options){.on_loosened = options->on_loosened, .ud = options->ud};
     CHORD_TRY(chord_alloc(heap, sizeof(chord_grammar), "a grammar", &memory, err));
     chord_grammar *g = memory;
     chord_status status = kind == CHORD_GRAMMAR_GBNF ? chord_rules_from_gbnf(heap, text, len, &g->rules, err)
                           : kind == CHORD_GRAMMAR_JSON_SCHEMA
-                              ? chord_rules_from_schema(heap, text, len, &loosening, &g->rules, err)
+                              ? chord_rules_from_schema(heap, text, len, options, &g->rules, err)
                               : chord_fail(err, CHORD_INVALID, "there is no kind %d of grammars", (int)kind);
     if (status != CHORD_OK) {
         chord_free(heap, g);

@@ -13,13 +13,6 @@
 
 typedef struct chord_rules chord_rules; /* never change once made: any number of matchers, of any threads */
 
-typedef struct chord_rules_options {
-    /* Of a schema: what is not known is passed over, and told, in place of refused. Then texts may be made that the schema
-     * does not take. */
-    void (*on_loosened)(void *ud, const char *sentence);
-    void *ud;
-} chord_rules_options;
-
 /* GBNF as the reference runtime writes it: rules of literals, classes of characters, groups, alternatives, repetitions and
  * comments, from `root` on. CHORD_INVALID: line and column, or the rule that is missing or calls itself before it has read
  * anything. CHORD_UNSUPPORTED: tokens by name or number. */
@@ -27,8 +20,8 @@ chord_status chord_rules_from_gbnf(chord_heap *heap, const char *text, size_t le
 /* JSON Schema (2020-12; older spellings of definitions and tuples too). Objects have their keys in the order of
  * `properties`, then others; white space is a space, or the begin of a line and up to 40 spaces. CHORD_UNSUPPORTED names the
  * keyword and where it stands; what a schema can never take is CHORD_INVALID. options may be NULL. */
-chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t len, const chord_rules_options *options,
-                                     chord_rules **out, chord_error *err);
+chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t len,
+                                     const chord_grammar_options *options, chord_rules **out, chord_error *err);
 void chord_rules_close(chord_rules *rules);
 
 /* ---- the vocabulary --------------------------------------------------------------------------------- */

@@ -305,8 +305,8 @@ static chord_status make(chord_schema *s, chord_heap *heap, chord_rules **out)
     return chord_rules_make(&s->maker, heap, e->rule, NULL, NULL, out, s->err);
 }
 
-chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t len, const chord_rules_options *options,
-                                     chord_rules **out, chord_error *err)
+chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t len,
+                                     const chord_grammar_options *options, chord_rules **out, chord_error *err)
 {
     chord_arena arena;
     chord_json *root;

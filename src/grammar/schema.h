@@ -35,7 +35,7 @@ typedef struct chord_view {
 typedef struct chord_schema {
     chord_maker maker;
     const chord_json *root;
-    const chord_rules_options *options;
+    const chord_grammar_options *options;
     chord_view *views; /* by number of the rule; those of other rules are empty and not `known` */
     uint8_t *known;
     uint32_t views_cap, char_rule, space_rule;

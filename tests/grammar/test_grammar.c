@@ -209,7 +209,7 @@ static void count_loosened(void *ud, const char *sentence)
 static void check_loosened(void)
 {
     static const char TEXT[] = "{\"type\":\"string\",\"not\":{},\"pattern\":\"(?=a)b\",\"format\":\"regex\"}";
-    chord_rules_options options = {.on_loosened = count_loosened};
+    chord_grammar_options options = {.on_loosened = count_loosened};
     chord_rules *rules = NULL;
     CHECK_OK(chord_rules_from_schema(heap, TEXT, sizeof TEXT - 1, &options, &rules, &err));
     CHECK(loosened == 3 && takes(rules, "\"x\"", 3) && !takes(rules, "1", 1));

@@ -19,6 +19,7 @@ static chord_model_options draft_options(const cli_open *o, uint32_t context_tok
     options.context_tokens = context_tokens;
     options.no_vocabulary = true;
     options.drafts = true;
+    options.grammars = false; /* the model has the vocabulary, and its texts the form */
     options.requantize = options.kv_dir = NULL;
     return options;
 }

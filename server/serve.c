@@ -35,6 +35,8 @@ static int check_usage(const cli_args *a)
     if (a->model == NULL)
         return cli_usage(&cli_serve,
                          "which model? give the path of a GGUF file, a URL, hf:OWNER/REPO[:TAG] or ollama:NAME[:TAG]");
+    if (a->draft_bytes != 0 && a->draft == NULL)
+        return cli_usage(&cli_serve, "--draft-memory is the draft model's part: name that with --draft");
     if (a->no_auth && a->api_key_file != NULL)
         return cli_usage(&cli_serve, "--no-auth and --api-key-file contradict each other");
     return CLI_OK;
@@ -105,7 +107,6 @@ static int open_model(serving *v)
     if (code == CLI_OK && a->template_file != NULL)
         code = cli_read_text(a, CLI_TEXT_TEMPLATE, a->template_file, &v->template_text, &len);
     if (code == CLI_OK) code = cli_open_runtime(&v->own, &v->open);
-    if (code == CLI_OK && v->own.draft != NULL) v->open.draft_uri = v->own.draft;
     v->open.options.grammars = true;
     v->open.memory_bytes = 0; /* was looked at, as a whole */
     if (code == CLI_OK) code = cli_open_text(&v->open, a->context);

@@ -242,4 +242,6 @@ with Server("--parallel", "4", "--memory", "96M") as s:
     published(s)
     forms(s)
     wrong_fields(s)
+with Server("--draft", TINY, "--draft-memory", "8M", "--memory", "160M") as s:
+    forms(s)
 done()

@@ -168,6 +168,8 @@ await runTests({
     const imported = (await server.log()).length;
     same([await tryIt("large.gguf", { sha256 }), await sent("/large.gguf", imported)], [hash, []], "then nothing is fetched");
     same(await page.evaluate(() => wc.cache.import(new File([new Uint8Array(9)], "x.gguf")).then(() => wc.cache.list()).then((all) => all.some(({ name, complete }) => name === "x.gguf" && complete))), true, "a file of the user's");
+    const refused = await page.evaluate(() => Promise.all([wc.cache.import("large.gguf", { memory: "1G" }), wc.cache.import("large.gguf", { cache: "memory" }), wc.cache.import(new Uint8Array(9)), wc.cache.import("large.gguf", { sha256: "abc" })].map((made) => made.then(() => "taken", ({ code }) => code))));
+    same(refused, ["ERR_OPTION", "ERR_OPTION", "ERR_OPTION", "ERR_OPTION"], "what an import has no use for");
     same(await page.evaluate(() => wc.cache.export("http://none/x").catch(({ code }) => code)), "ERR_STORAGE", "what is not there");
     same(await page.evaluate(() => wc.plan("large.gguf", { memory: "64M" }).then(({ fits }) => fits)), true, "a plan from the cache");
     await clear();

@@ -1,8 +1,9 @@
 // index.ts - wasm-chord in a browser.
 import { stored } from "./bytes/cache.js";
 import { locateInBrowser, peekInBrowser } from "./bytes/locate.js";
-import { loadOn, planOn, type LoadOptions, type Plan, type Platform, type Source, type SourceOptions } from "./load.js";
+import { loadOn, planOn, importOptions, type ImportOptions, type LoadOptions, type Plan, type Platform, type Source } from "./load.js";
 import type { Engine } from "./engine.js";
+import { ChordError } from "./errors.js";
 import type { Peer } from "./rpc.js";
 import { webPeer } from "./web_peer.js";
 
@@ -44,8 +45,9 @@ export function plan(source: Source, options: LoadOptions = {}): Promise<Plan> {
 export const cache = {
   ...stored,
   /** Brings all of a model there, without loading it: from a URL, a hub, or a file of the user's. load() of the same source then fetches nothing. */
-  async import(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl"> = {}): Promise<void> {
-    const located = await locateInBrowser(source, { ...options, ...(typeof source === "string" || source instanceof URL ? { cache: "storage" as const } : {}) }, () => startWorker(options.workerUrl), 0);
+  async import(source: Source, options: ImportOptions = {}): Promise<void> {
+    const located = await locateInBrowser(source, importOptions(options), () => startWorker(options.workerUrl), 0);
+    if (located.files.some(({ from }) => from !== "storage")) throw new ChordError(source instanceof Uint8Array ? "ERR_OPTION" : "ERR_STORAGE", "this source is not kept: bytes have no name, or there is no storage for this page");
     await located.done;
     located.close?.();
   },

@@ -135,6 +135,12 @@ function sourceOptions(options: LoadOptions): SourceOptions & Pick<LoadOptions, 
   return { ...given, ...(options.sha256 && { sha256: options.sha256.toLowerCase() }) };
 }
 
+export type ImportOptions = Omit<SourceOptions, "cache"> & Pick<LoadOptions, "workerUrl">;
+export function importOptions(options: ImportOptions): SourceOptions {
+  checkKeys(options, SOURCE_KEYS.filter((key) => key !== "cache"), "cache.import");
+  return sourceOptions(options);
+}
+
 /** What a source has no use for is refused, not ignored. */
 export function refuseOptions(options: SourceOptions, names: readonly ("headers" | "cache" | "sha256")[], why: string): void {
   for (const name of names) if (options[name] !== undefined) throw new ChordError("ERR_OPTION", `${name} was given, but ${why}`);

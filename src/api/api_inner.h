@@ -81,6 +81,9 @@ chord_status chord_model_digest(chord_model *model, uint64_t *out, chord_error *
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
 #define CHORD_TEMPLATE_KEY "tokenizer.chat_template"
+/* Of a conversation with tools, or documents; NULL: the model has none. */
+chord_status chord_model_chat_template(const chord_model *m, bool tools, bool documents, chord_arena *arena,
+                                       const char **text, size_t *len, chord_error *err);
 chord_status chord_model_template(const chord_model *model, const char *key, chord_arena *arena, const char **text,
                                   size_t *len, chord_error *err);
 

@@ -10,4 +10,6 @@ struct chord_grammar {
     chord_rules *rules;
 };
 
+chord_status chord_grammar_of_rules(chord_model *model, chord_rules *rules, chord_grammar **out, chord_error *err);
+
 #endif

@@ -61,6 +61,8 @@ uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t c
 {
     char text[FORCED_BYTES];
     size_t len = s->matcher != NULL ? chord_matcher_forced(s->matcher, text, sizeof text) : 0, need = 0;
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] == CHORD_LEXICON_SPECIAL) len = i; /* a special token is no text */
     if (len == 0) return 0;
     chord_status status = chord_vocab_encode(s->model->vocab, text, len, CHORD_TOKENIZE_PLAIN, tokens, cap, &need,
                                              NULL);

@@ -58,22 +58,30 @@ static bool is_filled(const chord_json *value)
 }
 
 /* A model may have a template of its own for messages with tools, and one for documents. */
+chord_status chord_model_chat_template(const chord_model *m, bool tools, bool documents, chord_arena *arena,
+                                       const char **text, size_t *len, chord_error *err)
+{
+    static const char *const NAMED[] = {"tokenizer.chat_template.tool_use", "tokenizer.chat_template.rag"};
+    const bool wanted[] = {tools, documents};
+    *text = NULL;
+    for (size_t i = 0; i < CHORD_COUNT(NAMED); i++) {
+        if (!wanted[i]) continue;
+        CHORD_TRY(chord_model_template(m, NAMED[i], arena, text, len, err));
+        if (*text != NULL) return CHORD_OK;
+    }
+    *text = m->template_text;
+    *len = m->template_len;
+    if (*text != NULL || !m->has_template) return CHORD_OK;
+    return chord_model_template(m, CHORD_TEMPLATE_KEY, arena, text, len, err);
+}
+
 static chord_status choose_template(render_job *job, const chord_json *root, chord_arena *arena, chord_error *err)
 {
-    static const char *const NAMED[][2] = {{"tools", "tokenizer.chat_template.tool_use"},
-                                           {"documents", "tokenizer.chat_template.rag"}};
     if (job->template_text != NULL) return CHORD_OK;
-    for (size_t i = 0; i < CHORD_COUNT(NAMED); i++) {
-        if (!is_filled(chord_json_get(root, NAMED[i][0]))) continue;
-        CHORD_TRY(chord_model_template(job->model, NAMED[i][1], arena, &job->template_text, &job->template_len, err));
-        if (job->template_text != NULL) return CHORD_OK;
-    }
-    job->template_text = job->model->template_text;
-    job->template_len = job->model->template_len;
+    CHORD_TRY(chord_model_chat_template(job->model, is_filled(chord_json_get(root, "tools")),
+                                        is_filled(chord_json_get(root, "documents")), arena, &job->template_text,
+                                        &job->template_len, err));
     if (job->template_text != NULL) return CHORD_OK;
-    if (job->model->has_template)
-        return chord_model_template(job->model, CHORD_TEMPLATE_KEY, arena, &job->template_text, &job->template_len,
-                                    err);
     return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
 }
 

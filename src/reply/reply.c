@@ -58,7 +58,7 @@ static void choose(chord_reply *r, const char *text, size_t len, const chord_rep
 {
     const reply_style *style = reply_style_of(text, len);
     const reply_thought *thought = reply_thought_of(text, len);
-    bool channels = style->body == REPLY_CHANNELS;
+    bool channels = r->channels = style->body == REPLY_CHANNELS;
     const char *quiet;
     if (r->tools != NULL || (style->flags & REPLY_BEGINS)) r->style = style;
     r->keep_thoughts = o->keep_thoughts;
@@ -77,7 +77,7 @@ static void choose(chord_reply *r, const char *text, size_t len, const chord_rep
         if (r->thought_open) r->state = REPLY_THOUGHT;
     }
     for (uint32_t i = 0; (quiet = reply_quiet_of(text, len, &i)) != NULL;)
-        if (!o->keep_thoughts || thought == NULL || !reply_holds(thought->open, strlen(thought->open), quiet))
+        if (!o->keep_thoughts || thought == NULL || (!reply_holds(thought->open, strlen(thought->open), quiet) && !chord_text_equal(thought->close, quiet)))
             add_mark(r, quiet, MARK_QUIET);
     if (r->style != NULL && (style->flags & REPLY_BEGINS) && ends_with(o->prompt, o->prompt_len, style->open))
         r->state = REPLY_HEAD;

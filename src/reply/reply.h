@@ -11,6 +11,8 @@ chord_status chord_reply_make(chord_heap *heap, const char *template_text, size_
                               const chord_reply_options *options, chord_reply **out, chord_error *err);
 void chord_reply_free(chord_reply *reply);
 
+bool chord_reply_thinks(const char *template_text, size_t len); /* answers may have something that is thought apart */
+
 /* Rules for an answer; what the tools' schemas have that is not supported is loosened. lexicon: tells which markers are tokens. */
 chord_status chord_reply_rules(chord_heap *heap, const chord_reply *reply, const chord_lexicon *lexicon,
                                const chord_reply_form *form, chord_rules **out, chord_error *err);

@@ -21,7 +21,8 @@ typedef enum reply_body {
 #define REPLY_LINES 4u      /* values stand on lines of their own */
 #define REPLY_REPEATS 8u    /* several calls are one after the other as `written` has one */
 #define REPLY_BEGINS 16u    /* the prompt ends with `open` */
-#define REPLY_SAYS_TYPE 32u /* value_open is string="true"> or string="false"> */
+#define REPLY_SAYS_TYPE 32u /* behind value_open comes true"> for a text, false"> for other kinds */
+#define REPLY_TIGHT 64u     /* nothing between parameters */
 
 typedef struct reply_tags {
     const char *open, *key_end, *value_open, *value_close;
@@ -144,7 +145,7 @@ struct chord_reply {
     const chord_json *tools;
     const reply_style *style;     /* NULL: nothing is a call */
     const reply_thought *thought; /* NULL: nothing is thought */
-    bool thought_open, keep_thoughts; /* thought_open: the prompt ends inside of it */
+    bool thought_open, keep_thoughts, channels; /* thought_open: the prompt ends inside of it */
     reply_mark marks[REPLY_MARKS_MAX];
     uint32_t mark_count;
     const char *specials[REPLY_SPECIALS_MAX];

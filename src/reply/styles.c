@@ -48,7 +48,7 @@ static const reply_style STYLES[] = {
      "\">", &NAME_TAGS, "<minimax:tool_call>\n<invoke name=\"%n\">\n%p</invoke>\n</minimax:tool_call>"},
     {"lines", {"<function=", "<parameter="}, REPLY_TAGGED, REPLY_IN_THOUGHT | REPLY_REPEATS | REPLY_LINES, "<tool_call>", "</tool_call>", "<function=",
      "</function>", ">", &LINE_TAGS, "<tool_call>\n<function=%n>\n%p</function>\n</tool_call>"},
-    {"param", {"<function name=\"", "<param name=\""}, REPLY_TAGGED, REPLY_REPEATS, "", "", "<function name=\"", "</function>", "\">", &SHORT_TAGS,
+    {"param", {"<function name=\"", "<param name=\""}, REPLY_TAGGED, REPLY_REPEATS | REPLY_TIGHT, "", "", "<function name=\"", "</function>", "\">", &SHORT_TAGS,
      "<function name=\"%n\">%p</function>"},
     {"function", {"<function="}, REPLY_NAMED, REPLY_REPEATS, "", "", "<function=", "</function>", ">", NULL, "<function=%n>%a</function>"},
     {"lists of calls", {"<|tool_call_start|>"}, REPLY_PYTHON, 0, "", "", "<|tool_call_start|>", "<|tool_call_end|>", "", NULL,
@@ -135,4 +135,9 @@ const char *reply_quiet_of(const char *text, size_t len, uint32_t *at)
     for (; *at < CHORD_COUNT(QUIET); ++*at)
         if (reply_holds(text, len, QUIET[*at][0])) return QUIET[(*at)++][1];
     return NULL;
+}
+
+bool chord_reply_thinks(const char *text, size_t len)
+{
+    return reply_thought_of(text, len) != NULL || reply_style_of(text, len)->body == REPLY_CHANNELS;
 }

@@ -17,8 +17,15 @@ chord_status ask_open(served *s, wire_request *wire, ask **out)
 void ask_close(ask *a)
 {
     chord_grammar_close(a->grammar);
+    for (uint32_t i = 0; i < a->reply_count; i++) chord_reply_close(a->replies[i]);
     chord_arena_free(&a->arena);
     chord_free(a->s->heap, a);
+}
+
+writer ask_writer(ask *a, chord_buffer *text)
+{
+    chord_buffer_init(text, a->s->heap, SIZE_MAX / 2);
+    return writer_of(text);
 }
 
 /* ---- refusals --------------------------------------------------------------------------------------------- */

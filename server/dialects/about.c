@@ -62,6 +62,10 @@ void dialect_props(ask *a)
 {
     const served *s = a->s;
     chord_buffer body;
+    if (!ask_caps(a)) {
+        answer_refuse(a, &dialect_openai);
+        return;
+    }
     writer w = answer_writer(a, &body);
     write_open(&w, NULL, '{');
     write_open(&w, "default_generation_settings", '{');
@@ -79,8 +83,12 @@ void dialect_props(ask *a)
     write_bool(&w, "audio", false);
     write_close(&w, '}');
     write_open(&w, "chat_template_caps", '{');
-    write_bool(&w, "supports_system_role", s->has_template);
-    write_bool(&w, "supports_tools", false);
+    write_bool(&w, "supports_system_role", a->caps.system);
+    write_bool(&w, "supports_tools", s->has_template);
+    write_bool(&w, "supports_tool_calls", s->has_template);
+    write_bool(&w, "supports_parallel_tool_calls", s->has_template);
+    write_bool(&w, "supports_object_arguments", a->caps.calls && !a->caps.arguments_text);
+    write_bool(&w, "supports_preserve_reasoning", a->caps.thinks);
     write_close(&w, '}');
     write_text(&w, "build_info", "chord " CHORD_VERSION);
     write_close(&w, '}');

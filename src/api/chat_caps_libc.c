@@ -76,7 +76,9 @@ static chord_status try_all(probe *p, chord_chat_caps *out, chord_error *err)
     chord_arena_init(&arena, p->model->runtime->heap, 4 * CHORD_MIB, "a chat template");
     chord_status status = text != NULL ? CHORD_OK
                                        : chord_model_chat_template(p->model, false, false, &arena, &text, &len, err);
-    out->thinks = status == CHORD_OK && text != NULL && chord_reply_thinks(text, len);
+    if (text == NULL) text = "";
+    out->thinks = status == CHORD_OK && chord_reply_thinks(text, len);
+    out->call = chord_reply_written(text, len);
     chord_arena_free(&arena);
     return status;
 }
@@ -87,7 +89,7 @@ chord_status chord_chat_caps_of(const chord_model *model, const char *template_t
     void *memory;
     CHORD_NEED(model, "the model");
     CHORD_NEED(out, "the place for the answer");
-    *out = (chord_chat_caps){0};
+    *out = (chord_chat_caps){.call = chord_reply_written("", 0)};
     if (template_text == NULL && !model->has_template) return CHORD_OK;
     probe p = {.model = model, .template_text = template_text};
     CHORD_TRY(chord_alloc(model->runtime->heap, PROBE_BYTES, "a chat that is tried", &memory, err));

@@ -145,9 +145,11 @@ static chord_status make(form_maker *f, const chord_form *form, chord_expr **out
 static chord_status make_root(form_maker *f, chord_heap *heap, const chord_form *form, chord_rules **out)
 {
     uint32_t root;
+    chord_expr *e;
     CHORD_TRY(chord_schema_open(&f->schema));
+    CHORD_TRY(make(f, form, &e));
     CHORD_TRY(chord_schema_rule(&f->schema, &root));
-    CHORD_TRY(make(f, form, &f->schema.maker.rules[root]));
+    f->schema.maker.rules[root] = e;
     return chord_rules_make(&f->schema.maker, heap, root, NULL, NULL, out, f->err);
 }
 

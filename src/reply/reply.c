@@ -94,7 +94,8 @@ chord_status chord_reply_make(chord_heap *heap, const char *template_text, size_
     chord_arena_init(&r->arena, heap, ARENA_BYTES_MAX, "the tools");
     chord_buffer_init(&r->held, heap, SIZE_MAX / 2);
     chord_buffer_init(&r->made, heap, SIZE_MAX / 2);
-    chord_status status = chord_buffer_append(&r->held, "", 0, err);
+    chord_status status = chord_buffer_append(&r->held, " ", 1, err); /* so that there are bytes to point at */
+    r->held.len = 0;
     if (status == CHORD_OK) status = take_tools(r, options, err);
     if (status != CHORD_OK) {
         chord_reply_free(r);

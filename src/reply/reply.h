@@ -11,6 +11,7 @@ chord_status chord_reply_make(chord_heap *heap, const char *template_text, size_
                               const chord_reply_options *options, chord_reply **out, chord_error *err);
 void chord_reply_free(chord_reply *reply);
 
+const char *chord_reply_written(const char *template_text, size_t template_len); /* a call, as chord_chat_caps has it */
 bool chord_reply_thinks(const char *template_text, size_t len); /* answers may have something that is thought apart */
 
 /* Rules for an answer; what the tools' schemas have that is not supported is loosened. lexicon: tells which markers are tokens. */

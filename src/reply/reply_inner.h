@@ -182,8 +182,7 @@ typedef struct reply_text {
 } reply_text;
 static inline reply_text reply_rest(const chord_reply *r)
 {
-    const char *data = r->held.data != NULL ? r->held.data : "";
-    return (reply_text){data + r->at, data + r->held.len};
+    return (reply_text){r->held.data + r->at, r->held.data + r->held.len};
 }
 static inline size_t reply_left(reply_text t) { return (size_t)(t.end - t.at); }
 static inline bool reply_is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }

@@ -141,3 +141,5 @@ bool chord_reply_thinks(const char *text, size_t len)
 {
     return reply_thought_of(text, len) != NULL || reply_style_of(text, len)->body == REPLY_CHANNELS;
 }
+
+const char *chord_reply_written(const char *text, size_t len) { return reply_style_of(text, len)->written; }

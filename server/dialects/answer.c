@@ -126,6 +126,7 @@ typedef struct reading {
     choice *c;
     const engine_piece *p; /* NULL: it was told */
     writer *w;             /* NULL: nothing is told now */
+    bool thought;          /* some of it was */
 } reading;
 
 static void take_event(void *ud, const chord_reply_event *e)
@@ -134,6 +135,7 @@ static void take_event(void *ud, const chord_reply_event *e)
     const answer *an = r->an;
     bool kept = !an->stream || an->d->keeps;
     if (e->part == CHORD_REPLY_CALL) r->c->calls++;
+    r->thought = r->thought || e->part == CHORD_REPLY_REASONING;
     if (kept && !answer_add_part(r->an, r->c, e) && !r->c->failed) {
         r->c->failed = true;
         chord_fail(&r->c->read_error, CHORD_NO_MEMORY, "there is no memory for what the answer says");
@@ -145,7 +147,7 @@ static void take_event(void *ud, const chord_reply_event *e)
 
 static void read_piece(answer *an, choice *c, const engine_piece *p, writer *w)
 {
-    reading r = {an, c, p, w};
+    reading r = {.an = an, .c = c, .p = p, .w = w};
     chord_error err;
     chord_status status = p != NULL
                               ? chord_reply_feed(c->reply, engine_piece_text(p), p->len, take_event, &r, &err)
@@ -154,6 +156,7 @@ static void read_piece(answer *an, choice *c, const engine_piece *p, writer *w)
         c->failed = true;
         c->read_error = err;
     }
+    if (p != NULL && p->token >= 0) c->thought_tokens += r.thought;
     if (r.p != NULL && w != NULL) an->d->event(an, c, NULL, r.p, w);
 }
 

@@ -19,7 +19,7 @@ typedef struct choice {
     engine_job *job;
     chord_reply *reply; /* NULL: all of it is text */
     answer_part *parts, *last; /* of an answer that is told as a whole, or looked at in the end */
-    uint32_t calls;
+    uint32_t calls, thought_tokens; /* thought_tokens: whose text was thought */
     chord_error read_error; /* why its text could not be read */
     uint32_t index;
     bool ended;                /* its job is over */
@@ -84,7 +84,7 @@ void event_open(writer *w, const char *name);
 void event_close(writer *w);
 
 typedef struct answer_usage {
-    uint64_t prompt, cached, made;
+    uint64_t prompt, cached, made, thought;
 } answer_usage;
 answer_usage answer_usage_of(const answer *an);
 /* {"logits_hash", ...}: what other servers cannot say; of one choice. */

@@ -73,6 +73,11 @@ void dialect_write_usage(const answer *an, writer *w)
     write_open(w, "prompt_tokens_details", '{');
     write_u64(w, "cached_tokens", usage.cached);
     write_close(w, '}');
+    if (usage.thought > 0) {
+        write_open(w, "completion_tokens_details", '{');
+        write_u64(w, "reasoning_tokens", usage.thought);
+        write_close(w, '}');
+    }
     write_close(w, '}');
 }
 

@@ -103,7 +103,7 @@ static void write_usage(const answer *an, writer *w)
     write_close(w, '}');
     write_u64(w, "output_tokens", usage.made);
     write_open(w, "output_tokens_details", '{');
-    write_u64(w, "reasoning_tokens", 0);
+    write_u64(w, "reasoning_tokens", usage.thought);
     write_close(w, '}');
     write_u64(w, "total_tokens", usage.prompt + usage.made);
     write_close(w, '}');

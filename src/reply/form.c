@@ -85,18 +85,28 @@ static bool is_required(const chord_json *parameters, const chord_json *key)
     return false;
 }
 
+#define WORDS_MAX 32u
+/* The texts that a value may be, where they are listed; NULL: they are not. */
+static chord_form *words_of(builder *b, const chord_json *value, uint32_t kinds)
+{
+    chord_form *words[WORDS_MAX];
+    const chord_json *values = chord_json_get(value, "enum");
+    if (kinds != KIND_TEXT || values == NULL || values->kind != CHORD_JSON_LIST || values->len > WORDS_MAX) return NULL;
+    for (size_t i = 0; i < values->len; i++) {
+        if (values->items[i]->kind != CHORD_JSON_TEXT) return NULL;
+        words[i] = text_n(b, values->items[i]->text, values->items[i]->len);
+    }
+    return list(b, CHORD_FORM_ANY_OF, words, (uint32_t)values->len);
+}
+
 /* A value up to the end of its tag: text may be anything that is not that end. */
 static chord_form *tagged_value(builder *b, const chord_json *value, const chord_json *root, uint32_t kinds)
 {
     const reply_style *s = b->r->style;
     bool lines = s->flags & REPLY_LINES;
-    chord_form *list_of[32];
-    const chord_json *values = chord_json_get(value, "enum");
-    bool words = kinds == KIND_TEXT && values != NULL && values->kind == CHORD_JSON_LIST && values->len <= CHORD_COUNT(list_of);
-    if (!words && (kinds & KIND_TEXT)) return SEQ(b, text(b, lines ? "\n" : ""), marker(b, CHORD_FORM_UNTIL, s->tags->value_close));
-    for (size_t i = 0; words && i < values->len; i++) list_of[i] = text_n(b, values->items[i]->text, values->items[i]->len);
-    chord_form *inner = words ? list(b, CHORD_FORM_ANY_OF, list_of, (uint32_t)values->len) : schema(b, value, root, false);
-    return SEQ(b, text(b, lines ? "\n" : ""), inner, text(b, lines ? "\n" : ""), text(b, s->tags->value_close));
+    chord_form *words = words_of(b, value, kinds), *line = text(b, lines ? "\n" : "");
+    if (words == NULL && (kinds & KIND_TEXT)) return SEQ(b, line, marker(b, CHORD_FORM_UNTIL, s->tags->value_close));
+    return SEQ(b, line, words != NULL ? words : schema(b, value, root, false), line, text(b, s->tags->value_close));
 }
 
 static chord_form *tagged(builder *b, const chord_json *key, const chord_json *value, const chord_json *root)
@@ -119,9 +129,11 @@ static chord_form *keyword(builder *b, const chord_json *key, const chord_json *
 static chord_form *loose(builder *b, const chord_json *key, const chord_json *value, const chord_json *root)
 {
     static const char QUOTE[] = "<|\"|>";
-    bool words = reply_schema_kinds(value, root) == KIND_TEXT;
-    return SEQ(b, text_n(b, key->text, key->len), text(b, ":"),
-               words ? SEQ(b, text(b, QUOTE), marker(b, CHORD_FORM_UNTIL, QUOTE)) : schema(b, value, root, false));
+    uint32_t kinds = reply_schema_kinds(value, root);
+    chord_form *words = words_of(b, value, kinds), *end = marker(b, CHORD_FORM_UNTIL, QUOTE), *inner = NULL;
+    if (words != NULL) inner = SEQ(b, text(b, QUOTE), words, text(b, QUOTE));
+    else inner = kinds == KIND_TEXT ? SEQ(b, text(b, QUOTE), end) : schema(b, value, root, false);
+    return SEQ(b, text_n(b, key->text, key->len), text(b, ":"), inner);
 }
 
 /* Those that may be left out, where nothing is before them: each may be the first. */

@@ -87,15 +87,17 @@ bool reply_param(chord_reply *r)
         r->state = REPLY_VALUE;
         return true;
     }
-    if ((ends == REPLY_WAIT || found == REPLY_WAIT) && !r->final) return false;
+    bool cut = ends == REPLY_WAIT || found == REPLY_WAIT;
+    if (cut && !r->final) return false;
+    if (cut) r->at = r->held.len;
     end_call(r); /* what comes is no part of it */
     return true;
 }
 
 /* ---- a value ----------------------------------------------------------------------------------------------------- */
 
-/* A value that is known as a whole: JSON where the schema has that kind, else text. */
-static void put_value(chord_reply *r, reply_text v)
+/* JSON where the schema has that kind, else text; what was cut off, and is neither, is null. */
+static void put_value(chord_reply *r, reply_text v, bool cut)
 {
     chord_arena arena;
     chord_json *value = NULL;
@@ -112,7 +114,8 @@ static void put_value(chord_reply *r, reply_text v)
     bool json = status == CHORD_OK && (reply_value_kind(value) & r->kinds & ~(uint32_t)KIND_TEXT);
     if (status == CHORD_OK && r->kinds != KIND_ALL && !(r->kinds & KIND_TEXT)) json = true;
     chord_arena_free(&arena);
-    if (json) put(r, word != NULL ? word : inner.at, word != NULL && word != inner.at ? strlen(word) : len);
+    if (!json && cut && !(r->kinds & KIND_TEXT)) put(r, "null", 4);
+    else if (json) put(r, word != NULL ? word : inner.at, word != NULL && word != inner.at ? strlen(word) : len);
     else if (r->status == CHORD_OK) r->status = chord_json_quote(&r->made, v.at, (size_t)(v.end - v.at), NULL);
 }
 
@@ -172,7 +175,7 @@ bool reply_value(chord_reply *r)
         reply_found closed = reply_begins(rest, close);
         if (closed == REPLY_WAIT && !r->final) return false;
         if (end != NULL) {
-            put_value(r, (reply_text){inner.at, end});
+            put_value(r, (reply_text){inner.at, end}, false);
             end_value(r, closed == REPLY_IS ? rest.at + strlen(close) : rest.at);
             return true;
         }
@@ -183,7 +186,7 @@ bool reply_value(chord_reply *r)
     r->looked = reply_left(t) > strlen(close) ? reply_left(t) - strlen(close) : 0;
     if (end == NULL && !r->final) return false;
     reply_text v = {t.at, end != NULL ? end : t.end};
-    put_value(r, r->style->flags & REPLY_LINES ? without_lines(v) : v);
+    put_value(r, r->style->flags & REPLY_LINES ? without_lines(v) : v, end == NULL);
     end_value(r, end != NULL ? end + strlen(close) : t.end);
     return true;
 }

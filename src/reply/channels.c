@@ -2,15 +2,48 @@
  * <|start|>assistant<|channel|>commentary to=functions.name <|constrain|>json<|message|>. */
 #include "reply/reply_inner.h"
 
-#define HEADER_MAX 1024u
+#define WORD_MAX 256u
 static const char MESSAGE[] = "<|message|>", CHANNEL[] = "<|channel|>", TO[] = "to=", FUNCTIONS[] = "functions.";
 
-static bool may_be_header(reply_text t)
+/* What a header is made of: marks, most of them with a word behind. */
+static const struct {
+    const char *mark;
+    bool word;
+} MARKS[] = {{"<|end|>", false},   {"<|call|>", false}, {"<|return|>", false},    {"<|start|>", true},
+             {"<|channel|>", true}, {"to=", true},       {"<|constrain|>", true}, {"<|message|>", false}};
+
+/* One mark, with its word. */
+static reply_found pass_mark(reply_text *t)
 {
-    static const char *const BEGINS[] = {"<|channel|>", "<|start|>", " to=", "to=", "<|end|>", "<|call|>", "<|return|>"};
-    for (size_t i = 0; i < CHORD_COUNT(BEGINS); i++)
-        if (reply_begins(t, BEGINS[i]) != REPLY_NOT) return true;
-    return t.at == t.end;
+    reply_found found = REPLY_NOT;
+    for (size_t i = 0; i < CHORD_COUNT(MARKS) && found != REPLY_IS; i++) {
+        reply_found one = reply_begins(*t, MARKS[i].mark);
+        if (one == REPLY_NOT) continue;
+        found = one;
+        if (one != REPLY_IS) continue;
+        t->at += strlen(MARKS[i].mark);
+        const char *word = t->at;
+        while (MARKS[i].word && t->at < t->end && !reply_is_space(*t->at) && *t->at != '<') t->at++;
+        if (t->at - word > WORD_MAX) t->at = word;
+        else if (MARKS[i].word && t->at == t->end) return REPLY_WAIT;
+    }
+    return found;
+}
+
+/* *end: <|message|>; where it is none, what is behind it. */
+static reply_found pass_header(reply_text t, const char **end)
+{
+    reply_found found = REPLY_IS;
+    for (*end = t.at; found == REPLY_IS; *end = found == REPLY_IS ? t.at : *end) {
+        reply_skip_space(&t);
+        if (t.at == t.end) return REPLY_WAIT;
+        if (reply_begins(t, MESSAGE) == REPLY_IS) {
+            *end = t.at;
+            return REPLY_IS;
+        }
+        found = pass_mark(&t);
+    }
+    return found;
 }
 
 /* A word behind the last of `before`. */
@@ -50,21 +83,20 @@ static void begin_message(chord_reply *r, reply_text header)
     r->state = others ? REPLY_SKIP : thinks ? REPLY_THOUGHT : REPLY_TEXT;
 }
 
+/* A header that was cut off says nothing; what is none is text. */
 bool reply_header(chord_reply *r)
 {
     reply_text t = reply_rest(r);
-    const char *end = reply_find(t, MESSAGE);
-    if (end != NULL && may_be_header(t)) {
+    const char *end;
+    reply_found found = pass_header(t, &end);
+    if (found == REPLY_WAIT && !r->final) return false;
+    if (found == REPLY_IS) {
         r->at = (size_t)(end - r->held.data) + sizeof MESSAGE - 1;
         begin_message(r, (reply_text){t.at, end});
         return true;
     }
-    if (may_be_header(t) && reply_left(t) < HEADER_MAX && !r->final) return false;
+    r->at = found == REPLY_WAIT ? r->held.len : (size_t)(end - r->held.data);
     r->state = REPLY_TEXT;
-    if (r->final && may_be_header(t)) r->at = r->held.len; /* a header that was cut off says nothing */
-    for (uint32_t i = 0; i < r->mark_count; i++)
-        if (r->marks[i].kind == MARK_HEADER && reply_begins(t, r->marks[i].text) == REPLY_IS && r->at < r->held.len)
-            r->at += r->marks[i].len;
     return r->at < r->held.len;
 }
 

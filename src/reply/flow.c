@@ -168,6 +168,7 @@ static size_t take_string(reply_flow *f, const char *text, size_t len, chord_buf
 static void end_word(reply_flow *f, chord_buffer *out, chord_status *status)
 {
     const char *word = reply_word(f->word, f->word_len);
+    f->bad_word = word == NULL;
     f->want = FLOW_BAD;
     if (word == NULL) return;
     give_gap(f, out, status);

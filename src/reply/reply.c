@@ -172,6 +172,7 @@ static bool json(chord_reply *r)
     reply_call_end(r);
     r->skip_space = true;
     r->state = r->closing > 0 && whole ? REPLY_TAIL : REPLY_BETWEEN;
+    if (r->flow.bad_word) reply_say(r, CHORD_REPLY_CONTENT, r->flow.word, r->flow.word_len);
     return true;
 }
 

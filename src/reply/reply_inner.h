@@ -82,6 +82,7 @@ typedef struct reply_flow {
     char escape[6];
     uint32_t escape_len;
     bool owes;     /* a value, behind a colon */
+    bool bad_word; /* it broke at `word` */
     bool at_colon; /* it broke where a colon should have been */
 } reply_flow;
 /* Takes what belongs to the value, and puts it into out; how much. FLOW_DONE: it is whole. FLOW_BAD: what comes is no JSON. */

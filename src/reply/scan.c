@@ -3,12 +3,13 @@
 
 /* ---- marks ------------------------------------------------------------------------------------------------------ */
 
-static bool is_active(const chord_reply *r, const reply_mark *m)
+/* said: something stands before it. */
+static bool is_active(const chord_reply *r, const reply_mark *m, bool said)
 {
     bool thinks = r->state == REPLY_THOUGHT;
     switch (m->kind) {
-    case MARK_THOUGHT: return thinks ? !r->said : r->thought->anywhere || !r->said; /* inside: once more, at its begin */
-    case MARK_THOUGHT_END: return thinks || !r->said; /* of a thought that was never begun */
+    case MARK_THOUGHT: return thinks ? !said : r->thought->anywhere || !said; /* inside: once more, at its begin */
+    case MARK_THOUGHT_END: return thinks || !said; /* of a thought that was never begun */
     case MARK_SECTION:
     case MARK_CALL: return !thinks || (r->style->flags & REPLY_IN_THOUGHT);
     case MARK_QUIET: return !thinks;
@@ -18,14 +19,14 @@ static bool is_active(const chord_reply *r, const reply_mark *m)
 }
 
 /* The longest mark that stands here; *wait: a longer one may. */
-static const reply_mark *mark_at(const chord_reply *r, reply_text t, bool *wait)
+static const reply_mark *mark_at(const chord_reply *r, reply_text t, bool said, bool *wait)
 {
     const reply_mark *best = NULL;
     size_t left = reply_left(t);
     *wait = false;
     for (uint32_t i = 0; i < r->mark_count; i++) {
         const reply_mark *m = &r->marks[i];
-        if (*m->text != *t.at || !is_active(r, m)) continue;
+        if (*m->text != *t.at || !is_active(r, m, said)) continue;
         size_t n = chord_min_u64(left, m->len);
         if (memcmp(t.at, m->text, n) != 0) continue;
         if (n < m->len) *wait = *wait || !r->final;
@@ -37,12 +38,13 @@ static const reply_mark *mark_at(const chord_reply *r, reply_text t, bool *wait)
 /* The first mark; else where one may begin, or the text's end. */
 static const reply_mark *find_mark(const chord_reply *r, reply_text t, const char **where)
 {
-    bool wait = false;
+    bool wait = false, said = r->said;
     for (const char *at = t.at; at < t.end; at++) {
-        const reply_mark *m = mark_at(r, (reply_text){at, t.end}, &wait);
+        const reply_mark *m = mark_at(r, (reply_text){at, t.end}, said, &wait);
         *where = at;
         if (wait) return NULL;
         if (m != NULL) return m;
+        said = said || !reply_is_space(*at);
     }
     *where = t.end;
     return NULL;

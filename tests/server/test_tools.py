@@ -30,7 +30,7 @@ def template(sign, more=""):
     return path
 
 
-def renamed(token):
+def renamed(token, special=False):
     """The tiny model with a token of this text in place of its longest; the header grows by a whole step of the alignment, so all else stays where it is."""
     def text(t):
         return struct.pack("<Q", len(t.encode())) + t.encode()
@@ -39,6 +39,10 @@ def renamed(token):
     for old, new in (("hello", token), ("tiny", "tiny" + "y" * (-grown % 32))):
         check(data.count(text(old)) == 1, f"{old} stands once in {TINY}")
         data = data.replace(text(old), text(new))
+    if special:
+        kinds = struct.pack("<261i", *[1] * 260, 3)
+        check(data.count(kinds) == 1, "the kinds of tokens stand once")
+        data = data.replace(kinds, struct.pack("<261i", *[1] * 259, 3, 3))
     path = pathlib.Path(folder.name) / f"renamed-{len(list(pathlib.Path(folder.name).iterdir()))}.gguf"
     path.write_bytes(data)
     return path
@@ -185,7 +189,20 @@ def refused(s):
     check(ask(tools=[dict(TOOLS[0], function=dict(TOOLS[0]["function"], strict=True))])[0] == 200, "strict, and free to say something")
 
 
+def special_tokens():
+    """A marker that is a special token: the form has that token, and its text is nobody's business but the reader's."""
+    with Server("--memory", "96M", "--template-file", template(SIGNS["mistral"]), template=False, model=renamed("[TOOL_CALLS]", True)) as s:
+        ask = {"tools": TOOLS, "tool_choice": "required", "seed": 3, "parallel_tool_calls": False}
+        whole_and_stream(s, "a special token", ask)
+        _, said = s.post("/v1/chat/completions", dict(MORE, **ask, logprobs=True))
+        tokens = [t["token"] for t in said["choices"][0]["logprobs"]["content"]]
+        check(tokens[0] == "[TOOL_CALLS]" and "".join(tokens[:2]) != "[TOOL_CALLS][", f"{tokens}")
+        _, said = s.post("/v1/completions", {"prompt": "a", "grammar": 'root ::= "[TOOL_CALLS]" [a-z]', "max_tokens": 30, "logprobs": 0})
+        check(len(said["choices"][0]["logprobs"]["tokens"]) > 12, f"a grammar's text is text: {said}")
+
+
 every_style()
+special_tokens()
 with Server("--memory", "96M", "--parallel", "2", "--template-file", template(""), template=False) as s:
     other_dialects(s)
     refused(s)

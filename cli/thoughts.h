@@ -5,10 +5,10 @@
 #include "json_out.h"
 
 typedef struct cli_thoughts {
-    chord_reply *reply; /* NULL: all of it is said */
+    chord_reply *reply;       /* NULL: all of it is said */
     json_out *said, *thought; /* what comes is added to these; NULL: it is not kept */
-    bool show;          /* on the terminal, thoughts dimly */
-    bool dim;           /* that is how it writes now */
+    bool show;                /* on the terminal, thoughts dimly */
+    bool dim;                 /* that is how it writes now */
 } cli_thoughts;
 
 /* For an answer to this prompt, which the template made; the options get the special tokens that it looks for. */

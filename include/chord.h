@@ -265,7 +265,7 @@ void chord_grammar_close(chord_grammar *grammar);
 typedef struct chord_reply chord_reply;
 typedef struct chord_reply_options {
     const char *template_text; /* NULL: the model's own, as chord_chat_render() chooses it */
-    const char *tools;         /* JSON, as in the "tools" that the template was given; NULL: none, and nothing is a call */
+    const char *tools; /* JSON, as in the "tools" that the template was given; NULL: none, and nothing is a call */
     size_t tools_len;
     const char *prompt; /* as it was rendered: its end says whether the answer begins inside of what is thought */
     size_t prompt_len;
@@ -299,10 +299,11 @@ chord_status chord_reply_end(chord_reply *reply, chord_on_reply on_event, void *
 const char *const *chord_reply_specials(const chord_reply *reply, size_t *count);
 
 typedef struct chord_reply_form {
-    bool call;          /* the answer is a call; else it may be one */
-    const char *tool;   /* of this tool; NULL: any */
-    bool one;           /* no more than one call */
-    const char *schema; /* JSON Schema: what is said has this form, behind what is thought; NULL: any text. Not with `call` */
+    bool call;        /* the answer is a call; else it may be one */
+    const char *tool; /* of this tool; NULL: any */
+    bool one;         /* no more than one call */
+    const char
+        *schema; /* JSON Schema: what is said has this form, behind what is thought; NULL: any text. Not with `call` */
     size_t schema_len;
 } chord_reply_form;
 /* An answer of this form, in the way the template writes it, for chord_generate_options.grammar: calls are of tools there are, with
@@ -313,11 +314,13 @@ chord_status chord_reply_grammar(chord_model *model, const chord_reply *reply, c
 
 /* What a chat template can do, found out by trying: it costs a few renderings. */
 typedef struct chord_chat_caps {
-    bool system, tools, calls, results; /* it shows: system messages, tools, calls of earlier answers, what came of them */
-    bool arguments_text;                /* arguments of earlier calls are given as JSON in a text, not as an object */
-    bool content_null;                  /* an answer that was calls alone has null as its content, not "" */
-    bool thinks;                        /* answers may have reasoning apart */
-    const char *call; /* how a call is written, with %n for its name and %a for its arguments; or %p, %k, %g for these in other ways */
+    bool system, tools, calls,
+        results;         /* it shows: system messages, tools, calls of earlier answers, what came of them */
+    bool arguments_text; /* arguments of earlier calls are given as JSON in a text, not as an object */
+    bool content_null;   /* an answer that was calls alone has null as its content, not "" */
+    bool thinks;         /* answers may have reasoning apart */
+    const char *
+        call; /* how a call is written, with %n for its name and %a for its arguments; or %p, %k, %g for these in other ways */
 } chord_chat_caps;
 chord_status chord_chat_caps_of(const chord_model *model, const char *template_text, chord_chat_caps *out,
                                 chord_error *err);

@@ -39,7 +39,7 @@ typedef struct ask_calls {
     const char *tools; /* JSON, as templates are given them; NULL: none */
     size_t len;
     uint32_t count;
-    const char *tool; /* that has to be called; NULL: any */
+    const char *tool;           /* that has to be called; NULL: any */
     bool required, one, strict; /* one: not several in one answer; strict: calls have the form of their schemas */
 } ask_calls;
 

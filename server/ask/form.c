@@ -33,8 +33,7 @@ static bool keep_schema(ask *a, const char *param, const char *text, size_t len)
 
 static bool open_schema_text(ask *a, const char *param, const char *text, size_t len, chord_generate_options *out)
 {
-    return a->apart ? keep_schema(a, param, text, len)
-                    : open_form(a, param, CHORD_GRAMMAR_JSON_SCHEMA, text, len, out);
+    return a->apart ? keep_schema(a, param, text, len) : open_form(a, param, CHORD_GRAMMAR_JSON_SCHEMA, text, len, out);
 }
 
 static bool open_schema(ask *a, const char *param, const chord_json *schema, chord_generate_options *out)

@@ -141,7 +141,8 @@ bool ask_tools(ask *a, bool skip_others)
     if (a->calls.count > 0) return read_choice(a, choice, tools) && ask_caps(a);
     bool wanted = choice != NULL && !(choice->kind == CHORD_JSON_TEXT && chord_text_equal(choice->text, "auto")) &&
                   !ask_is(choice, "type", "auto");
-    return !wanted || ask_invalid(a, "tool_choice", "'tool_choice' wants a call, and there are no functions in 'tools'");
+    return !wanted ||
+           ask_invalid(a, "tool_choice", "'tool_choice' wants a call, and there are no functions in 'tools'");
 }
 
 /* ---- for templates that show none ------------------------------------------------------------------------------------- */

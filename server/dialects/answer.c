@@ -149,9 +149,8 @@ static void read_piece(answer *an, choice *c, const engine_piece *p, writer *w)
 {
     reading r = {.an = an, .c = c, .p = p, .w = w};
     chord_error err;
-    chord_status status = p != NULL
-                              ? chord_reply_feed(c->reply, engine_piece_text(p), p->len, take_event, &r, &err)
-                              : chord_reply_end(c->reply, take_event, &r, &err);
+    chord_status status = p != NULL ? chord_reply_feed(c->reply, engine_piece_text(p), p->len, take_event, &r, &err)
+                                    : chord_reply_end(c->reply, take_event, &r, &err);
     if (status != CHORD_OK && !c->failed) {
         c->failed = true;
         c->read_error = err;

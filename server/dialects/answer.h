@@ -17,10 +17,10 @@ typedef struct answer_part {
 
 typedef struct choice {
     engine_job *job;
-    chord_reply *reply; /* NULL: all of it is text */
-    answer_part *parts, *last; /* of an answer that is told as a whole, or looked at in the end */
+    chord_reply *reply;             /* NULL: all of it is text */
+    answer_part *parts, *last;      /* of an answer that is told as a whole, or looked at in the end */
     uint32_t calls, thought_tokens; /* thought_tokens: whose text was thought */
-    chord_error read_error; /* why its text could not be read */
+    chord_error read_error;         /* why its text could not be read */
     uint32_t index;
     bool ended;                /* its job is over */
     bool begun;                /* told something of it */

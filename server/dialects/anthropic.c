@@ -101,7 +101,7 @@ static void close_event(writer *w)
 /* ---- blocks, one after the other ------------------------------------------------------------------------------------- */
 
 typedef struct message {
-    uint32_t blocks;      /* begun so far */
+    uint32_t blocks;       /* begun so far */
     chord_reply_part kind; /* of the one that is open */
     bool open;
 } message;

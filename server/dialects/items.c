@@ -59,8 +59,9 @@ static bool read_item(ask *a, chord_json *item, size_t i, size_t most, chord_jso
     if (chord_text_equal(type, "function_call")) return add_call(a, item, most, list);
     bool result = chord_text_equal(type, "function_call_output");
     if (!result && !chord_text_equal(type, "message"))
-        return ask_invalid(a, "input", "'input[%zu]' is a '%.40s': messages, calls of functions and their outputs are possible",
-                           i, type);
+        return ask_invalid(a, "input",
+                           "'input[%zu]' is a '%.40s': messages, calls of functions and their outputs are possible", i,
+                           type);
     chord_json *message = result ? result_of(a, item) : item;
     if (message == NULL) return false;
     list->items[list->len++] = message;

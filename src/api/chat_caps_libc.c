@@ -38,14 +38,15 @@ static bool shows(const probe *p, const char *needle)
 /* Arguments as they are, not as a text of a text, nor as Python would print them. */
 static bool shows_call(const probe *p)
 {
-    return shows(p, "needle_tool") && shows(p, "needle_key") && shows(p, "needle_value") &&
-           !shows(p, "'needle_key'") && !shows(p, "\\\"needle_key");
+    return shows(p, "needle_tool") && shows(p, "needle_key") && shows(p, "needle_value") && !shows(p, "'needle_key'") &&
+           !shows(p, "\\\"needle_key");
 }
 
 static void try_calls(probe *p, chord_chat_caps *out)
 {
     static const char *const CONTENTS[] = {"\"\"", "null"};
-    static const char *const ARGUMENTS[] = {"{\"needle_key\":\"needle_value\"}", "\"{\\\"needle_key\\\": \\\"needle_value\\\"}\""};
+    static const char *const ARGUMENTS[] = {"{\"needle_key\":\"needle_value\"}",
+                                            "\"{\\\"needle_key\\\": \\\"needle_value\\\"}\""};
     char talk[1400];
     for (uint32_t i = 0; i < 4 && !out->calls; i++) {
         chord_format(talk, sizeof talk,
@@ -64,7 +65,8 @@ static void try_calls(probe *p, chord_chat_caps *out)
 
 static chord_status try_all(probe *p, chord_chat_caps *out, chord_error *err)
 {
-    static const char SYSTEM[] = "[{\"role\":\"system\",\"content\":\"needle_system\"},{\"role\":\"user\",\"content\":\"a\"}]";
+    static const char SYSTEM[] =
+        "[{\"role\":\"system\",\"content\":\"needle_system\"},{\"role\":\"user\",\"content\":\"a\"}]";
     static const char WITH_TOOLS[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," TOOLS "}";
     chord_arena arena;
     const char *text = p->template_text;

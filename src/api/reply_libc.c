@@ -19,7 +19,8 @@ chord_status chord_reply_open(const chord_model *m, const chord_reply_options *o
     else status = chord_model_chat_template(m, options->tools_len > 2, false, &arena, &text, &len, err);
     if (options->template_text != NULL) len = strlen(text);
     if (status == CHORD_OK)
-        status = chord_reply_make(m->runtime->heap, text != NULL ? text : "", text != NULL ? len : 0, options, out, err);
+        status = chord_reply_make(m->runtime->heap, text != NULL ? text : "", text != NULL ? len : 0, options, out,
+                                  err);
     chord_arena_free(&arena);
     return status;
 }

@@ -129,9 +129,7 @@ static chord_status make_items(form_maker *f, const chord_form *form, chord_expr
 static chord_status make(form_maker *f, const chord_form *form, chord_expr **out)
 {
     switch (form->kind) {
-    case CHORD_FORM_TEXT:
-        *out = text(f, form->text, form->len);
-        return chord_schema_made(&f->schema, *out);
+    case CHORD_FORM_TEXT: *out = text(f, form->text, form->len); return chord_schema_made(&f->schema, *out);
     case CHORD_FORM_UNTIL:
     case CHORD_FORM_WITHOUT: return until(f, form, out);
     case CHORD_FORM_SCHEMA: return schema_value(f, form, out);

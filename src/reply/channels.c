@@ -9,7 +9,7 @@ static const char MESSAGE[] = "<|message|>", CHANNEL[] = "<|channel|>", TO[] = "
 static const struct {
     const char *mark;
     bool word;
-} MARKS[] = {{"<|end|>", false},   {"<|call|>", false}, {"<|return|>", false},    {"<|start|>", true},
+} MARKS[] = {{"<|end|>", false},    {"<|call|>", false}, {"<|return|>", false},   {"<|start|>", true},
              {"<|channel|>", true}, {"to=", true},       {"<|constrain|>", true}, {"<|message|>", false}};
 
 /* One mark, with its word. */

@@ -2,7 +2,7 @@
 #include "reply/reply_inner.h"
 
 #define ARENA_BYTES_MAX (4 * CHORD_MIB)
-#define CALLS_MAX 16u  /* one after the other */
+#define CALLS_MAX 16u   /* one after the other */
 #define OPTIONS_MAX 24u /* parameters that may be left out, where one of them has to be the first */
 
 typedef struct builder {
@@ -81,7 +81,8 @@ static bool is_required(const chord_json *parameters, const chord_json *key)
 {
     const chord_json *required = chord_json_get(parameters, "required");
     for (size_t i = 0; required != NULL && required->kind == CHORD_JSON_LIST && i < required->len; i++)
-        if (required->items[i]->kind == CHORD_JSON_TEXT && chord_text_equal(required->items[i]->text, key->text)) return true;
+        if (required->items[i]->kind == CHORD_JSON_TEXT && chord_text_equal(required->items[i]->text, key->text))
+            return true;
     return false;
 }
 
@@ -118,7 +119,8 @@ static chord_form *tagged(builder *b, const chord_json *key, const chord_json *v
     const char *kind = !says ? "" : kinds & KIND_TEXT ? "true\">" : "false\">";
     const char *gap = says ? " " : tags->value_open[0] != '\0' ? "\n" : "";
     return SEQ(b, text(b, tags->open), text_n(b, key->text, key->len), text(b, tags->key_end), text(b, gap),
-               text(b, tags->value_open), text(b, kind), tagged_value(b, value, root, kinds), text(b, s->flags & REPLY_TIGHT ? "" : "\n"));
+               text(b, tags->value_open), text(b, kind), tagged_value(b, value, root, kinds),
+               text(b, s->flags & REPLY_TIGHT ? "" : "\n"));
 }
 
 static chord_form *keyword(builder *b, const chord_json *key, const chord_json *value, const chord_json *root)
@@ -296,11 +298,11 @@ chord_status chord_reply_rules(chord_heap *heap, const chord_reply *r, const cho
     CHORD_TRY(check(r, form, err));
     if (form->schema == NULL && !form->call && !begins_with_marker(r->style)) return CHORD_OK;
     chord_arena_init(&b.arena, heap, ARENA_BYTES_MAX, "the form of an answer");
-    chord_status status = form->schema != NULL
-                              ? chord_json_parse(&b.arena, form->schema, form->schema_len, &said, err)
-                              : CHORD_OK;
+    chord_status status = form->schema != NULL ? chord_json_parse(&b.arena, form->schema, form->schema_len, &said, err)
+                                               : CHORD_OK;
     if (status == CHORD_OK) status = make(&b, heap, lexicon, form, said, out, err);
-    if (status != CHORD_OK && said == NULL && form->schema == NULL) { /* tools that ask for too much: the name at least */
+    if (status != CHORD_OK && said == NULL &&
+        form->schema == NULL) { /* tools that ask for too much: the name at least */
         chord_arena_free(&b.arena);
         chord_arena_init(&b.arena, heap, ARENA_BYTES_MAX, "the form of an answer");
         b.any_arguments = true;

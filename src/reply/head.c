@@ -295,8 +295,9 @@ reply_found reply_tail(chord_reply *r, reply_text *t)
             t->at++;
             continue;
         }
-        if (found == REPLY_IS && (found = reply_json_string(t, &key)) == REPLY_IS && (found = pass(t, ":")) == REPLY_IS &&
-            (found = skip_to(t)) == REPLY_IS && (found = reply_json_value(t, &value)) == REPLY_IS)
+        if (found == REPLY_IS && (found = reply_json_string(t, &key)) == REPLY_IS &&
+            (found = pass(t, ":")) == REPLY_IS && (found = skip_to(t)) == REPLY_IS &&
+            (found = reply_json_value(t, &value)) == REPLY_IS)
             continue;
         return found == REPLY_WAIT && bytes > REPLY_HEAD_MAX ? REPLY_NOT : found;
     }

@@ -65,9 +65,7 @@ reply_found reply_json_value(reply_text *t, reply_text *whole)
     if (t->at == t->end) return REPLY_WAIT;
     char c = *t->at;
     whole->at = t->at;
-    reply_found found = c == '"'               ? reply_json_string(t, &inside)
-                        : c == '{' || c == '[' ? bracketed(t)
-                                               : word(t);
+    reply_found found = c == '"' ? reply_json_string(t, &inside) : c == '{' || c == '[' ? bracketed(t) : word(t);
     whole->end = t->at;
     return found;
 }

@@ -107,9 +107,8 @@ static void put_value(chord_reply *r, reply_text v, bool cut)
     size_t len = (size_t)(inner.end - inner.at);
     const char *word = reply_word(inner.at, len);
     chord_arena_init(&arena, r->heap, 16 * CHORD_MIB, "a parameter");
-    chord_status status = word != NULL && word != inner.at
-                              ? chord_json_parse(&arena, word, strlen(word), &value, NULL)
-                              : chord_json_parse(&arena, inner.at, len, &value, NULL);
+    chord_status status = word != NULL && word != inner.at ? chord_json_parse(&arena, word, strlen(word), &value, NULL)
+                                                           : chord_json_parse(&arena, inner.at, len, &value, NULL);
     if (status == CHORD_NO_MEMORY || status == CHORD_BUDGET) r->status = status;
     bool json = status == CHORD_OK && (reply_value_kind(value) & r->kinds & ~(uint32_t)KIND_TEXT);
     if (status == CHORD_OK && r->kinds != KIND_ALL && !(r->kinds & KIND_TEXT)) json = true;

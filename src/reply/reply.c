@@ -77,7 +77,8 @@ static void choose(chord_reply *r, const char *text, size_t len, const chord_rep
         if (r->thought_open) r->state = REPLY_THOUGHT;
     }
     for (uint32_t i = 0; (quiet = reply_quiet_of(text, len, &i)) != NULL;)
-        if (!o->keep_thoughts || thought == NULL || (!reply_holds(thought->open, strlen(thought->open), quiet) && !chord_text_equal(thought->close, quiet)))
+        if (!o->keep_thoughts || thought == NULL ||
+            (!reply_holds(thought->open, strlen(thought->open), quiet) && !chord_text_equal(thought->close, quiet)))
             add_mark(r, quiet, MARK_QUIET);
     if (r->style != NULL && (style->flags & REPLY_BEGINS) && ends_with(o->prompt, o->prompt_len, style->open))
         r->state = REPLY_HEAD;

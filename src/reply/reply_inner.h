@@ -98,9 +98,9 @@ void reply_put(chord_buffer *out, const char *text, size_t len, chord_status *st
 enum { KIND_TEXT = 1, KIND_NUMBER = 2, KIND_BOOL = 4, KIND_NULL = 8, KIND_LIST = 16, KIND_OBJECT = 32, KIND_ALL = 63 };
 
 chord_status reply_tools_check(const chord_json *tools, chord_error *err);
-const chord_json *reply_tool_function(const chord_json *tool);     /* {"name", "parameters"} */
-const char *reply_tool_name(const chord_json *tool);               /* NULL: it is no function */
-const chord_json *reply_tool_parameters(const chord_json *tool);   /* NULL: any */
+const chord_json *reply_tool_function(const chord_json *tool);   /* {"name", "parameters"} */
+const char *reply_tool_name(const chord_json *tool);             /* NULL: it is no function */
+const chord_json *reply_tool_parameters(const chord_json *tool); /* NULL: any */
 const chord_json *reply_tool_find(const chord_json *tools, const char *name);
 uint32_t reply_param_kinds(const chord_json *tool, const char *key, size_t len); /* of KIND_ALL */
 uint32_t reply_schema_kinds(const chord_json *schema, const chord_json *root);
@@ -144,8 +144,8 @@ struct chord_reply {
     chord_heap *heap;
     chord_arena arena; /* of the tools, and of what is kept of the template */
     const chord_json *tools;
-    const reply_style *style;     /* NULL: nothing is a call */
-    const reply_thought *thought; /* NULL: nothing is thought */
+    const reply_style *style;                   /* NULL: nothing is a call */
+    const reply_thought *thought;               /* NULL: nothing is thought */
     bool thought_open, keep_thoughts, channels; /* thought_open: the prompt ends inside of it */
     reply_mark marks[REPLY_MARKS_MAX];
     uint32_t mark_count;
@@ -169,8 +169,8 @@ struct chord_reply {
     reply_flow flow;
     uint32_t closing; /* braces behind the arguments */
     uint32_t params;
-    uint32_t kinds;    /* of a parameter's value */
-    size_t looked;     /* of a value: its end is not before here */
+    uint32_t kinds; /* of a parameter's value */
+    size_t looked;  /* of a value: its end is not before here */
     bool line, text_begun, in_list;
 
     chord_on_reply on_event;

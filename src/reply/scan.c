@@ -9,7 +9,7 @@ static bool is_active(const chord_reply *r, const reply_mark *m, bool said)
     bool thinks = r->state == REPLY_THOUGHT;
     switch (m->kind) {
     case MARK_THOUGHT: return thinks ? !said : r->thought->anywhere || !said; /* inside: once more, at its begin */
-    case MARK_THOUGHT_END: return thinks || !said; /* of a thought that was never begun */
+    case MARK_THOUGHT_END: return thinks || !said;                            /* of a thought that was never begun */
     case MARK_SECTION:
     case MARK_CALL: return !thinks || (r->style->flags & REPLY_IN_THOUGHT);
     case MARK_QUIET: return !thinks;

@@ -45,8 +45,8 @@ static void read_answer(chord_runtime *runtime, const chord_json *line)
     const char *template_text = text_of(line, "template"), *talk = text_of(line, "conversation"),
                *tools = text_of(line, "tools"), *text = text_of(line, "text");
     const chord_json *keep = chord_json_get(line, "keep");
-    bool rendered = chord_template_render(runtime, template_text, talk, strlen(talk), true, "", "", prompt, sizeof prompt,
-                                          &need, &err) == CHORD_OK;
+    bool rendered = chord_template_render(runtime, template_text, talk, strlen(talk), true, "", "", prompt,
+                                          sizeof prompt, &need, &err) == CHORD_OK;
     chord_reply_options o = {.tools = tools,
                              .tools_len = tools != NULL ? strlen(tools) : 0,
                              .prompt = prompt,
@@ -54,7 +54,8 @@ static void read_answer(chord_runtime *runtime, const chord_json *line)
                              .keep_thoughts = keep != NULL && keep->boolean};
     content.len = reasoning.len = calls.len = 0;
     bool done = chord_reply_make(heap, template_text, strlen(template_text), &o, &reply, &err) == CHORD_OK;
-    for (const char *at = text; done && *at != '\0'; at++) done = chord_reply_feed(reply, at, 1, take, NULL, &err) == CHORD_OK;
+    for (const char *at = text; done && *at != '\0'; at++)
+        done = chord_reply_feed(reply, at, 1, take, NULL, &err) == CHORD_OK;
     if (!done || chord_reply_end(reply, take, NULL, &err) != CHORD_OK) exit(1);
     chord_reply_free(reply);
     chord_buffer out;
@@ -80,7 +81,8 @@ int main(void)
     size_t cap = 0;
     ssize_t len;
     chord_runtime *runtime;
-    if (chord_heap_open(1 << 28, &heap, &err) != CHORD_OK || chord_runtime_open(NULL, &runtime, &err) != CHORD_OK) return 1;
+    if (chord_heap_open(1 << 28, &heap, &err) != CHORD_OK || chord_runtime_open(NULL, &runtime, &err) != CHORD_OK)
+        return 1;
     chord_buffer_init(&content, heap, 1 << 26);
     chord_buffer_init(&reasoning, heap, 1 << 26);
     chord_buffer_init(&calls, heap, 1 << 26);

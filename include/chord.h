@@ -154,7 +154,7 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
-    /* memory for grammars is put aside (as much as the vocabulary takes, 2 MiB, and 1.5 MiB for each session), so
+    /* memory for grammars and replies is put aside (as much as the vocabulary takes, 2 MiB, and 1.75 MiB for each session), so
      * chord_grammar_open() can be called. A model whose vocabulary another one uses has the option, too. Not in guests */
     bool grammars;
     /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of

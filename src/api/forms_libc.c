@@ -6,10 +6,11 @@
 #define RULES_BYTES (2 * CHORD_MIB) /* of grammars, while they are made too */
 #define MATCHER_BYTES CHORD_MIB     /* of a text's states */
 #define MASKS_BYTES (CHORD_MIB / 2) /* of a text's masks, for any vocabulary */
+#define REPLY_BYTES (CHORD_MIB / 4) /* of what it is read with: tools, and what is held of them */
 
 uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions)
 {
-    return vocabulary_bytes + RULES_BYTES + sessions * (MATCHER_BYTES + MASKS_BYTES);
+    return vocabulary_bytes + RULES_BYTES + sessions * (MATCHER_BYTES + MASKS_BYTES + REPLY_BYTES);
 }
 
 chord_status chord_grammars_open(chord_model *m, chord_error *err)

@@ -123,6 +123,7 @@ static reply_found head_objects(chord_reply *r, reply_text *t)
 {
     head h = {.arguments = {"", ""}};
     reply_found found = skip_to(t);
+    if (found == REPLY_IS && *t->at == '`' && (found = pass(t, REPLY_BLOCK)) == REPLY_IS) found = skip_to(t);
     if (found == REPLY_IS && *t->at == '[') {
         t->at++;
         found = skip_to(t);
@@ -189,7 +190,7 @@ static reply_found take_name(reply_text *t, const char *name_end, reply_text *ou
 /* DeepSeek's first form says "function" there, and has the name on a line of its own, and the arguments in a block of code. */
 static reply_found head_named(chord_reply *r, reply_text *t)
 {
-    static const char WORD[] = "function", BLOCK[] = "```json", ALL[] = "all";
+    static const char WORD[] = "function", ALL[] = "all";
     reply_text name;
     reply_found found = take_name(t, r->style->name_end, &name);
     if (found != REPLY_IS) return found;
@@ -201,7 +202,7 @@ static reply_found head_named(chord_reply *r, reply_text *t)
     }
     if (!split_name(r, name)) return REPLY_NOT;
     if ((found = skip_to(t)) != REPLY_IS) return found;
-    found = pass(t, BLOCK);
+    found = pass(t, REPLY_BLOCK);
     if (found == REPLY_WAIT || (found = skip_to(t)) != REPLY_IS) return REPLY_WAIT;
     r->closing = 0;
     r->state = REPLY_JSON;

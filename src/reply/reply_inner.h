@@ -192,6 +192,7 @@ static inline void reply_skip_space(reply_text *t)
     while (t->at < t->end && reply_is_space(*t->at)) t->at++;
 }
 
+#define REPLY_BLOCK "```json"
 /* What is known of some text: more has to come, it is not that, it is. */
 typedef enum reply_found { REPLY_WAIT, REPLY_NOT, REPLY_IS } reply_found;
 reply_found reply_begins(reply_text t, const char *what); /* does it begin so? Nothing begins with "" */

@@ -99,26 +99,34 @@ static void take(chord_reply *r, const char *where, const reply_mark *m)
     r->at += m->len;
 }
 
-/* A call that is all of the answer: its first character says whether it may be one. */
 static bool may_be_call(const chord_reply *r)
 {
     return r->state == REPLY_TEXT && r->style != NULL && (r->style->flags & REPLY_BARE) && !r->said && r->calls == 0 &&
            !r->no_bare;
 }
 
+/* A call that is all of the answer, perhaps in a block of code: its begin says whether it may be one. */
+static reply_found begins_bare(const chord_reply *r, reply_text t)
+{
+    bool objects = r->style->body == REPLY_OBJECTS;
+    reply_skip_space(&t);
+    if (t.at == t.end) return REPLY_WAIT;
+    return objects && *t.at == '`'          ? reply_begins(t, REPLY_BLOCK)
+           : *t.at == (objects ? '{' : '[') ? REPLY_IS
+                                            : REPLY_NOT;
+}
+
 bool reply_scan(chord_reply *r)
 {
-    reply_text t = reply_rest(r), first = t;
+    reply_text t = reply_rest(r);
     const char *where = t.end;
-    if (may_be_call(r)) {
-        reply_skip_space(&first);
-        if (first.at == first.end && !r->final) return false;
-        if (first.at < first.end && *first.at == (r->style->body == REPLY_PYTHON ? '[' : '{')) {
-            r->mark_len = 0;
-            r->mark_is_section = r->from_thought = false;
-            r->state = REPLY_HEAD;
-            return true;
-        }
+    reply_found bare = may_be_call(r) ? begins_bare(r, t) : REPLY_NOT;
+    if (bare == REPLY_WAIT && !r->final) return false;
+    if (bare == REPLY_IS) {
+        r->mark_len = 0;
+        r->mark_is_section = r->from_thought = false;
+        r->state = REPLY_HEAD;
+        return true;
     }
     if (t.at == t.end) return false;
     const reply_mark *m = find_mark(r, t, &where);

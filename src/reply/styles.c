@@ -79,7 +79,7 @@ static const reply_style STYLES[] = {
      "{\"name\": \"%n\", \"parameters\": %a}"},
     {"objects", {"<|python_tag|>"}, REPLY_OBJECTS, REPLY_BARE, "", "", "<|python_tag|>", "", "", NULL,
      "{\"name\": \"%n\", \"parameters\": %a}"},
-    {"hermes", {NULL}, REPLY_OBJECTS, REPLY_REPEATS, "", "", "<tool_call>", "</tool_call>", "", NULL, "<tool_call>\n" OBJECT "\n</tool_call>"},
+    {"hermes", {NULL}, REPLY_OBJECTS, REPLY_REPEATS | REPLY_BARE, "", "", "<tool_call>", "</tool_call>", "", NULL, "<tool_call>\n" OBJECT "\n</tool_call>"},
 };
 
 static const reply_thought THOUGHTS[] = {

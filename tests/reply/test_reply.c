@@ -122,6 +122,10 @@ static const sample SAMPLES[] = {
      "C{a\xef\xbf\xbd"
      "b\xef\xbf\xbd}",
      false},
+    {"", "", "```json\n{\"name\": \"f\", \"arguments\": {\"n\": 1}}\n```", "[f {\"n\": 1}]", false},
+    {"", "", "{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"g.h\", \"arguments\": {}}", "[f {}][g.h {}]", false},
+    {"", "", "```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```", "C{```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```}", false},
+    {"", "", "```c\nint x;\n```", "C{```c\nint x;\n```}", false},
     /* thoughts */
     {"</think>", "", "<think>a\n</think>\n\nb ", "R{a}C{b }", false},
     {"</think>", "x<think>\n", "a</think>b", "R{a}C{b}", false},

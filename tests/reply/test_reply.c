@@ -124,7 +124,8 @@ static const sample SAMPLES[] = {
      false},
     {"", "", "```json\n{\"name\": \"f\", \"arguments\": {\"n\": 1}}\n```", "[f {\"n\": 1}]", false},
     {"", "", "{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"g.h\", \"arguments\": {}}", "[f {}][g.h {}]", false},
-    {"", "", "```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```", "C{```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```}", false},
+    {"", "", "```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```",
+     "C{```json\n{\"name\": \"Bob\", \"arguments\": {}}\n```}", false},
     {"", "", "```c\nint x;\n```", "C{```c\nint x;\n```}", false},
     /* thoughts */
     {"</think>", "", "<think>a\n</think>\n\nb ", "R{a}C{b }", false},

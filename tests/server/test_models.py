@@ -27,10 +27,10 @@ def alone(path):
         return complete(s, "any name will do")
 
 
-def several(paths, wanted):
+def several(paths, wanted, memory="150M"):
     """Every model's answer is the one it gives alone, whoever asks what meanwhile."""
     names = [path.stem for path in paths]
-    with Server(*paths[1:], *LIMITS, model=paths[0]) as s:
+    with Server(*paths[1:], *LIMITS[2:], "--memory", memory, model=paths[0]) as s:
         check(states(s) == {name: "loaded" if name == names[0] else "unloaded" for name in names}, f"at first: {states(s)}")
         for name in (*names, *names):
             check(complete(s, name) == wanted[name], f"{name} among others")
@@ -50,7 +50,7 @@ small = {path.stem: alone(path) for path in (TINY, OTHER)}
 check(set(several([TINY, OTHER], small).values()) == {"loaded"}, "small ones stay")
 large = pathlib.Path(os.environ.get("CHORD_MODELS", "models")) / "smollm2.gguf"
 if large.exists():
-    after = several([TINY, large, OTHER], {**small, large.stem: alone(large)})
+    after = several([TINY, large, OTHER], {**small, large.stem: alone(large)}, "115M")
     check("unloaded" in after.values(), f"not all find room beside a large one: {after}")
 
 # What cannot be is said before the server is there

@@ -43,13 +43,6 @@ static chord_status may_wait(const models *all, const models_turn *turn, chord_e
 
 /* ---- room; of whoever is first in the line, with the mutex held --------------------------------------------- */
 
-static uint32_t count_open(const models *all)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < all->count; i++) n += all->each[i].is_open;
-    return n;
-}
-
 static served *least_used(models *all)
 {
     served *found = NULL;
@@ -75,10 +68,22 @@ static void close_one(served *s)
 }
 
 /* Beside others a model is opened only where all of it finds room: else they would take turns in reading. */
+static bool has_room(served *wanted)
+{
+    const models *all = wanted->all;
+    uint64_t taken = 0;
+    wanted->share_bytes = 0;
+    for (uint32_t i = 0; i < all->count; i++) taken += all->each[i].is_open ? all->each[i].bytes : 0;
+    if (taken >= all->free_bytes) return taken == 0;
+    wanted->share_bytes = taken > 0 ? all->free_bytes - taken : 0;
+    wanted->bytes = served_bytes(wanted);
+    return taken == 0 || wanted->bytes < wanted->share_bytes;
+}
+
 static chord_status make_room(served *wanted, const models_turn *turn, chord_error *err)
 {
     models *all = wanted->all;
-    while (count_open(all) > 0 && !served_fits_whole(wanted)) {
+    while (!has_room(wanted)) {
         CHORD_TRY(may_wait(all, turn, err));
         served *s = least_used(all);
         if (s != NULL) close_one(s);
@@ -211,7 +216,8 @@ int models_start(models *all, const cli_args *args, uint64_t reserved_bytes)
     all->reserved_bytes = reserved_bytes;
     int code = cli_open_runtime(args, &o);
     all->runtime = o.runtime;
-    for (uint32_t i = 1; i < all->count && code == CLI_OK; i++) code = served_check(&all->each[i]);
+    for (uint32_t i = 0; i < all->count && all->count > 1 && code == CLI_OK; i++) code = served_check(&all->each[i]);
+    if (all->count > 1 && code == CLI_OK) (void)has_room(&all->each[0]);
     if (code == CLI_OK) code = served_open(&all->each[0]);
     if (code != CLI_OK) return code;
     chord_mutex_lock(&all->mutex);

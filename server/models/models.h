@@ -32,7 +32,8 @@ typedef struct served {
     chord_mutex reading; /* one prompt at a time is rendered and cut into tokens: that takes the model's memory */
     /* who manages it */
     cli_open open;
-    uint32_t users; /* requests that have taken it */
+    uint64_t bytes, share_bytes; /* of the runtime's budget: what it takes when it is open; what it may take, 0: all */
+    uint32_t users;              /* requests that have taken it */
     uint64_t used_ns;
     bool is_open;
 } served;
@@ -43,6 +44,7 @@ struct models {
     const cli_args *args; /* with the models' part of the memory */
     wire *wire;
     uint64_t reserved_bytes; /* what is not theirs: a refusal speaks of the whole process */
+    uint64_t free_bytes;     /* of the runtime's budget, when no model is open */
     chord_runtime *runtime;
     atomic_bool ready; /* the first is open */
     chord_mutex mutex; /* guards users, engines, the line and what was counted */

@@ -4,10 +4,10 @@
 
 #include "models/models.h"
 
-/* Whether it could be opened beside those that are, so that nothing of it is read again. */
-bool served_fits_whole(const served *s);
+/* What it would take of the runtime's budget now. */
+uint64_t served_bytes(const served *s);
 /* Whether it could be opened alone. Reports its own failure, as the next. */
-int served_check(const served *s);
+int served_check(served *s);
 int served_open(served *s);
 /* It is open now: with the mutex, since others look. */
 void served_describe(served *s);

@@ -33,16 +33,28 @@ static void start(const served *s, cli_open *o)
     cli_open_start(&own, o);
     o->runtime = s->all->runtime;
     o->options.grammars = true;
+    o->options.share_bytes = s->share_bytes;
     o->memory_bytes = 0; /* was looked at, as a whole */
 }
 
-bool served_fits_whole(const served *s)
+/* Bytes that it will have of the runtime's budget, with what is put aside for it; all, where part of it is read for each
+ * pass. */
+static uint64_t bytes_of(const chord_plan *p, uint64_t budget_bytes)
+{
+    uint64_t before = budget_bytes - p->free_bytes; /* spent by others, and in fixed_bytes */
+    bool whole = p->fits && p->streamed_bytes_per_pass == 0 && p->expert_cache_bytes >= p->expert_bytes;
+    if (!whole) return p->free_bytes;
+    return p->resident_bytes + p->window_bytes + p->kv_bytes + p->scratch_bytes + p->fixed_bytes - before;
+}
+
+uint64_t served_bytes(const served *s)
 {
     cli_open o;
     chord_plan plan;
     start(s, &o);
-    if (chord_model_plan(o.runtime, &o.source, &o.options, &plan, NULL) != CHORD_OK) return true; /* to be told why */
-    return plan.fits && plan.streamed_bytes_per_pass == 0 && plan.expert_cache_bytes >= plan.expert_bytes;
+    if (o.options.sessions_max == 0) o.options.sessions_max = PARALLEL_DEFAULT_MAX;
+    if (chord_model_plan(o.runtime, &o.source, &o.options, &plan, NULL) != CHORD_OK) return 0; /* opening tells why */
+    return bytes_of(&plan, s->all->args->memory_bytes);
 }
 
 /* A refusal speaks of the whole process's memory. */
@@ -56,13 +68,14 @@ static int check_budget(const served *s, const cli_open *o)
     return cli_refuse(&plan, cli_sessions(&options));
 }
 
-int served_check(const served *s)
+int served_check(served *s)
 {
     chord_error err;
-    chord_plan plan;
+    chord_plan plan = {0};
     cli_open o;
     start(s, &o);
     chord_status status = chord_model_plan(o.runtime, &o.source, &o.options, &plan, &err);
+    s->all->free_bytes = plan.free_bytes;
     return status == CHORD_OK ? check_budget(s, &o) : cli_fail_with(&err);
 }
 

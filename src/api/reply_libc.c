@@ -30,14 +30,14 @@ void chord_reply_close(chord_reply *reply) { chord_reply_free(reply); }
 chord_status chord_reply_grammar(chord_model *m, const chord_reply *reply, const chord_reply_form *form,
                                  chord_grammar **out, chord_error *err)
 {
+    const chord_lexicon *lexicon;
     chord_rules *rules = NULL;
     CHORD_NEED(m, "the model");
     CHORD_NEED(reply, "the reply");
     CHORD_NEED(form, "the form");
     CHORD_NEED(out, "the place for the grammar");
     *out = NULL;
-    if (m->lexicon == NULL)
-        return chord_fail(err, CHORD_INVALID, "the model was opened without the option for grammars");
-    CHORD_TRY(chord_reply_rules(m->runtime->heap, reply, m->lexicon, form, &rules, err));
-    return rules != NULL ? chord_grammar_of_rules(m, rules, out, err) : CHORD_OK;
+    CHORD_TRY(chord_model_lexicon(m, &lexicon, err));
+    CHORD_TRY(chord_reply_rules(m->runtime->heap, reply, lexicon, form, &rules, err));
+    return rules != NULL ? chord_grammar_of_rules(m, lexicon, rules, out, err) : CHORD_OK;
 }

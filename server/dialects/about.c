@@ -79,7 +79,8 @@ void dialect_props(ask *a)
     served_info about;
     chord_buffer body;
     models_info(s, &about);
-    if (about.is_open && (!ask_take(a, s) || !ask_caps(a))) { /* of one that is not, its template is not there to be tried */
+    if (about.is_open &&
+        (!ask_take(a, s) || !ask_caps(a))) { /* of one that is not, its template is not there to be tried */
         answer_refuse(a, &dialect_openai);
         return;
     }

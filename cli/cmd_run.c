@@ -263,7 +263,12 @@ static int run_job_go(run_job *job)
     if (cli_sessions(&job->open.options) > 1) job->open.options.shared_tokens = (uint32_t)job->id_count;
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
     if (code == CLI_OK && cli_sessions(&job->open.options) > 1)
-        return cli_run_many(job->args, &job->open, job->ids, job->id_count);
+        return cli_run_many(job->args, &job->open,
+                            &(cli_prompt){.template_text = job->template_text,
+                                          .text = job->prompt,
+                                          .len = job->prompt_len,
+                                          .ids = job->ids,
+                                          .id_count = job->id_count});
     if (code == CLI_OK) code = generate(job);
     return code;
 }
@@ -337,7 +342,8 @@ const cli_command cli_run = {
         "stderr. The prompt is put "
         "into the model's chat template when it has one. The same command gives the same text for every --memory "
         "and --threads: "
-        "what does not fit in memory is read again for each token. With --parallel, each answer has a heading; --json "
+        "what does not fit in memory is read again for each token. What a model thinks, where its template tells that apart, is "
+        "dim on a terminal, and \"reasoning\" with --json. With --parallel, each answer has a heading; --json "
         "then prints {\"prompt_tokens\", \"answers\": [{\"text\", \"tokens\", \"logits_hash\", \"stop_reason\", "
         "\"seed\"}, ...], \"stats\"}.",
     .examples = "  chord run model.gguf -p \"Why is the sky blue?\" --memory 1G\n"

@@ -14,6 +14,7 @@ void cli_thoughts_open(cli_thoughts *t, const chord_model *model, const char *te
     if (chord_reply_open(model, &o, &t->reply, NULL) != CHORD_OK) return; /* then all of it is said */
     options->specials = chord_reply_specials(t->reply, &options->special_count);
     if (options->special_count > 0) return;
+    options->specials = NULL;
     chord_reply_close(t->reply);
     t->reply = NULL;
 }

@@ -16,6 +16,8 @@ check(plain.returncode == 0 and plain.stdout, "in a pipe an answer is what the m
 outside, inside = run_json("run", *ask, template("")), run_json("run", *ask, template("<think>\n"))
 check("reasoning" not in outside and outside["text"], f"nothing was thought: {outside['text']!r}")
 check(inside["text"] == "" and inside["reasoning"], f"all of it was thought: {inside['text']!r}")
+both = run_json("run", *ask, template("<think>\n"), "--parallel", "2")["answers"]
+check(both[0]["text"] == "" and both[0]["reasoning"] == inside["reasoning"] and both[0]["tokens"] == inside["tokens"], f"several answers: {both}")
 piped = run("run", *ask, template("<think>\n"))
 check(piped.stdout.strip(" \n").startswith(inside["reasoning"].strip(" \n")[:1]) and "\x1b" not in piped.stdout, "in a pipe thoughts are text like any")
 for end, dim in (("<think>\n", True), ("", False)):

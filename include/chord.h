@@ -329,7 +329,7 @@ typedef struct chord_chat_caps {
     bool content_null;   /* an answer that was calls alone has null as its content, not "" */
     bool thinks;         /* answers may have reasoning apart */
     const char *
-        call; /* how a call is written, with %n for its name and %a for its arguments; or %p, %k, %g for these in other ways */
+        call; /* how a call is written, with %n for its name and %a for its arguments; or %p, %k, %g, %e for these in other ways */
 } chord_chat_caps;
 chord_status chord_chat_caps_of(const chord_model *model, const char *template_text, chord_chat_caps *out,
                                 chord_error *err);

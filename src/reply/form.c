@@ -138,6 +138,16 @@ static chord_form *loose(builder *b, const chord_json *key, const chord_json *va
     return SEQ(b, text_n(b, key->text, key->len), text(b, ":"), inner);
 }
 
+static chord_form *element(builder *b, const chord_json *key, const chord_json *value, const chord_json *root)
+{
+    static const char END[] = REPLY_NESTED_SIGN "</";
+    uint32_t kinds = reply_schema_kinds(value, root);
+    chord_form *words = words_of(b, value, kinds), *name = text_n(b, key->text, key->len), *end = text(b, END);
+    chord_form *inner = words != NULL ? words : schema(b, value, root, false);
+    chord_form *closed = words == NULL && (kinds & KIND_TEXT) ? marker(b, CHORD_FORM_UNTIL, END) : SEQ(b, inner, end);
+    return SEQ(b, text(b, REPLY_NESTED_SIGN "<"), name, text(b, ">"), closed, name, text(b, ">"));
+}
+
 /* Those that may be left out, where nothing is before them: each may be the first. */
 static chord_form *some_of(builder *b, chord_form *const *options, uint32_t count, const char *between)
 {
@@ -191,6 +201,7 @@ static chord_form *hole(builder *b, char which, const chord_json *tool)
     case 'p': return parameters(b, root, tagged, "");
     case 'k': return parameters(b, root, keyword, ", ");
     case 'g': return parameters(b, root, loose, ",");
+    case 'e': return parameters(b, root, element, "");
     default: return schema(b, root, root, true);
     }
 }

@@ -177,25 +177,15 @@ static bool split_name(chord_reply *r, reply_text name)
     return reply_set_name(r, name.at, length(name));
 }
 
-/* Up to name_end; a name is no text of many lines. */
-static reply_found take_name(reply_text *t, const char *name_end, reply_text *out)
-{
-    const char *end = reply_find(*t, name_end);
-    if (end == NULL) return reply_left(*t) > REPLY_NAME_MAX ? REPLY_NOT : REPLY_WAIT;
-    *out = (reply_text){t->at, end};
-    t->at = end + strlen(name_end);
-    return REPLY_IS;
-}
-
 /* DeepSeek's first form says "function" there, and has the name on a line of its own, and the arguments in a block of code. */
 static reply_found head_named(chord_reply *r, reply_text *t)
 {
     static const char WORD[] = "function", ALL[] = "all";
     reply_text name;
-    reply_found found = take_name(t, r->style->name_end, &name);
+    reply_found found = reply_name(t, r->style->name_end, &name);
     if (found != REPLY_IS) return found;
     if (length(name) == sizeof WORD - 1 && memcmp(name.at, WORD, sizeof WORD - 1) == 0)
-        if ((found = take_name(t, "\n", &name)) != REPLY_IS) return found;
+        if ((found = reply_name(t, "\n", &name)) != REPLY_IS) return found;
     if ((r->style->flags & REPLY_BEGINS) && length(name) == sizeof ALL - 1 && memcmp(name.at, ALL, length(name)) == 0) {
         r->state = REPLY_TEXT; /* what is said to all is no call */
         return REPLY_IS;
@@ -214,7 +204,7 @@ static reply_found head_tagged(chord_reply *r, reply_text *t)
     reply_text name;
     if (skip_to(t) == REPLY_WAIT) return REPLY_WAIT;
     if (r->style->name_end[0] != '\0') {
-        reply_found found = take_name(t, r->style->name_end, &name);
+        reply_found found = reply_name(t, r->style->name_end, &name);
         if (found != REPLY_IS) return found;
     } else {
         name = (reply_text){t->at, t->at};
@@ -243,11 +233,21 @@ static reply_found head_python(chord_reply *r, reply_text *t)
 static reply_found head_loose(chord_reply *r, reply_text *t)
 {
     reply_text name;
-    reply_found found = take_name(t, "{", &name);
+    reply_found found = reply_name(t, "{", &name);
     if (found != REPLY_IS) return found;
     t->at--;
     r->state = REPLY_BETWEEN;
     return split_name(r, name) ? reply_loose_object(r, t, 0) : REPLY_NOT;
+}
+
+static reply_found head_nested(chord_reply *r, reply_text *t)
+{
+    reply_text name;
+    reply_found found = skip_to(t);
+    if (found == REPLY_IS) found = reply_name(t, r->style->name_end, &name);
+    if (found != REPLY_IS) return found;
+    r->state = REPLY_BETWEEN;
+    return split_name(r, name) ? reply_nested_object(r, t) : REPLY_NOT;
 }
 
 static reply_found head_of_body(chord_reply *r, reply_text *t)
@@ -259,6 +259,7 @@ static reply_found head_of_body(chord_reply *r, reply_text *t)
     case REPLY_TAGGED: return head_tagged(r, t);
     case REPLY_PYTHON: return head_python(r, t);
     case REPLY_LOOSE: return head_loose(r, t);
+    case REPLY_NESTED: return head_nested(r, t);
     case REPLY_CHANNELS: break;
     }
     return REPLY_NOT;
@@ -273,6 +274,7 @@ reply_found reply_head(chord_reply *r, reply_text *t)
     if (r->mark_is_section && r->style->open[0] != '\0') found = pass(t, r->style->open);
     if (found == REPLY_IS) found = head_of_body(r, t);
     if (found == REPLY_WAIT && (r->final || bytes > REPLY_HEAD_MAX)) found = REPLY_NOT;
+    if (found == REPLY_IS && bytes - length(*t) > REPLY_HEAD_MAX) found = REPLY_NOT;
     if (found == REPLY_IS) return found;
     r->state = REPLY_HEAD;
     r->made.len = 0;

@@ -16,6 +16,16 @@ const char *reply_find(reply_text t, const char *what)
     return NULL;
 }
 
+reply_found reply_name(reply_text *t, const char *end, reply_text *out)
+{
+    const char *at = reply_find(*t, end);
+    if (at == NULL) return reply_left(*t) > REPLY_NAME_MAX + strlen(end) ? REPLY_NOT : REPLY_WAIT;
+    if (at - t->at > (ptrdiff_t)REPLY_NAME_MAX) return REPLY_NOT; /* as where it had come bit by bit */
+    *out = (reply_text){t->at, at};
+    t->at = at + strlen(end);
+    return REPLY_IS;
+}
+
 reply_found reply_json_string(reply_text *t, reply_text *inside)
 {
     if (t->at == t->end) return REPLY_WAIT;

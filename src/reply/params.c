@@ -49,13 +49,11 @@ static reply_found said_kind(chord_reply *r, reply_text *t)
 static reply_found begin_param(chord_reply *r, reply_text *t)
 {
     const reply_tags *tags = r->style->tags;
+    reply_text key;
     reply_found found = reply_begins(*t, tags->open);
     if (found != REPLY_IS) return found;
     t->at += strlen(tags->open);
-    const char *end = reply_find(*t, tags->key_end);
-    if (end == NULL) return reply_left(*t) > REPLY_NAME_MAX ? REPLY_NOT : REPLY_WAIT;
-    reply_text key = {t->at, end};
-    t->at = end + strlen(tags->key_end);
+    if ((found = reply_name(t, tags->key_end, &key)) != REPLY_IS) return found;
     r->kinds = reply_param_kinds(reply_tool_find(r->tools, r->name), key.at, (size_t)(key.end - key.at));
     if (tags->value_open[0] != '\0') {
         reply_skip_space(t);
@@ -97,7 +95,7 @@ bool reply_param(chord_reply *r)
 /* ---- a value ----------------------------------------------------------------------------------------------------- */
 
 /* JSON where the schema has that kind, else text; what was cut off, and is neither, is null. */
-static void put_value(chord_reply *r, reply_text v, bool cut)
+void reply_put_value(chord_reply *r, reply_text v, bool cut)
 {
     chord_arena arena;
     chord_json *value = NULL;
@@ -174,7 +172,7 @@ bool reply_value(chord_reply *r)
         reply_found closed = reply_begins(rest, close);
         if (closed == REPLY_WAIT && !r->final) return false;
         if (end != NULL) {
-            put_value(r, (reply_text){inner.at, end}, false);
+            reply_put_value(r, (reply_text){inner.at, end}, false);
             end_value(r, closed == REPLY_IS ? rest.at + strlen(close) : rest.at);
             return true;
         }
@@ -185,7 +183,7 @@ bool reply_value(chord_reply *r)
     r->looked = reply_left(t) > strlen(close) ? reply_left(t) - strlen(close) : 0;
     if (end == NULL && !r->final) return false;
     reply_text v = {t.at, end != NULL ? end : t.end};
-    put_value(r, r->style->flags & REPLY_LINES ? without_lines(v) : v, end == NULL);
+    reply_put_value(r, r->style->flags & REPLY_LINES ? without_lines(v) : v, end == NULL);
     end_value(r, end != NULL ? end + strlen(close) : t.end);
     return true;
 }

@@ -13,6 +13,7 @@ typedef enum reply_body {
     REPLY_TAGGED,   /* a name, then each parameter between tags */
     REPLY_PYTHON,   /* name(key=value), in a list */
     REPLY_LOOSE,    /* name{key:value}, keys bare */
+    REPLY_NESTED,   /* a name, then elements, which may have others inside */
     REPLY_CHANNELS, /* messages with a header that says to whom they go */
 } reply_body;
 
@@ -37,7 +38,8 @@ typedef struct reply_style {
     const char *open, *close;          /* of a call; open "": none */
     const char *name_end;              /* "": a line's end, or a tag */
     const reply_tags *tags;
-    /* One call as the grammar lets it be written: %n the name, %a the arguments, %p parameters in tags, %k keywords, %g members */
+    /* One call as the grammar lets it be written: %n the name, %a the arguments, %p parameters in tags, %k keywords, %g members,
+     * %e elements */
     const char *written;
 } reply_style;
 
@@ -197,6 +199,8 @@ static inline void reply_skip_space(reply_text *t)
 typedef enum reply_found { REPLY_WAIT, REPLY_NOT, REPLY_IS } reply_found;
 reply_found reply_begins(reply_text t, const char *what); /* does it begin so? Nothing begins with "" */
 const char *reply_find(reply_text t, const char *what);   /* NULL: nowhere */
+/* A name, up to `end`, which t->at moves behind. */
+reply_found reply_name(reply_text *t, const char *end, reply_text *out);
 
 /* events.c */
 void reply_say(chord_reply *r, chord_reply_part part, const char *text, size_t len);
@@ -214,6 +218,13 @@ reply_found reply_json_value(reply_text *t, reply_text *whole);
 reply_found reply_loose_value(chord_reply *r, reply_text *t, uint32_t depth);
 reply_found reply_loose_object(chord_reply *r, reply_text *t, uint32_t depth);
 reply_found reply_python_call(chord_reply *r, reply_text *t);
+
+/* nested.c: elements up to the end of what they are in, which stays, as JSON. */
+#define REPLY_NESTED_SIGN "]<]minimax[>["
+reply_found reply_nested_object(chord_reply *r, reply_text *t);
+
+/* params.c: JSON where the kinds have it, else text; what was cut off, and is neither, is null. */
+void reply_put_value(chord_reply *r, reply_text v, bool cut);
 
 /* head.c: of a text behind the marker; moves t->at to the arguments, and sets the state that reads them. Where r->made has something,
  * these are they. */

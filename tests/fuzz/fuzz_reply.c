@@ -21,7 +21,8 @@ static const char *const STYLES[] = {"",
                                      "functools",
                                      "<|tools_prefix|>",
                                      ">>> all",
-                                     "\"parameters\": dictionary"};
+                                     "\"parameters\": dictionary",
+                                     "]<]minimax[>["};
 static const char TOOLS[] =
     "[{\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":\"integer\"},"
     "\"o\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"object\"}]}}}}},{\"name\":\"g\"}]";

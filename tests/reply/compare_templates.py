@@ -134,8 +134,8 @@ def cases():
 KNOWN = {  # template: why
     "Apriel-1.6-15b-Thinker-fixed.jinja": "its thoughts begin in the prompt, and that part is no part of the answer",
     "Qwen3.5-4B.jinja": "a marker once more at the begin of a thought is no thought",
+    "MiniMax-M3.jinja": "an element that may be an object is one",
     "Kimi-K3.jinja": "its markup is not read",
-    "MiniMax-M3.jinja": "its markup is not read",
     "muse-glimmer.jinja": "its markup is not read",
     "tencent-Hy3.jinja": "its markup is not read",
 }

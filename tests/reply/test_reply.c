@@ -90,6 +90,7 @@ static const char TOOLS[] =
 #define DSML       \
     "\xEF\xBD\x9C" \
     "DSML\xEF\xBD\x9C"
+#define NS "]<]minimax[>["
 #define CODER "<function= <parameter="
 
 static const sample SAMPLES[] = {
@@ -203,6 +204,10 @@ static const sample SAMPLES[] = {
     {"<function name=\" <param name=\"", "",
      "<function name=\"f\"><param name=\"s\"><![CDATA[<a> </param>]]></param></function>",
      "[f {\"s\":\"<a> </param>\"}]", false},
+    {NS, "",
+     "a" NS "<tool_call>\n" NS "<invoke name=\"f\">" NS "<s>1" NS "</s>" NS "<n>1" NS "</n>" NS "<o>" NS "<item>x" NS
+     "</item>" NS "<item>" NS "<k>2" NS "</k>" NS "</item>" NS "</o>" NS "</invoke>\n" NS "</tool_call>",
+     "C{a}[f {\"s\":\"1\",\"n\":1,\"o\":[\"x\",{\"k\":2}]}]", false},
     /* Python, and what is like it */
     {"<|tool_call_start|>", "",
      "<|tool_call_start|>[f(n=1, s='a\\'b\\n', o=[True, None, {'k': -1.5e3}]), g.h()]<|tool_call_end|>x",

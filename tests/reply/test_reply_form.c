@@ -42,7 +42,8 @@ static const char *const SIGNS[] = {"",
                                     "<|tools_prefix|>",
                                     ">>> all",
                                     "\"parameters\": dictionary",
-                                    "<|python_tag|>"};
+                                    "<|python_tag|>",
+                                    "]<]minimax[>["};
 static const char TOOLS[] =
     "[{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}},\"additionalProperties\":false}},{\"name\":\"g\"}]";
 

@@ -11,7 +11,7 @@ SIGNS = {  # what a template's text holds: how its calls are written
     "param": '<function name=" <param name="', "function": "<function=", "python": "<|tool_call_start|>", "bare python": "[func_name1(",
     "action": "<|START_ACTION|>", "action block": "Action: ```json", "upper list": "<TOOLCALL>", "list": "<tool_calls>", "mistral id": "[TOOL_CALLS] [CALL_ID]",
     "mistral": "[TOOL_CALLS] [ARGS]", "mistral list": "[TOOL_CALLS]", "functools": "functools", "marked list": "<|tool_call|>", "giga": "<|function_call|>",
-    "giga messages": "<|message_sep|> function call", "prefix": "<|tools_prefix|>", "recipients": ">>> all", "objects": '"parameters": dictionary',
+    "giga messages": "<|message_sep|> function call", "prefix": "<|tools_prefix|>", "recipients": ">>> all", "objects": '"parameters": dictionary', "nested": "]<]minimax[>[",
 }
 PARAMETERS = {"type": "object", "properties": {"unit": {"enum": ["C", "F"]}, "days": {"type": "integer", "minimum": 0, "maximum": 9}, "now": {"type": "boolean"}},
               "required": ["unit", "days"], "additionalProperties": False}

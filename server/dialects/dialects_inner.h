@@ -24,7 +24,6 @@ void dialect_model(ask *a, const char *name);
 void dialect_props(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);
-void dialect_page(ask *a);
 
 /* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
 typedef struct prompt_scores {

@@ -48,7 +48,7 @@ def complete(s):
         status, _, body = get(s, url)
         text = body.decode()
         check(status == 200, f"{url}: {status}")
-        named = re.findall(r'(?:src|href)="(?!#)([^"]+)"', text) if url == "/" else ["page/" + name for name in re.findall(r'from "\./([^"]+)"', text)]
+        named = re.findall(r'(?:src|href)="(?!#)([^"]+)"', text) if url == "/" else ["page/" + name for name in re.findall(r'^import .* from "\./([^"]+)"', text, flags=re.M)]
         todo += {"/" + name for name in named} - seen - set(todo)
         check(not re.search(r"\bon\w+=|style=|<style|<script>", text) or not url == "/", "nothing that the policy forbids stands in the page")
         for address in re.findall(r"https?://[\w.]+", text):

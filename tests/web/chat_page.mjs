@@ -13,7 +13,7 @@ export async function newPage(context) {
 /** page.waitForFunction() is forbidden by the page's policy. */
 export async function until(page, expression) {
   for (const end = Date.now() + 20_000; !(await page.evaluate(expression).catch(() => false)); ) {
-    if (Date.now() > end) throw new Error(`never true: ${expression}; the page says: ${await page.textContent("#status")}`);
+    if (Date.now() > end) throw new Error(`never true: ${expression}; the page says: ${await page.textContent("#status")} ${await page.textContent("#statistics")}`);
     await page.waitForTimeout(50);
   }
 }

@@ -81,7 +81,7 @@ export function prepareSettings({ onOpen = () => {}, onSave = () => {} } = {}) {
 }
 /** What is taken where nothing is set. @param {Settings} defaults */
 export function showDefaults(defaults) {
-  for (const { name, input } of inputs) input.placeholder = String(defaults[name] ?? "");
+  for (const { name, input } of inputs) input.placeholder = defaults[name] === undefined ? "" : String(Number(defaults[name].toPrecision(6))); // a server's may be of 32 bits
 }
 /** A field of the backend's own. @param {string} id @param {string} label @param {"text" | "password"} type */
 export function addField(id, label, type) {

@@ -31,7 +31,7 @@ async function remove(conversation) {
 function itemOf(conversation) {
   const title = titleOf(conversation), open = button(title, title, () => void show(conversation));
   if (conversation.id === chat.current.id) open.setAttribute("aria-current", "true");
-  return make("li", open, button("Delete", `Delete the chat: ${title}`, () => void remove(conversation)));
+  return make("li", open, button("\u00d7", `Delete the chat: ${title}`, () => void remove(conversation)));
 }
 function list() {
   byId("list", HTMLUListElement).replaceChildren(...readConversations().map(itemOf));

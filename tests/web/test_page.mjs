@@ -197,7 +197,13 @@ await runTests({
   },
   async models() {
     const page = await open();
-    await ready(page);
+    await page.route("**/v1/models", (route) => route.fulfill({ status: 503, contentType: "application/json", body: '{"error": {"message": "the model is being opened"}}' }), { times: 1 });
+    await page.reload();
+    await until(page, "document.querySelector('#status').textContent === 'the model is being opened'");
+    await ask(page, "hello?");
+    same([await texts(page, "user"), await page.inputValue("#question")], [[], "hello?"], "what is asked too early is not lost");
+    await page.fill("#question", "");
+    await ready(page); // it tries again
     await page.route("**/v1/models", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"data": [{"id": "noise"}, {"id": "another"}]}' }));
     await page.reload();
     await page.selectOption("#model select", "another");

@@ -177,6 +177,22 @@ await runTests({
     check(Number.isInteger(seed) && seed >= 0, `a seed of its own: ${seed}`);
     await close(page);
   },
+  async storage() {
+    const page = await open();
+    await page.evaluate(() => {
+      for (const [name, text] of Object.entries({ a: "{", b: "5", c: '{"messages": [null]}', d: '{"messages": [{"role": "king", "content": ""}]}', e: "null" })) localStorage.setItem(`chord:conversation:${name}`, text);
+      localStorage.setItem("chord:settings", '{"seed": "x", "temperature": null, "max_tokens": 5}');
+      const most = (length) => { for (let n = 0; n < 200; n++) try { localStorage.setItem(`${length}-${n}`, "x".repeat(length)); } catch { return; } };
+      for (const length of [100_000, 5000, 100, 1]) most(length);
+    });
+    await page.reload();
+    await ready(page);
+    same(await page.$$eval("#list li", (items) => items.length), 0, "damaged conversations are none");
+    await answered(page, "hello");
+    check((await texts(page, "assistant"))[0].length > 0 && (await status(page)).includes("no room to keep"), `a full storage: ${await status(page)}`);
+    same([page.asked[0].max_tokens, "temperature" in page.asked[0], Number.isInteger(page.asked[0].seed)], [5, false, true], "damaged settings");
+    await close(page);
+  },
   async key() {
     const page = await open(locked);
     await page.waitForSelector("#settings[open]");

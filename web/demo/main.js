@@ -2,7 +2,7 @@
 import { inTab } from "./engine.js";
 import { sizeText } from "./page.js";
 import { preparePicker } from "./picker.js";
-import { prepareSettings, showDefaults } from "./settings.js";
+import { prepareSettings } from "./settings.js";
 import { chat } from "./shell.js";
 /** @import { Engine } from "wasm-chord" */
 
@@ -30,6 +30,5 @@ async function startServiceWorker() {
 
 chat.use(null, MISSING);
 prepareSettings();
-showDefaults({ temperature: 0.7 });
 preparePicker(close, use);
 void startServiceWorker();

@@ -13,11 +13,14 @@ export const titleOf = ({ messages }) => messages[0]?.content.slice(0, TITLE_LEN
 /** @param {Message} message */
 export const isSaid = ({ content, reasoning }) => content !== "" || (reasoning ?? "") !== "";
 
-/** @param {string} key @returns {Conversation | null} */
+/** @param {Message} message */
+const isWhole = ({ role, content }) => (role === "user" || role === "assistant") && typeof content === "string";
+
+/** null: it is none. @param {string} key @returns {Conversation | null} */
 function read(key) {
   try {
     const found = JSON.parse(localStorage.getItem(key) ?? "");
-    return Array.isArray(found.messages) ? found : null;
+    return found.messages.every(isWhole) ? found : null;
   } catch {
     return null;
   }

@@ -52,8 +52,8 @@ const cli_command cli_serve = {
     .summary = "answer programs over HTTP, as OpenAI's server does",
     .usage = "MODEL [options]",
     .text =
-        "Listens at http://127.0.0.1:8080. Clients of OpenAI's, Anthropic's and llama.cpp's servers work with it: give them "
-        "this address, with /v1 behind it, as their base URL, and any model name. Texts of several clients grow "
+        "Listens at http://127.0.0.1:8080, which is a chat page in a browser. Clients of OpenAI's, Anthropic's and llama.cpp's "
+        "servers work with it: give them this address, with /v1 behind it, as their base URL, and any model name. Texts of several clients grow "
         "side by side and share each pass over the weights; each is, to the last bit, what it is alone, and the logits_hash in "
         "its last chunk shows it. --memory is what the whole process may use, connections and requests included. "
         "docs/SERVER.md has the endpoints, and which fields are honoured.",

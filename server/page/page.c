@@ -46,7 +46,7 @@ void page_reply(wire_request *r, chord_heap *heap)
     wire_header(r, "Content-Security-Policy", POLICY);
     wire_header(r, "X-Content-Type-Options", "nosniff");
     wire_header(r, "Referrer-Policy", "no-referrer");
-    if (packed) wire_header(r, "Content-Encoding", "gzip");
+    if (packed && status == CHORD_OK) wire_header(r, "Content-Encoding", "gzip");
     wire_reply(r, status != CHORD_OK ? 503 : same ? 304 : 200, f->type, &body);
     chord_buffer_free(&body);
 }

@@ -51,7 +51,7 @@ export function sizeText(bytes) {
 export const shareText = (part, whole) => `${whole > 0 ? Math.round((100 * part) / whole) : 0} %`;
 
 /** Of an answer, the first of whose tokens came at the beginning of that time. @param {number} tokens @param {number} milliseconds */
-export const rateText = (tokens, milliseconds) => `${tokens} tokens, ${(tokens > 1 && milliseconds > 0 ? ((tokens - 1) * 1000) / milliseconds : 0).toFixed(1)} a second`;
+export const rateText = (tokens, milliseconds) => `${tokens} token${tokens === 1 ? "" : "s"}, ${(tokens > 1 && milliseconds > 0 ? ((tokens - 1) * 1000) / milliseconds : 0).toFixed(1)} a second`;
 
 /** @param {unknown} error */
 export const sentenceOf = (error) => (error instanceof Error ? error.message : String(error));

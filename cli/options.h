@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CLI_WORDS_MAX 3  /* the most that words_max of a command says */
+#define CLI_WORDS_MAX 16 /* the most that words_max of a command says */
 #define CLI_STOPS_MAX 16 /* of an option that may be given several times */
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */

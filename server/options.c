@@ -1,6 +1,8 @@
 /* options.c - what `chord serve` takes: a file of its own, of which manual pages and completions are made, too. */
 #include "serve.h"
 
+#include "models/models.h"
+
 static void defaults(cli_args *args)
 {
     args->host = "127.0.0.1";
@@ -50,7 +52,7 @@ static const cli_option OPTIONS[] = {
 const cli_command cli_serve = {
     .name = "serve",
     .summary = "answer programs over HTTP, as OpenAI's server does",
-    .usage = "MODEL [options]",
+    .usage = "MODEL... [options]",
     .text =
         "Listens at http://127.0.0.1:8080, which is a chat page in a browser. Clients of OpenAI's, Anthropic's and llama.cpp's "
         "servers work with it: give them this address, with /v1 behind it, as their base URL, and any model name. Texts of several clients grow "
@@ -65,6 +67,6 @@ const cli_command cli_serve = {
         "  chord serve model.gguf --unix /run/chord.sock\n",
     .options = OPTIONS,
     .option_count = CLI_COUNT(OPTIONS),
-    .words_max = 1,
+    .words_max = MODELS_MAX,
     .defaults = defaults,
 };

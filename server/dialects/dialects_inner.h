@@ -21,6 +21,7 @@ void dialect_detokenize(ask *a);
 void dialect_apply_template(ask *a);
 void dialect_models(ask *a);
 void dialect_model(ask *a, const char *name);
+void dialect_embeddings(ask *a);
 void dialect_props(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);

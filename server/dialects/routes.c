@@ -12,6 +12,8 @@ static const route ROUTES[] = {
     {"/v1/chat/completions", true, dialect_chat},
     {"/chat/completions", true, dialect_chat},
     {"/v1/completions", true, dialect_completions},
+    {"/v1/embeddings", true, dialect_embeddings},
+    {"/embeddings", true, dialect_embeddings},
     {"/v1/models", false, dialect_models},
     {"/models", false, dialect_models},
     {"/v1/messages", true, dialect_messages},
@@ -61,7 +63,8 @@ static ask *open_ask(served *s, wire_request *r)
 
 void dialects_refuse(void *ud, wire_request *r, uint32_t status, const char *sentence)
 {
-    ask *a = open_ask(ud, r);
+    models *all = ud;
+    ask *a = open_ask(&all->each[0], r);
     if (a == NULL) return;
     ask_refuse(a, status, type_of(status), NULL, "%s", sentence);
     answer_refuse(a, errors_of(r));
@@ -76,32 +79,32 @@ static const route *find(const wire_request *r)
 
 void dialects_handle(void *ud, wire_request *r)
 {
-    served *s = ud;
+    models *all = ud;
     bool get = chord_text_equal(r->method, "GET") || chord_text_equal(r->method, "HEAD");
     bool post = chord_text_equal(r->method, "POST");
     size_t n = sizeof ONE_MODEL - 1;
     const route *found = find(r);
     bool one_model = get && strncmp(r->path, ONE_MODEL, n) == 0 && r->path[n] != '\0', page = page_has(r->path);
     if (found == NULL && !one_model && !page) {
-        dialects_refuse(s, r, 404, "there is no such path here; docs/SERVER.md lists those there are");
+        dialects_refuse(all, r, 404, "there is no such path here; docs/SERVER.md lists those there are");
         return;
     }
     bool posts = found != NULL && found->post;
     if (!one_model && (posts ? !post : !get)) {
         wire_header(r, "Allow", posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
-        dialects_refuse(s, r, 405, posts ? "this path takes POST" : "this path takes GET");
+        dialects_refuse(all, r, 405, posts ? "this path takes POST" : "this path takes GET");
         return;
     }
     if (page) { /* also while the model is being opened */
-        page_reply(r, s->heap);
+        page_reply(r, all->each[0].heap);
         return;
     }
-    if (!atomic_load(&s->ready)) {
+    if (!atomic_load(&all->ready)) {
         wire_header(r, "Retry-After", "1");
-        dialects_refuse(s, r, 503, "the model is being opened");
+        dialects_refuse(all, r, 503, "the model is being opened");
         return;
     }
-    ask *a = open_ask(s, r);
+    ask *a = open_ask(post ? &all->each[0] : models_recent(all), r);
     if (a == NULL) return;
     if (one_model) dialect_model(a, r->path + n);
     else found->handle(a);

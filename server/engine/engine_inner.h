@@ -76,7 +76,6 @@ void engine_answer_cancel(engine *e, engine_answer *answer);
 /* ---- counts.c -------------------------------------------------------------------------------------------- */
 
 void engine_histogram_add(engine_histogram *h, double value);
-void engine_counts_init(engine_counts *counts);
 void engine_counts_job(engine_counts *counts, const engine_job *job);
 
 #endif

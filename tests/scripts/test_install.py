@@ -126,7 +126,7 @@ def check_service(prefix, work):
     notified.settimeout(600)
     listening = socket.create_server(("127.0.0.1", 0))
     hand_over = 'exec 3<&"$1"; shift; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-    server = subprocess.Popen(["bash", "-c", hand_over, "start", str(listening.fileno()), *command], pass_fds=[listening.fileno()], env={**os.environ, **words, "NOTIFY_SOCKET": str(work / "notify")})
+    server = subprocess.Popen(["bash", "-c", hand_over, "start", str(listening.fileno()), *command], pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL, env={**os.environ, **words, "NOTIFY_SOCKET": str(work / "notify")})
     try:
         check(notified.recv(100) == b"READY=1", "the service says when it is ready")
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"

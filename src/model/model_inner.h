@@ -358,7 +358,8 @@ typedef struct chord_segment {
 
 /* The blocks of a cache (kv_pool.c). */
 typedef struct chord_kv_pool {
-    struct chord_kv_free *free; /* blocks that are nobody's */
+    struct chord_kv_free *free; /* blocks that were somebody's, and are nobody's */
+    uint32_t untouched;         /* the first that nobody has had yet, as all behind it: their pages are not there */
     uint8_t *blocks;
     uint64_t block_bytes;
     uint16_t *owners;                       /* by block: in how many tables it stands */

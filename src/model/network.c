@@ -19,7 +19,7 @@ static chord_status open_row_caches(chord_network *net, chord_error *err)
 static chord_status open_scratch(chord_network *net, chord_error *err)
 {
     uint32_t threads = chord_pool_threads(net->compute.pool);
-    CHORD_TRY(chord_region_open(net->heap, net->plan.scratch_bytes, "the scratch memory of a pass", true, false,
+    CHORD_TRY(chord_region_open(net->heap, net->plan.scratch_bytes, "the scratch memory of a pass", false, false,
                                 &net->scratch.region, err));
     chord_scratch_layout(&net->print, net->chunk_tokens, net->logit_rows, threads, &net->scratch);
     void *memory = NULL;

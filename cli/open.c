@@ -34,6 +34,7 @@ void cli_open_start(const cli_args *args, cli_open *o)
         .context_tokens = args->context,
         .sessions_max = args->parallel,
         .shared_tokens = args->shared,
+        .kv_tokens = args->kv_tokens,
         .chunk_tokens = args->chunk,
         .no_repack = args->no_repack,
         .no_prefetch = args->prefetch == 0,

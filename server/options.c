@@ -26,6 +26,9 @@ static const cli_option OPTIONS[] = {
     {"--cors-origin", NULL, CLI_TEXTS, CLI_FIELD(stops), "ORIGIN",
      "pages from there may ask, besides those of this machine; may be given several times; * lets all", 0, 0},
     CLI_OPTION_PARALLEL("N texts at once; others wait (default: as the memory allows well, at most 4)"),
+    {"--kv-tokens", NULL, CLI_U32, CLI_FIELD(kv_tokens), "N",
+     "positions of keys and values for all texts together (default: one context, and 1024 for each further text); where they are used "
+     "up the youngest text waits, and goes on later", 0, 1u << 30},
     {"--connections", NULL, CLI_U32, CLI_FIELD(connections), "N",
      "most connections, for each of which memory is reserved (default: one for 16 MiB of the budget, 16 to 64)", 1, 4096},
     {"--queue", NULL, CLI_U32, CLI_FIELD(queue), "N", "so many texts may wait; more are refused with 503 (default 64)", 1, 65536},

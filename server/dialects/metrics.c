@@ -70,6 +70,7 @@ static void write_metrics(const served *s, writer *w)
     gauge(w, "connections", "Open connections.", wire_connections(s->all->wire));
     finished(w, &c);
     counter(w, "requests_refused_total", "Requests that found the queue full.", c.refused);
+    counter(w, "requests_parked_total", "Times that a text gave up its room in the cache to go on later.", c.parked);
     counter(w, "prompt_tokens_total", "Tokens of prompts that were evaluated.", c.prompt_tokens);
     counter(w, "prefix_tokens_hit_total", "Tokens of prompts that were known before.", c.reused_tokens);
     counter(w, "output_tokens_total", "Tokens that were made.", c.output_tokens);

@@ -20,7 +20,7 @@ typedef struct engine_counts {
     /* numbers of 64 bits first, the histograms last */
     uint64_t running, waiting, sessions;
     uint64_t prompt_tokens, reused_tokens, output_tokens, passes, streamed_bytes, read_ns, stall_ns;
-    uint64_t refused;                        /* the queue was full */
+    uint64_t refused, parked;                /* the queue was full; texts that gave up their room for a while */
     uint64_t finished[5], cancelled, failed; /* by chord_stop_reason */
     uint64_t budget_bytes, peak_bytes, resident_bytes, kv_bytes;
     /* seconds, but for rows */

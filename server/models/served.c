@@ -5,17 +5,30 @@
 #include "terminal.h"
 
 #define PARALLEL_DEFAULT_MAX 4u
+#define KV_TOKENS_OF_ONE 1024u
+
+/* Most texts are short; one that is not has the room of those that came later. */
+static void choose_kv_tokens(const served *s, chord_model_options *options, uint32_t sessions)
+{
+    chord_model_info info;
+    options->sessions_max = sessions;
+    if (s->all->args->kv_tokens != 0 || sessions < 2) return;
+    chord_model_describe(s->open.text, &info);
+    uint64_t most = chord_min_u64(info.context_tokens, KV_TOKENS_OF_ONE);
+    options->kv_tokens = (uint32_t)chord_min_u64(info.context_tokens + (sessions - 1) * most, UINT32_MAX);
+}
 
 /* So many texts at once that the fewest bytes are read for each. */
-static uint32_t choose_parallel(const cli_open *o)
+static uint32_t choose_parallel(const served *s)
 {
+    const cli_open *o = &s->open;
     chord_model_options options = o->options;
     chord_plan plan;
     uint32_t best = 1;
     double least = 0;
     options.vocabulary_of = o->text;
     for (uint32_t n = 1; n <= PARALLEL_DEFAULT_MAX; n++) {
-        options.sessions_max = n;
+        choose_kv_tokens(s, &options, n);
         if (chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) != CHORD_OK || !plan.fits) break;
         double bytes = (double)plan.streamed_bytes_per_pass / n;
         if (n > 1 && bytes > least) continue;
@@ -95,7 +108,8 @@ static int open_parts(served *s)
     cli_open *o = &s->open;
     uint32_t context_tokens = s->all->args->context;
     int code = cli_open_text(o, context_tokens);
-    if (code == CLI_OK && o->options.sessions_max == 0) o->options.sessions_max = choose_parallel(o);
+    if (code == CLI_OK)
+        choose_kv_tokens(s, &o->options, o->options.sessions_max != 0 ? o->options.sessions_max : choose_parallel(s));
     if (code == CLI_OK) code = check_budget(s, o);
     if (code == CLI_OK) code = cli_open_session(o, context_tokens);
     if (code != CLI_OK) return code;

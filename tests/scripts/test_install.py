@@ -84,9 +84,9 @@ def check_pages(prefix):
         check("--memory SIZE" in re.sub(r".\x08", "", run("man", "-l", prefix / "share/man/man1/chord-run.1", env={"PATH": "/usr/bin:/bin"})), "chord-run.1 has --memory")
         check("--api-key-file FILE" in re.sub(r".\x08", "", run("man", "-l", prefix / "share/man/man1/chord-serve.1", env={"PATH": "/usr/bin:/bin"})), "chord-serve.1 has --api-key-file")
     script = prefix / "share/bash-completion/completions/chord"
-    ask = f"source {script}; COMP_WORDS=(chord run m.gguf --mo); COMP_CWORD=3; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord run --mode p); COMP_CWORD=3; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord qu); COMP_CWORD=1; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord serve --kv-t); COMP_CWORD=2; _chord; echo ${{COMPREPLY[@]}}"
+    ask = f"source {script}; COMP_WORDS=(chord run m.gguf --mo); COMP_CWORD=3; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord run --mode p); COMP_CWORD=3; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord qu); COMP_CWORD=1; _chord; echo ${{COMPREPLY[@]}}; COMP_WORDS=(chord serve --api); COMP_CWORD=2; _chord; echo ${{COMPREPLY[@]}}"
     made = [sorted(line.split()) for line in run("bash", "-c", ask).splitlines()]
-    check(made == [["--mode", "--model"], ["paged"], ["quantize"], ["--kv-type"]], f"bash completes: {made}")
+    check(made == [["--mode", "--model"], ["paged"], ["quantize"], ["--api-key-file"]], f"bash completes: {made}")
     for shell, name in (("zsh", "share/zsh/vendor-completions/_chord"), ("fish", "share/fish/vendor_completions.d/chord.fish")):
         check((prefix / name).stat().st_size > 1000, f"{name} is there")
         if shutil.which(shell):

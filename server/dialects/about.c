@@ -1,4 +1,4 @@
-/* about.c - what is served: models, properties, whether it is ready, and a page for who looks with a browser. */
+/* about.c - what is served: models, properties, and whether it is ready. */
 #include "dialects/dialects_inner.h"
 
 static void write_model(served *s, writer *w)
@@ -121,27 +121,4 @@ void dialect_health(ask *a)
     write_text(&w, "status", "ok");
     write_close(&w, '}');
     answer_reply(a, &dialect_openai, &w);
-}
-
-static const char PAGE[] =
-    "<!doctype html><meta charset=utf-8><title>chord serve</title>\n"
-    "<h1>chord serve</h1>\n"
-    "<p>A server for programs: set the base URL of a client to this address with <code>/v1</code> behind it.</p>\n"
-    "<ul><li><code>POST /v1/chat/completions</code>, <code>/v1/completions</code>, <code>/v1/responses</code> as "
-    "OpenAI's clients ask\n"
-    "<li><code>POST /v1/messages</code>, <code>/v1/messages/count_tokens</code> as Anthropic's do\n"
-    "<li><code>POST /completion</code>, <code>/infill</code>, <code>/tokenize</code>, <code>/detokenize</code>, "
-    "<code>/apply-template</code> as llama.cpp's do\n"
-    "<li><code>GET <a href=/v1/models>/v1/models</a></code>, <code><a href=/props>/props</a></code>, <code><a "
-    "href=/health>/health</a></code>, <code><a href=/metrics>/metrics</a></code></ul>\n";
-
-void dialect_page(ask *a)
-{
-    chord_buffer body;
-    writer w = answer_writer(a, &body);
-    write_bytes(&w, PAGE, sizeof PAGE - 1);
-    wire_header(a->wire, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-    wire_reply(a->wire, w.status == CHORD_OK ? 200 : 503, "text/html; charset=utf-8", &body);
-    chord_buffer_free(&body);
-    ask_close(a);
 }

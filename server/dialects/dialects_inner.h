@@ -25,7 +25,6 @@ void dialect_embeddings(ask *a);
 void dialect_props(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);
-void dialect_page(ask *a);
 
 /* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
 typedef struct prompt_scores {

@@ -1,5 +1,6 @@
 /* routes.c - which path is what. */
 #include "dialects/dialects_inner.h"
+#include "page/page.h"
 
 typedef struct route {
     const char *path;
@@ -28,7 +29,6 @@ static const route ROUTES[] = {
     {"/health", false, dialect_health},
     {"/v1/health", false, dialect_health},
     {"/metrics", false, dialect_metrics},
-    {"/", false, dialect_page},
 };
 static const char ONE_MODEL[] = "/v1/models/";
 
@@ -84,14 +84,19 @@ void dialects_handle(void *ud, wire_request *r)
     bool post = chord_text_equal(r->method, "POST");
     size_t n = sizeof ONE_MODEL - 1;
     const route *found = find(r);
-    bool one_model = get && strncmp(r->path, ONE_MODEL, n) == 0 && r->path[n] != '\0';
-    if (found == NULL && !one_model) {
-        dialects_refuse(all, r, 404, "there is no such path here; / lists those there are");
+    bool one_model = get && strncmp(r->path, ONE_MODEL, n) == 0 && r->path[n] != '\0', page = page_has(r->path);
+    if (found == NULL && !one_model && !page) {
+        dialects_refuse(all, r, 404, "there is no such path here; docs/SERVER.md lists those there are");
         return;
     }
-    if (!one_model && (found->post ? !post : !get)) {
-        wire_header(r, "Allow", found->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
-        dialects_refuse(all, r, 405, found->post ? "this path takes POST" : "this path takes GET");
+    bool posts = found != NULL && found->post;
+    if (!one_model && (posts ? !post : !get)) {
+        wire_header(r, "Allow", posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        dialects_refuse(all, r, 405, posts ? "this path takes POST" : "this path takes GET");
+        return;
+    }
+    if (page) { /* also while the model is being opened */
+        page_reply(r, all->each[0].heap);
         return;
     }
     if (!atomic_load(&all->ready)) {

@@ -145,6 +145,8 @@ chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_er
 void chord_session_form_end(chord_session *s);
 /* Tokens that probably come next, since the form leaves no choice; gives how many, at most cap. */
 uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap);
+/* Whether a special token of this name is written out (chord_generate_options.specials). */
+bool chord_session_wants_special(const chord_session *s, const char *name, size_t len);
 
 /* The place for its likeliest tokens. */
 static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)

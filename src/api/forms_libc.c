@@ -65,3 +65,14 @@ uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t c
                                              NULL);
     return status == CHORD_OK || status == CHORD_SHORT ? (uint32_t)chord_min_u64(need, cap) : 0;
 }
+
+bool chord_session_wants_special(const chord_session *s, const char *name, size_t len)
+{
+    const chord_generate_options *o = &s->generation.options;
+    for (size_t i = 0; i < o->special_count; i++) {
+        size_t most = strlen(o->specials[i]);
+        for (size_t at = 0; at + len <= most; at++)
+            if (memcmp(o->specials[i] + at, name, len) == 0) return true;
+    }
+    return false;
+}

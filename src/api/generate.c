@@ -53,17 +53,6 @@ static size_t take_specials_out(chord_session *s, size_t n)
     return kept;
 }
 
-/* Its text is part of one of those that the caller looks for. */
-static bool is_wanted(const chord_generate_options *o, const char *name, size_t len)
-{
-    for (size_t i = 0; i < o->special_count; i++) {
-        size_t most = strlen(o->specials[i]);
-        for (size_t at = 0; at + len <= most; at++)
-            if (memcmp(o->specials[i] + at, name, len) == 0) return true;
-    }
-    return false;
-}
-
 /* The text of a token, or of a special one its name when it is wanted, or stop strings may want it. */
 static chord_status add_pending(chord_session *s, int32_t token, chord_error *err)
 {
@@ -75,7 +64,7 @@ static chord_status add_pending(chord_session *s, int32_t token, chord_error *er
     const chord_generate_options *o = &s->generation.options;
     if (p->len == before && (o->stop_count > 0 || o->special_count > 0)) {
         CHORD_TRY(chord_vocab_decode(vocab, token, true, p, err));
-        bool wanted = p->len > before && is_wanted(o, p->data + before, p->len - before);
+        bool wanted = p->len > before && chord_session_wants_special(s, p->data + before, p->len - before);
         if (!wanted) kind = BYTE_SPECIAL_FIRST;
         if (!wanted && o->stop_count == 0) p->data[p->len = before] = '\0';
     }

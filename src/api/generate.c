@@ -66,7 +66,7 @@ static chord_status add_pending(chord_session *s, int32_t token, chord_error *er
         CHORD_TRY(chord_vocab_decode(vocab, token, true, p, err));
         bool wanted = p->len > before && chord_session_wants_special(s, p->data + before, p->len - before);
         if (!wanted) kind = BYTE_SPECIAL_FIRST;
-        if (!wanted && o->stop_count == 0) p->data[p->len = before] = '\0';
+        if (!wanted && o->stop_count == 0 && p->len > before) p->data[p->len = before] = '\0';
     }
     for (size_t i = before; i < p->len; i++) {
         CHORD_TRY(chord_buffer_append(&s->pending_kinds, &kind, 1, err));

@@ -7,8 +7,8 @@ import { PART_BYTES, PartTable, partTableBytes } from "./parts.js";
 import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, whenFree, type StoredState } from "./storage.js";
 import { compareSha256, Sha256 } from "./sha256.js";
 
-const CONNECTIONS = 4;
-const RUN_PARTS_MOST = 8; // asked for at once: as many as take half a second, so that what is waited for comes soon
+const CONNECTIONS = 4, FAST_PART_MS = 40; // where one connection brings 100 MB/s, others only take turns with it
+const RUN_PARTS_MOST = 32; // asked for at once: as many as take half a second, so that what is waited for comes soon
 const RUN_MS = 500;
 
 export interface DownloadOptions {
@@ -66,7 +66,7 @@ class Download {
   }
   /** All connections, and the first failure when all have ended. */
   private async bring(): Promise<void> {
-    const stop = new AbortController(), signal = AbortSignal.any([this.options.signal, stop.signal]);
+    const stop = new AbortController(), signal = AbortSignal.any([this.options.signal, stop.signal]), connections: Promise<void>[] = [];
     let failure: unknown = null;
     const connect = async (): Promise<void> => {
       const whole = new Uint8Array(PART_BYTES); // of one part: storage likes large writes
@@ -76,13 +76,15 @@ class Download {
           await this.bringRun(run.first, run.count, whole, signal);
           const msOfPart = (performance.now() - began) / run.count;
           this.runParts = Math.min(Math.max(Math.round(RUN_MS / msOfPart), 1), RUN_PARTS_MOST);
+          while (msOfPart > FAST_PART_MS && this.info.ranges && connections.length < CONNECTIONS) connections.push(connect());
         }
       } catch (error) {
         failure ??= error;
         stop.abort();
       }
     };
-    await Promise.all(Array.from({ length: this.info.ranges ? CONNECTIONS : 1 }, connect));
+    connections.push(connect());
+    for (let i = 0; i < connections.length; i++) await connections[i]; // there may be more by then
     if (failure !== null) throw this.options.signal.aborted ? this.options.signal.reason : failure;
   }
   private isOpen(part: number): boolean {

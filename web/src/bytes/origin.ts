@@ -67,22 +67,27 @@ function contentRange(response: Response): { first: number; size: number } | nul
   return match && { first: Number(match[1]), size: Number(match[2]) };
 }
 
-const READ_BYTES = 1 << 17;
+const READ_BYTES = 1 << 18; // what a connection that breaks off may lose
+interface Filling {
+  read(to: Uint8Array<ArrayBuffer>, options: { min: number }): Promise<{ done: boolean; value: Uint8Array<ArrayBuffer> | undefined }>;
+  cancel(): Promise<void>;
+}
 
-/** A stream's bytes, read into one buffer where the browser can do that: what is left to its collector piles up. */
+/** A stream's bytes, read into one buffer where the browser can do that, and fill it where it can do that, too: what is left to its collector piles up,
+ * and each answer costs more than its bytes. */
 async function* piecesOfStream(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let filled: ReadableStreamBYOBReader | null = null, reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  let filled: Filling | null = null, reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
-    filled = stream.getReader({ mode: "byob" });
+    filled = stream.getReader({ mode: "byob" }) as unknown as Filling;
   } catch {
     reader = stream.getReader();
   }
   try {
     for (let buffer = new ArrayBuffer(filled !== null ? READ_BYTES : 0); ; ) {
-      const { done, value } = filled !== null ? await filled.read(new Uint8Array(buffer)) : await reader!.read();
+      const { done, value } = filled !== null ? await filled.read(new Uint8Array(buffer), { min: READ_BYTES }) : await reader!.read();
+      if (value !== undefined && value.length > 0) yield value; // the last one may be there at the end
       if (done) return;
-      buffer = value.buffer as ArrayBuffer;
-      yield value;
+      buffer = value!.buffer as ArrayBuffer;
     }
   } finally {
     void (filled ?? reader!).cancel().catch(() => {});

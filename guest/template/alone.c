@@ -1,16 +1,14 @@
 /* alone.c - the interpreter of chat templates as a module. */
 #include "job.h"
 
-#define MEMORY_MAX (4 * CHORD_TEMPLATE_MEMORY_MAX) /* the messages, what a run makes of them, its text, what it was given */
+#define MEMORY_MAX \
+    (4 * CHORD_TEMPLATE_MEMORY_MAX) /* the messages, what a run makes of them, its text, what it was given */
 
 static chord_heap *heap;
 static chord_buffer made;
 static chord_error error;
 
-static chord_status open_heap(void)
-{
-    return heap != NULL ? CHORD_OK : chord_heap_open(MEMORY_MAX, &heap, &error);
-}
+static chord_status open_heap(void) { return heap != NULL ? CHORD_OK : chord_heap_open(MEMORY_MAX, &heap, &error); }
 
 void *template_place(size_t bytes)
 {

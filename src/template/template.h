@@ -24,10 +24,10 @@ typedef struct chord_template_args {
     const chord_json *root; /* an object: its members become template variables ("messages", "tools", ...) */
     const char *messages;   /* the JSON that root was read from, for who runs the template elsewhere (guest/template) */
     size_t messages_len;
-    bool open_reply;        /* add_generation_prompt */
-    const char *bos, *eos;  /* bos_token, eos_token; NULL: undefined */
-    int64_t now_unix_s;     /* for strftime_now */
-    uint64_t steps_max;     /* 0: CHORD_TEMPLATE_STEPS_MAX */
+    bool open_reply;       /* add_generation_prompt */
+    const char *bos, *eos; /* bos_token, eos_token; NULL: undefined */
+    int64_t now_unix_s;    /* for strftime_now */
+    uint64_t steps_max;    /* 0: CHORD_TEMPLATE_STEPS_MAX */
 } chord_template_args;
 chord_status chord_template_run(chord_heap *heap, const chord_template_args *args, chord_buffer *out, chord_error *err);
 

@@ -19,7 +19,7 @@ demo: ## fetch a small model and answer within less memory than it has (MODEL=na
 	@scripts/build $(BUILD)
 	@scripts/demo $(BUILD) "$(MODEL)"
 
-demo-web: ## the demo page of the browser package, on this machine (PORT=8080)
+demo-web: ## the demo page of the browser package, on this machine (PORT=8090)
 	@scripts/setup wasm
 	@scripts/build-wasm $(BUILD)/wasm
 	@WASM=$(BUILD)/wasm scripts/build-web

@@ -23,11 +23,8 @@ int cli_check_kv_dir(const cli_command *command, const cli_args *a)
     return CLI_OK;
 }
 
-int cli_open_runtime(const cli_args *args, cli_open *o)
+void cli_open_start(const cli_args *args, cli_open *o)
 {
-    static bool verbose;
-    chord_error err;
-    verbose = args->verbose;
     *o = (cli_open){.source = args->reader != NULL ? *args->reader : (chord_source){.uri = args->model},
                     .model_name = args->model,
                     .memory_bytes = args->memory_bytes,
@@ -37,6 +34,7 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
         .context_tokens = args->context,
         .sessions_max = args->parallel,
         .shared_tokens = args->shared,
+        .kv_tokens = args->kv_tokens,
         .chunk_tokens = args->chunk,
         .no_repack = args->no_repack,
         .no_prefetch = args->prefetch == 0,
@@ -49,6 +47,14 @@ int cli_open_runtime(const cli_args *args, cli_open *o)
         .kv_dir_bytes = args->kv_dir_bytes,
     };
     cli_live_start(&o->live);
+}
+
+int cli_open_runtime(const cli_args *args, cli_open *o)
+{
+    static bool verbose;
+    chord_error err;
+    verbose = args->verbose;
+    cli_open_start(args, o);
     chord_runtime_options options = {.budget_bytes = args->memory_bytes,
                                      .threads = args->threads,
                                      .cpu = args->cpu,
@@ -175,10 +181,8 @@ int cli_open_session(cli_open *o, uint32_t context_tokens)
     return failed;
 }
 
-void cli_close(cli_open *o)
+void cli_close_model(cli_open *o)
 {
-    cli_interrupt_watch(NULL, 0);
-    cli_source_let_go();
     for (uint32_t i = 1; o->sessions != NULL && i < cli_sessions(&o->options); i++) chord_session_close(o->sessions[i]);
     free(o->sessions);
     chord_session_close(o->session);
@@ -186,8 +190,16 @@ void cli_close(cli_open *o)
     chord_model_close(o->model);
     chord_model_close(o->draft);
     chord_model_close(o->text);
+    *o = (cli_open){.runtime = o->runtime};
+}
+
+void cli_close(cli_open *o)
+{
+    cli_interrupt_watch(NULL, 0);
+    cli_source_let_go();
+    cli_close_model(o);
     chord_runtime_close(o->runtime);
-    *o = (cli_open){0};
+    o->runtime = NULL;
 }
 
 /* What is 0 in the API is off; on the command line it is the least there is: one candidate. */

@@ -24,7 +24,9 @@ typedef struct cli_open {
 } cli_open;
 
 int cli_check_kv_dir(const cli_command *command, const cli_args *args);
-/* The runtime the command line asks for, and its model options. Reports its own failure, as all of these do. */
+/* What the command line says of its model; there is no runtime yet. */
+void cli_open_start(const cli_args *args, cli_open *out);
+/* And the runtime it asks for. Reports its own failure, as all of these do. */
 int cli_open_runtime(const cli_args *args, cli_open *out);
 /* context_tokens: what a refusal of the budget speaks of, 0: the default. */
 int cli_open_text(cli_open *o, uint32_t context_tokens);
@@ -38,6 +40,7 @@ static inline uint32_t cli_sessions(const chord_model_options *options)
 /* Model and sessions for a context of so many tokens (0: the default); progress goes to the live line. */
 int cli_open_session(cli_open *o, uint32_t context_tokens);
 void cli_close(cli_open *o);
+void cli_close_model(cli_open *o); /* its runtime stays */
 
 chord_sampling cli_sampling(const cli_args *args);
 

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CLI_WORDS_MAX 3  /* the most that words_max of a command says */
+#define CLI_WORDS_MAX 16 /* the most that words_max of a command says */
 #define CLI_STOPS_MAX 16 /* of an option that may be given several times */
 
 /* Everything a command line can say. A command sets what it wants other than zero before parsing. */
@@ -23,7 +23,7 @@ typedef struct cli_args {
     uint64_t memory_bytes, draft_bytes, kv_dir_bytes, seed, split_bytes;
     int64_t predict, prefetch, chunks; /* -1: no limit, not given, all */
     uint32_t threads, context, chunk, first, bench_prompt, bench_depth, repetitions, top_k, draft_tokens, parallel,
-        shared, patience, port, connections, queue, timeout;
+        shared, patience, port, connections, queue, timeout, kv_tokens;
     float temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     uint32_t kv_type, policy, mode; /* choices: positions in the option's list */
     bool raw, json, no_repack, tensors, special, no_generation_prompt, probe, verbose, no_history, ignore_end,

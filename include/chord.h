@@ -202,6 +202,14 @@ chord_status chord_model_open(chord_runtime *runtime, const chord_source *source
                               chord_model **out, chord_error *err);
 void chord_model_close(chord_model *model);
 
+/* How the vectors of a text's tokens become one. The numbers are the file format's ("pooling_type"). */
+typedef enum chord_pooling {
+    CHORD_POOLING_MODEL, /* as chord_model_info.pooling says */
+    CHORD_POOLING_MEAN,
+    CHORD_POOLING_FIRST,
+    CHORD_POOLING_LAST
+} chord_pooling;
+
 typedef struct chord_model_info {
     const char *architecture, *name;                 /* of the file's metadata; live as long as the model */
     uint32_t layers, embedding, heads, kv_heads;     /* embedding: numbers of a token's vector; heads of one layer */
@@ -209,7 +217,8 @@ typedef struct chord_model_info {
     uint32_t trained_context_tokens, context_tokens; /* what the file says; what a session of this model has */
     uint64_t parameters, file_bytes;                 /* weights; bytes of all parts */
     bool has_chat_template;
-    chord_plan plan; /* what was done when the model opened */
+    chord_pooling pooling; /* as the file says for embeddings; CHORD_POOLING_MEAN where it says nothing */
+    chord_plan plan;       /* what was done when the model opened */
 } chord_model_info;
 void chord_model_describe(const chord_model *model, chord_model_info *out);
 
@@ -417,6 +426,12 @@ void chord_session_reset(chord_session *session);
  * token is not evaluated and not part of the past. */
 chord_status chord_session_score(chord_session *session, const int32_t *tokens, size_t n, size_t first,
                                  double *logprobs, chord_error *err);
+
+/* A text as one vector: forgets the past, evaluates the tokens (n of 1 to the context), and folds their final hidden states,
+ * after the output norm, into out, (embedding) f32, not normalised. The output matrix is not read. With CHORD_POOLING_FIRST
+ * what follows the first pass's tokens may be left out. */
+chord_status chord_session_embed(chord_session *session, const int32_t *tokens, size_t n, chord_pooling pooling,
+                                 float *out, chord_error *err);
 
 /* From any thread: the running call, or else the next, returns CHORD_CANCELLED. Also wakes a wait for bytes. */
 void chord_session_cancel(chord_session *session);

@@ -1,9 +1,15 @@
 /* manual.c - chord-manual FOLDER: manual pages, and completions for bash, zsh and fish, from the tables that --help is made of. */
 #include "commands.h"
+#include "server/serve.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* The commands that have a table: those of the program, and `chord serve`, which is another one. */
+static size_t command_count(void) { return cli_command_count + 1; }
+static const cli_command *command_at(size_t i) { return i < cli_command_count ? cli_commands[i] : &cli_serve; }
+static bool has_table(const cli_program *program) { return strcmp(program->name, cli_serve.name) == 0; }
 
 static FILE *open_page(const char *folder, const char *kind, const char *name)
 {
@@ -99,12 +105,13 @@ static void put_main_page(const char *folder)
     FILE *out = open_page(folder, "man", "chord.1");
     put_title(out, "chord", "run GGUF language models that need not fit in memory");
     fputs(".SH SYNOPSIS\n.B chord\n.I command ...\n.SH COMMANDS\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        fprintf(out, ".TP\n.BR chord\\-%s (1)\n", cli_commands[i]->name);
-        put_roff(out, cli_commands[i]->summary);
+    for (size_t i = 0; i < command_count(); i++) {
+        fprintf(out, ".TP\n.BR chord\\-%s (1)\n", command_at(i)->name);
+        put_roff(out, command_at(i)->summary);
         fputc('\n', out);
     }
     for (size_t i = 0; i < cli_program_count; i++) {
+        if (has_table(&cli_programs[i])) continue;
         fprintf(out, ".TP\n.B %s\n", cli_programs[i].name);
         put_roff(out, cli_programs[i].summary);
         fputc('\n', out);
@@ -119,8 +126,9 @@ static void put_main_page(const char *folder)
 
 static void put_command_names(FILE *out)
 {
-    for (size_t i = 0; i < cli_command_count; i++) fprintf(out, "%s ", cli_commands[i]->name);
-    for (size_t i = 0; i < cli_program_count; i++) fprintf(out, "%s ", cli_programs[i].name);
+    for (size_t i = 0; i < command_count(); i++) fprintf(out, "%s ", command_at(i)->name);
+    for (size_t i = 0; i < cli_program_count; i++)
+        if (!has_table(&cli_programs[i])) fprintf(out, "%s ", cli_programs[i].name);
     fputs("help version", out);
 }
 
@@ -139,8 +147,8 @@ static void put_bash(const char *folder)
         out);
     put_command_names(out);
     fputs("\" -- \"$word\"))\n        return\n    fi\n    local options=\n    case ${COMP_WORDS[1]} in\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *c = cli_commands[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const cli_command *c = command_at(i);
         fprintf(out, "    %s)\n        options=\"", c->name);
         for (size_t o = 0; o < c->option_count; o++) fprintf(out, "%s ", c->options[o].name);
         fputs("--help\"\n        case $before in\n", out);
@@ -190,12 +198,13 @@ static void put_zsh(const char *folder)
 {
     FILE *out = open_page(folder, "zsh", "_chord");
     fputs("#compdef chord\nif (( CURRENT == 2 )); then\n    local -a commands=(\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        fprintf(out, "        '%s:", cli_commands[i]->name);
-        put_quoted(out, cli_commands[i]->summary, true);
+    for (size_t i = 0; i < command_count(); i++) {
+        fprintf(out, "        '%s:", command_at(i)->name);
+        put_quoted(out, command_at(i)->summary, true);
         fputs("'\n", out);
     }
     for (size_t i = 0; i < cli_program_count; i++) {
+        if (has_table(&cli_programs[i])) continue;
         fprintf(out, "        '%s:", cli_programs[i].name);
         put_quoted(out, cli_programs[i].summary, true);
         fputs("'\n", out);
@@ -204,8 +213,8 @@ static void put_zsh(const char *folder)
         "    )\n    _describe command commands\n    return\nfi\nlocal command=$words[2]\nshift words\n(( CURRENT-- ))\n"
         "case $command in\n",
         out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *c = cli_commands[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const cli_command *c = command_at(i);
         fprintf(out, "%s)\n    _arguments \\\n", c->name);
         for (size_t o = 0; o < c->option_count; o++) put_zsh_option(out, &c->options[o]);
         fputs("        '*:file:_files' ;;\n", out);
@@ -218,8 +227,8 @@ static void put_fish(const char *folder)
 {
     FILE *out = open_page(folder, "fish", "chord.fish");
     fputs("# fish completion for chord\n", out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *c = cli_commands[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const cli_command *c = command_at(i);
         fprintf(out, "complete -c chord -n __fish_use_subcommand -f -a %s -d '", c->name);
         put_quoted(out, c->summary, false);
         fputs("'\n", out);
@@ -248,7 +257,7 @@ int main(int argc, char **argv)
     }
     mkdir(argv[1], 0777);
     put_main_page(argv[1]);
-    for (size_t i = 0; i < cli_command_count; i++) put_command_page(argv[1], cli_commands[i]);
+    for (size_t i = 0; i < command_count(); i++) put_command_page(argv[1], command_at(i));
     put_bash(argv[1]);
     put_zsh(argv[1]);
     put_fish(argv[1]);

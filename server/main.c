@@ -22,6 +22,6 @@ int main(int argc, char **argv)
     if (chord_guard_install(&err) != CHORD_OK && args.verbose) cli_note("%s", err.text); /* then nothing is mapped */
     server_ending_start();                                                               /* before there are threads */
     code = cli_source_begin(&cli_serve, &args);
-    if (code == CLI_OK) code = cli_serve.run(&args);
+    if (code == CLI_OK) code = serve_run(&args);
     return cli_source_end(code);
 }

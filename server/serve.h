@@ -4,6 +4,7 @@
 
 #include "options.h"
 
-extern const cli_command cli_serve;
+extern const cli_command cli_serve; /* without a function: that is serve_run() */
+int serve_run(const cli_args *args);
 
 #endif

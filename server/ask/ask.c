@@ -16,9 +16,12 @@ chord_status ask_open(served *s, wire_request *wire, ask **out)
 
 void ask_close(ask *a)
 {
+    served *s = a->s;
+    bool taken = a->taken;
     chord_grammar_close(a->grammar);
     chord_arena_free(&a->arena);
-    chord_free(a->s->heap, a);
+    chord_free(s->heap, a);
+    if (taken) models_give(s);
 }
 
 /* ---- refusals --------------------------------------------------------------------------------------------- */
@@ -86,18 +89,4 @@ void *ask_get(ask *a, uint64_t bytes)
     void *memory = chord_arena_get(&a->arena, bytes);
     if (memory == NULL) ask_memory(a);
     return memory;
-}
-
-bool ask_parse(ask *a)
-{
-    chord_error err;
-    chord_json *root = NULL;
-    const chord_buffer *body = &a->wire->body;
-    if (body->len == 0) return ask_invalid(a, NULL, "the request has no body: a JSON object is wanted");
-    chord_status status = chord_json_parse(&a->arena, body->data, body->len, &root, &err);
-    if (status == CHORD_BUDGET || status == CHORD_NO_MEMORY) return ask_memory(a);
-    if (status != CHORD_OK) return ask_fail(a, NULL, &err);
-    if (root->kind != CHORD_JSON_OBJECT) return ask_invalid(a, NULL, "the request's body is no JSON object");
-    a->root = root;
-    return true;
 }

@@ -2,28 +2,9 @@
 #ifndef SERVER_ASK_H
 #define SERVER_ASK_H
 
-#include "engine/engine.h"
 #include "json/json.h"
-#include "wire/wire.h"
+#include "models/models.h"
 #include "write/write.h"
-
-/* What is served, for all requests. */
-typedef struct served {
-    chord_heap *heap; /* requests and answers; the model is paid from the runtime's */
-    wire *wire;
-    engine *engine;
-    chord_model *model;
-    const char *name, *path;
-    const char *template_text; /* NULL: the model's own */
-    bool has_template, early_status;
-    chord_model_info info;
-    chord_generate_options defaults; /* of a request that says nothing */
-    uint32_t sessions;
-    uint64_t budget_bytes, arena_bytes_max;
-    int64_t created_s;
-    atomic_bool ready;
-    chord_mutex reading; /* one prompt at a time is rendered and cut into tokens: that takes the model's memory */
-} served;
 
 typedef struct refusal {
     uint32_t status; /* 0: nothing is wrong */
@@ -33,7 +14,8 @@ typedef struct refusal {
 } refusal;
 
 typedef struct ask {
-    served *s;
+    served *s; /* the model that is asked; until that is known, any */
+    bool taken;
     wire_request *wire;
     chord_arena arena;
     const chord_json *root; /* an object */
@@ -54,7 +36,7 @@ void refusal_of(const chord_error *err, refusal *out);
 bool ask_memory(ask *a);               /* there is none */
 void *ask_get(ask *a, uint64_t bytes); /* in the request's arena, NULL: refused */
 
-/* The body becomes root. */
+/* The body becomes root, and the model it names is taken: it is open until the request is closed. */
 bool ask_parse(ask *a);
 
 /* ---- fields; one that is null is as one that is not there ------------------------------------------------ */

@@ -1,17 +1,23 @@
-/* about.c - what is served: models, properties, whether it is ready, and a page for who looks with a browser. */
+/* about.c - what is served: models, properties, and whether it is ready. */
 #include "dialects/dialects_inner.h"
 
-static void write_model(const served *s, writer *w)
+static void write_model(served *s, writer *w)
 {
-    const chord_model_info *m = &s->info;
+    served_info about;
+    const chord_model_info *m = &about.model;
+    models_info(s, &about);
     write_open(w, NULL, '{');
     write_text(w, "id", s->name);
     write_text(w, "object", "model");
     write_i64(w, "created", s->created_s);
     write_text(w, "owned_by", "chord");
     write_open(w, "status", '{');
-    write_text(w, "value", "loaded");
+    write_text(w, "value", about.is_open ? "loaded" : "unloaded");
     write_close(w, '}');
+    if (m->vocabulary == 0) { /* it was never open */
+        write_close(w, '}');
+        return;
+    }
     write_open(w, "meta", '{');
     write_u64(w, "n_vocab", m->vocabulary);
     write_u64(w, "n_ctx", m->context_tokens);
@@ -23,22 +29,28 @@ static void write_model(const served *s, writer *w)
     write_close(w, '}');
 }
 
+static void write_name(const served *s, writer *w)
+{
+    write_open(w, NULL, '{');
+    write_text(w, "name", s->name);
+    write_text(w, "model", s->name);
+    write_text(w, "slug", s->name);
+    write_text(w, "type", "model");
+    write_close(w, '}');
+}
+
 void dialect_models(ask *a)
 {
+    const models *all = a->s->all;
     chord_buffer body;
     writer w = answer_writer(a, &body);
     write_open(&w, NULL, '{');
     write_text(&w, "object", "list");
     write_open(&w, "data", '[');
-    write_model(a->s, &w);
+    for (uint32_t i = 0; i < all->count; i++) write_model(&all->each[i], &w);
     write_close(&w, ']');
     write_open(&w, "models", '['); /* some clients look here */
-    write_open(&w, NULL, '{');
-    write_text(&w, "name", a->s->name);
-    write_text(&w, "model", a->s->name);
-    write_text(&w, "slug", a->s->name);
-    write_text(&w, "type", "model");
-    write_close(&w, '}');
+    for (uint32_t i = 0; i < all->count; i++) write_name(&all->each[i], &w);
     write_close(&w, ']');
     write_close(&w, '}');
     answer_reply(a, &dialect_openai, &w);
@@ -47,31 +59,36 @@ void dialect_models(ask *a)
 void dialect_model(ask *a, const char *name)
 {
     chord_buffer body;
-    if (!chord_text_equal(name, a->s->name)) {
+    served *s = NULL;
+    for (uint32_t i = 0; i < a->s->all->count; i++)
+        if (chord_text_equal(name, a->s->all->each[i].name)) s = &a->s->all->each[i];
+    if (s == NULL) {
         ask_refuse(a, 404, "not_found_error", "model", "there is no model '%.200s' here", name);
         a->wrong.code = "model_not_found";
         answer_refuse(a, &dialect_openai);
         return;
     }
     writer w = answer_writer(a, &body);
-    write_model(a->s, &w);
+    write_model(s, &w);
     answer_reply(a, &dialect_openai, &w);
 }
 
 void dialect_props(ask *a)
 {
-    const served *s = a->s;
+    served *s = a->s;
+    served_info about;
     chord_buffer body;
+    models_info(s, &about);
     writer w = answer_writer(a, &body);
     write_open(&w, NULL, '{');
     write_open(&w, "default_generation_settings", '{');
-    write_u64(&w, "n_ctx", s->info.context_tokens);
+    write_u64(&w, "n_ctx", about.model.context_tokens);
     write_f64(&w, "temperature", s->defaults.sampling.temperature);
     write_f64(&w, "top_p", s->defaults.sampling.top_p);
     write_u64(&w, "top_k", s->defaults.sampling.top_k);
     write_f64(&w, "min_p", s->defaults.sampling.min_p);
     write_close(&w, '}');
-    write_u64(&w, "total_slots", s->sessions);
+    write_u64(&w, "total_slots", about.sessions);
     write_text(&w, "model_alias", s->name);
     write_text(&w, "model_path", s->path);
     write_open(&w, "modalities", '{');
@@ -79,7 +96,7 @@ void dialect_props(ask *a)
     write_bool(&w, "audio", false);
     write_close(&w, '}');
     write_open(&w, "chat_template_caps", '{');
-    write_bool(&w, "supports_system_role", s->has_template);
+    write_bool(&w, "supports_system_role", about.has_template);
     write_bool(&w, "supports_tools", false);
     write_close(&w, '}');
     write_text(&w, "build_info", "chord " CHORD_VERSION);
@@ -95,27 +112,4 @@ void dialect_health(ask *a)
     write_text(&w, "status", "ok");
     write_close(&w, '}');
     answer_reply(a, &dialect_openai, &w);
-}
-
-static const char PAGE[] =
-    "<!doctype html><meta charset=utf-8><title>chord serve</title>\n"
-    "<h1>chord serve</h1>\n"
-    "<p>A server for programs: set the base URL of a client to this address with <code>/v1</code> behind it.</p>\n"
-    "<ul><li><code>POST /v1/chat/completions</code>, <code>/v1/completions</code>, <code>/v1/responses</code> as "
-    "OpenAI's clients ask\n"
-    "<li><code>POST /v1/messages</code>, <code>/v1/messages/count_tokens</code> as Anthropic's do\n"
-    "<li><code>POST /completion</code>, <code>/infill</code>, <code>/tokenize</code>, <code>/detokenize</code>, "
-    "<code>/apply-template</code> as llama.cpp's do\n"
-    "<li><code>GET <a href=/v1/models>/v1/models</a></code>, <code><a href=/props>/props</a></code>, <code><a "
-    "href=/health>/health</a></code>, <code><a href=/metrics>/metrics</a></code></ul>\n";
-
-void dialect_page(ask *a)
-{
-    chord_buffer body;
-    writer w = answer_writer(a, &body);
-    write_bytes(&w, PAGE, sizeof PAGE - 1);
-    wire_header(a->wire, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-    wire_reply(a->wire, w.status == CHORD_OK ? 200 : 503, "text/html; charset=utf-8", &body);
-    chord_buffer_free(&body);
-    ask_close(a);
 }

@@ -21,10 +21,10 @@ void dialect_detokenize(ask *a);
 void dialect_apply_template(ask *a);
 void dialect_models(ask *a);
 void dialect_model(ask *a, const char *name);
+void dialect_embeddings(ask *a);
 void dialect_props(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);
-void dialect_page(ask *a);
 
 /* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
 typedef struct prompt_scores {

@@ -63,13 +63,14 @@ static void finished(writer *w, const engine_counts *c)
 static void write_metrics(const served *s, writer *w)
 {
     engine_counts c;
-    engine_counts_get(s->engine, &c);
+    models_counts(s->all, &c);
     gauge(w, "requests_running", "Texts that grow, or whose prompts are read.", c.running);
     gauge(w, "requests_waiting", "Texts that wait for a session.", c.waiting);
     gauge(w, "sessions", "Texts that can grow at once.", c.sessions);
-    gauge(w, "connections", "Open connections.", wire_connections(s->wire));
+    gauge(w, "connections", "Open connections.", wire_connections(s->all->wire));
     finished(w, &c);
     counter(w, "requests_refused_total", "Requests that found the queue full.", c.refused);
+    counter(w, "requests_parked_total", "Times that a text gave up its room in the cache to go on later.", c.parked);
     counter(w, "prompt_tokens_total", "Tokens of prompts that were evaluated.", c.prompt_tokens);
     counter(w, "prefix_tokens_hit_total", "Tokens of prompts that were known before.", c.reused_tokens);
     counter(w, "output_tokens_total", "Tokens that were made.", c.output_tokens);

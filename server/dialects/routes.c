@@ -1,5 +1,6 @@
 /* routes.c - which path is what. */
 #include "dialects/dialects_inner.h"
+#include "page/page.h"
 
 typedef struct route {
     const char *path;
@@ -11,6 +12,8 @@ static const route ROUTES[] = {
     {"/v1/chat/completions", true, dialect_chat},
     {"/chat/completions", true, dialect_chat},
     {"/v1/completions", true, dialect_completions},
+    {"/v1/embeddings", true, dialect_embeddings},
+    {"/embeddings", true, dialect_embeddings},
     {"/v1/models", false, dialect_models},
     {"/models", false, dialect_models},
     {"/v1/messages", true, dialect_messages},
@@ -26,7 +29,6 @@ static const route ROUTES[] = {
     {"/health", false, dialect_health},
     {"/v1/health", false, dialect_health},
     {"/metrics", false, dialect_metrics},
-    {"/", false, dialect_page},
 };
 static const char ONE_MODEL[] = "/v1/models/";
 
@@ -61,7 +63,8 @@ static ask *open_ask(served *s, wire_request *r)
 
 void dialects_refuse(void *ud, wire_request *r, uint32_t status, const char *sentence)
 {
-    ask *a = open_ask(ud, r);
+    models *all = ud;
+    ask *a = open_ask(&all->each[0], r);
     if (a == NULL) return;
     ask_refuse(a, status, type_of(status), NULL, "%s", sentence);
     answer_refuse(a, errors_of(r));
@@ -76,27 +79,32 @@ static const route *find(const wire_request *r)
 
 void dialects_handle(void *ud, wire_request *r)
 {
-    served *s = ud;
+    models *all = ud;
     bool get = chord_text_equal(r->method, "GET") || chord_text_equal(r->method, "HEAD");
     bool post = chord_text_equal(r->method, "POST");
     size_t n = sizeof ONE_MODEL - 1;
     const route *found = find(r);
-    bool one_model = get && strncmp(r->path, ONE_MODEL, n) == 0 && r->path[n] != '\0';
-    if (found == NULL && !one_model) {
-        dialects_refuse(s, r, 404, "there is no such path here; / lists those there are");
+    bool one_model = get && strncmp(r->path, ONE_MODEL, n) == 0 && r->path[n] != '\0', page = page_has(r->path);
+    if (found == NULL && !one_model && !page) {
+        dialects_refuse(all, r, 404, "there is no such path here; docs/SERVER.md lists those there are");
         return;
     }
-    if (!one_model && (found->post ? !post : !get)) {
-        wire_header(r, "Allow", found->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
-        dialects_refuse(s, r, 405, found->post ? "this path takes POST" : "this path takes GET");
+    bool posts = found != NULL && found->post;
+    if (!one_model && (posts ? !post : !get)) {
+        wire_header(r, "Allow", posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        dialects_refuse(all, r, 405, posts ? "this path takes POST" : "this path takes GET");
         return;
     }
-    if (!atomic_load(&s->ready)) {
+    if (page) { /* also while the model is being opened */
+        page_reply(r, all->each[0].heap);
+        return;
+    }
+    if (!atomic_load(&all->ready)) {
         wire_header(r, "Retry-After", "1");
-        dialects_refuse(s, r, 503, "the model is being opened");
+        dialects_refuse(all, r, 503, "the model is being opened");
         return;
     }
-    ask *a = open_ask(s, r);
+    ask *a = open_ask(post ? &all->each[0] : models_recent(all), r);
     if (a == NULL) return;
     if (one_model) dialect_model(a, r->path + n);
     else found->handle(a);

@@ -20,6 +20,32 @@ void engine_counts_init(engine_counts *c)
     c->rows.bounds = ROWS;
 }
 
+static void histogram_add_all(engine_histogram *sum, const engine_histogram *more)
+{
+    for (uint32_t i = 0; i <= ENGINE_BOUNDS; i++) sum->counts[i] += more->counts[i];
+    sum->sum += more->sum;
+}
+
+void engine_counts_add(engine_counts *sum, const engine_counts *more)
+{
+    static const size_t SUMS = offsetof(engine_counts, first_token) / sizeof(uint64_t);
+    const uint64_t *from = &more->running;
+    uint64_t *to = &sum->running, peak_bytes = sum->peak_bytes, budget_bytes = sum->budget_bytes;
+    for (size_t i = 0; i < SUMS; i++) to[i] += from[i];
+    sum->peak_bytes = more->peak_bytes > peak_bytes ? more->peak_bytes : peak_bytes; /* of the process */
+    sum->budget_bytes = more->budget_bytes > budget_bytes ? more->budget_bytes : budget_bytes;
+    histogram_add_all(&sum->first_token, &more->first_token);
+    histogram_add_all(&sum->inter_token, &more->inter_token);
+    histogram_add_all(&sum->queue, &more->queue);
+    histogram_add_all(&sum->pass, &more->pass);
+    histogram_add_all(&sum->rows, &more->rows);
+}
+
+void engine_counts_past(engine_counts *c)
+{
+    c->running = c->waiting = c->sessions = c->resident_bytes = c->kv_bytes = 0;
+}
+
 void engine_counts_job(engine_counts *c, const engine_job *job)
 {
     if (job->status == CHORD_CANCELLED) c->cancelled++;

@@ -45,16 +45,17 @@ static void choose(engine *e)
     engine_slot *prompts[ENGINE_SESSIONS_MAX];
     uint32_t count = 0;
     e->step_count = e->texts = e->rows = 0;
+    engine_make_room(e);
     for (uint32_t i = 0; i < e->slots.count; i++) {
         engine_slot *slot = &e->slots.all[i];
         const engine_job *job = slot->job;
-        if (job == NULL || job->state != ENGINE_RUNS || job->answer->pieces >= PIECES_MAX) continue;
+        if (job == NULL || job->state != ENGINE_RUNS || slot->parked || job->answer->pieces >= PIECES_MAX) continue;
         if (is_prompt(job)) {
             prompts[count++] = slot;
             continue;
         }
         e->texts++;
-        add_step(e, slot, 0);
+        add_step(e, slot, slot->returning ? ROWS_QUANTUM : 0);
     }
     add_prompts(e, prompts, count);
 }

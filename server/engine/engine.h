@@ -17,15 +17,20 @@ typedef struct engine_histogram {
 } engine_histogram;
 
 typedef struct engine_counts {
+    /* numbers of 64 bits first, the histograms last */
     uint64_t running, waiting, sessions;
     uint64_t prompt_tokens, reused_tokens, output_tokens, passes, streamed_bytes, read_ns, stall_ns;
-    uint64_t refused;                        /* the queue was full */
+    uint64_t refused, parked;                /* the queue was full; texts that gave up their room for a while */
     uint64_t finished[5], cancelled, failed; /* by chord_stop_reason */
     uint64_t budget_bytes, peak_bytes, resident_bytes, kv_bytes;
     /* seconds, but for rows */
     engine_histogram first_token, inter_token, queue, pass, rows;
 } engine_counts;
+void engine_counts_init(engine_counts *counts);
 void engine_counts_get(engine *e, engine_counts *out);
+/* Of several engines of one process. Where an engine is no more, what it held is 0 again: engine_counts_past(). */
+void engine_counts_add(engine_counts *sum, const engine_counts *more);
+void engine_counts_past(engine_counts *counts);
 
 /* ---- jobs ------------------------------------------------------------------------------------------------ */
 

@@ -29,7 +29,9 @@ typedef struct engine_slot {
     int32_t *tokens; /* (context) */
     uint32_t known;  /* the first of them are evaluated, mostly */
     uint64_t used_ns;
-    bool raised; /* its cancel flag was, and nobody has answered it */
+    bool raised;            /* its cancel flag was, and nobody has answered it */
+    uint32_t room;          /* positions that are reserved for its text */
+    bool parked, returning; /* it has none, and waits; it had none, and part of it is evaluated again */
 } engine_slot;
 
 typedef struct engine_slots {
@@ -45,6 +47,11 @@ chord_status engine_slot_begin(engine_slots *slots, engine_slot *slot, engine_jo
 void engine_slot_note(engine_slot *slot, const engine_slots *slots, const chord_step *step);
 /* The next call shall not be cancelled in another's place. */
 void engine_slot_calm(engine_slot *slot, const engine_slots *slots);
+
+/* ---- room.c: before a step; the mutex is held ------------------------------------------------------------- */
+
+/* Each running text has the room that it needs for a step, or is parked. */
+void engine_make_room(engine *e);
 
 /* ---- the engine ------------------------------------------------------------------------------------------ */
 
@@ -76,7 +83,6 @@ void engine_answer_cancel(engine *e, engine_answer *answer);
 /* ---- counts.c -------------------------------------------------------------------------------------------- */
 
 void engine_histogram_add(engine_histogram *h, double value);
-void engine_counts_init(engine_counts *counts);
 void engine_counts_job(engine_counts *counts, const engine_job *job);
 
 #endif

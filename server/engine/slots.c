@@ -65,6 +65,8 @@ static void copy_from_others(engine_slots *slots, engine_slot *slot, const engin
 chord_status engine_slot_begin(engine_slots *slots, engine_slot *slot, engine_job *job)
 {
     size_t reused = 0;
+    slot->room = 0;
+    slot->parked = slot->returning = false;
     copy_from_others(slots, slot, job);
     chord_session_stats_reset(slot->session);
     slot->known = 0;
@@ -81,6 +83,7 @@ void engine_slot_note(engine_slot *slot, const engine_slots *slots, const chord_
     engine_job *job = slot->job;
     if (job->first_ns == 0) slot->known = job->count - step->prompt_left;
     job->prompt_left = step->prompt_left;
+    if (step->has_piece) slot->returning = false;
     if (step->has_piece && step->piece.token >= 0 && slot->known < slots->context_tokens)
         slot->tokens[slot->known++] = step->piece.token;
 }

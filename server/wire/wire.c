@@ -13,7 +13,7 @@
 #define HEADER_BYTES ((size_t)32 * 1024) /* of the library, for each connection: what its headers may have */
 #define KERNEL_BYTES ((uint64_t)32 * 1024)
 #define STREAM_BLOCK 16384
-#define HEADERS_MAX 8
+#define HEADERS_MAX 12
 #define HEADER_VALUE_MAX 256
 #define UNSENT_SECONDS 30
 
@@ -49,6 +49,8 @@ static const char *header(const wire_exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
 }
+
+const char *wire_request_header(const wire_request *r, const char *name) { return header(r->exchange, name); }
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 

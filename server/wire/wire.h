@@ -61,6 +61,8 @@ typedef struct wire_stream {
     void *ud;
 } wire_stream;
 
+/* Of the request; NULL: no such header. */
+const char *wire_request_header(const wire_request *request, const char *name);
 /* One of these is called once by the handler; of bodies all that was written is taken. */
 void wire_reply(wire_request *request, uint32_t status, const char *type, chord_buffer *body);
 void wire_reply_stream(wire_request *request, const wire_stream *stream);

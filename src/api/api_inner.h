@@ -40,6 +40,7 @@ typedef struct chord_files {
     chord_store *stores[CHORD_GGUF_SHARDS_MAX];
     uint32_t count;
     chord_gguf *gguf;
+    struct chord_model *lender; /* whose they are; NULL: their own */
 } chord_files;
 chord_status chord_files_open(chord_runtime *runtime, const chord_source *source, chord_files *out, chord_error *err);
 void chord_files_close(chord_files *files);
@@ -59,6 +60,7 @@ struct chord_model {
     _Atomic uint32_t keepers; /* the owner, sessions, models that use its vocabulary */
     chord_runtime *runtime;
     chord_files files;
+    chord_source source;       /* of its first file; its path in the arena */
     chord_arena arena;         /* template text */
     chord_vocab *vocab;        /* NULL: opened without */
     chord_model *vocab_owner;  /* NULL: this one */
@@ -71,7 +73,9 @@ struct chord_model {
     uint32_t drawable;        /* of them the first so many have a token: the others are never drawn */
     const char *architecture; /* without weights: what the network would else know */
     uint32_t trained_tokens;
-    struct chord_lexicon *lexicon; /* for grammars; NULL: opened without */
+    bool grammars;                 /* opened with the option */
+    chord_mutex making;            /* guards the lexicon */
+    struct chord_lexicon *lexicon; /* for grammars, made with the first; NULL: none was */
     chord_model *draft;            /* guesses for this one's sessions; NULL: none */
     bool drafts;                   /* guesses for others */
     _Atomic uint64_t digest;       /* of its files (digest.c); 0: not known yet */

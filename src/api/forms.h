@@ -7,6 +7,7 @@
 
 struct chord_grammar {
     chord_model *model;
+    const struct chord_lexicon *lexicon; /* of the vocabulary */
     chord_rules *rules;
 };
 

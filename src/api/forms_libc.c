@@ -16,17 +16,13 @@ chord_status chord_grammars_open(chord_model *m, chord_error *err)
 {
     if (m->vocab == NULL)
         return chord_fail(err, CHORD_INVALID, "grammars need a vocabulary, and the model was opened without");
-    if (m->vocab_owner == NULL) return chord_lexicon_open(m->runtime->heap, m->vocab, &m->lexicon, err);
-    m->lexicon = m->vocab_owner->lexicon;
-    if (m->lexicon != NULL) return CHORD_OK;
+    m->grammars = true;
+    if (m->vocab_owner == NULL || m->vocab_owner->grammars) return CHORD_OK;
     return chord_fail(err, CHORD_INVALID,
                       "the model whose vocabulary is used was opened without the option for grammars");
 }
 
-void chord_grammars_close(chord_model *m)
-{
-    if (m->vocab_owner == NULL) chord_lexicon_close(m->lexicon);
-}
+void chord_grammars_close(chord_model *m) { chord_lexicon_close(m->lexicon); }
 
 /* ---- texts --------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +33,7 @@ chord_status chord_session_form_start(chord_session *s, chord_error *err)
     if (g == NULL) return CHORD_OK;
     if (g->model->vocab != s->model->vocab)
         return chord_fail(err, CHORD_INVALID, "the grammar was made for another vocabulary");
-    return chord_matcher_open(s->model->runtime->heap, g->rules, g->model->lexicon, MATCHER_BYTES, &s->matcher, err);
+    return chord_matcher_open(s->model->runtime->heap, g->rules, g->lexicon, MATCHER_BYTES, &s->matcher, err);
 }
 
 void chord_session_form_end(chord_session *s)

@@ -1,6 +1,26 @@
 /* grammar_libc.c - grammars, opened and closed. */
 #include "api/forms.h"
 
+/* Most models never make a text of a form: what all grammars of a vocabulary need is made with the first. */
+static chord_status take_lexicon(chord_model *m, chord_grammar *g, chord_error *err)
+{
+    chord_model *owner = m->vocab_owner != NULL ? m->vocab_owner : m;
+    chord_status status = CHORD_OK;
+    chord_mutex_lock(&owner->making);
+    if (owner->lexicon == NULL) status = chord_lexicon_open(m->runtime->heap, owner->vocab, &owner->lexicon, err);
+    g->lexicon = owner->lexicon;
+    chord_mutex_unlock(&owner->making);
+    return status;
+}
+
+static chord_status make_rules(chord_heap *heap, chord_grammar_kind kind, const char *text, size_t len,
+                               const chord_grammar_options *options, chord_rules **out, chord_error *err)
+{
+    if (kind == CHORD_GRAMMAR_GBNF) return chord_rules_from_gbnf(heap, text, len, out, err);
+    if (kind == CHORD_GRAMMAR_JSON_SCHEMA) return chord_rules_from_schema(heap, text, len, options, out, err);
+    return chord_fail(err, CHORD_INVALID, "there is no kind %d of grammars", (int)kind);
+}
+
 chord_status chord_grammar_open(chord_model *model, chord_grammar_kind kind, const char *text, size_t len,
                                 const chord_grammar_options *options, chord_grammar **out, chord_error *err)
 {
@@ -9,15 +29,12 @@ chord_status chord_grammar_open(chord_model *model, chord_grammar_kind kind, con
     CHORD_NEED(text, "the text of the grammar");
     CHORD_NEED(out, "the place for the grammar");
     *out = NULL;
-    if (model->lexicon == NULL)
-        return chord_fail(err, CHORD_INVALID, "the model was opened without the option for grammars");
+    if (!model->grammars) return chord_fail(err, CHORD_INVALID, "the model was opened without the option for grammars");
     chord_heap *heap = model->runtime->heap;
     CHORD_TRY(chord_alloc(heap, sizeof(chord_grammar), "a grammar", &memory, err));
     chord_grammar *g = memory;
-    chord_status status = kind == CHORD_GRAMMAR_GBNF ? chord_rules_from_gbnf(heap, text, len, &g->rules, err)
-                          : kind == CHORD_GRAMMAR_JSON_SCHEMA
-                              ? chord_rules_from_schema(heap, text, len, options, &g->rules, err)
-                              : chord_fail(err, CHORD_INVALID, "there is no kind %d of grammars", (int)kind);
+    chord_status status = take_lexicon(model, g, err);
+    if (status == CHORD_OK) status = make_rules(heap, kind, text, len, options, &g->rules, err);
     if (status != CHORD_OK) {
         chord_free(heap, g);
         return status;

@@ -21,6 +21,11 @@ void chord_runtime_drop(chord_runtime *r)
 
 void chord_files_close(chord_files *f)
 {
+    if (f->lender != NULL) {
+        chord_model_drop(f->lender);
+        *f = (chord_files){0};
+        return;
+    }
     chord_gguf_close(f->gguf);
     for (uint32_t i = 0; i < f->count; i++) chord_store_close(f->stores[i]);
     *f = (chord_files){0};
@@ -50,6 +55,7 @@ void chord_model_drop(chord_model *m)
     else chord_vocab_close(m->vocab);
     chord_arena_free(&m->arena);
     chord_files_close(&m->files);
+    chord_mutex_free(&m->making);
     chord_free(r->heap, m);
     chord_runtime_drop(r);
 }

@@ -61,10 +61,30 @@ chord_status chord_files_open(chord_runtime *r, const chord_source *source, chor
     return status;
 }
 
+static bool is_same(const chord_source *a, const chord_source *b)
+{
+    if (a->uri != NULL && b->uri != NULL) return chord_text_equal(a->uri, b->uri);
+    return a->uri == NULL && b->uri == NULL && a->read == b->read && a->ud == b->ud && a->size_bytes == b->size_bytes;
+}
+
+/* Those of the model whose tokenizer is used, which has no weights, are open: a directory of some MB need not be read once
+ * more. */
+static bool borrow_files(const chord_source *source, const chord_model_options *o, chord_files *out)
+{
+    chord_model *lender = (chord_model *)o->vocabulary_of;
+    if (lender == NULL || lender->net != NULL || o->requantize != NULL || !is_same(source, &lender->source))
+        return false;
+    *out = lender->files;
+    out->lender = lender;
+    chord_model_keep(lender);
+    return true;
+}
+
 /* With the weights in the formats that are wanted. */
 static chord_status open_model_files(chord_runtime *r, const chord_source *source, const chord_model_options *o,
                                      chord_files *out, chord_error *err)
 {
+    if (borrow_files(source, o, out)) return CHORD_OK;
     CHORD_TRY(chord_files_open(r, source, out, err));
     if (o->requantize == NULL || o->no_weights) return CHORD_OK;
     chord_status status = chord_files_requantize(r, o->requantize, out, err);
@@ -109,12 +129,14 @@ static uint64_t vocabulary_rows(const chord_gguf *g)
 static chord_status fixed_bytes(const chord_runtime *r, const chord_files *f, const chord_model_options *o,
                                 uint64_t *out, chord_error *err)
 {
-    uint64_t vocab = 0;
-    if (!o->no_vocabulary && o->vocabulary_of == NULL) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
+    uint64_t vocab = 0, texts = 0;
+    bool own = !o->no_vocabulary && o->vocabulary_of == NULL;
+    if (own || o->grammars) CHORD_TRY(chord_vocab_estimate_bytes(f->gguf, &vocab, err));
     uint64_t sessions = o->sessions_max != 0 ? o->sessions_max : 1;
-    if (o->grammars) vocab += chord_grammars_bytes(vocab, sessions);
+    if (own) texts += vocab;
+    if (o->grammars) texts += chord_grammars_bytes(vocab, sessions);
     uint64_t context = o->context_tokens != 0 ? o->context_tokens : CHORD_CONTEXT_TOKENS_DEFAULT;
-    *out = r->overhead_bytes + vocab + chord_heap_used_bytes(r->heap) +
+    *out = r->overhead_bytes + texts + chord_heap_used_bytes(r->heap) +
            sessions * chord_session_bytes((uint32_t)context, (uint32_t)vocabulary_rows(f->gguf));
     return CHORD_OK;
 }
@@ -256,6 +278,17 @@ static chord_status open_vocabulary(chord_model *m, const chord_model_options *o
                       m->vocabulary);
 }
 
+static chord_status keep_source(chord_model *m, const chord_source *source, chord_error *err)
+{
+    m->source = *source;
+    if (source->uri == NULL) return CHORD_OK;
+    size_t bytes = strlen(source->uri) + 1;
+    char *uri = chord_arena_get(&m->arena, bytes);
+    if (uri == NULL) return chord_arena_fail(&m->arena, err);
+    m->source.uri = memcpy(uri, source->uri, bytes);
+    return CHORD_OK;
+}
+
 static void say_plan(const chord_model *m)
 {
     chord_model_info info = {0};
@@ -272,6 +305,7 @@ static chord_status open_parts(chord_model *m, const chord_source *source, const
 {
     CHORD_TRY(check_options(o, err));
     chord_arena_init(&m->arena, m->runtime->heap, TEMPLATE_BYTES_MAX + CHORD_MIB / 4, "the chat template");
+    CHORD_TRY(keep_source(m, source, err));
     CHORD_TRY(open_model_files(m->runtime, source, o, &m->files, err));
     m->drafts = o->drafts;
     if (o->draft != NULL && !o->no_weights) {
@@ -298,6 +332,7 @@ static chord_status open_once(chord_runtime *r, const chord_source *source, cons
     CHORD_TRY(chord_alloc(r->heap, sizeof(chord_model), "the model", &memory, err));
     chord_model *m = memory;
     m->keepers = 1;
+    chord_mutex_init(&m->making);
     m->runtime = r;
     chord_runtime_keep(r);
     chord_status status = open_parts(m, source, o, err);

@@ -322,6 +322,55 @@ chord_status chord_session_score(chord_session *s, const int32_t *tokens, size_t
     return chord_session_leave(s, score(s, tokens, n, first, logprobs, err));
 }
 
+/* ---- one vector of a text ---------------------------------------------------------------------------- */
+
+typedef struct folding {
+    float *out;
+    uint32_t rows;
+    chord_pooling pooling;
+} folding;
+
+static bool fold_row(void *ud, size_t position, const float *row, size_t width)
+{
+    folding *f = ud;
+    (void)position;
+    bool adds = f->rows++ > 0;
+    for (size_t i = 0; i < width; i++) f->out[i] = adds ? f->out[i] + row[i] : row[i];
+    return f->pooling != CHORD_POOLING_FIRST;
+}
+
+static chord_status embed(chord_session *s, const int32_t *tokens, size_t n, chord_pooling pooling, float *out,
+                          chord_error *err)
+{
+    chord_model_info info;
+    chord_network_describe(s->model->net, &info);
+    if (n == 0) return chord_fail(err, CHORD_INVALID, "there is no vector of no tokens");
+    folding f = {.out = out, .pooling = pooling != CHORD_POOLING_MODEL ? pooling : info.pooling};
+    chord_session_forget(s);
+    CHORD_TRY(append(s, tokens, n, err));
+    chord_forward_args args = {.tokens = tokens,
+                               .count = (uint32_t)n,
+                               .first_wanted = f.pooling == CHORD_POOLING_LAST ? (uint32_t)n - 1 : 0,
+                               .output = CHORD_OUTPUT_HIDDEN,
+                               .on_row = fold_row,
+                               .ud = &f};
+    CHORD_TRY(run_appended(s, &args, err));
+    for (uint32_t i = 0; i < info.embedding && f.pooling == CHORD_POOLING_MEAN; i++) out[i] /= (float)n;
+    return CHORD_OK;
+}
+
+chord_status chord_session_embed(chord_session *s, const int32_t *tokens, size_t n, chord_pooling pooling, float *out,
+                                 chord_error *err)
+{
+    CHORD_NEED(s, "the session");
+    CHORD_NEED(tokens, "the list of tokens");
+    CHORD_NEED(out, "the place for the vector");
+    if ((uint32_t)pooling > CHORD_POOLING_LAST)
+        return chord_fail(err, CHORD_INVALID, "there is no pooling %u", (uint32_t)pooling);
+    CHORD_TRY(chord_session_enter(s, err));
+    return chord_session_leave(s, embed(s, tokens, n, pooling, out, err));
+}
+
 /* ---- counters ---------------------------------------------------------------------------------------- */
 
 void chord_session_stats(const chord_session *s, chord_stats *out)

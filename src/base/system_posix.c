@@ -48,7 +48,15 @@ bool chord_system_pages_touch(void *pages, uint64_t bytes)
     return true;
 }
 
-void chord_system_pages_lock(void *pages, uint64_t bytes) { (void)!mlock(pages, bytes); }
+/* Those that are there; others when they are touched first. */
+void chord_system_pages_lock(void *pages, uint64_t bytes)
+{
+#if defined(MLOCK_ONFAULT)
+    (void)!mlock2(pages, bytes, MLOCK_ONFAULT);
+#else
+    (void)!mlock(pages, bytes);
+#endif
+}
 
 uint64_t chord_process_id(void) { return (uint64_t)getpid(); }
 bool chord_memory_was_refused(void) { return false; }

@@ -17,9 +17,10 @@ static void next_tokens(chord_call *call, uint32_t rows_left, uint32_t logit_row
     call->wanted = wanted;
 }
 
-uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted)
+uint32_t chord_batch_tiles(const chord_network *net, chord_output output, uint32_t wanted)
 {
-    return wanted != 0 ? net->print.tile_count : net->print.tiles_without_output;
+    if (wanted == 0) return net->print.tiles_without_output;
+    return output == CHORD_OUTPUT_HIDDEN ? net->print.output.tile_first : net->print.tile_count;
 }
 
 /* Tiles that the rest of a call visits when it is alone. */
@@ -28,7 +29,7 @@ uint64_t chord_batch_tiles_left(const chord_network *net, const chord_call *call
     uint64_t tiles = 0;
     for (chord_call rest = *call; rest.done < rest.args->count; rest.done += rest.count) {
         next_tokens(&rest, net->chunk_tokens, net->logit_rows);
-        tiles += chord_batch_tiles(net, rest.wanted);
+        tiles += chord_batch_tiles(net, call->args->output, rest.wanted);
     }
     return tiles;
 }

@@ -6,6 +6,7 @@
 
 /* Read for every family, by hparams.c and rotary.c. */
 static const char *const READ[] = {"context_length",
+                                   "pooling_type",
                                    "embedding_length",
                                    "block_count",
                                    "feed_forward_length",
@@ -78,7 +79,6 @@ static const struct {
  * ends in a dot or an underscore stands for all that begin so. */
 static const char *const HARMLESS[] = {"vocab_size",
                                        "tensor_data_layout",
-                                       "pooling_type",
                                        "decoder_start_token_id",
                                        "attention.layer_norm_epsilon",
                                        "attention.sliding_window_pattern",

@@ -29,7 +29,7 @@ chord_status chord_pass_run(chord_pass *p, chord_output kind, chord_error *err)
 {
     chord_network *net = p->net;
     uint32_t saved = chord_float_enter();
-    chord_status status = begin_pass(net, chord_batch_tiles(net, p->wanted_count), err);
+    chord_status status = begin_pass(net, chord_batch_tiles(net, kind, p->wanted_count), err);
     if (status == CHORD_OK) {
         begin_states(p);
         net->routed += p->rows;

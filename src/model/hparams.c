@@ -83,6 +83,15 @@ static chord_status read_epsilon(chord_blueprint *p, const chord_gguf *g, chord_
     return CHORD_OK;
 }
 
+/* Without one, and where converters wrote that there is none, vectors are averaged. */
+static chord_status read_pooling(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+{
+    uint32_t pooling;
+    CHORD_TRY(chord_key_u32(p, g, "pooling_type", 0, (chord_key_range){0, CHORD_POOLING_LAST}, &pooling, err));
+    p->h.pooling = pooling != 0 ? (chord_pooling)pooling : CHORD_POOLING_MEAN;
+    return CHORD_OK;
+}
+
 /* ---- layers ----------------------------------------------------------------------------------- */
 
 static chord_status read_counts(chord_blueprint *p, const chord_gguf *g, uint32_t *each, chord_error *err)
@@ -292,6 +301,7 @@ chord_status chord_hparams_read(chord_blueprint *p, const chord_gguf *g, chord_e
     CHORD_TRY(chord_key_u32(p, g, "context_length", CHORD_KEY_NEEDED, (chord_key_range){1, 1u << 28},
                             &h->trained_tokens, err));
     CHORD_TRY(read_epsilon(p, g, err));
+    CHORD_TRY(read_pooling(p, g, err));
     CHORD_TRY(read_factors(p, g, err));
     p->layers = chord_arena_get(&p->arena, h->layers * sizeof *p->layers);
     uint32_t *each = chord_arena_get(&p->arena, h->layers * sizeof *each);

@@ -47,7 +47,7 @@ bool chord_sequence_own(chord_network *net, chord_sequence *s, uint32_t k, uint3
     bool room = alone ? room_of(net, k) > 0 : room_of(net, k) > owed_to_others(net, s, k);
     if (!room && alone) chord_kept_forget(net, k, before);
     if (!room) return alone;
-    if (pool->free == NULL) (void)chord_kept_release(net, k);
+    if (pool->free_count == 0) (void)chord_kept_release(net, k);
     uint8_t *block = chord_pool_take(pool);
     if (before != NULL && !fresh) memcpy(block, before, (size_t)pool->block_bytes);
     chord_pool_give(pool, entry);

@@ -83,8 +83,9 @@ static chord_status open_pools(chord_network *net, const chord_kv_needs *needs, 
                                 .block_bytes = chord_cache_block_bytes(p, needs, k),
                                 .owners = owners,
                                 .keeper = keeper,
-                                .count = count};
-        for (uint32_t i = count; i-- > 0;) chord_pool_put(pool, chord_pool_block(pool, i)); /* first taken first */
+                                .count = count,
+                                .free_count = count};
+        for (uint32_t i = 0; i < count; i++) keeper[i] = CHORD_KEPT_NONE;
         blocks += count * pool->block_bytes;
         owners += count;
         keeper += count;
@@ -98,7 +99,7 @@ chord_status chord_sequences_open(chord_network *net, const chord_kv_needs *need
     pool_plan plan = plan_pools(p, needs);
     net->sequences = chord_arena_get(&net->print.arena, plan.sequences * sizeof *net->sequences);
     if (net->sequences == NULL) return chord_arena_fail(&p->arena, err);
-    CHORD_TRY(chord_region_open(net->heap, region_bytes(p, needs), "the KV cache", true, false, &net->kv_region, err));
+    CHORD_TRY(chord_region_open(net->heap, region_bytes(p, needs), "the KV cache", false, false, &net->kv_region, err));
     uint8_t *memory = net->kv_region.base;
     CHORD_TRY(open_tables(net, needs, &plan, memory, err));
     memory += plan.tables_bytes;

@@ -107,12 +107,17 @@ void chord_pool_put(chord_kv_pool *pool, uint8_t *block)
 uint8_t *chord_pool_take(chord_kv_pool *pool)
 {
     chord_kv_free *link = pool->free;
-    if (link == NULL) return NULL;
-    pool->free = link->next;
+    uint8_t *block = (uint8_t *)link;
+    if (pool->free_count == 0) return NULL;
+    if (link != NULL) {
+        pool->free = link->next;
+        *link = (chord_kv_free){0};
+    } else {
+        block = chord_pool_block(pool, pool->untouched++);
+    }
     pool->free_count--;
-    *link = (chord_kv_free){0};
-    *chord_pool_owners(pool, (uint8_t *)link) = 1;
-    return (uint8_t *)link;
+    *chord_pool_owners(pool, block) = 1;
+    return block;
 }
 
 void chord_pool_give(chord_kv_pool *pool, uint8_t **entry)

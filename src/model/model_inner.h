@@ -54,6 +54,7 @@ typedef struct chord_hparams {
     const char *architecture, *name;
     uint32_t layers, embedding, vocabulary, trained_tokens;
     uint32_t draft_layers; /* behind them in the file: they predict further tokens, and have no part in this one's */
+    chord_pooling pooling;
     float norm_eps, embedding_scale, residual_scale, logits_scale, logits_softcap, scores_softcap;
     float temperature; /* queries at p are multiplied by 1 + temperature * ln(p / temperature_tokens + 1); 0: none */
     uint32_t temperature_tokens, temperature_first; /* first: added to p */
@@ -357,7 +358,8 @@ typedef struct chord_segment {
 
 /* The blocks of a cache (kv_pool.c). */
 typedef struct chord_kv_pool {
-    struct chord_kv_free *free; /* blocks that are nobody's */
+    struct chord_kv_free *free; /* blocks that were somebody's, and are nobody's */
+    uint32_t untouched;         /* the first that nobody has had yet, as all behind it: their pages are not there */
     uint8_t *blocks;
     uint64_t block_bytes;
     uint16_t *owners;                       /* by block: in how many tables it stands */
@@ -684,7 +686,8 @@ void chord_states_end(const chord_network *net, chord_sequence *sequence, uint32
 /* batch.c: from the waiting calls those that go with `first` (it included, unless it was cancelled); they RUN. The mutex
  * is held. */
 chord_output chord_batch_form(chord_network *net, chord_call *first, chord_pass *out);
-uint32_t chord_batch_tiles(const chord_network *net, uint32_t wanted); /* of a pass with so many wanted rows */
+uint32_t chord_batch_tiles(const chord_network *net, chord_output output,
+                           uint32_t wanted); /* of a pass with so many wanted rows */
 /* Of a token, in its call's list. */
 static inline uint32_t chord_segment_index(const chord_segment *s, uint32_t row)
 {

@@ -19,7 +19,7 @@ static chord_status open_row_caches(chord_network *net, chord_error *err)
 static chord_status open_scratch(chord_network *net, chord_error *err)
 {
     uint32_t threads = chord_pool_threads(net->compute.pool);
-    CHORD_TRY(chord_region_open(net->heap, net->plan.scratch_bytes, "the scratch memory of a pass", true, false,
+    CHORD_TRY(chord_region_open(net->heap, net->plan.scratch_bytes, "the scratch memory of a pass", false, false,
                                 &net->scratch.region, err));
     chord_scratch_layout(&net->print, net->chunk_tokens, net->logit_rows, threads, &net->scratch);
     void *memory = NULL;
@@ -204,6 +204,7 @@ void chord_network_describe(const chord_network *net, chord_model_info *out)
     for (uint32_t l = 0; l < h->layers && out->kv_heads == 0; l++) out->kv_heads = net->print.layers[l].kv_heads;
     out->vocabulary = h->vocabulary;
     out->trained_context_tokens = h->trained_tokens;
+    out->pooling = h->pooling;
     out->context_tokens = net->context_tokens;
     out->file_bytes = out->parameters = 0;
     for (uint32_t i = 0; i < chord_gguf_shards_expected(net->gguf); i++)

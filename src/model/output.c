@@ -15,14 +15,14 @@ static void hand_out(chord_pass *p, chord_operand from)
     }
 }
 
-static void check_rows(chord_pass *p, chord_operand from)
+static void check_rows(chord_pass *p, chord_operand from, const char *what)
 {
     const float *base = p->net->scratch.operands[from];
     for (uint32_t i = 0; i < p->segment_count; i++) {
         const chord_segment *s = &p->segments[i];
         uint64_t width = p->width[from];
         if (s->call->status != CHORD_OK || chord_all_finite(base + s->row * width, s->count * width)) continue;
-        s->call->status = chord_fail(&s->call->error, CHORD_CORRUPT, "a logit is not a finite number");
+        s->call->status = chord_fail(&s->call->error, CHORD_CORRUPT, "%s is not a finite number", what);
     }
 }
 
@@ -35,7 +35,7 @@ static chord_status output_logits(chord_pass *p, chord_error *err)
         chord_softcap(&p->net->compute, p->net->scratch.operands[CHORD_LOGITS], softcap,
                       (uint64_t)p->rows * p->width[CHORD_LOGITS]);
     hand_out(p, CHORD_LOGITS);
-    check_rows(p, CHORD_LOGITS);
+    check_rows(p, CHORD_LOGITS, "a logit");
     return CHORD_OK;
 }
 
@@ -117,5 +117,6 @@ chord_status chord_output_make(chord_pass *p, chord_output kind, chord_error *er
     if (kind == CHORD_OUTPUT_SCORES) return output_scores(p, err);
     if (kind == CHORD_OUTPUT_LOGITS) return output_logits(p, err);
     hand_out(p, CHORD_NORM);
+    check_rows(p, CHORD_NORM, "a hidden state");
     return CHORD_OK;
 }

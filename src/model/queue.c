@@ -16,9 +16,8 @@
 static bool is_off(const chord_call *call) { return atomic_load(&call->sequence->cancelled); }
 
 /* Counted in the tiles of passes alone; in company there may be others, and the total changes. */
-static void set_totals(chord_network *net, const chord_pass *p)
+static void set_totals(chord_network *net, uint32_t tiles)
 {
-    uint32_t tiles = chord_batch_tiles(net, p->wanted_count);
     for (chord_call *call = net->calls; call != NULL; call = call->next) {
         if (call->state != CALL_RUNS || call->args->on_progress == NULL) continue;
         chord_call rest = *call;
@@ -82,10 +81,10 @@ static void run_pass(chord_network *net, chord_call *leader)
     atomic_store(&net->called_off, false);
     for (chord_call *call = net->calls; call != NULL; call = call->next)
         call->sequence->computing = call->state == CALL_RUNS;
-    set_totals(net, &pass);
+    uint32_t tiles = chord_batch_tiles(net, kind, pass.wanted_count);
+    set_totals(net, tiles);
     chord_mutex_unlock(&net->mutex);
     uint64_t start_ns = chord_clock_ns();
-    uint32_t tiles = chord_batch_tiles(net, pass.wanted_count);
     chord_status status = chord_pass_run(&pass, kind, &err);
     chord_mutex_lock(&net->mutex);
     chord_calls_count_pass(net);

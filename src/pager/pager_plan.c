@@ -203,10 +203,12 @@ chord_status chord_pager_plan_make(const chord_pager_config *config, chord_pager
 
 /* ---- where slots lie unless somebody else gives the memory -------------------------------------- */
 
+/* Pages are had when readers first fill them, beside other work: taking some GB at once makes who opens a model wait for a
+ * second. */
 static chord_status open_memory(void *ud, chord_heap *heap, uint64_t bytes, chord_region *out, chord_error *err)
 {
     (void)ud;
-    return chord_region_open(heap, bytes, "memory for weights", true, true, out, err);
+    return chord_region_open(heap, bytes, "memory for weights", false, true, out, err);
 }
 
 static void close_memory(void *ud, chord_heap *heap, chord_region *region)

@@ -43,32 +43,45 @@ def drop_caches():
         pass
 
 
+class Group:
+    """A memory cgroup of so many bytes, without swap; removed when it is left."""
+
+    def __init__(self, limit_bytes):
+        self.folder, v1 = pathlib.Path(tempfile.mkdtemp(prefix="chord-test-", dir=parent())), V1.is_dir()
+        (self.folder / ("memory.limit_in_bytes" if v1 else "memory.max")).write_text(str(limit_bytes))
+        if not v1:
+            (self.folder / "memory.swap.max").write_text("0")
+        self.peak_file = self.folder / ("memory.max_usage_in_bytes" if v1 else "memory.peak")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for _ in range(20):
+            try:
+                return self.folder.rmdir()
+            except OSError:
+                time.sleep(0.1)
+
+    def popen(self, command, **more):
+        enter = lambda: (self.folder / "cgroup.procs").write_text(str(os.getpid()))
+        return subprocess.Popen(command, preexec_fn=enter, **more)
+
+    def peak_bytes(self):
+        return int(self.peak_file.read_text())
+
+
 def run(limit_bytes, command, timeout=3000, cold=True, env=None, capture=True):
     """capture False: the command's output goes where ours goes, as it comes."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="chord-test-", dir=parent()))
-    v1 = V1.is_dir()
-    (folder / ("memory.limit_in_bytes" if v1 else "memory.max")).write_text(str(limit_bytes))
-    if not v1:
-        (folder / "memory.swap.max").write_text("0")
-    if cold:
-        drop_caches()
-    start = time.monotonic()
-    try:
+    with Group(limit_bytes) as group:
+        if cold:
+            drop_caches()
+        start = time.monotonic()
         pipe = subprocess.PIPE if capture else None
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env,
-                                   preexec_fn=lambda: (folder / "cgroup.procs").write_text(str(os.getpid())))
+        process = group.popen(command, stdout=pipe, stderr=pipe, text=True, env=env)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-        seconds = time.monotonic() - start
-        peak = int((folder / ("memory.max_usage_in_bytes" if v1 else "memory.peak")).read_text())
-    finally:
-        for _ in range(20):
-            try:
-                folder.rmdir()
-                break
-            except OSError:
-                time.sleep(0.1)
-    return Result(process.returncode, out, err, peak, seconds)
+        return Result(process.returncode, out, err, group.peak_bytes(), time.monotonic() - start)

@@ -58,7 +58,8 @@ static uint32_t free_blocks(const chord_network *net)
     uint32_t all = 0;
     for (uint32_t l = 0; l < net->print.h.layers; l++) {
         const chord_kv_pool *pool = &net->kv_pools[l];
-        uint32_t n = 0, kept = 0;
+        uint32_t n = pool->count - pool->untouched, kept = 0; /* those that nobody has had yet are free, too */
+        for (uint32_t b = pool->untouched; b < pool->count; b++) CHECK(pool->owners[b] == 0);
         for (void *at = pool->free; at != NULL; n++) memcpy(&at, at, sizeof at);
         for (uint32_t b = 0; b < pool->count; b++) kept += pool->owners[b] == 0 && pool->keeper[b] != CHORD_KEPT_NONE;
         CHECK_SAY(n == pool->free_count && kept == pool->kept_count, "%u and %u, counted %u and %u", n, kept,

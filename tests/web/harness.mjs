@@ -13,6 +13,8 @@ export const require = createRequire(join(ROOT, "build/web/package.json"));
 const { chromium } = require("playwright-core");
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
 const endings = [];
+/** Called when the tests end, the last one first. */
+export const atEnd = (end) => endings.push(end);
 
 // ---- checks ----
 

@@ -1,8 +1,8 @@
 // test_demo.mjs CHORD [ONLY]: the demo page: chatting, editing, stopping, what is kept; a model's text is text and nothing else; axe-core finds nothing; first
 // paint under a second and no task over 50 ms while a model answers; without a network. Makes docs/demo.png anew where $PICTURE is set and SmolLM2 is there.
-import { statSync } from "node:fs";
 import { join } from "node:path";
-import { browse, check, makeSite, openPage, realModels, require, ROOT, runTests, same, serve, tinyChat } from "./harness.mjs";
+import { ask, axe, idle, newPage, picture, quick, set, stop, texts, until } from "./chat_page.mjs";
+import { browse, check, makeSite, realModels, ROOT, runTests, same, serve } from "./harness.mjs";
 
 const [, only] = process.argv.slice(2), smollm2 = realModels().find(({ name }) => name === "smollm2");
 const DEMO = join(ROOT, "build/web/demo");
@@ -11,47 +11,22 @@ const server = await serve(site), plain = await serve(site, "--plain");
 const context = await browse();
 await context.grantPermissions(["clipboard-read", "clipboard-write"]);
 
-async function open(where = server, more = "") {
-  const page = await context.newPage();
-  page.on("pageerror", (error) => check(false, `nothing is thrown in the page: ${error.message}`));
-  page.on("console", (message) => message.type() === "error" && !/Failed to load resource/.test(message.text()) && check(false, `no error is logged: ${message.text()}`));
-  await page.addInitScript(() => (crypto.getRandomValues = (numbers) => numbers.fill(typeof numbers[0] === "bigint" ? 7n : 7))); // the seed of each answer
-  await page.goto(`${where.url}/demo/index.html${more}`);
-  await until(page, "crossOriginIsolated && document.querySelector('#list') !== null");
+/** Each answer has the same seed. */
+async function open(where = server, settings = { seed: 7 }) {
+  const page = await newPage(context);
+  await page.addInitScript((wanted) => localStorage.getItem("chord:settings") ?? localStorage.setItem("chord:settings", wanted), JSON.stringify(settings));
+  await page.goto(`${where.url}/demo/index.html`);
+  await until(page, "crossOriginIsolated && document.querySelector('#choose') !== null");
   return page;
-}
-/** page.waitForFunction() is forbidden by the page's policy. */
-async function until(page, expression) {
-  for (const end = Date.now() + 20_000; !(await page.evaluate(expression).catch(() => false)); ) {
-    if (Date.now() > end) throw new Error(`never true: ${expression}`);
-    await page.waitForTimeout(50);
-  }
 }
 async function loadModel(page, url) {
   await page.click("#choose");
   await page.fill("#source", url);
   await page.click("#load");
-  await until(page, "!document.querySelector('dialog').open");
+  await until(page, "!document.querySelector('#picker').open");
 }
-async function ask(page, text) {
-  await page.fill("#question", text);
-  await page.press("#question", "Enter");
-}
-/** The answer may have ended by itself. */
-const stop = (page) => page.evaluate(() => document.getElementById("stop").click());
-const idle = (page) => page.waitForSelector("#send:not([hidden])");
-const texts = (page, role) => page.$$eval(`article.${role} > div:nth-of-type(1)`, (bodies) => bodies.map((body) => body.textContent));
-async function axe(page, what) {
-  await page.evaluate(require("axe-core").source.replace(/^\uFEFF/, ""));
-  const { violations } = await page.evaluate(() => axe.run());
-  same(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" "))]), [], `axe: ${what}`);
-}
-
-/** A figure that a slow machine may miss: asked for with $QUICK, else told. */
-function quick(reached, sentence) {
-  if (process.env.QUICK) check(reached, sentence);
-  else console.log(`${reached ? "reached" : "missed"}: ${sentence}`);
-}
+/** Of the first question of the one conversation there is. */
+const seedOf = (page) => page.evaluate(() => JSON.parse(Object.entries(localStorage).find(([key]) => key.startsWith("chord:conversation:"))[1]).messages[0].seed);
 
 await runTests({
   async chat() {
@@ -77,13 +52,18 @@ await runTests({
     await idle(page);
     same(await texts(page, "user"), ["first question"], "what was asked, as markdown");
     check((await texts(page, "assistant"))[0].length > 0, "what came before it was stopped stays");
+    same(await seedOf(page), 7, "the seed that is set");
     await page.click("article.assistant button:has-text('Again')");
     await stop(page);
     await idle(page);
+    same([await seedOf(page), (await texts(page, "assistant")).length], [8, 1], "again: another seed, the same past");
     await page.click("article.user button:has-text('Copy')");
     same(await page.evaluate(() => navigator.clipboard.readText()), "**first** question", "copied as it was written");
     await page.click("article.user button:has-text('Edit')");
-    same([await page.inputValue("#question"), (await texts(page, "user")).length], ["**first** question", 0], "editing");
+    await page.press("#question", "Escape");
+    same([await page.inputValue("#question"), await texts(page, "user")], ["", ["first question"]], "editing that is left changes nothing");
+    await page.click("article.user button:has-text('Edit')");
+    same([await page.inputValue("#question"), (await texts(page, "assistant")).length], ["**first** question", 1], "editing");
     await ask(page, "another question");
     await stop(page);
     await idle(page);
@@ -92,17 +72,30 @@ await runTests({
     same(await texts(page, "user"), ["another question"], "kept");
     await page.click("#new");
     same(await texts(page, "user"), [], "a new chat");
+    await loadModel(page, `${server.url}/chat.gguf`);
+    await set(page, { max_tokens: "3", system: "Be brief." });
+    await page.evaluate(() => {
+      document.getElementById("question").value = "nothing will come";
+      document.getElementById("send").click();
+      document.getElementById("stop").click();
+    });
+    await idle(page);
+    same([await texts(page, "user"), await texts(page, "assistant")], [["nothing will come"], []], "stopped before the first token");
+    await page.click("article.user .again");
+    await until(page, "/^[1-3] tokens?.* read /.test(document.querySelector('#statistics').textContent)");
+    check((await page.textContent("#status")).startsWith("It ends at the most tokens"), `asked again, to the most tokens that are set: ${await page.textContent("#status")}`);
+    await page.click("#list li:first-child button:last-child");
     await page.click("#list li button:first-child");
-    same(await texts(page, "user"), ["another question"], "and back");
+    await until(page, "document.querySelector('article.user')?.textContent.includes('another question')");
     await page.click("#list li button:last-child");
-    same(await page.$$eval("#list li", (items) => items.length), 0, "deleted");
+    await until(page, "document.querySelector('#list li') === null");
     await page.close();
   },
   /** A model's text is never HTML. */
   async markdown() {
     const page = await open();
     const found = await page.evaluate(async () => {
-      const { Rendering } = await import("./markdown.js"), into = document.createElement("div"), rendering = new Rendering(into);
+      const { Rendering } = await import("./page/markdown.js"), into = document.createElement("div"), rendering = new Rendering(into);
       const text = "# Title\n\nA *b* **c** `d <e>`\n\n- one\n- two\n\n3. three\n\n```js\n<script>x</script>\n\n# no title\n```\n\n> said\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<img src=x onerror=window.bad=1> [l](https://a.b/) [j](javascript:alert(1))\n\n---";
       for (let n = 1; n <= text.length; n++) rendering.show(text.slice(0, n)); // as it comes
       const grown = into.innerHTML;
@@ -117,7 +110,7 @@ await runTests({
     const page = await open();
     for (const scheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme: scheme });
-      await page.evaluate(() => { document.querySelector("dialog").close(); });
+      await page.evaluate(() => { document.querySelector("#picker").close(); });
       await axe(page, `${scheme}, the page`);
       await page.click("#choose");
       await page.waitForTimeout(500);
@@ -153,7 +146,7 @@ await runTests({
       const long = await page.evaluate(() => window.long);
       quick(long.length === 0, `tasks of over 50 ms while it answers: ${JSON.stringify(long)}`);
       check(/a second · read .* · memory/.test(await page.textContent("#statistics")), `statistics: ${await page.textContent("#statistics")}`);
-      if (process.env.PICTURE) await picture(page);
+      if (process.env.PICTURE) await picture(page, "demo.png");
     }
     await page.close();
   },
@@ -168,7 +161,7 @@ await runTests({
     await page.click("#choose");
     await page.click("#cached li button:first-child");
     await page.click("#load");
-    await until(page, "!document.querySelector('dialog').open");
+    await until(page, "!document.querySelector('#picker').open");
     await ask(page, "still there?");
     await until(page, "document.querySelector('article.assistant > div')?.textContent.length > 0");
     await stop(page);
@@ -179,11 +172,3 @@ await runTests({
     await page.close();
   },
 }, only);
-
-async function picture(page) {
-  await page.setViewportSize({ width: 960, height: 600 });
-  await page.emulateMedia({ colorScheme: "light" });
-  const path = join(ROOT, "docs/demo.png");
-  await page.screenshot({ path });
-  check(statSync(path).size < 120_000, `${path}: ${statSync(path).size} bytes`);
-}

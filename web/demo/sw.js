@@ -1,35 +1,31 @@
-// sw.ts - the page's service worker: all files of the page are kept when it is installed, so that it works without a network; and every answer isolates it.
-interface ExtendableEvent extends Event {
-  waitUntil(done: Promise<unknown>): void;
-}
-interface FetchEvent extends ExtendableEvent {
-  readonly request: Request;
-  respondWith(response: Promise<Response>): void;
-}
-interface Scope {
-  readonly clients: { claim(): Promise<void> };
-  readonly registration: { readonly scope: string };
-  skipWaiting(): Promise<void>;
-  addEventListener(type: "install" | "activate", listener: (event: ExtendableEvent) => void): void;
-  addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
-}
+// sw.js - the page's service worker: all files of the page are kept when it is installed, so that it works without a network; and every answer isolates it.
+/** @typedef {Event & { waitUntil(done: Promise<unknown>): void }} ExtendableEvent */
+/** @typedef {ExtendableEvent & { readonly request: Request, respondWith(response: Promise<Response>): void }} FetchEvent */
+/**
+ * @typedef {{
+ *   readonly clients: { claim(): Promise<void> }, readonly registration: { readonly scope: string }, skipWaiting(): Promise<void>,
+ *   addEventListener(type: "install" | "activate", listener: (event: ExtendableEvent) => void): void,
+ *   addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void,
+ * }} Scope
+ */
 
 (() => {
-  const scope = globalThis as unknown as Scope;
+  const scope = /** @type {Scope} */ (/** @type {unknown} */ (globalThis));
   // Written by build-web: what the files are, and which.
-  const VERSION = "@VERSION@", FILES: readonly string[] = "@FILES@".split(" ");
+  const VERSION = "@VERSION@", FILES = "@FILES@".split(" ");
   const NAME = `chord-page-${VERSION}`;
 
-  const install = async (): Promise<void> => {
+  const install = async () => {
     const cache = await caches.open(NAME);
     await cache.addAll(FILES.map((path) => new Request(path, { cache: "reload" })));
     await scope.skipWaiting();
   };
-  const activate = async (): Promise<void> => {
+  const activate = async () => {
     for (const name of await caches.keys()) if (name.startsWith("chord-page-") && name !== NAME) await caches.delete(name);
     await scope.clients.claim();
   };
-  const isolated = (response: Response): Response => {
+  /** @param {Response} response */
+  const isolated = (response) => {
     if (response.status === 0) return response; // opaque: of another site
     const headers = new Headers(response.headers);
     headers.set("Cross-Origin-Opener-Policy", "same-origin");
@@ -37,7 +33,8 @@ interface Scope {
     headers.set("Cross-Origin-Resource-Policy", "cross-origin");
     return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
   };
-  const answer = async (request: Request): Promise<Response> => {
+  /** @param {Request} request */
+  const answer = async (request) => {
     const folder = request.url.replace(/[?#].*/, "") === scope.registration.scope; // a server gives its index
     const kept = folder ? await (await caches.open(NAME)).match("index.html") : request.method === "GET" ? await (await caches.open(NAME)).match(request, { ignoreSearch: request.mode === "navigate" }) : undefined;
     return isolated(kept ?? (await fetch(request)));
@@ -50,4 +47,3 @@ interface Scope {
     if (url.startsWith(scope.registration.scope) && !url.includes(".gguf")) event.respondWith(answer(event.request));
   });
 })();
-export {};

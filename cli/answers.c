@@ -7,7 +7,7 @@
 
 void cli_answer_begin(cli_answer *a, chord_generate_options options, int64_t predict, bool context_is_full)
 {
-    a->text.len = a->ids.len = 0;
+    a->text.len = a->ids.len = a->thought.len = 0;
     a->ids.follows = false;
     a->made = 0;
     bool full = context_is_full && predict != 0;
@@ -24,12 +24,13 @@ static void take_piece(cli_answer *a, const chord_piece *piece)
 {
     a->made++;
     json_i64(&a->ids, NULL, piece->token);
-    json_append(&a->text, piece->text, piece->len);
+    if (!cli_thoughts_take(&a->thoughts, piece->text, piece->len)) json_append(&a->text, piece->text, piece->len);
 }
 
 static void take_end(cli_answer *a, const chord_step *step)
 {
     a->runs = false;
+    cli_thoughts_close(&a->thoughts);
     a->status = step->status;
     a->error = step->error;
     chord_generate_result_get(a->session, &a->result);
@@ -58,6 +59,7 @@ void cli_answers_cancel(cli_answer *answers, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         if (!answers[i].runs) continue;
         answers[i].runs = false;
+        cli_thoughts_close(&answers[i].thoughts);
         answers[i].status = CHORD_CANCELLED;
         chord_generate_result_get(answers[i].session, &answers[i].result);
     }
@@ -77,6 +79,8 @@ const char *cli_answer_reason(const cli_answer *a)
 
 void cli_answer_free(cli_answer *a)
 {
+    cli_thoughts_close(&a->thoughts);
     json_free(&a->text);
+    json_free(&a->thought);
     json_free(&a->ids);
 }

@@ -2,12 +2,14 @@
 #ifndef CLI_ANSWERS_H
 #define CLI_ANSWERS_H
 
-#include "json_out.h"
+#include "thoughts.h"
 
 typedef struct cli_answer {
     chord_session *session;
     json_out text, ids; /* made so far; ids: what stands between the brackets of a list */
-    uint64_t made;      /* tokens */
+    json_out thought;   /* apart from the text, where `thoughts` was opened for it */
+    cli_thoughts thoughts;
+    uint64_t made; /* tokens */
     chord_generate_result result;
     uint64_t seed;
     bool runs;

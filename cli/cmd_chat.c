@@ -8,6 +8,7 @@
 #include "report.h"
 #include "terminal.h"
 #include "text_file.h"
+#include "thoughts.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ typedef struct chat {
     char *template_text, *system;
     message *messages; /* without the system message; in raw mode: the pieces of one text */
     size_t count, cap;
-    json_out answer;
+    json_out answer; /* what was said: thoughts are no part of a conversation */
+    cli_thoughts thoughts;
     uint64_t seed, turns, answer_seed; /* each answer has a seed of its own */
     uint32_t context_tokens;
     size_t line_bytes_max;
@@ -86,7 +88,7 @@ static uint32_t answer_room(const chat *c)
 }
 
 /* Ids of the conversation; the oldest exchanges are left out when it has outgrown the context. */
-static int conversation(chat *c, int32_t **ids, size_t *count)
+static int conversation(chat *c, char **prompt, size_t *prompt_len, int32_t **ids, size_t *count)
 {
     size_t dropped = 0;
     uint32_t room = answer_room(c);
@@ -97,7 +99,9 @@ static int conversation(chat *c, int32_t **ids, size_t *count)
         if (code != CLI_OK) return code;
         code = cli_tokens(c->open.model, text, len, c->args->raw ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_SPECIAL, ids,
                           count);
-        free(text);
+        free(*prompt);
+        *prompt = text;
+        *prompt_len = len;
         if (code != CLI_OK) return code;
         if (*count + room <= c->context_tokens) break;
         free(*ids);
@@ -123,15 +127,23 @@ static bool take_piece(void *ud, const chord_piece *piece)
     if (piece->len == 0) return true;
     cli_live_clear(&c->open.live);
     c->open.live.on = c->open.live.on && !c->to_terminal;
+    if (cli_thoughts_take(&c->thoughts, piece->text, piece->len)) return cli_flush();
     json_append(&c->answer, piece->text, piece->len);
     cli_put(stdout, piece->text, piece->len);
     return cli_flush();
 }
 
-static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_generate_result *result, chord_error *err)
+typedef struct question {
+    char *prompt;
+    size_t len;
+    int32_t *ids;
+    size_t count;
+} question;
+
+static chord_status evaluate(chat *c, const question *q, chord_generate_result *result, chord_error *err)
 {
-    c->open.live.tokens = count;
-    chord_status status = chord_session_sync(c->open.session, ids, count, NULL, err);
+    c->open.live.tokens = q->count;
+    chord_status status = chord_session_sync(c->open.session, q->ids, q->count, NULL, err);
     c->open.live.tokens = 0;
     if (status != CHORD_OK) return status;
     chord_generate_options options = {.max_tokens = c->args->predict > 0 ? (uint32_t)c->args->predict : 0,
@@ -140,10 +152,16 @@ static chord_status evaluate(chat *c, const int32_t *ids, size_t count, chord_ge
                                       .stop_count = c->args->stop_count,
                                       .draft_tokens = c->args->draft_tokens};
     options.sampling.seed = c->answer_seed = c->seed + c->turns++;
-    return chord_session_generate(c->open.session, &options, take_piece, c, result, err);
+    c->thoughts.said = &c->answer;
+    c->thoughts.show = c->to_terminal;
+    if (c->to_terminal && !c->args->raw)
+        cli_thoughts_open(&c->thoughts, c->open.model, c->template_text, q->prompt, q->len, &options);
+    status = chord_session_generate(c->open.session, &options, take_piece, c, result, err);
+    cli_thoughts_close(&c->thoughts);
+    return status;
 }
 
-static int answer(chat *c, const int32_t *ids, size_t count)
+static int answer(chat *c, const question *q)
 {
     chord_error err;
     chord_generate_result result = {0};
@@ -152,7 +170,7 @@ static int answer(chat *c, const int32_t *ids, size_t count)
     chord_session_stats_reset(c->open.session);
     cli_live_start(&c->open.live);
     cli_interrupt_watch(&c->open.session, 1);
-    do status = evaluate(c, ids, count, &result, &err);
+    do status = evaluate(c, q, &result, &err);
     while (status == CHORD_CANCELLED &&
            !cli_interrupted()); /* a Ctrl-C that came when the answer before was just complete */
     cli_interrupt_watch(NULL, 0);
@@ -170,12 +188,12 @@ static int answer(chat *c, const int32_t *ids, size_t count)
 /* One exchange. What failed, or was stopped before a word came, is as if it had not been said. */
 static int say(chat *c, const char *line, size_t len)
 {
-    int32_t *ids = NULL;
-    size_t count;
+    question q = {0};
     add_message(c, "user", line, len);
-    int code = conversation(c, &ids, &count);
-    if (code == CLI_OK) code = answer(c, ids, count);
-    free(ids);
+    int code = conversation(c, &q.prompt, &q.len, &q.ids, &q.count);
+    if (code == CLI_OK) code = answer(c, &q);
+    free(q.prompt);
+    free(q.ids);
     if (code == CLI_OK && c->answer.len > 0) add_message(c, "assistant", c->answer.data, c->answer.len);
     else drop_messages(c, c->count - 1, 1);
     return code;

@@ -8,6 +8,7 @@
 #include "run_many.h"
 #include "terminal.h"
 #include "text_file.h"
+#include "thoughts.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,7 +25,8 @@ typedef struct run_job {
     int32_t *ids; /* the prompt */
     size_t id_count;
     bool to_terminal; /* stdout */
-    json_out made_text, made_ids;
+    json_out made_text, made_thought, made_ids;
+    cli_thoughts thoughts;
     uint64_t made;
     char last; /* byte of the text */
 } run_job;
@@ -114,13 +116,14 @@ static bool take_piece(void *ud, const chord_piece *piece)
     job->open.live.tokens = job->made;
     if (piece->len == 0) return true;
     job->last = piece->text[piece->len - 1];
-    if (job->args->json) {
-        json_append(&job->made_text, piece->text, piece->len);
-        return true;
-    }
     if (job->to_terminal) { /* the text is progress enough, and the live line would cut through it */
         cli_live_clear(&job->open.live);
         job->open.live.on = false;
+    }
+    if (cli_thoughts_take(&job->thoughts, piece->text, piece->len)) return job->args->json || cli_flush();
+    if (job->args->json) {
+        json_append(&job->made_text, piece->text, piece->len);
+        return true;
     }
     cli_put(stdout, piece->text, piece->len);
     return cli_flush();
@@ -144,6 +147,7 @@ static int print_json(run_job *job, const cli_report *report, const chord_genera
     json_close(&job->made_ids, ']');
     json_open(&j, NULL, '{');
     json_text_n(&j, "text", job->made_text.len != 0 ? job->made_text.data : "", job->made_text.len);
+    if (job->made_thought.len != 0) json_text_n(&j, "reasoning", job->made_thought.data, job->made_thought.len);
     json_raw(&j, "tokens", job->made_ids.data, job->made_ids.len);
     json_u64(&j, "prompt_tokens", job->id_count);
     json_text(&j, "logits_hash", hash);
@@ -179,7 +183,12 @@ static chord_status evaluate(run_job *job, chord_stats *after_prompt, chord_gene
                                       .draft_tokens = a->draft_tokens,
                                       .grammar = job->open.grammar,
                                       .ignore_end = a->ignore_end};
-    return chord_session_generate(s, &options, take_piece, job, result, err);
+    job->thoughts = (cli_thoughts){.said = &job->made_text, .thought = &job->made_thought, .show = job->to_terminal};
+    if (!a->raw && (a->json || job->to_terminal))
+        cli_thoughts_open(&job->thoughts, job->open.model, job->template_text, job->prompt, job->prompt_len, &options);
+    status = chord_session_generate(s, &options, take_piece, job, result, err);
+    cli_thoughts_close(&job->thoughts);
+    return status;
 }
 
 static void learn(const run_job *job, const cli_report *report, uint32_t threads)
@@ -254,7 +263,12 @@ static int run_job_go(run_job *job)
     if (cli_sessions(&job->open.options) > 1) job->open.options.shared_tokens = (uint32_t)job->id_count;
     if (code == CLI_OK) code = cli_open_session(&job->open, context);
     if (code == CLI_OK && cli_sessions(&job->open.options) > 1)
-        return cli_run_many(job->args, &job->open, job->ids, job->id_count);
+        return cli_run_many(job->args, &job->open,
+                            &(cli_prompt){.template_text = job->template_text,
+                                          .text = job->prompt,
+                                          .len = job->prompt_len,
+                                          .ids = job->ids,
+                                          .id_count = job->id_count});
     if (code == CLI_OK) code = generate(job);
     return code;
 }
@@ -271,6 +285,7 @@ static int run(const cli_args *args)
     free(job.template_text);
     free(job.ids);
     json_free(&job.made_text);
+    json_free(&job.made_thought);
     json_free(&job.made_ids);
     return code;
 }
@@ -327,7 +342,8 @@ const cli_command cli_run = {
         "stderr. The prompt is put "
         "into the model's chat template when it has one. The same command gives the same text for every --memory "
         "and --threads: "
-        "what does not fit in memory is read again for each token. With --parallel, each answer has a heading; --json "
+        "what does not fit in memory is read again for each token. What a model thinks, where its template tells that apart, is "
+        "dim on a terminal, and \"reasoning\" with --json. With --parallel, each answer has a heading; --json "
         "then prints {\"prompt_tokens\", \"answers\": [{\"text\", \"tokens\", \"logits_hash\", \"stop_reason\", "
         "\"seed\"}, ...], \"stats\"}.",
     .examples = "  chord run model.gguf -p \"Why is the sky blue?\" --memory 1G\n"

@@ -12,8 +12,7 @@
 typedef struct many {
     const cli_args *args;
     cli_open *open;
-    const int32_t *ids;
-    size_t id_count;
+    const cli_prompt *prompt;
     cli_answer answers[CLI_PARALLEL_MAX];
     uint32_t count, printed;
     chord_model_info info;
@@ -47,6 +46,7 @@ static void put_answer(const cli_answer *a, json_out *j)
     snprintf(hash, sizeof hash, "%016" PRIx64, a->result.logits_hash);
     json_open(j, NULL, '{');
     json_text_n(j, "text", a->text.len != 0 ? a->text.data : "", a->text.len);
+    if (a->thought.len != 0) json_text_n(j, "reasoning", a->thought.data, a->thought.len);
     json_open(j, "tokens", '[');
     json_append(j, a->ids.len != 0 ? a->ids.data : "", a->ids.len);
     json_close(j, ']');
@@ -60,7 +60,7 @@ static int print_json(const many *m, const cli_report *report)
 {
     json_out j = {0};
     json_open(&j, NULL, '{');
-    json_u64(&j, "prompt_tokens", m->id_count);
+    json_u64(&j, "prompt_tokens", m->prompt->id_count);
     json_open(&j, "answers", '[');
     for (uint32_t i = 0; i < m->count; i++) put_answer(&m->answers[i], &j);
     json_close(&j, ']');
@@ -76,7 +76,7 @@ static int print_json(const many *m, const cli_report *report)
 static chord_status begin(many *m, chord_error *err)
 {
     const cli_args *a = m->args;
-    bool full = m->id_count == m->info.context_tokens;
+    bool full = m->prompt->id_count == m->info.context_tokens;
     chord_generate_options options = {.sampling = cli_sampling(a),
                                       .stops = a->stops,
                                       .stop_count = a->stop_count,
@@ -84,15 +84,20 @@ static chord_status begin(many *m, chord_error *err)
                                       .grammar = m->open->grammar,
                                       .ignore_end = a->ignore_end};
     chord_session *first = m->open->session;
-    m->open->live.tokens = m->id_count;
-    chord_status status = chord_session_sync(first, m->ids, m->id_count, NULL, err);
+    m->open->live.tokens = m->prompt->id_count;
+    chord_status status = chord_session_sync(first, m->prompt->ids, m->prompt->id_count, NULL, err);
     chord_session_stats(first, &m->after_prompt);
     m->open->live.tokens = 0;
     for (uint32_t i = 0; i < m->count; i++) m->answers[i].status = status;
     for (uint32_t i = 1; i < m->count && status == CHORD_OK; i++)
         status = chord_session_copy(m->open->sessions[i], first, err);
     for (uint32_t i = 0; i < m->count && status == CHORD_OK; i++) {
-        cli_answer_begin(&m->answers[i], options, a->predict, full);
+        cli_answer *answer = &m->answers[i];
+        answer->thoughts = (cli_thoughts){.said = &answer->text, .thought = &answer->thought};
+        if (a->json && !a->raw)
+            cli_thoughts_open(&answer->thoughts, m->open->model, m->prompt->template_text, m->prompt->text,
+                              m->prompt->len, &options);
+        cli_answer_begin(answer, options, a->predict, full);
         options.sampling.seed++;
     }
     return status;
@@ -202,10 +207,10 @@ static int run(many *m)
     return code;
 }
 
-int cli_run_many(const cli_args *args, cli_open *open, const int32_t *ids, size_t id_count)
+int cli_run_many(const cli_args *args, cli_open *open, const cli_prompt *prompt)
 {
     many *m = cli_alloc(NULL, sizeof *m);
-    *m = (many){.args = args, .open = open, .ids = ids, .id_count = id_count, .count = cli_sessions(&open->options)};
+    *m = (many){.args = args, .open = open, .prompt = prompt, .count = cli_sessions(&open->options)};
     for (uint32_t i = 0; i < m->count; i++)
         m->answers[i] = (cli_answer){.session = open->sessions[i], .seed = args->seed + i};
     chord_model_describe(open->model, &m->info);

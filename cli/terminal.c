@@ -104,6 +104,13 @@ static void vput(FILE *out, const char *format, va_list args, bool lines)
 
 void cli_put(FILE *out, const char *text, size_t len) { put(out, text, len, true); }
 
+void cli_put_style(FILE *out, cli_style style)
+{
+    const char *without = getenv("NO_COLOR"), *kind = getenv("TERM");
+    bool knows = kind != NULL && strcmp(kind, "dumb") != 0 && (without == NULL || *without == '\0');
+    if (knows && is_terminal(out)) write_out(out, style == CLI_DIM ? "\x1b[2m" : "\x1b[0m", 4);
+}
+
 void cli_print_to(FILE *out, const char *format, ...)
 {
     va_list args;

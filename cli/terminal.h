@@ -14,6 +14,9 @@ void cli_fill_descriptors(void);
 void cli_put(FILE *out, const char *text, size_t len);
 void cli_print_to(FILE *out, const char *format, ...) CLI_LIKE_PRINTF(2, 3);
 void cli_print(const char *format, ...) CLI_LIKE_PRINTF(1, 2); /* on stdout */
+/* How what follows is written, where a terminal is there that was not asked to do without (NO_COLOR). */
+typedef enum cli_style { CLI_PLAIN, CLI_DIM } cli_style;
+void cli_put_style(FILE *out, cli_style style);
 /* The same for a sentence: not even a newline in it comes through to a terminal. */
 void cli_vsay(FILE *out, const char *format, va_list args);
 /* What was put on stdout leaves the program. false: that failed, now or before, and cli_output_errno() says why. */

@@ -154,7 +154,7 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
-    /* memory for grammars is put aside (as much as the vocabulary takes, 2 MiB, and 1.5 MiB for each session), so
+    /* memory for grammars and replies is put aside (as much as the vocabulary takes, 2 MiB, and 1.75 MiB for each session), so
      * chord_grammar_open() can be called. A model whose vocabulary another one uses has the option, too. Not in guests */
     bool grammars;
     /* a format, such as "Q4_0": matrices that are larger in the file are quantised to it when they are read, so that more of
@@ -266,6 +266,74 @@ chord_status chord_grammar_open(chord_model *model, chord_grammar_kind kind, con
                                 const chord_grammar_options *options, chord_grammar **out, chord_error *err);
 void chord_grammar_close(chord_grammar *grammar);
 
+/* ---- replies ------------------------------------------------------------------------------ */
+
+/* What of an answer's text is thought, said, or the call of a tool, in the way the model's template writes them: told while the text
+ * comes. What cannot be understood is said: nothing but memory makes a call here fail. One text each; one thread at a time. Not in
+ * guests. */
+typedef struct chord_reply chord_reply;
+typedef struct chord_reply_options {
+    const char *template_text; /* NULL: the model's own, as chord_chat_render() chooses it */
+    const char *tools; /* JSON, as in the "tools" that the template was given; NULL: none, and nothing is a call */
+    size_t tools_len;
+    const char *prompt; /* as it was rendered: its end says whether the answer begins inside of what is thought */
+    size_t prompt_len;
+    bool keep_thoughts; /* what is thought is part of what is said, markers included */
+} chord_reply_options;
+typedef enum chord_reply_part {
+    CHORD_REPLY_CONTENT,
+    CHORD_REPLY_REASONING,
+    CHORD_REPLY_CALL,      /* one begins: name and id are known */
+    CHORD_REPLY_ARGUMENTS, /* more of its arguments: all together one valid JSON object when it ends */
+    CHORD_REPLY_CALL_END
+} chord_reply_part;
+typedef struct chord_reply_event {
+    chord_reply_part part;
+    const char *text; /* UTF-8, not terminated; lives until the callback returns, as the others do */
+    size_t len;
+    uint32_t call;         /* of calls: 0, 1, ... */
+    const char *name, *id; /* CHORD_REPLY_CALL; id NULL: the model gives none */
+} chord_reply_event;
+typedef void (*chord_on_reply)(void *ud, const chord_reply_event *event);
+/* The model has to live as long. CHORD_INVALID: `tools` is no list of functions with names. */
+chord_status chord_reply_open(const chord_model *model, const chord_reply_options *options, chord_reply **out,
+                              chord_error *err);
+void chord_reply_close(chord_reply *reply);
+/* Pieces of the text, cut anywhere. CHORD_NO_MEMORY, CHORD_BUDGET. */
+chord_status chord_reply_feed(chord_reply *reply, const char *text, size_t len, chord_on_reply on_event, void *ud,
+                              chord_error *err);
+/* Nothing comes any more: what was held back is told, and a call that was cut off is closed. */
+chord_status chord_reply_end(chord_reply *reply, chord_on_reply on_event, void *ud, chord_error *err);
+/* For chord_generate_options.specials; they live as long as the reply. */
+const char *const *chord_reply_specials(const chord_reply *reply, size_t *count);
+
+typedef struct chord_reply_form {
+    bool call;        /* the answer is a call; else it may be one */
+    const char *tool; /* of this tool; NULL: any */
+    bool one;         /* no more than one call */
+    const char
+        *schema; /* JSON Schema: what is said has this form, behind what is thought; NULL: any text. Not with `call` */
+    size_t schema_len;
+} chord_reply_form;
+/* An answer of this form, in the way the template writes it, for chord_generate_options.grammar: calls are of tools there are, with
+ * arguments of their schemas. Keywords of tools' schemas that are not supported are passed over, those of `schema` are refused as
+ * chord_grammar_open() does. The model was opened with the option `grammars`. */
+chord_status chord_reply_grammar(chord_model *model, const chord_reply *reply, const chord_reply_form *form,
+                                 chord_grammar **out, chord_error *err);
+
+/* What a chat template can do, found out by trying: it costs a few renderings. */
+typedef struct chord_chat_caps {
+    bool system, tools, calls,
+        results;         /* it shows: system messages, tools, calls of earlier answers, what came of them */
+    bool arguments_text; /* arguments of earlier calls are given as JSON in a text, not as an object */
+    bool content_null;   /* an answer that was calls alone has null as its content, not "" */
+    bool thinks;         /* answers may have reasoning apart */
+    const char *
+        call; /* how a call is written, with %n for its name and %a for its arguments; or %p, %k, %g, %e for these in other ways */
+} chord_chat_caps;
+chord_status chord_chat_caps_of(const chord_model *model, const char *template_text, chord_chat_caps *out,
+                                chord_error *err);
+
 /* ---- session ------------------------------------------------------------------------------ */
 
 chord_status chord_session_open(chord_model *model, chord_session **out, chord_error *err);
@@ -359,6 +427,9 @@ typedef struct chord_generate_options {
         draft_tokens; /* most tokens guessed ahead for one pass; 0: none. Changes the time only, never the result. Models
                          * with recurrent layers guess from their own text alone */
     bool ignore_end;  /* go on past end tokens */
+    /* special tokens that are part of one of these texts are written out in the pieces, others are nothing there */
+    const char *const *specials;
+    size_t special_count;
     /* what is made has this form, and ends where it may: of the tokens that may come next one is drawn. NULL: any. Logprobs stay
      * those of all tokens. CHORD_UNSUPPORTED while it is made: there are too many ways at once to read it */
     const chord_grammar *grammar;

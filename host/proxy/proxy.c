@@ -267,6 +267,15 @@ chord_status chord_detokenize(const chord_model *model, const int32_t *tokens, s
     return status;
 }
 
+/* What a guest's model says is told as it comes. */
+chord_status chord_reply_open(const chord_model *model, const chord_reply_options *options, chord_reply **out,
+                              chord_error *err)
+{
+    (void)model, (void)options;
+    *out = NULL;
+    return chord_fail(err, CHORD_UNSUPPORTED, "answers of guests are not taken apart");
+}
+
 chord_status chord_chat_render(const chord_model *model, const char *template_text, const char *messages_json,
                                size_t len, bool open_reply, char *out, size_t cap, size_t *need, chord_error *err)
 {

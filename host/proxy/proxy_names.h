@@ -10,6 +10,7 @@
 #define chord_model_describe proxy_model_describe
 #define chord_tokenize proxy_tokenize
 #define chord_detokenize proxy_detokenize
+#define chord_reply_open proxy_reply_open
 #define chord_chat_render proxy_chat_render
 #define chord_probe_run proxy_probe_run
 #define chord_session_open proxy_session_open

@@ -19,9 +19,16 @@ void ask_close(ask *a)
     served *s = a->s;
     bool taken = a->taken;
     chord_grammar_close(a->grammar);
+    for (uint32_t i = 0; i < a->reply_count; i++) chord_reply_close(a->replies[i]);
     chord_arena_free(&a->arena);
     chord_free(s->heap, a);
     if (taken) models_give(s);
+}
+
+writer ask_writer(ask *a, chord_buffer *text)
+{
+    chord_buffer_init(text, a->s->heap, SIZE_MAX / 2);
+    return writer_of(text);
 }
 
 /* ---- refusals --------------------------------------------------------------------------------------------- */

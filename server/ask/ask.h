@@ -13,6 +13,15 @@ typedef struct refusal {
     uint64_t prompt_tokens, context_tokens; /* of a prompt that is too long, else 0 */
 } refusal;
 
+/* What may be called. */
+typedef struct ask_calls {
+    const char *tools; /* JSON, as templates are given them; NULL: none */
+    size_t len;
+    uint32_t count;
+    const char *tool;           /* that has to be called; NULL: any */
+    bool required, one, strict; /* one: not several in one answer; strict: calls have the form of their schemas */
+} ask_calls;
+
 typedef struct ask {
     served *s; /* the model that is asked; until that is known, any */
     bool taken;
@@ -20,6 +29,15 @@ typedef struct ask {
     chord_arena arena;
     const chord_json *root; /* an object */
     chord_grammar *grammar; /* of the answer; NULL: it is free */
+    ask_calls calls;
+    chord_chat_caps caps;
+    bool caps_known;
+    bool apart; /* what is thought, said and called is told apart: a schema is of what is said */
+    bool keep_thoughts, hide_thoughts;
+    const char *said_schema, *said_param;
+    size_t said_len;
+    chord_reply **replies; /* one for each answer */
+    uint32_t reply_count;
     refusal wrong;
 } ask;
 
@@ -38,6 +56,7 @@ void *ask_get(ask *a, uint64_t bytes); /* in the request's arena, NULL: refused 
 
 /* The body becomes root, and the model it names is taken: it is open until the request is closed. */
 bool ask_parse(ask *a);
+bool ask_take(ask *a, served *wanted); /* the model, which is opened for it */
 
 /* ---- fields; one that is null is as one that is not there ------------------------------------------------ */
 
@@ -48,7 +67,31 @@ bool ask_number(ask *a, const char *key, double low, double high, float *out);
 bool ask_text(ask *a, const chord_json *object, const char *key, const char **out); /* NULL: not there */
 /* A field that cannot be done, unless it says nothing: null, false, [], {} or "". */
 bool ask_cannot(ask *a, const char *key, const char *why);
-bool ask_tools(ask *a); /* "tools" and what goes with them */
+bool ask_is(const chord_json *object, const char *key, const char *text); /* a field is this text */
+
+/* ---- JSON that is made; NULL: refused ------------------------------------------------------------------- */
+
+chord_json *ask_new(ask *a, chord_json_kind kind, size_t len);
+chord_json *ask_new_text(ask *a, const char *text);
+typedef struct ask_member {
+    const char *key;
+    const chord_json *value; /* NULL: it is left out */
+} ask_member;
+chord_json *ask_new_object(ask *a, size_t count, const ask_member *members);
+
+/* ---- tools and thoughts ----------------------------------------------------------------------------------- */
+
+/* "tools" and what goes with them. skip_others: tools that are no functions are passed over. */
+bool ask_tools(ask *a, bool skip_others);
+bool ask_caps(ask *a); /* what the template can do */
+/* For the system message, where the template shows no tools; NULL: nothing is to be said. */
+bool ask_describe_tools(ask *a, const char **out);
+bool ask_write_calls(ask *a, const chord_json *calls, writer *w);
+bool ask_calls_as_text(ask *a, const chord_json *calls, const char *text, size_t len, const char **out,
+                       size_t *out_len);
+const chord_json *ask_name_of_call(const chord_json *messages, size_t before, const chord_json *id);
+bool ask_write_thinking(ask *a, writer *w);
+bool ask_reasoning_format(ask *a);
 
 /* ---- what is asked of a text ----------------------------------------------------------------------------- */
 
@@ -80,6 +123,10 @@ bool ask_tokenize(ask *a, const char *text, size_t len, chord_tokenize_mode mode
 /* A text or a list of token ids. */
 bool ask_prompt_of(ask *a, const chord_json *value, const char *where, ask_prompt *out);
 bool ask_fits(ask *a, const ask_prompt *prompt);
+/* So many replies that read the answers to a prompt; then the form they have to have, and the special tokens they look for. */
+bool ask_read_reply(ask *a, const ask_prompt *prompt, uint32_t count);
+bool ask_reply_form(ask *a, chord_generate_options *out);
+writer ask_writer(ask *a, chord_buffer *text); /* JSON into the server's memory */
 /* The bytes of tokens, special ones written out when so wanted. */
 bool ask_detokenize(ask *a, const int32_t *tokens, size_t count, bool special, const char **text, size_t *len);
 

@@ -67,15 +67,3 @@ bool ask_cannot(ask *a, const char *key, const char *why)
     if (holds && value->len == 0) return true;
     return ask_invalid(a, key, "'%s' cannot be done here: %s", key, why);
 }
-
-/* A client that has tools and says that none shall be called is served. */
-bool ask_tools(ask *a)
-{
-    const chord_json *choice = ask_field(a->root, "tool_choice");
-    bool none = choice != NULL && choice->kind == CHORD_JSON_TEXT && chord_text_equal(choice->text, "none");
-    const chord_json *type = choice != NULL ? ask_field(choice, "type") : NULL; /* {"type": "none"} */
-    none = none || (type != NULL && type->kind == CHORD_JSON_TEXT && chord_text_equal(type->text, "none"));
-    if (none) return true;
-    return ask_cannot(a, "tools", "this server calls no tools (\"tool_choice\": \"none\" answers without)") &&
-           ask_cannot(a, "functions", "this server calls no tools");
-}

@@ -17,13 +17,31 @@ static bool open_form(ask *a, const char *param, chord_grammar_kind kind, const 
     return theirs ? ask_invalid(a, param, "%s", err.text) : ask_fail(a, param, &err);
 }
 
+/* Of what is said, when what is thought and called is known apart: it waits for the prompt (ask_reply_form). */
+static bool keep_schema(ask *a, const char *param, const char *text, size_t len)
+{
+    char *copy = ask_get(a, len + 1);
+    if (copy == NULL) return false;
+    if (a->said_schema != NULL || a->grammar != NULL)
+        return ask_invalid(a, param, "an answer has one form, and '%s' is another one", param);
+    memcpy(copy, text, len);
+    a->said_schema = copy;
+    a->said_len = len;
+    a->said_param = param;
+    return true;
+}
+
+static bool open_schema_text(ask *a, const char *param, const char *text, size_t len, chord_generate_options *out)
+{
+    return a->apart ? keep_schema(a, param, text, len) : open_form(a, param, CHORD_GRAMMAR_JSON_SCHEMA, text, len, out);
+}
+
 static bool open_schema(ask *a, const char *param, const chord_json *schema, chord_generate_options *out)
 {
     chord_buffer text;
-    chord_buffer_init(&text, a->s->heap, SIZE_MAX / 2);
-    writer w = writer_of(&text);
+    writer w = ask_writer(a, &text);
     write_value(&w, NULL, schema);
-    bool done = w.status == CHORD_OK ? open_form(a, param, CHORD_GRAMMAR_JSON_SCHEMA, text.data, text.len, out)
+    bool done = w.status == CHORD_OK ? open_schema_text(a, param, text.data, text.len, out)
                                      : ask_fail(a, param, &w.error);
     chord_buffer_free(&text);
     return done;
@@ -38,7 +56,7 @@ bool ask_format(ask *a, const char *param, const chord_json *format, chord_gener
     const char *kind = type != NULL && type->kind == CHORD_JSON_TEXT ? type->text : "";
     if (chord_text_equal(kind, "text")) return true;
     if (chord_text_equal(kind, "json_object") && schema == NULL)
-        return open_form(a, param, CHORD_GRAMMAR_JSON_SCHEMA, ANY_OBJECT, sizeof ANY_OBJECT - 1, out);
+        return open_schema_text(a, param, ANY_OBJECT, sizeof ANY_OBJECT - 1, out);
     if (chord_text_equal(kind, "json_object") || (chord_text_equal(kind, "json_schema") && schema != NULL))
         return open_schema(a, param, schema, out);
     return ask_invalid(

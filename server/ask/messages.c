@@ -110,30 +110,86 @@ static bool sum_system(ask *a, const chord_json *messages, const char *extra, te
     return extra == NULL || add(a, sum, extra, strlen(extra), "\n\n");
 }
 
-static void write_message(writer *w, const chord_json *message, const char *role, const char *text, size_t len)
+static void write_kept(writer *w, const chord_json *message)
 {
-    static const char *const KEPT[] = {"name", "tool_calls", "tool_call_id", "reasoning_content"};
-    write_open(w, NULL, '{');
-    write_text(w, "role", role);
-    write_text_n(w, "content", text, len);
+    static const char *const KEPT[] = {"name", "tool_call_id", "reasoning_content"};
     for (size_t i = 0; i < CHORD_COUNT(KEPT); i++) {
         const chord_json *value = ask_field(message, KEPT[i]);
         if (value != NULL) write_value(w, KEPT[i], value);
     }
+}
+
+static void write_message(writer *w, const chord_json *message, const char *role, const char *text, size_t len)
+{
+    write_open(w, NULL, '{');
+    write_text(w, "role", role);
+    write_text_n(w, "content", text, len);
+    write_kept(w, message);
     write_close(w, '}');
+}
+
+/* An answer that called tools. */
+static bool write_caller(ask *a, writer *w, const chord_json *message, const chord_json *calls, const char *text,
+                         size_t len)
+{
+    if (!a->caps.calls && !ask_calls_as_text(a, calls, text, len, &text, &len)) return false;
+    write_open(w, NULL, '{');
+    write_text(w, "role", "assistant");
+    if (len == 0 && a->caps.calls && a->caps.content_null) write_null(w, "content");
+    else write_text_n(w, "content", text, len);
+    write_kept(w, message);
+    bool done = !a->caps.calls || ask_write_calls(a, calls, w);
+    write_close(w, '}');
+    return done;
+}
+
+/* What came of a call: where the template does not show it, the user says it. */
+static bool write_result(ask *a, writer *w, const chord_json *messages, size_t i, const char *text, size_t len)
+{
+    static const char BEFORE[] = "<tool_response>\n", BEHIND[] = "\n</tool_response>";
+    const chord_json *message = messages->items[i], *id = ask_field(message, "tool_call_id"), *name;
+    text_sum sum = {0};
+    if (!a->caps.results) {
+        if (!add(a, &sum, BEFORE, sizeof BEFORE - 1, "") || !add(a, &sum, text, len, "") ||
+            !add(a, &sum, BEHIND, sizeof BEHIND - 1, ""))
+            return false;
+        write_message(w, NULL, "user", sum.text, sum.len);
+        return true;
+    }
+    write_open(w, NULL, '{');
+    write_text(w, "role", "tool");
+    write_text_n(w, "content", text, len);
+    write_kept(w, message);
+    if (ask_field(message, "name") == NULL && (name = ask_name_of_call(messages, i, id)) != NULL)
+        write_value(w, "name", name);
+    write_close(w, '}');
+    return true;
+}
+
+static bool write_other(ask *a, const chord_json *messages, size_t i, const char *role, writer *w)
+{
+    char where[WHERE_BYTES];
+    const char *text;
+    size_t len;
+    const chord_json *message = messages->items[i], *calls = ask_field(message, "tool_calls");
+    bool caller = chord_text_equal(role, "assistant") && calls != NULL && calls->len > 0;
+    bool result = chord_text_equal(role, "tool");
+    snprintf(where, sizeof where, "messages[%zu].content", i);
+    if (!ask_content(a, chord_json_get(message, "content"), where, &text, &len)) return false;
+    if ((caller || result) && !ask_caps(a)) return false;
+    if (caller) return write_caller(a, w, message, calls, text, len);
+    if (result) return write_result(a, w, messages, i, text, len);
+    write_message(w, message, role, text, len);
+    return true;
 }
 
 static bool write_others(ask *a, const chord_json *messages, writer *w)
 {
     char where[WHERE_BYTES];
     for (size_t i = 0; i < messages->len; i++) {
-        const char *text;
-        size_t len;
-        snprintf(where, sizeof where, "messages[%zu].content", i);
+        snprintf(where, sizeof where, "messages[%zu]", i);
         const char *role = role_of(a, messages->items[i], where);
-        if (is_system(role)) continue;
-        if (!ask_content(a, chord_json_get(messages->items[i], "content"), where, &text, &len)) return false;
-        write_message(w, messages->items[i], role, text, len);
+        if (!is_system(role) && !write_other(a, messages, i, role, w)) return false;
     }
     return true;
 }
@@ -141,9 +197,11 @@ static bool write_others(ask *a, const chord_json *messages, writer *w)
 bool ask_messages(ask *a, const chord_json *messages, const char *system, writer *w)
 {
     text_sum sum = {0};
+    const char *tools;
     if (messages == NULL || messages->kind != CHORD_JSON_LIST || messages->len == 0)
         return ask_invalid(a, "messages", "'messages' must be a list of {\"role\", \"content\"} that is not empty");
-    if (!sum_system(a, messages, system, &sum)) return false;
+    if (!sum_system(a, messages, system, &sum) || !ask_describe_tools(a, &tools)) return false;
+    if (tools != NULL && !add(a, &sum, tools, strlen(tools), "\n\n")) return false;
     write_open(w, "messages", '[');
     if (sum.text != NULL) write_message(w, NULL, "system", sum.text, sum.len);
     bool done = write_others(a, messages, w);

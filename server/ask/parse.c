@@ -13,12 +13,10 @@ static bool find_model(ask *a, served **out)
                       name);
 }
 
-static bool take_model(ask *a)
+bool ask_take(ask *a, served *wanted)
 {
     chord_error err;
     models_turn turn = {.all = a->s->all};
-    served *wanted;
-    if (!find_model(a, &wanted)) return false;
     if (!wire_on_gone(a->wire, models_gone, &turn)) turn.gone = true;
     chord_status status = models_take(wanted, &turn, &err);
     wire_on_gone(a->wire, NULL, NULL);
@@ -39,5 +37,6 @@ bool ask_parse(ask *a)
     if (status != CHORD_OK) return ask_fail(a, NULL, &err);
     if (root->kind != CHORD_JSON_OBJECT) return ask_invalid(a, NULL, "the request's body is no JSON object");
     a->root = root;
-    return take_model(a);
+    served *wanted;
+    return find_model(a, &wanted) && ask_take(a, wanted);
 }

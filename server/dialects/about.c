@@ -79,6 +79,11 @@ void dialect_props(ask *a)
     served_info about;
     chord_buffer body;
     models_info(s, &about);
+    if (about.is_open &&
+        (!ask_take(a, s) || !ask_caps(a))) { /* of one that is not, its template is not there to be tried */
+        answer_refuse(a, &dialect_openai);
+        return;
+    }
     writer w = answer_writer(a, &body);
     write_open(&w, NULL, '{');
     write_open(&w, "default_generation_settings", '{');
@@ -96,8 +101,12 @@ void dialect_props(ask *a)
     write_bool(&w, "audio", false);
     write_close(&w, '}');
     write_open(&w, "chat_template_caps", '{');
-    write_bool(&w, "supports_system_role", about.has_template);
-    write_bool(&w, "supports_tools", false);
+    write_bool(&w, "supports_system_role", about.has_template && (a->caps.system || !a->caps_known));
+    write_bool(&w, "supports_tools", about.has_template); /* they are described where the template does not show them */
+    write_bool(&w, "supports_tool_calls", about.has_template);
+    write_bool(&w, "supports_parallel_tool_calls", about.has_template);
+    write_bool(&w, "supports_object_arguments", a->caps.calls && !a->caps.arguments_text);
+    write_bool(&w, "supports_preserve_reasoning", a->caps.thinks);
     write_close(&w, '}');
     write_text(&w, "build_info", "chord " CHORD_VERSION);
     write_close(&w, '}');

@@ -97,19 +97,74 @@ static void set_options(answer *an)
     }
 }
 
-static void close_answer(answer *an)
+static void let_go(answer *an)
 {
     engine_end(&an->work);
     chord_buffer_free(&an->pieces);
+    answer_free_parts(an);
+}
+
+static void close_answer(answer *an)
+{
+    let_go(an);
     ask_close(an->a);
+}
+
+bool answer_read(answer *an)
+{
+    ask *a = an->a;
+    if (!ask_read_reply(a, &an->prompts[0], an->count) || !ask_reply_form(a, &an->options)) return false;
+    for (uint32_t i = 0; i < an->count; i++) an->choices[i].reply = a->replies[i];
+    return true;
 }
 
 /* ---- telling it --------------------------------------------------------------------------------------------- */
 
+/* A piece on its way through the reply that reads it. */
+typedef struct reading {
+    answer *an;
+    choice *c;
+    const engine_piece *p; /* NULL: it was told */
+    writer *w;             /* NULL: nothing is told now */
+    bool thought;          /* some of it was */
+} reading;
+
+static void take_event(void *ud, const chord_reply_event *e)
+{
+    reading *r = ud;
+    const answer *an = r->an;
+    bool kept = !an->stream || an->d->keeps;
+    if (e->part == CHORD_REPLY_CALL) r->c->calls++;
+    r->thought = r->thought || e->part == CHORD_REPLY_REASONING;
+    if (kept && !answer_add_part(r->an, r->c, e) && !r->c->failed) {
+        r->c->failed = true;
+        chord_fail(&r->c->read_error, CHORD_NO_MEMORY, "there is no memory for what the answer says");
+    }
+    if (r->w == NULL || answer_is_hidden(an, e)) return;
+    an->d->event(r->an, r->c, e, r->p, r->w);
+    r->p = NULL;
+}
+
+static void read_piece(answer *an, choice *c, const engine_piece *p, writer *w)
+{
+    reading r = {.an = an, .c = c, .p = p, .w = w};
+    chord_error err;
+    chord_status status = p != NULL ? chord_reply_feed(c->reply, engine_piece_text(p), p->len, take_event, &r, &err)
+                                    : chord_reply_end(c->reply, take_event, &r, &err);
+    if (status != CHORD_OK && !c->failed) {
+        c->failed = true;
+        c->read_error = err;
+    }
+    if (p != NULL && p->token >= 0) c->thought_tokens += r.thought;
+    if (r.p != NULL && w != NULL) an->d->event(an, c, NULL, r.p, w);
+}
+
 static void end_choice(answer *an, choice *c, writer *w)
 {
+    if (c->job->status != CHORD_OK) c->read_error = c->job->error;
+    c->failed = c->failed || c->job->status != CHORD_OK;
+    if (c->reply != NULL && !c->failed) read_piece(an, c, NULL, w);
     c->ended = true;
-    c->failed = c->job->status != CHORD_OK;
     if (!c->failed && an->d->ended != NULL && w != NULL) an->d->ended(an, c, w);
 }
 
@@ -121,16 +176,17 @@ static void tell(answer *an, const engine_piece *p, writer *w)
         return;
     }
     if (p->token >= 0) c->tail[c->tokens++ % ANSWER_TAIL] = p->token;
-    if (w == NULL) return;
+    if (c->reply != NULL && !c->failed) read_piece(an, c, p, w);
+    if (c->reply != NULL || w == NULL) return;
     an->d->piece(an, c, p, w);
     c->text_bytes += p->len;
 }
 
 /* The first failure speaks for all. NULL: there is none. */
-static const engine_job *failure(const answer *an)
+static const chord_error *failure(const answer *an)
 {
     for (uint32_t i = 0; i < an->count; i++)
-        if (an->choices[i].failed) return an->choices[i].job;
+        if (an->choices[i].failed) return &an->choices[i].read_error;
     return NULL;
 }
 
@@ -139,12 +195,12 @@ static void finish_stream(answer *an, writer *w)
     refusal wrong;
     for (uint32_t i = 0; i < an->count; i++)
         if (!an->choices[i].ended) end_choice(an, &an->choices[i], w);
-    const engine_job *failed = failure(an);
+    const chord_error *failed = failure(an);
     if (failed == NULL) {
         an->d->finish(an, w);
         return;
     }
-    refusal_of(&failed->error, &wrong);
+    refusal_of(failed, &wrong);
     event_open(w, an->d->wrong_event);
     write_wrong(an->d, &wrong, w);
     event_close(w);
@@ -159,12 +215,9 @@ static bool next_events(void *ud, uint64_t wait_ns, chord_buffer *out)
         if (an->d->begin != NULL) an->d->begin(an, &w);
         return w.status == CHORD_OK;
     }
-    if (!an->d->keeps) an->pieces.len = 0;
-    size_t told = an->pieces.len;
+    an->pieces.len = 0;
     bool more = engine_take(&an->work, wait_ns, &an->pieces);
-    const chord_buffer fresh = {.data = told > 0 ? an->pieces.data + told : an->pieces.data,
-                                .len = an->pieces.len - told};
-    for (const engine_piece *p = NULL; (p = engine_piece_next(&fresh, p)) != NULL;) tell(an, p, &w);
+    for (const engine_piece *p = NULL; (p = engine_piece_next(&an->pieces, p)) != NULL;) tell(an, p, &w);
     if (!more) finish_stream(an, &w);
     return more && w.status == CHORD_OK;
 }
@@ -191,12 +244,12 @@ static bool next_spaces(void *ud, uint64_t wait_ns, chord_buffer *out)
     writer w = writer_of(out);
     refusal wrong;
     if (!wait_for_whole(an, wait_ns)) return true;
-    const engine_job *failed = failure(an);
+    const chord_error *failed = failure(an);
     if (failed == NULL) {
         an->d->whole(an, &w);
         return false;
     }
-    refusal_of(&failed->error, &wrong);
+    refusal_of(failed, &wrong);
     write_wrong(an->d, &wrong, &w);
     return false;
 }
@@ -207,8 +260,7 @@ static void gone(void *ud) { engine_cancel(ud); }
 
 static void refuse_and_close(answer *an)
 {
-    engine_end(&an->work);
-    chord_buffer_free(&an->pieces);
+    let_go(an);
     answer_refuse(an->a, an->d);
 }
 
@@ -217,16 +269,15 @@ static void reply_whole(answer *an)
     ask *a = an->a;
     chord_buffer body;
     writer w = answer_writer(a, &body);
-    const engine_job *failed = failure(an);
+    const chord_error *failed = failure(an);
     wire_on_gone(a->wire, NULL, NULL);
     if (failed != NULL) {
-        ask_fail(a, NULL, &failed->error);
+        ask_fail(a, NULL, failed);
         refuse_and_close(an);
         return;
     }
     an->d->whole(an, &w);
-    engine_end(&an->work);
-    chord_buffer_free(&an->pieces);
+    let_go(an);
     answer_reply(a, an->d, &w);
 }
 

@@ -7,8 +7,20 @@
 typedef struct answer answer;
 #define ANSWER_TAIL 32u
 
+/* What an answer has said, thought or called so far: in the order in which it did. */
+typedef struct answer_part {
+    chord_reply_part kind; /* CHORD_REPLY_CONTENT, _REASONING, or _CALL */
+    chord_buffer text;     /* of a call: its arguments */
+    const char *name, *id;
+    struct answer_part *next;
+} answer_part;
+
 typedef struct choice {
     engine_job *job;
+    chord_reply *reply;             /* NULL: all of it is text */
+    answer_part *parts, *last;      /* of an answer that is told as a whole, or looked at in the end */
+    uint32_t calls, thought_tokens; /* thought_tokens: whose text was thought */
+    chord_error read_error;         /* why its text could not be read */
     uint32_t index;
     bool ended;                /* its job is over */
     bool begun;                /* told something of it */
@@ -24,12 +36,14 @@ static inline bool piece_has_token(const engine_piece *p) { return p->token >= 0
 typedef struct dialect {
     void (*begin)(answer *an, writer *w); /* of a stream, before anything was computed */
     void (*piece)(answer *an, choice *c, const engine_piece *p, writer *w);
+    /* The same where replies are read. e NULL: the piece has a token and no text. p NULL: the piece was given with another event */
+    void (*event)(answer *an, choice *c, const chord_reply_event *e, const engine_piece *p, writer *w);
     void (*ended)(answer *an, choice *c, writer *w);
     void (*finish)(answer *an, writer *w);
     void (*whole)(answer *an, writer *w);
     void (*wrong)(const refusal *r, writer *w); /* an error: an object */
     const char *wrong_event;                    /* the event's name in a stream; NULL: none */
-    bool keeps;                                 /* `finish` looks at all pieces */
+    bool keeps;                                 /* `finish` looks at all parts */
 } dialect;
 
 struct answer {
@@ -52,6 +66,9 @@ struct answer {
 /* Room for the answers to prompts, each so often. NULL: refused. */
 answer *answer_new(ask *a, const dialect *d, const char *id_prefix, const ask_prompt *prompts, uint32_t prompt_count,
                    uint32_t each);
+/* What it says is read as what the model thinks, says and calls, and has the form that was asked for; after the options are set.
+ * false: refused. */
+bool answer_read(answer *an);
 /* Submits it, and replies: now, when it is done, or bit by bit. Takes the request. */
 void answer_run(answer *an);
 /* The request is refused: takes it. */
@@ -67,7 +84,7 @@ void event_open(writer *w, const char *name);
 void event_close(writer *w);
 
 typedef struct answer_usage {
-    uint64_t prompt, cached, made;
+    uint64_t prompt, cached, made, thought;
 } answer_usage;
 answer_usage answer_usage_of(const answer *an);
 /* {"logits_hash", ...}: what other servers cannot say; of one choice. */
@@ -76,6 +93,16 @@ void answer_write_chord(const answer *an, const choice *c, writer *w);
 void answer_write_timings(const answer *an, const choice *c, writer *w);
 /* The next piece with a token or text of this choice; of those that were kept. */
 const engine_piece *answer_next(const answer *an, const choice *c, const engine_piece *before);
+/* parts.c: what is told now goes to the parts. false: there is no memory. */
+bool answer_add_part(answer *an, choice *c, const chord_reply_event *e);
+void answer_free_parts(answer *an);
+bool answer_is_hidden(const answer *an, const chord_reply_event *e); /* thoughts that the client does not want */
+/* The first part of that kind from `part` on; NULL: there is none. */
+const answer_part *answer_part_of(const answer_part *part, chord_reply_part kind);
+/* All text of that kind, as a member. */
+void answer_write_parts(const answer *an, const choice *c, writer *w, const char *key, chord_reply_part kind);
+/* Of a call, as the client knows it: nine letters and digits, which all templates take; a model's own, where its template looks at it. */
+const char *answer_call_id(answer *an, const choice *c, uint32_t call, const char *own);
 /* All of its text, as a member. */
 void answer_write_text(const answer *an, const choice *c, writer *w, const char *key, const char *before, size_t len);
 void answer_write_token(answer *an, writer *w, const char *key, int32_t token);

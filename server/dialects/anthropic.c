@@ -35,8 +35,9 @@ static bool read_prompt(ask *a, ask_prompt *out)
 {
     chord_buffer conversation;
     const char *system;
-    if (!read_system(a, &system)) return false;
-    bool done = dialect_conversation(a, system, &conversation) && ask_render(a, &conversation, true, out);
+    chord_json *messages;
+    if (!read_system(a, &system) || !dialect_blocks(a, &messages)) return false;
+    bool done = dialect_conversation_of(a, messages, system, &conversation) && ask_render(a, &conversation, true, out);
     chord_buffer_free(&conversation);
     return done;
 }
@@ -50,9 +51,9 @@ static const char *stop_reason(const choice *c)
     case CHORD_STOP_CONTEXT: return "model_context_window_exceeded";
     case CHORD_STOP_TEXT: return "stop_sequence";
     case CHORD_STOP_END:
-    case CHORD_STOP_CALLER: return "end_turn";
+    case CHORD_STOP_CALLER: break;
     }
-    return "end_turn";
+    return c->calls > 0 ? "tool_use" : "end_turn";
 }
 
 static void write_stop(const answer *an, const choice *c, writer *w)
@@ -97,53 +98,103 @@ static void close_event(writer *w)
     event_close(w);
 }
 
-static void open_block_event(writer *w, const char *type)
+/* ---- blocks, one after the other ------------------------------------------------------------------------------------- */
+
+typedef struct message {
+    uint32_t blocks;       /* begun so far */
+    chord_reply_part kind; /* of the one that is open */
+    bool open;
+} message;
+
+static void open_block_event(const message *m, writer *w, const char *type)
 {
     open_event(w, type);
-    write_u64(w, "index", 0);
+    write_u64(w, "index", m->blocks - 1);
 }
 
-static void write_text_block(writer *w, const char *key, const char *type, const char *text, size_t len)
+/* A block without what it says; of a call its id and name. */
+static void write_empty_block(answer *an, const choice *c, writer *w, const chord_reply_event *e, chord_reply_part kind)
 {
-    write_open(w, key, '{');
-    write_text(w, "type", type);
-    write_text_n(w, "text", text, len);
+    write_open(w, "content_block", '{');
+    if (kind == CHORD_REPLY_CALL) {
+        const char *id = answer_call_id(an, c, e->call, e->id);
+        write_text(w, "type", "tool_use");
+        write_text(w, "id", id != NULL ? id : "");
+        write_text(w, "name", e->name);
+        write_open(w, "input", '{');
+        write_close(w, '}');
+    } else {
+        bool thinks = kind == CHORD_REPLY_REASONING;
+        write_text(w, "type", thinks ? "thinking" : "text");
+        write_text(w, thinks ? "thinking" : "text", "");
+        if (thinks) write_text(w, "signature", "");
+    }
     write_close(w, '}');
 }
 
+static void end_block(message *m, writer *w)
+{
+    if (!m->open) return;
+    open_block_event(m, w, "content_block_stop");
+    close_event(w);
+    m->open = false;
+}
+
+static void begin_block(answer *an, const choice *c, writer *w, const chord_reply_event *e, chord_reply_part kind)
+{
+    message *m = an->more;
+    end_block(m, w);
+    m->blocks++;
+    m->kind = kind;
+    m->open = true;
+    open_block_event(m, w, "content_block_start");
+    write_empty_block(an, c, w, e, kind);
+    close_event(w);
+}
+
+/* Where nothing but text can come its block is there at once. */
 static void begin(answer *an, writer *w)
 {
+    const choice *c = &an->choices[0];
     open_event(w, "message_start");
     write_open(w, "message", '{');
     open_message(an, w);
     write_open(w, "content", '[');
     write_close(w, ']');
-    write_stop(an, &an->choices[0], w);
+    write_stop(an, c, w);
     write_usage(an, w);
     write_close(w, '}');
     close_event(w);
-    open_block_event(w, "content_block_start");
-    write_text_block(w, "content_block", "text", "", 0);
-    close_event(w);
+    if (an->options.special_count == 0) begin_block(an, c, w, NULL, CHORD_REPLY_CONTENT);
     open_event(w, "ping");
     close_event(w);
 }
 
-static void piece(answer *an, choice *c, const engine_piece *p, writer *w)
+static void event(answer *an, choice *c, const chord_reply_event *e, const engine_piece *p, writer *w)
 {
-    (void)an;
-    (void)c;
-    if (p->len == 0) return;
-    open_block_event(w, "content_block_delta");
-    write_text_block(w, "delta", "text_delta", engine_piece_text(p), p->len);
+    static const char *const DELTAS[][2] = {[CHORD_REPLY_CONTENT] = {"text_delta", "text"},
+                                            [CHORD_REPLY_REASONING] = {"thinking_delta", "thinking"},
+                                            [CHORD_REPLY_CALL] = {"input_json_delta", "partial_json"}};
+    message *m = an->more;
+    (void)p;
+    if (e == NULL || e->part == CHORD_REPLY_CALL_END) return;
+    chord_reply_part kind = e->part == CHORD_REPLY_ARGUMENTS ? CHORD_REPLY_CALL : e->part;
+    if (e->part == CHORD_REPLY_CALL || !m->open || m->kind != kind) begin_block(an, c, w, e, kind);
+    if (e->part == CHORD_REPLY_CALL) return;
+    open_block_event(m, w, "content_block_delta");
+    write_open(w, "delta", '{');
+    write_text(w, "type", DELTAS[kind][0]);
+    write_text_n(w, DELTAS[kind][1], e->text, e->len);
+    write_close(w, '}');
     close_event(w);
 }
 
 static void finish(answer *an, writer *w)
 {
     const choice *c = &an->choices[0];
-    open_block_event(w, "content_block_stop");
-    close_event(w);
+    message *m = an->more;
+    if (m->blocks == 0) begin_block(an, c, w, NULL, CHORD_REPLY_CONTENT);
+    end_block(m, w);
     open_event(w, "message_delta");
     write_open(w, "delta", '{');
     write_stop(an, c, w);
@@ -155,16 +206,30 @@ static void finish(answer *an, writer *w)
     close_event(w);
 }
 
+static void write_block(const answer_part *part, writer *w)
+{
+    bool thinks = part->kind == CHORD_REPLY_REASONING;
+    const char *text = part->text.data != NULL ? part->text.data : "";
+    write_open(w, NULL, '{');
+    write_text(w, "type", part->kind == CHORD_REPLY_CALL ? "tool_use" : thinks ? "thinking" : "text");
+    if (part->kind == CHORD_REPLY_CALL) {
+        write_text(w, "id", part->id);
+        write_text(w, "name", part->name);
+        write_json(w, "input", part->text.len > 0 ? text : "{}");
+    } else write_text_n(w, thinks ? "thinking" : "text", text, part->text.len);
+    if (thinks) write_text(w, "signature", "");
+    write_close(w, '}');
+}
+
 static void whole(answer *an, writer *w)
 {
+    static const answer_part NOTHING = {.kind = CHORD_REPLY_CONTENT};
     const choice *c = &an->choices[0];
     write_open(w, NULL, '{');
     open_message(an, w);
     write_open(w, "content", '[');
-    write_open(w, NULL, '{');
-    write_text(w, "type", "text");
-    answer_write_text(an, c, w, "text", "", 0);
-    write_close(w, '}');
+    for (const answer_part *part = c->parts; part != NULL; part = part->next) write_block(part, w);
+    if (c->parts == NULL) write_block(&NOTHING, w);
     write_close(w, ']');
     write_stop(an, c, w);
     write_usage(an, w);
@@ -187,7 +252,7 @@ static void wrong(const refusal *r, writer *w)
 }
 
 const dialect dialect_anthropic = {
-    .begin = begin, .piece = piece, .finish = finish, .whole = whole, .wrong = wrong, .wrong_event = "error"};
+    .begin = begin, .event = event, .finish = finish, .whole = whole, .wrong = wrong, .wrong_event = "error"};
 
 /* ---- the requests -------------------------------------------------------------------------------------------------------- */
 
@@ -197,7 +262,9 @@ static bool make(ask *a, answer **out)
     chord_generate_options options;
     bool stream = false;
     ask_prompt prompt;
-    if (!ask_parse(a) || !ask_tools(a) || !ask_options(a, &options, MAX, 1) ||
+    message *m = ask_get(a, sizeof *m);
+    a->apart = true;
+    if (m == NULL || !ask_parse(a) || !ask_tools(a, true) || !ask_options(a, &options, MAX, 1) ||
         !ask_stops(a, "stop_sequences", &options) || !ask_bool(a, "stream", &stream) ||
         !ask_format(a, "output_format", ask_field(a->root, "output_format"), &options) ||
         !ask_format(a, "output_config.format", ask_field(ask_field(a->root, "output_config"), "format"), &options))
@@ -207,7 +274,8 @@ static bool make(ask *a, answer **out)
         return false;
     (*out)->options = options;
     (*out)->stream = stream;
-    return true;
+    (*out)->more = m;
+    return answer_read(*out);
 }
 
 void dialect_messages(ask *a)
@@ -221,7 +289,7 @@ void dialect_count_tokens(ask *a)
 {
     ask_prompt prompt;
     chord_buffer body;
-    if (!ask_parse(a) || !ask_tools(a) || !read_prompt(a, &prompt)) {
+    if (!ask_parse(a) || !ask_tools(a, true) || !read_prompt(a, &prompt)) {
         answer_refuse(a, &dialect_anthropic);
         return;
     }

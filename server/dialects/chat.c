@@ -6,7 +6,8 @@
 const char *dialect_finish_reason(const choice *c)
 {
     chord_stop_reason why = c->job->result.stop_reason;
-    return why == CHORD_STOP_LENGTH || why == CHORD_STOP_CONTEXT ? "length" : "stop";
+    if (why == CHORD_STOP_LENGTH || why == CHORD_STOP_CONTEXT) return "length";
+    return c->calls > 0 ? "tool_calls" : "stop";
 }
 
 /* ---- log probabilities -------------------------------------------------------------------------------------- */
@@ -72,6 +73,11 @@ void dialect_write_usage(const answer *an, writer *w)
     write_open(w, "prompt_tokens_details", '{');
     write_u64(w, "cached_tokens", usage.cached);
     write_close(w, '}');
+    if (usage.thought > 0) {
+        write_open(w, "completion_tokens_details", '{');
+        write_u64(w, "reasoning_tokens", usage.thought);
+        write_close(w, '}');
+    }
     write_close(w, '}');
 }
 
@@ -128,11 +134,36 @@ static void begin(answer *an, writer *w)
     }
 }
 
-static void piece(answer *an, choice *c, const engine_piece *p, writer *w)
+/* A call's first words, or more of its arguments. */
+static void write_call(answer *an, const choice *c, const chord_reply_event *e, writer *w)
 {
-    if (p->len == 0 && !(an->options.want_logprobs && piece_has_token(p))) return;
+    bool first = e->part == CHORD_REPLY_CALL;
+    write_open(w, "tool_calls", '[');
+    write_open(w, NULL, '{');
+    write_u64(w, "index", e->call);
+    if (first) {
+        const char *id = answer_call_id(an, c, e->call, e->id);
+        write_text(w, "id", id != NULL ? id : "");
+        write_text(w, "type", "function");
+    }
+    write_open(w, "function", '{');
+    if (first) write_text(w, "name", e->name);
+    write_text_n(w, "arguments", e->text, e->len);
+    write_close(w, '}');
+    write_close(w, '}');
+    write_close(w, ']');
+}
+
+static void event(answer *an, choice *c, const chord_reply_event *e, const engine_piece *p, writer *w)
+{
+    bool logprobs = p != NULL && an->options.want_logprobs && piece_has_token(p);
+    bool said = e != NULL && e->part != CHORD_REPLY_CALL_END;
+    if (!said && !logprobs) return;
     open_delta(an, c, w);
-    write_text_n(w, "content", engine_piece_text(p), p->len);
+    if (!said) write_text(w, "content", "");
+    else if (e->part == CHORD_REPLY_CONTENT) write_text_n(w, "content", e->text, e->len);
+    else if (e->part == CHORD_REPLY_REASONING) write_text_n(w, "reasoning_content", e->text, e->len);
+    else write_call(an, c, e, w);
     close_delta(an, c, p, w);
     close_chunk(an, w);
 }
@@ -171,14 +202,36 @@ static void write_all_logprobs(answer *an, const choice *c, writer *w)
     write_close(w, '}');
 }
 
+static void write_message(const answer *an, const choice *c, writer *w)
+{
+    write_text(w, "role", "assistant");
+    bool silent = c->calls > 0 && answer_part_of(c->parts, CHORD_REPLY_CONTENT) == NULL;
+    if (silent) write_null(w, "content");
+    else answer_write_parts(an, c, w, "content", CHORD_REPLY_CONTENT);
+    if (answer_part_of(c->parts, CHORD_REPLY_REASONING) != NULL)
+        answer_write_parts(an, c, w, "reasoning_content", CHORD_REPLY_REASONING);
+    write_null(w, "refusal");
+    if (c->calls == 0) return;
+    write_open(w, "tool_calls", '[');
+    for (const answer_part *p = c->parts; (p = answer_part_of(p, CHORD_REPLY_CALL)) != NULL; p = p->next) {
+        write_open(w, NULL, '{');
+        write_text(w, "id", p->id);
+        write_text(w, "type", "function");
+        write_open(w, "function", '{');
+        write_text(w, "name", p->name);
+        write_text_n(w, "arguments", p->text.data, p->text.len);
+        write_close(w, '}');
+        write_close(w, '}');
+    }
+    write_close(w, ']');
+}
+
 static void write_choice(answer *an, const choice *c, writer *w)
 {
     write_open(w, NULL, '{');
     write_u64(w, "index", c->index);
     write_open(w, "message", '{');
-    write_text(w, "role", "assistant");
-    answer_write_text(an, c, w, "content", "", 0);
-    write_null(w, "refusal");
+    write_message(an, c, w);
     write_close(w, '}');
     if (an->options.want_logprobs) write_all_logprobs(an, c, w);
     else write_null(w, "logprobs");
@@ -198,7 +251,7 @@ static void whole(answer *an, writer *w)
 }
 
 const dialect dialect_openai = {
-    .begin = begin, .piece = piece, .ended = ended, .finish = finish, .whole = whole, .wrong = answer_error};
+    .begin = begin, .event = event, .ended = ended, .finish = finish, .whole = whole, .wrong = answer_error};
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
 
@@ -210,17 +263,24 @@ static bool write_variables(ask *a, writer *w)
     if (more->kind != CHORD_JSON_OBJECT)
         return ask_invalid(a, "chat_template_kwargs", "'chat_template_kwargs' must be an object");
     for (size_t i = 0; i < more->len; i++)
-        if (!chord_text_equal(more->keys[i]->text, "messages")) write_value(w, more->keys[i]->text, more->items[i]);
+        if (!chord_text_equal(more->keys[i]->text, "messages") && !chord_text_equal(more->keys[i]->text, "tools"))
+            write_value(w, more->keys[i]->text, more->items[i]);
     return true;
+}
+
+bool dialect_conversation_of(ask *a, const chord_json *messages, const char *system, chord_buffer *out)
+{
+    writer w = answer_writer(a, out);
+    write_open(&w, NULL, '{');
+    bool done = ask_messages(a, messages, system, &w) && ask_write_thinking(a, &w) && write_variables(a, &w);
+    if (a->calls.tools != NULL && a->caps.tools) write_json(&w, "tools", a->calls.tools);
+    write_close(&w, '}');
+    return done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error));
 }
 
 bool dialect_conversation(ask *a, const char *system, chord_buffer *out)
 {
-    writer w = answer_writer(a, out);
-    write_open(&w, NULL, '{');
-    bool done = ask_messages(a, ask_field(a->root, "messages"), system, &w) && write_variables(a, &w);
-    write_close(&w, '}');
-    return done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error));
+    return dialect_conversation_of(a, ask_field(a->root, "messages"), system, out);
 }
 
 static bool check_modalities(ask *a)
@@ -250,9 +310,11 @@ static bool make(ask *a, answer **out)
     int64_t n = 1;
     ask_prompt prompt;
     chord_buffer conversation;
-    if (!ask_parse(a) || !ask_tools(a) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
+    a->apart = true;
+    if (!ask_parse(a) || !ask_tools(a, false) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
         !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
-        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply))
+        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply) ||
+        !ask_reasoning_format(a))
         return false;
     bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);
     chord_buffer_free(&conversation);
@@ -260,7 +322,7 @@ static bool make(ask *a, answer **out)
     (*out)->options = options;
     (*out)->stream = stream;
     (*out)->want_usage = usage;
-    return true;
+    return answer_read(*out);
 }
 
 void dialect_chat(ask *a)

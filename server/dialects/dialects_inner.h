@@ -36,6 +36,9 @@ typedef struct prompt_scores {
 bool dialect_score(ask *a, const ask_prompt *prompt, uint32_t top_count, prompt_scores *out);
 /* {"messages": [...]} and what else a template is told; from the request's. */
 bool dialect_conversation(ask *a, const char *system, chord_buffer *out);
+bool dialect_conversation_of(ask *a, const chord_json *messages, const char *system, chord_buffer *out);
+bool dialect_items(ask *a, chord_json **out);  /* the input of responses as messages */
+bool dialect_blocks(ask *a, chord_json **out); /* Anthropic's messages as the others have them */
 bool dialect_logprob_options(ask *a, chord_generate_options *o);
 void dialect_write_logprobs(answer *an, writer *w, const engine_piece *p);
 /* An answer of OpenAI's up to its choices, and what it counts. */

@@ -4,120 +4,94 @@
 #include <stdio.h>
 
 typedef struct response {
-    uint32_t sequence; /* of events */
-    char message_id[48];
+    uint32_t sequence;       /* of events */
+    uint32_t items;          /* begun so far */
+    const answer_part *open; /* the one that is told now */
+    answer_part nothing;     /* of an answer that has said nothing yet */
     const chord_json *instructions;
 } response;
-
-/* ---- input ------------------------------------------------------------------------------------------------------------ */
-
-static chord_json *new_value(ask *a, chord_json_kind kind, size_t len)
-{
-    chord_json *value = ask_get(a, sizeof *value);
-    if (value == NULL) return NULL;
-    *value = (chord_json){.kind = kind, .len = len};
-    if (kind == CHORD_JSON_TEXT) return value;
-    value->items = ask_get(a, (len + 1) * sizeof *value->items);
-    value->keys = kind == CHORD_JSON_OBJECT ? ask_get(a, (len + 1) * sizeof *value->keys) : NULL;
-    return value->items == NULL || (kind == CHORD_JSON_OBJECT && value->keys == NULL) ? NULL : value;
-}
-
-static chord_json *new_text(ask *a, const char *text)
-{
-    chord_json *value = new_value(a, CHORD_JSON_TEXT, strlen(text));
-    if (value != NULL) value->text = text;
-    return value;
-}
-
-/* {"role": "user", "content": text} */
-static chord_json *user_message(ask *a, const chord_json *text)
-{
-    chord_json *message = new_value(a, CHORD_JSON_OBJECT, 2);
-    if (message == NULL) return NULL;
-    message->keys[0] = new_text(a, "role");
-    message->items[0] = new_text(a, "user");
-    message->keys[1] = new_text(a, "content");
-    message->items[1] = (chord_json *)text;
-    return message->keys[0] != NULL && message->items[0] != NULL && message->keys[1] != NULL ? message : NULL;
-}
-
-/* Messages are taken; what was thought before is no part of a conversation. */
-static bool read_item(ask *a, chord_json *item, size_t i, chord_json *list)
-{
-    const char *type;
-    if (item->kind != CHORD_JSON_OBJECT) return ask_invalid(a, "input", "'input[%zu]' is no object", i);
-    if (!ask_text(a, item, "type", &type)) return false;
-    if (type != NULL && chord_text_equal(type, "reasoning")) return true;
-    if (type != NULL && !chord_text_equal(type, "message"))
-        return ask_invalid(a, "input", "'input[%zu]' is a '%.40s': messages are possible", i, type);
-    list->items[list->len++] = item;
-    return true;
-}
-
-static bool read_input(ask *a, chord_json **out)
-{
-    const chord_json *input = ask_field(a->root, "input");
-    bool list = input != NULL && input->kind == CHORD_JSON_LIST;
-    if (!list && (input == NULL || input->kind != CHORD_JSON_TEXT))
-        return ask_invalid(a, "input", "'input' must be a text or a list of messages");
-    chord_json *messages = *out = new_value(a, CHORD_JSON_LIST, list ? input->len : 1);
-    if (messages == NULL) return false;
-    messages->len = 0;
-    if (!list) {
-        chord_json *message = user_message(a, input);
-        if (message == NULL) return false;
-        messages->items[messages->len++] = message;
-    }
-    for (size_t i = 0; list && i < input->len; i++)
-        if (!read_item(a, input->items[i], i, messages)) return false;
-    return true;
-}
 
 static bool read_prompt(ask *a, ask_prompt *out)
 {
     chord_json *messages;
     const char *instructions;
     chord_buffer conversation;
-    if (!ask_text(a, a->root, "instructions", &instructions) || !read_input(a, &messages)) return false;
-    writer w = answer_writer(a, &conversation);
-    write_open(&w, NULL, '{');
-    bool done = ask_messages(a, messages, instructions, &w);
-    write_close(&w, '}');
-    done = done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error)) && ask_render(a, &conversation, true, out);
+    if (!ask_text(a, a->root, "instructions", &instructions) || !dialect_items(a, &messages)) return false;
+    bool done = dialect_conversation_of(a, messages, instructions, &conversation) &&
+                ask_render(a, &conversation, true, out);
     chord_buffer_free(&conversation);
     return done;
 }
 
-/* ---- what is said ------------------------------------------------------------------------------------------------------- */
+/* ---- items --------------------------------------------------------------------------------------------------------------- */
 
 static bool is_cut(const choice *c) { return chord_text_equal(dialect_finish_reason(c), "length"); }
 
-static void write_part(const answer *an, writer *w, const char *key)
+static const char *text_of(const answer_part *part) { return part->text.data != NULL ? part->text.data : ""; }
+
+static void write_id(const answer *an, writer *w, const char *key, const answer_part *part, uint32_t at)
 {
+    const char *kind = part->kind == CHORD_REPLY_CALL ? "fc" : part->kind == CHORD_REPLY_REASONING ? "rs" : "msg";
+    char id[64];
+    snprintf(id, sizeof id, at > 0 ? "%s_%s_%u" : "%s_%s", kind, an->id + 5, at);
+    write_text(w, key, id);
+}
+
+static void write_text_part(writer *w, const char *key, const answer_part *part)
+{
+    bool thinks = part->kind == CHORD_REPLY_REASONING;
     write_open(w, key, '{');
-    write_text(w, "type", "output_text");
-    answer_write_text(an, &an->choices[0], w, "text", "", 0);
-    write_open(w, "annotations", '[');
-    write_close(w, ']');
-    write_open(w, "logprobs", '[');
-    write_close(w, ']');
+    write_text(w, "type", thinks ? "reasoning_text" : "output_text");
+    write_text_n(w, "text", text_of(part), part->text.len);
+    if (!thinks) {
+        write_open(w, "annotations", '[');
+        write_close(w, ']');
+        write_open(w, "logprobs", '[');
+        write_close(w, ']');
+    }
     write_close(w, '}');
 }
 
-static void write_item(const answer *an, writer *w, const char *key)
+static void write_call(writer *w, const answer_part *part, bool done)
+{
+    write_text(w, "type", "function_call");
+    write_text(w, "call_id", part->id);
+    write_text(w, "name", part->name);
+    write_text_n(w, "arguments", text_of(part), done ? part->text.len : 0);
+}
+
+/* done: with all that it says. */
+static void write_item(const answer *an, writer *w, const char *key, const answer_part *part, uint32_t at, bool done)
+{
+    const choice *c = &an->choices[0];
+    bool thinks = part->kind == CHORD_REPLY_REASONING, last = part->next == NULL;
+    write_open(w, key, '{');
+    if (part->kind == CHORD_REPLY_CALL) write_call(w, part, done);
+    else write_text(w, "type", thinks ? "reasoning" : "message");
+    write_id(an, w, "id", part, at);
+    write_text(w, "status", !done ? "in_progress" : last && c->ended && is_cut(c) ? "incomplete" : "completed");
+    if (thinks) {
+        write_open(w, "summary", '[');
+        write_close(w, ']');
+    } else if (part->kind == CHORD_REPLY_CONTENT) write_text(w, "role", "assistant");
+    if (part->kind != CHORD_REPLY_CALL) {
+        write_open(w, "content", '[');
+        if (done) write_text_part(w, NULL, part);
+        write_close(w, ']');
+    }
+    write_close(w, '}');
+}
+
+static void write_items(const answer *an, writer *w)
 {
     const response *r = an->more;
     const choice *c = &an->choices[0];
-    write_open(w, key, '{');
-    write_text(w, "type", "message");
-    write_text(w, "id", r->message_id);
-    write_text(w, "status", !c->ended ? "in_progress" : is_cut(c) ? "incomplete" : "completed");
-    write_text(w, "role", "assistant");
-    write_open(w, "content", '[');
-    if (c->ended) write_part(an, w, NULL);
-    write_close(w, ']');
-    write_close(w, '}');
+    uint32_t at = 0;
+    for (const answer_part *part = c->parts; part != NULL; part = part->next) write_item(an, w, NULL, part, at++, true);
+    if (c->parts == NULL) write_item(an, w, NULL, &r->nothing, 0, true);
 }
+
+/* ---- the response ---------------------------------------------------------------------------------------------------------- */
 
 static void write_usage(const answer *an, writer *w)
 {
@@ -129,7 +103,7 @@ static void write_usage(const answer *an, writer *w)
     write_close(w, '}');
     write_u64(w, "output_tokens", usage.made);
     write_open(w, "output_tokens_details", '{');
-    write_u64(w, "reasoning_tokens", 0);
+    write_u64(w, "reasoning_tokens", usage.thought);
     write_close(w, '}');
     write_u64(w, "total_tokens", usage.prompt + usage.made);
     write_close(w, '}');
@@ -145,10 +119,13 @@ static void write_settings(const answer *an, writer *w)
     else write_null(w, "max_output_tokens");
     write_f64(w, "temperature", o->sampling.temperature);
     write_f64(w, "top_p", o->sampling.top_p);
-    write_bool(w, "parallel_tool_calls", false);
-    write_text(w, "tool_choice", "none");
-    write_open(w, "tools", '[');
-    write_close(w, ']');
+    const chord_json *tools = an->a->calls.tools != NULL ? ask_field(an->a->root, "tools") : NULL,
+                     *chosen = ask_field(an->a->root, "tool_choice");
+    write_bool(w, "parallel_tool_calls", tools != NULL && !an->a->calls.one);
+    if (tools != NULL && chosen != NULL) write_value(w, "tool_choice", chosen);
+    else write_text(w, "tool_choice", tools != NULL ? "auto" : "none");
+    if (tools != NULL) write_value(w, "tools", tools);
+    else write_json(w, "tools", "[]");
     write_null(w, "previous_response_id");
     write_bool(w, "store", false);
     write_open(w, "metadata", '{');
@@ -173,7 +150,7 @@ static void write_response(const answer *an, writer *w, const char *key)
     }
     write_text(w, "model", answer_model(an));
     write_open(w, "output", '[');
-    if (c->ended) write_item(an, w, NULL);
+    if (c->ended) write_items(an, w);
     write_close(w, ']');
     write_settings(an, w);
     if (c->ended) write_usage(an, w);
@@ -191,19 +168,21 @@ static void open_event(answer *an, writer *w, const char *type)
     write_u64(w, "sequence_number", r->sequence++);
 }
 
-static void open_item_event(answer *an, writer *w, const char *type)
-{
-    const response *r = an->more;
-    open_event(an, w, type);
-    write_text(w, "item_id", r->message_id);
-    write_u64(w, "output_index", 0);
-    write_u64(w, "content_index", 0);
-}
+/* ---- a stream ------------------------------------------------------------------------------------------------------------- */
 
 static void close_event(writer *w)
 {
     write_close(w, '}');
     event_close(w);
+}
+
+static void open_item_event(answer *an, writer *w, const char *type, bool content)
+{
+    const response *r = an->more;
+    open_event(an, w, type);
+    write_id(an, w, "item_id", r->open, r->items - 1);
+    write_u64(w, "output_index", r->items - 1);
+    if (content) write_u64(w, "content_index", 0);
 }
 
 static void response_event(answer *an, writer *w, const char *type)
@@ -213,57 +192,92 @@ static void response_event(answer *an, writer *w, const char *type)
     close_event(w);
 }
 
-static void item_event(answer *an, writer *w, const char *type)
+static void item_event(answer *an, writer *w, const char *type, bool done)
 {
+    const response *r = an->more;
     open_event(an, w, type);
-    write_u64(w, "output_index", 0);
-    write_item(an, w, "item");
+    write_u64(w, "output_index", r->items - 1);
+    write_item(an, w, "item", r->open, r->items - 1, done);
     close_event(w);
 }
 
-static void part_event(answer *an, writer *w, const char *type)
+static void part_event(answer *an, writer *w, const char *type, const answer_part *part)
 {
-    open_item_event(an, w, type);
-    write_part(an, w, "part");
+    open_item_event(an, w, type, true);
+    write_text_part(w, "part", part);
     close_event(w);
 }
 
+static void end_item(answer *an, writer *w)
+{
+    static const char *const DONE[] = {[CHORD_REPLY_CONTENT] = "response.output_text.done",
+                                       [CHORD_REPLY_REASONING] = "response.reasoning_text.done",
+                                       [CHORD_REPLY_CALL] = "response.function_call_arguments.done"};
+    response *r = an->more;
+    const answer_part *part = r->open;
+    if (part == NULL) return;
+    bool call = part->kind == CHORD_REPLY_CALL, said = part->kind == CHORD_REPLY_CONTENT;
+    open_item_event(an, w, DONE[part->kind], !call);
+    write_text_n(w, call ? "arguments" : "text", text_of(part), part->text.len);
+    if (call) write_text(w, "name", part->name);
+    if (said) write_json(w, "logprobs", "[]");
+    close_event(w);
+    if (said) part_event(an, w, "response.content_part.done", part);
+    item_event(an, w, "response.output_item.done", true);
+    r->open = NULL;
+}
+
+static void begin_item(answer *an, writer *w, const answer_part *part)
+{
+    static const answer_part EMPTY = {.kind = CHORD_REPLY_CONTENT};
+    response *r = an->more;
+    end_item(an, w);
+    r->open = part;
+    r->items++;
+    item_event(an, w, "response.output_item.added", false);
+    if (part->kind == CHORD_REPLY_CONTENT) part_event(an, w, "response.content_part.added", &EMPTY);
+}
+
+/* Where nothing but text can come its item is there at once. */
 static void begin(answer *an, writer *w)
 {
+    response *r = an->more;
     response_event(an, w, "response.created");
     response_event(an, w, "response.in_progress");
-    item_event(an, w, "response.output_item.added");
-    part_event(an, w, "response.content_part.added");
+    if (an->options.special_count == 0) begin_item(an, w, &r->nothing);
 }
 
-static void piece(answer *an, choice *c, const engine_piece *p, writer *w)
+static void event(answer *an, choice *c, const chord_reply_event *e, const engine_piece *p, writer *w)
 {
-    (void)c;
-    if (p->len == 0) return;
-    open_item_event(an, w, "response.output_text.delta");
-    write_text_n(w, "delta", engine_piece_text(p), p->len);
-    write_open(w, "logprobs", '[');
-    write_close(w, ']');
+    static const char *const DELTAS[] = {[CHORD_REPLY_CONTENT] = "response.output_text.delta",
+                                         [CHORD_REPLY_REASONING] = "response.reasoning_text.delta",
+                                         [CHORD_REPLY_CALL] = "response.function_call_arguments.delta"};
+    response *r = an->more;
+    (void)p;
+    if (e == NULL || e->part == CHORD_REPLY_CALL_END || c->last == NULL) return;
+    bool is_there = r->open == &r->nothing && c->last->kind == CHORD_REPLY_CONTENT;
+    if (is_there) r->open = c->last;
+    if (r->open != c->last) begin_item(an, w, c->last);
+    if (e->part == CHORD_REPLY_CALL) return;
+    bool call = c->last->kind == CHORD_REPLY_CALL;
+    open_item_event(an, w, DELTAS[c->last->kind], !call);
+    write_text_n(w, "delta", e->text, e->len);
+    if (c->last->kind == CHORD_REPLY_CONTENT) write_json(w, "logprobs", "[]");
     close_event(w);
 }
 
 static void finish(answer *an, writer *w)
 {
-    const choice *c = &an->choices[0];
-    open_item_event(an, w, "response.output_text.done");
-    answer_write_text(an, c, w, "text", "", 0);
-    write_open(w, "logprobs", '[');
-    write_close(w, ']');
-    close_event(w);
-    part_event(an, w, "response.content_part.done");
-    item_event(an, w, "response.output_item.done");
-    response_event(an, w, is_cut(c) ? "response.incomplete" : "response.completed");
+    response *r = an->more;
+    if (r->items == 0) begin_item(an, w, &r->nothing);
+    end_item(an, w);
+    response_event(an, w, is_cut(&an->choices[0]) ? "response.incomplete" : "response.completed");
 }
 
 static void whole(answer *an, writer *w) { write_response(an, w, NULL); }
 
 static const dialect RESPONSES = {.begin = begin,
-                                  .piece = piece,
+                                  .event = event,
                                   .finish = finish,
                                   .whole = whole,
                                   .wrong = answer_error,
@@ -272,25 +286,14 @@ static const dialect RESPONSES = {.begin = begin,
 
 /* ---- the requests ------------------------------------------------------------------------------------------------------- */
 
-/* Tools that are no functions are the other server's own: they are passed over. */
-static bool check_tools(ask *a)
-{
-    const chord_json *tools = ask_field(a->root, "tools");
-    for (size_t i = 0; tools != NULL && tools->kind == CHORD_JSON_LIST && i < tools->len; i++) {
-        const chord_json *type = ask_field(tools->items[i], "type");
-        if (type != NULL && type->kind == CHORD_JSON_TEXT && chord_text_equal(type->text, "function"))
-            return ask_tools(a);
-    }
-    return tools == NULL || tools->kind == CHORD_JSON_LIST || ask_invalid(a, "tools", "'tools' must be a list");
-}
-
 static bool make(ask *a, answer **out)
 {
     static const char *const MAX[] = {"max_output_tokens", NULL};
     chord_generate_options options;
     bool stream = false;
     ask_prompt prompt;
-    if (!ask_parse(a) || !check_tools(a) || !ask_options(a, &options, MAX, 1) ||
+    a->apart = true;
+    if (!ask_parse(a) || !ask_tools(a, true) || !ask_options(a, &options, MAX, 1) ||
         !ask_format(a, "text.format", ask_field(ask_field(a->root, "text"), "format"), &options) ||
         !ask_bool(a, "stream", &stream) ||
         !ask_cannot(a, "previous_response_id", "nothing is kept: send the whole conversation as 'input'") ||
@@ -299,12 +302,12 @@ static bool make(ask *a, answer **out)
         return false;
     response *r = ask_get(a, sizeof *r);
     if (r == NULL || (*out = answer_new(a, &RESPONSES, "resp_", &prompt, 1, 1)) == NULL) return false;
-    snprintf(r->message_id, sizeof r->message_id, "msg_%s", (*out)->id + 5);
+    r->nothing.kind = CHORD_REPLY_CONTENT;
     r->instructions = ask_field(a->root, "instructions");
     (*out)->options = options;
     (*out)->stream = stream;
     (*out)->more = r;
-    return true;
+    return answer_read(*out);
 }
 
 void dialect_responses(ask *a)
@@ -318,7 +321,7 @@ void dialect_responses_tokens(ask *a)
 {
     ask_prompt prompt;
     chord_buffer body;
-    if (!ask_parse(a) || !read_prompt(a, &prompt)) {
+    if (!ask_parse(a) || !ask_tools(a, true) || !read_prompt(a, &prompt)) {
         answer_refuse(a, &RESPONSES);
         return;
     }

@@ -46,6 +46,7 @@ answer_usage answer_usage_of(const answer *an)
         if (job->like == NULL) usage.prompt += job->count; /* else it is counted */
         if (!an->choices[i].ended) continue;               /* the rest is still the engine's */
         usage.made += job->result.tokens;
+        usage.thought += an->choices[i].thought_tokens;
         if (job->like == NULL) usage.cached += job->reused;
     }
     return usage;

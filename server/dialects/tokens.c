@@ -81,7 +81,7 @@ static bool apply_template(ask *a, writer *w)
     const char *text;
     size_t len;
     bool open_reply = true;
-    if (!ask_parse(a) || !ask_bool(a, "add_generation_prompt", &open_reply)) return false;
+    if (!ask_parse(a) || !ask_tools(a, false) || !ask_bool(a, "add_generation_prompt", &open_reply)) return false;
     bool done = dialect_conversation(a, NULL, &conversation) &&
                 ask_rendered_text(a, &conversation, open_reply, &text, &len);
     chord_buffer_free(&conversation);

@@ -29,7 +29,7 @@ typedef struct engine_slot {
     int32_t *tokens; /* (context) */
     uint32_t known;  /* the first of them are evaluated, mostly */
     uint64_t used_ns;
-    bool raised; /* its cancel flag was, and nobody has answered it */
+    bool raised;            /* its cancel flag was, and nobody has answered it */
     uint32_t room;          /* positions that are reserved for its text */
     bool parked, returning; /* it has none, and waits; it had none, and part of it is evaluated again */
 } engine_slot;

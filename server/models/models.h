@@ -29,6 +29,8 @@ typedef struct served {
     uint32_t sessions;
     chord_model *model;
     engine *engine;
+    chord_chat_caps caps; /* of its template, once caps_known; guarded by `reading` */
+    bool caps_known;
     chord_mutex reading; /* one prompt at a time is rendered and cut into tokens: that takes the model's memory */
     /* who manages it */
     cli_open open;

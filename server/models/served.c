@@ -75,6 +75,7 @@ static int check_budget(const served *s, const cli_open *o)
 {
     chord_plan plan;
     chord_model_options options = o->options;
+    options.vocabulary_of = o->text;
     if (chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) != CHORD_OK || plan.fits) return CLI_OK;
     plan.budget_bytes += s->all->reserved_bytes;
     if (plan.budget_bytes_min != 0) plan.budget_bytes_min += s->all->reserved_bytes;

@@ -86,6 +86,12 @@ void write_null(writer *w, const char *key)
     write_bytes(w, "null", 4);
 }
 
+void write_json(writer *w, const char *key, const char *json)
+{
+    begin(w, key);
+    write_bytes(w, json, strlen(json));
+}
+
 static void write_members(writer *w, const chord_json *value)
 {
     bool object = value->kind == CHORD_JSON_OBJECT;

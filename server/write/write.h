@@ -25,6 +25,7 @@ void write_i64(writer *w, const char *key, int64_t value);
 void write_f64(writer *w, const char *key, double value); /* nine digits; what is not a number becomes null */
 void write_bool(writer *w, const char *key, bool value);
 void write_null(writer *w, const char *key);
+void write_json(writer *w, const char *key, const char *json);         /* JSON as it stands there */
 void write_value(writer *w, const char *key, const chord_json *value); /* as it was read */
 
 #endif

@@ -85,6 +85,9 @@ chord_status chord_model_digest(chord_model *model, uint64_t *out, chord_error *
 
 /* A chat template of the file's, terminated, in the arena's memory; NULL when there is none. */
 #define CHORD_TEMPLATE_KEY "tokenizer.chat_template"
+/* Of a conversation with tools, or documents; NULL: the model has none. */
+chord_status chord_model_chat_template(const chord_model *m, bool tools, bool documents, chord_arena *arena,
+                                       const char **text, size_t *len, chord_error *err);
 chord_status chord_model_template(const chord_model *model, const char *key, chord_arena *arena, const char **text,
                                   size_t *len, chord_error *err);
 
@@ -142,6 +145,8 @@ chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_er
 void chord_session_form_end(chord_session *s);
 /* Tokens that probably come next, since the form leaves no choice; gives how many, at most cap. */
 uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap);
+/* Whether a special token of this name is written out (chord_generate_options.specials). */
+bool chord_session_wants_special(const chord_session *s, const char *name, size_t len);
 
 /* The place for its likeliest tokens. */
 static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const chord_drawn *drawn)

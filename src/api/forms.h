@@ -11,4 +11,9 @@ struct chord_grammar {
     chord_rules *rules;
 };
 
+chord_status chord_model_lexicon(chord_model *m, const chord_lexicon **out, chord_error *err);
+/* Takes the rules, also when it fails. */
+chord_status chord_grammar_of_rules(chord_model *model, const chord_lexicon *lexicon, chord_rules *rules,
+                                    chord_grammar **out, chord_error *err);
+
 #endif

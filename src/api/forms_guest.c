@@ -32,3 +32,8 @@ uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t c
 {
     return (void)s, (void)tokens, (void)cap, 0;
 }
+
+bool chord_session_wants_special(const chord_session *s, const char *name, size_t len)
+{
+    return (void)s, (void)name, (void)len, false;
+}

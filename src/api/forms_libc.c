@@ -6,10 +6,11 @@
 #define RULES_BYTES (2 * CHORD_MIB) /* of grammars, while they are made too */
 #define MATCHER_BYTES CHORD_MIB     /* of a text's states */
 #define MASKS_BYTES (CHORD_MIB / 2) /* of a text's masks, for any vocabulary */
+#define REPLY_BYTES (CHORD_MIB / 4) /* of what it is read with: tools, and what is held of them */
 
 uint64_t chord_grammars_bytes(uint64_t vocabulary_bytes, uint64_t sessions)
 {
-    return vocabulary_bytes + RULES_BYTES + sessions * (MATCHER_BYTES + MASKS_BYTES);
+    return vocabulary_bytes + RULES_BYTES + sessions * (MATCHER_BYTES + MASKS_BYTES + REPLY_BYTES);
 }
 
 chord_status chord_grammars_open(chord_model *m, chord_error *err)
@@ -57,8 +58,21 @@ uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t c
 {
     char text[FORCED_BYTES];
     size_t len = s->matcher != NULL ? chord_matcher_forced(s->matcher, text, sizeof text) : 0, need = 0;
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] == CHORD_LEXICON_SPECIAL) len = i; /* a special token is no text */
     if (len == 0) return 0;
     chord_status status = chord_vocab_encode(s->model->vocab, text, len, CHORD_TOKENIZE_PLAIN, tokens, cap, &need,
                                              NULL);
     return status == CHORD_OK || status == CHORD_SHORT ? (uint32_t)chord_min_u64(need, cap) : 0;
+}
+
+bool chord_session_wants_special(const chord_session *s, const char *name, size_t len)
+{
+    const chord_generate_options *o = &s->generation.options;
+    for (size_t i = 0; i < o->special_count; i++) {
+        size_t most = strlen(o->specials[i]);
+        for (size_t at = 0; at + len <= most; at++)
+            if (memcmp(o->specials[i] + at, name, len) == 0) return true;
+    }
+    return false;
 }

@@ -53,7 +53,7 @@ static size_t take_specials_out(chord_session *s, size_t n)
     return kept;
 }
 
-/* The text of a token, or of a special one its name when stop strings may want it. */
+/* The text of a token, or of a special one its name when it is wanted, or stop strings may want it. */
 static chord_status add_pending(chord_session *s, int32_t token, chord_error *err)
 {
     chord_buffer *p = &s->pending;
@@ -61,9 +61,12 @@ static chord_status add_pending(chord_session *s, int32_t token, chord_error *er
     size_t before = p->len;
     char kind = BYTE_TEXT;
     CHORD_TRY(chord_vocab_decode(vocab, token, false, p, err));
-    if (p->len == before && s->generation.options.stop_count > 0) {
+    const chord_generate_options *o = &s->generation.options;
+    if (p->len == before && (o->stop_count > 0 || o->special_count > 0)) {
         CHORD_TRY(chord_vocab_decode(vocab, token, true, p, err));
-        kind = BYTE_SPECIAL_FIRST;
+        bool wanted = p->len > before && chord_session_wants_special(s, p->data + before, p->len - before);
+        if (!wanted) kind = BYTE_SPECIAL_FIRST;
+        if (!wanted && o->stop_count == 0 && p->len > before) p->data[p->len = before] = '\0';
     }
     for (size_t i = before; i < p->len; i++) {
         CHORD_TRY(chord_buffer_append(&s->pending_kinds, &kind, 1, err));
@@ -190,6 +193,10 @@ static chord_status check_stops(const chord_generate_options *o, chord_error *er
         return chord_fail(err, CHORD_INVALID, "%zu stop strings were announced, the list is NULL", o->stop_count);
     for (size_t i = 0; i < o->stop_count; i++)
         if (o->stops[i] == NULL) return chord_fail(err, CHORD_INVALID, "stop string %zu is NULL", i);
+    if (o->special_count > 0 && o->specials == NULL)
+        return chord_fail(err, CHORD_INVALID, "%zu special texts were announced, the list is NULL", o->special_count);
+    for (size_t i = 0; i < o->special_count; i++)
+        if (o->specials[i] == NULL) return chord_fail(err, CHORD_INVALID, "special text %zu is NULL", i);
     return CHORD_OK;
 }
 

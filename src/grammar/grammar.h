@@ -24,10 +24,37 @@ chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t 
                                      const chord_grammar_options *options, chord_rules **out, chord_error *err);
 void chord_rules_close(chord_rules *rules);
 
+/* A form put together of others. Texts may have special tokens written out in them. */
+typedef enum chord_form_kind {
+    CHORD_FORM_TEXT,    /* `text` */
+    CHORD_FORM_UNTIL,   /* any text up to the first `text`, with it */
+    CHORD_FORM_WITHOUT, /* any text that does not have `text` in it */
+    CHORD_FORM_SCHEMA,  /* JSON that satisfies `schema`; `root` is what its references are about */
+    CHORD_FORM_SEQ,     /* one after the other */
+    CHORD_FORM_ANY_OF,  /* one of them */
+    CHORD_FORM_REPEAT   /* items[0], low to high times */
+} chord_form_kind;
+typedef struct chord_form chord_form;
+struct chord_form {
+    chord_form_kind kind;
+    const char *text;
+    size_t len;
+    const chord_json *schema, *root;
+    bool object, loosened; /* of a schema: objects alone; keywords that are not supported are passed over */
+    chord_form **items;
+    uint32_t count, low, high;
+};
+
+typedef struct chord_lexicon chord_lexicon;
+/* lexicon: whose special tokens those in texts are. Fails as chord_rules_from_schema(). */
+chord_status chord_rules_from_form(chord_heap *heap, const chord_form *form, const chord_lexicon *lexicon,
+                                   chord_rules **out, chord_error *err);
+
 /* ---- the vocabulary --------------------------------------------------------------------------------- */
 
-/* Tokens that have text, by their bytes; control tokens have none. Never changes: for all matchers of a model. */
-typedef struct chord_lexicon chord_lexicon;
+/* Tokens that have text, by their bytes. Special tokens are a byte that no text has, and their names: only forms know them. Never
+ * changes: for all matchers of a model. */
+#define CHORD_LEXICON_SPECIAL 0xFFu /* that byte */
 chord_status chord_lexicon_open(chord_heap *heap, const chord_vocab *vocab, chord_lexicon **out, chord_error *err);
 void chord_lexicon_close(chord_lexicon *lexicon);
 

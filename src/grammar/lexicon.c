@@ -57,6 +57,19 @@ static chord_status get(chord_lexicon *x, uint64_t bytes, void *out, chord_error
     return CHORD_OK;
 }
 
+/* One that has no text is known by its name. */
+static chord_status read_token(const chord_vocab *vocab, int32_t token, chord_buffer *all, chord_error *err)
+{
+    static const char SPECIAL = (char)CHORD_LEXICON_SPECIAL;
+    size_t before = all->len;
+    CHORD_TRY(chord_vocab_decode(vocab, token, false, all, err));
+    if (all->len > before) return CHORD_OK;
+    CHORD_TRY(chord_buffer_append(all, &SPECIAL, 1, err));
+    CHORD_TRY(chord_vocab_decode(vocab, token, true, all, err));
+    if (all->len == before + 1) all->len = before;
+    return CHORD_OK;
+}
+
 static chord_status read_bytes(chord_lexicon *x, const chord_vocab *vocab, chord_error *err)
 {
     chord_buffer all;
@@ -64,7 +77,7 @@ static chord_status read_bytes(chord_lexicon *x, const chord_vocab *vocab, chord
     chord_buffer_init(&all, x->heap, SIZE_MAX / 2);
     for (uint32_t i = 0; i < x->vocabulary && status == CHORD_OK; i++) {
         x->start[i] = (uint32_t)all.len;
-        status = chord_vocab_decode(vocab, (int32_t)i, false, &all, err);
+        status = read_token(vocab, (int32_t)i, &all, err);
         x->ends[i] = chord_vocab_is_end(vocab, (int32_t)i);
         if (x->ends[i]) all.len = x->start[i];
         x->same[i] = -1;
@@ -118,4 +131,17 @@ void chord_lexicon_close(chord_lexicon *x)
     chord_free(x->heap, x->bytes);
     chord_free(x->heap, x->ends);
     chord_free(x->heap, x);
+}
+
+size_t chord_lexicon_special(const chord_lexicon *x, const char *text, size_t len)
+{
+    size_t best = 0;
+    uint32_t at = 0, end = x->twig_count;
+    while (at < end && x->twigs[at].byte != CHORD_LEXICON_SPECIAL) at = x->twigs[at].end;
+    for (size_t n = 0; at < end; n++) { /* at: a twig whose way the text has gone */
+        if (x->twigs[at].token >= 0) best = n;
+        end = x->twigs[at++].end;
+        while (at < end && (n == len || x->twigs[at].byte != (uint8_t)text[n])) at = x->twigs[at].end;
+    }
+    return best;
 }

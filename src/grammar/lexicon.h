@@ -23,4 +23,7 @@ struct chord_lexicon {
     uint32_t twig_count, vocabulary;
 };
 
+/* Length of the longest special token that the text begins with; 0: none. */
+size_t chord_lexicon_special(const chord_lexicon *lexicon, const char *text, size_t len);
+
 #endif

@@ -281,27 +281,39 @@ static chord_expr *make_space(chord_schema *s)
                              CHORD_MAKE_SEQ(m, CHORD_MAKE_WORD(m, "\n"), indent));
 }
 
+chord_status chord_schema_open(chord_schema *s)
+{
+    CHORD_TRY(chord_schema_rule(s, &s->space_rule));
+    s->maker.rules[s->space_rule] = make_space(s);
+    CHORD_TRY(chord_schema_made(s, s->maker.rules[s->space_rule]));
+    CHORD_TRY(chord_schema_rule(s, &s->char_rule));
+    s->maker.rules[s->char_rule] = chord_schema_char(s);
+    return chord_schema_made(s, s->maker.rules[s->char_rule]);
+}
+
+chord_status chord_schema_of(chord_schema *s, const chord_view *view, chord_expr **out)
+{
+    chord_view copy;
+    CHORD_TRY(chord_schema_value(s, view, out));
+    for (uint32_t rule = 0; rule < s->maker.rule_count; rule++) { /* making one may add others */
+        chord_expr *made;
+        if (s->maker.rules[rule] != NULL || !s->known[rule]) continue;
+        if (!chord_view_copy(s, &s->views[rule], &copy)) return chord_make_fail(&s->maker, s->err);
+        CHORD_TRY(make_value(s, &copy, &made));
+        s->maker.rules[rule] = made;
+    }
+    return CHORD_OK;
+}
+
 static chord_status make(chord_schema *s, chord_heap *heap, chord_rules **out)
 {
     chord_view view = {0};
     chord_expr *e;
     if (s->root->kind != CHORD_JSON_OBJECT && s->root->kind != CHORD_JSON_BOOL)
         return chord_fail(s->err, CHORD_INVALID, "json schema: it is neither an object nor true or false");
-    CHORD_TRY(chord_schema_rule(s, &s->space_rule));
-    s->maker.rules[s->space_rule] = make_space(s);
-    CHORD_TRY(chord_schema_made(s, s->maker.rules[s->space_rule]));
-    CHORD_TRY(chord_schema_rule(s, &s->char_rule));
-    s->maker.rules[s->char_rule] = chord_schema_char(s);
-    CHORD_TRY(chord_schema_made(s, s->maker.rules[s->char_rule]));
+    CHORD_TRY(chord_schema_open(s));
     if (!chord_view_add(s, &view, s->root)) return chord_make_fail(&s->maker, s->err);
-    CHORD_TRY(chord_schema_value(s, &view, &e));
-    for (uint32_t rule = 0; rule < s->maker.rule_count; rule++) { /* making one may add others */
-        chord_expr *made;
-        if (s->maker.rules[rule] != NULL) continue;
-        if (!chord_view_copy(s, &s->views[rule], &view)) return chord_make_fail(&s->maker, s->err);
-        CHORD_TRY(make_value(s, &view, &made));
-        s->maker.rules[rule] = made;
-    }
+    CHORD_TRY(chord_schema_of(s, &view, &e));
     return chord_rules_make(&s->maker, heap, e->rule, NULL, NULL, out, s->err);
 }
 

@@ -55,6 +55,9 @@ bool chord_view_copy(chord_schema *s, const chord_view *view, chord_view *out);
 chord_status chord_schema_rule(chord_schema *s, uint32_t *out);
 /* What a value of this view is: a call of the view's rule, which may still have to be made. */
 chord_status chord_schema_value(chord_schema *s, const chord_view *view, chord_expr **out);
+/* Before all others; then values, each with all the rules it needs. `root` is where references of the view's schemas lead. */
+chord_status chord_schema_open(chord_schema *s);
+chord_status chord_schema_of(chord_schema *s, const chord_view *view, chord_expr **out);
 /* The first member that has the keyword, from member *at on; moves *at behind it. NULL: there is none. */
 const chord_json *chord_view_find(const chord_view *view, const char *keyword, uint32_t *at, const chord_json **schema);
 

@@ -8,6 +8,7 @@
 
 static tiny_model tiny;
 static uint64_t seed;
+static const char *wanted; /* a text whose special tokens are written out; NULL: none */
 
 /* type 3: a control token */
 static void set_type(int32_t token, uint32_t type)
@@ -51,7 +52,9 @@ static void generate(const char *const *stops, size_t stop_count, made *out)
                                   .ignore_end = true,
                                   .sampling = {.temperature = 5, .seed = seed},
                                   .stops = stops,
-                                  .stop_count = stop_count};
+                                  .stop_count = stop_count,
+                                  .specials = &wanted,
+                                  .special_count = wanted != NULL};
     chord_generate_result result = {0};
     int32_t prompt[] = {72, 101, 108};
     *out = (made){0};
@@ -136,6 +139,17 @@ int main(void)
     check_no_stop(joined, &special);
     snprintf(joined, sizeof joined, "%s%s no such text", name[0], name[1]);
     check_no_stop(joined, &special);
+    /* written out for who looks for it, alone or as a part, and no other */
+    snprintf(joined, sizeof joined, "<%s>", name[1]);
+    wanted = joined;
+    generate(NULL, 0, &special);
+    CHECK(special.hash == plain.hash && strcmp(special.text, plain.text) == 0);
+    size_t upto = before + strlen(name[1]);
+    snprintf(text, sizeof text, "%.*s", (int)upto, plain.text);
+    check_stop(name[2], at + 2, text); /* what stands before a stop string, too */
+    wanted = "w no such token";
+    generate(NULL, 0, &special);
+    CHECK(special.hash == plain.hash && special.len < plain.len && strstr(special.text, name[1]) == NULL);
     gb_free(&tiny.b);
     return check_done();
 }

@@ -6,6 +6,20 @@
 static served s;
 static chord_error err;
 
+/* There is one model, and nobody goes. */
+served *models_find(models *all, const char *name) { return (void)all, (void)name, &s; }
+served *models_recent(models *all) { return (void)all, &s; }
+chord_status models_take(served *wanted, models_turn *turn, chord_error *e)
+{
+    return (void)wanted, (void)turn, (void)e, CHORD_OK;
+}
+void models_give(served *given) { (void)given; }
+void models_gone(void *turn) { (void)turn; }
+bool wire_on_gone(wire_request *request, void (*gone)(void *ud), void *ud)
+{
+    return (void)request, (void)gone, (void)ud, true;
+}
+
 static void open_model(void)
 {
     static const chord_source source = {.uri = CHORD_TESTS_DIR "/golden/tiny.gguf"};
@@ -17,7 +31,8 @@ static void open_model(void)
                             &err) == CHORD_OK);
     MUST(chord_model_open(runtime, &source, &options, &model, &err) == CHORD_OK);
     s.model = model;
-    s.template_text = "{% for m in messages %}{{ m.role }}{{ m.content }}{{ m.tool_calls }}{% endfor %}{{ x }}";
+    s.template_text =
+        "{% for m in messages %}{{ m.role }}{{ m.content }}{{ m.tool_calls }}{% endfor %}{{ tools }}{{ x }}";
     s.has_template = true;
     s.arena_bytes_max = 1 << 24;
     chord_model_describe(model, &s.info);
@@ -30,7 +45,7 @@ static bool read_chat(ask *a, ask_prompt *prompt)
     chord_buffer_init(&conversation, s.heap, 1 << 24);
     writer w = writer_of(&conversation);
     write_open(&w, NULL, '{');
-    bool done = ask_messages(a, ask_field(a->root, "messages"), NULL, &w);
+    bool done = ask_messages(a, ask_field(a->root, "messages"), NULL, &w) && ask_write_thinking(a, &w);
     write_close(&w, '}');
     done = done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error)) && ask_render(a, &conversation, true, prompt);
     chord_buffer_free(&conversation);
@@ -42,7 +57,9 @@ static bool read_all(ask *a)
     static const char *const MAX[] = {"max_tokens", NULL};
     chord_generate_options options;
     ask_prompt prompt;
-    if (!ask_parse(a) || !ask_tools(a) || !ask_options(a, &options, MAX, 1)) return false;
+    a->apart = true;
+    if (!ask_parse(a) || !ask_tools(a, true) || !ask_reasoning_format(a) || !ask_options(a, &options, MAX, 1))
+        return false;
     bool chat = ask_field(a->root, "messages") != NULL;
     if (chat ? !read_chat(a, &prompt)
              : !ask_prompt_of(a, ask_field(a->root, "prompt"), "prompt", &prompt) || !ask_fits(a, &prompt))
@@ -50,7 +67,7 @@ static bool read_all(ask *a)
     MUST(prompt.count > 0 && prompt.count < s.info.context_tokens);
     for (uint32_t i = 0; i < prompt.count; i++)
         MUST(prompt.tokens[i] >= 0 && (uint32_t)prompt.tokens[i] < s.info.vocabulary);
-    return true;
+    return ask_read_reply(a, &prompt, 2) && ask_reply_form(a, &options);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -53,6 +53,52 @@ def through_anthropic(client, text):
     check(counted == message.usage.input_tokens + message.usage.cache_read_input_tokens, f"counted {counted}")
 
 
+SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}
+NAMED = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}" + TEMPLATE
+
+
+def is_call(name, arguments):
+    return name == "look" and json.loads(arguments)["city"] in ("Paris", "Rome") and set(json.loads(arguments)) == {"city"}
+
+
+def tools_through_openai(client):
+    tools = [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": SCHEMA}}]
+    ask = dict(model="any", messages=TALK, max_tokens=300, seed=3, tools=tools, tool_choice="required", parallel_tool_calls=False)
+    message = client.chat.completions.create(**ask).choices[0].message
+    call = message.tool_calls[0]
+    check(is_call(call.function.name, call.function.arguments) and message.content is None, f"{message}")
+    with client.chat.completions.stream(**ask) as stream:
+        kinds = [e.type for e in stream]
+        final = stream.get_final_completion().choices[0]
+    check("tool_calls.function.arguments.delta" in kinds and kinds.count("tool_calls.function.arguments.done") == 1, f"{kinds}")
+    check(final.finish_reason == "tool_calls" and final.message.tool_calls[0].function.arguments == call.function.arguments, f"{final}")
+    talk = [*TALK, message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+    check(client.chat.completions.create(**dict(ask, messages=talk, tool_choice="auto", max_tokens=3)).usage.prompt_tokens > 0, "a second turn")
+    ask = dict(model="any", input="hello", max_output_tokens=300, tools=[dict(tools[0]["function"], type="function")], tool_choice="required", parallel_tool_calls=False, extra_body={"seed": 3})
+    item = client.responses.create(**ask).output[0]
+    check(item.type == "function_call" and is_call(item.name, item.arguments), f"{item}")
+    with client.responses.stream(**ask) as events:
+        kinds = [e.type for e in events]
+        again = events.get_final_response().output[0]
+    check("response.function_call_arguments.delta" in kinds and again.arguments == item.arguments and kinds[-1] == "response.completed", f"{kinds}")
+    back = [{"role": "user", "content": "hello"}, item, {"type": "function_call_output", "call_id": item.call_id, "output": "rain"}]
+    check(client.responses.create(model="any", input=back, max_output_tokens=3).status in ("completed", "incomplete"), "a second turn")
+
+
+def tools_through_anthropic(client):
+    ask = dict(model="any", messages=TALK[1:], max_tokens=300, tools=[{"name": "look", "description": "Looks.", "input_schema": SCHEMA}],
+               tool_choice={"type": "any", "disable_parallel_tool_use": True}, extra_body={"seed": 3})
+    message = client.messages.create(**ask)
+    block = message.content[0]
+    check(block.type == "tool_use" and is_call(block.name, json.dumps(block.input)) and message.stop_reason == "tool_use", f"{message}")
+    with client.messages.stream(**ask) as stream:
+        kinds = [e.type for e in stream]
+        final = stream.get_final_message()
+    check("input_json" in kinds and final.content[0].input == block.input, f"{kinds}")
+    back = [*TALK[1:], {"role": "assistant", "content": message.content}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": block.id, "content": "rain"}]}]
+    check(client.messages.create(model="any", messages=back, max_tokens=3, tools=ask["tools"]).usage.output_tokens > 0, "a second turn")
+
+
 keys = pathlib.Path(folder.name) / "keys.txt"
 keys.write_text("a-key\n")
 with Server("--api-key-file", keys, "--parallel", "2", "--memory", "96M") as s:
@@ -63,4 +109,9 @@ with Server("--api-key-file", keys, "--parallel", "2", "--memory", "96M") as s:
         check(False, "a wrong key is refused")
     except openai.AuthenticationError as error:
         check(error.body["type"] == "authentication_error", f"{error.body}")
+named = pathlib.Path(folder.name) / "named.jinja"
+named.write_text(NAMED)
+with Server("--memory", "96M", "--template-file", named, template=False) as s:
+    tools_through_openai(openai.OpenAI(base_url=f"{s.place}/v1", api_key="x", max_retries=0))
+    tools_through_anthropic(anthropic.Anthropic(base_url=s.place, api_key="x", max_retries=0))
 done()

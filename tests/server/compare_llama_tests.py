@@ -1,6 +1,11 @@
 """compare_llama_tests.py CHORD FOLDER [PYTEST OPTIONS]: the tests of llama.cpp's own server (FOLDER: its tools/server/tests; pytest, requests, filelock, wget, openai, prometheus-client and numpy installed), against ours.
 Their models are on no registry, so all have the tiny one, which writes noise: what compares texts fails by that. A program in the place of theirs translates the command line; an option of a thing that we do not have ends it, and the tests that need it fail.
-Counts what passes and fails in each file, with the reasons. By hand: what fails has to be read."""
+Counts what passes and fails in each file, with the reasons. By hand: what fails has to be read.
+
+Fails by design (141 of 589 cases passed on 2026-11-26): texts of their model (test_completion, test_chat_completion, test_basic; numbers of its tokens in usage and cached tokens); options of theirs (LoRA, router and presets, MCP, built-in tools, proxy,
+slots, context shift, sleeping, synthetic drafts, images, reranking: all of these files); a context that is cut into slots (ours is each text's own); prompts that do not fit are refused, not shifted; other origins get 403 where theirs answers without a header, OPTIONS 204;
+`logit_bias`, `return_progress`, `__verbose`, `generation_settings`, `continue_final_message`, prompts of mixed numbers and texts in /completion, `id` in n_probs, stopping a stream by its id; metrics' names; the first delta's content is "", as OpenAI has it (all streams of
+test_tool_call; the others of its cases need more than 512 tokens of context); images are a 400, theirs a 500."""
 import collections, re
 
 from server_test import *

@@ -85,14 +85,6 @@ static chord_status choose_template(render_job *job, const chord_json *root, cho
     return chord_fail(err, CHORD_INVALID, "the model has no chat template; give one, or use the text as it is");
 }
 
-/* A byte-order mark says how a text is encoded and is no part of it. */
-static void skip_mark(const char **text, size_t *len)
-{
-    if (*len < 3 || memcmp(*text, "\xEF\xBB\xBF", 3) != 0) return;
-    *text += 3;
-    *len -= 3;
-}
-
 /* Jinja knows one end of a line, however an editor wrote it. */
 static chord_status make_newlines(render_job *job, chord_arena *arena, chord_error *err)
 {
@@ -113,24 +105,16 @@ static chord_status make_newlines(render_job *job, chord_arena *arena, chord_err
 static chord_status render(chord_heap *heap, chord_arena *arena, render_job *job, const char *messages, size_t len,
                            chord_buffer *out, chord_error *err)
 {
-    chord_json *root;
-    skip_mark(&messages, &len);
-    CHORD_TRY(chord_json_parse(arena, messages, len, &root, err));
-    chord_json key = {.kind = CHORD_JSON_TEXT, .text = "messages", .len = 8};
-    chord_json *keys[] = {&key}, *items[] = {root};
-    chord_json wrapped = {.kind = CHORD_JSON_OBJECT, .len = 1, .keys = keys, .items = items};
-    if (root->kind == CHORD_JSON_LIST) root = &wrapped;
-    if (root->kind != CHORD_JSON_OBJECT)
-        return chord_fail(err, CHORD_INVALID, "messages must be a list, or an object that holds one as \"messages\"");
-    const chord_json *list = chord_json_get(root, "messages");
-    if (list == NULL || list->kind != CHORD_JSON_LIST)
-        return chord_fail(err, CHORD_INVALID, "the messages object has no list named \"messages\"");
+    const chord_json *root;
+    CHORD_TRY(chord_template_root(arena, messages, len, &root, err));
     CHORD_TRY(choose_template(job, root, arena, err));
-    skip_mark(&job->template_text, &job->template_len);
+    chord_skip_mark(&job->template_text, &job->template_len);
     CHORD_TRY(make_newlines(job, arena, err));
     chord_template_args args = {.text = job->template_text,
                                 .len = job->template_len,
                                 .root = root,
+                                .messages = messages,
+                                .messages_len = len,
                                 .open_reply = job->open_reply,
                                 .bos = job->bos,
                                 .eos = job->eos,

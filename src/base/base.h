@@ -273,6 +273,9 @@ bool chord_char_is_control(uint32_t code);
 uint64_t chord_clock_ns(void); /* monotonic */
 /* Seconds since 1970 UTC for strftime_now; 0 where there is no clock. */
 int64_t chord_clock_unix_s(void);
+#ifdef CHORD_HARDTEST
+void chord_sleep_ns(uint64_t ns); /* less than a second; test builds are late on purpose */
+#endif
 
 typedef struct chord_mutex chord_mutex;
 typedef struct chord_cond chord_cond;

@@ -44,6 +44,10 @@ uint64_t chord_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+#ifdef CHORD_HARDTEST
+void chord_sleep_ns(uint64_t ns) { nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL); }
+#endif
+
 int64_t chord_clock_unix_s(void)
 {
     struct timespec t;

@@ -12,13 +12,9 @@ static void end_read(chord_pager *pager)
 }
 
 #ifdef CHORD_HARDTEST
-static void dawdle(void)
-{
-    uint64_t end_ns = chord_clock_ns() + 100000;
-    while (chord_clock_ns() < end_ns) {}
-}
+#define dawdle() chord_sleep_ns(50000) /* the system adds as much */
 #else
-static void dawdle(void) {}
+#define dawdle() ((void)0)
 #endif
 
 void pager_load(chord_pager *pager, pager_slot *slot)

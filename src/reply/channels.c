@@ -24,7 +24,7 @@ static reply_found pass_mark(reply_text *t)
         t->at += strlen(MARKS[i].mark);
         const char *word = t->at;
         while (MARKS[i].word && t->at < t->end && !reply_is_space(*t->at) && *t->at != '<') t->at++;
-        if (t->at - word > WORD_MAX) t->at = word;
+        if ((size_t)(t->at - word) > WORD_MAX) t->at = word;
         else if (MARKS[i].word && t->at == t->end) return REPLY_WAIT;
     }
     return found;

@@ -22,11 +22,19 @@ typedef struct chord_template_args {
     const char *text;
     size_t len;
     const chord_json *root; /* an object: its members become template variables ("messages", "tools", ...) */
-    bool open_reply;        /* add_generation_prompt */
-    const char *bos, *eos;  /* bos_token, eos_token; NULL: undefined */
-    int64_t now_unix_s;     /* for strftime_now */
-    uint64_t steps_max;     /* 0: CHORD_TEMPLATE_STEPS_MAX */
+    const char *messages;   /* the JSON that root was read from, for who runs the template elsewhere (guest/template) */
+    size_t messages_len;
+    bool open_reply;       /* add_generation_prompt */
+    const char *bos, *eos; /* bos_token, eos_token; NULL: undefined */
+    int64_t now_unix_s;    /* for strftime_now */
+    uint64_t steps_max;    /* 0: CHORD_TEMPLATE_STEPS_MAX */
 } chord_template_args;
 chord_status chord_template_run(chord_heap *heap, const chord_template_args *args, chord_buffer *out, chord_error *err);
+
+/* The object that a template finds of this JSON: a list is its "messages". The tree lives in arena. */
+chord_status chord_template_root(chord_arena *arena, const char *messages, size_t len, const chord_json **out,
+                                 chord_error *err);
+/* A byte-order mark says how a text is encoded and is no part of it. */
+void chord_skip_mark(const char **text, size_t *len);
 
 #endif

@@ -176,9 +176,10 @@ def test_answers():
     pack(source, plain, "--plain")
     check(packed.stat().st_size < source.stat().st_size * 1.01, f"{packed.stat().st_size} bytes of {source.stat().st_size}")
     wanted = run_hash("run", source, *WORDS)
-    for more in ([], ["--memory", "60M"], ["--memory", "60M", "-t", 1, "--chunk", 1], ["--mode", "paged"], ["--no-repack"], ["--policy", "lru"],
-                 ["--memory", "60M", "--no-repack"], ["--cpu", "ref"]):
-        for path in (packed, plain):
+    ways = ([], ["--memory", "60M"], ["--memory", "60M", "-t", 1, "--chunk", 1], ["--mode", "paged"], ["--no-repack"], ["--policy", "lru"],
+            ["--memory", "60M", "--no-repack"], ["--cpu", "ref"])
+    for path, tried in ((packed, ways), (plain, ways[:2])):  # a plain one is a model like any other
+        for more in tried:
             check(run_hash("run", path, *WORDS, *more) == wanted, f"{path.name} {more}: another hash")
     for more in ([], ["--memory", "60M"]):
         a, b = (run_json("plan", path, "--ctx", 128, *more) for path in (source, packed))

@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 {
     const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t sequences = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 2000;
+    uint64_t sequences = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 2000 / CHECK_EVERY(1, 2, 8);
     for (size_t i = 0; i < CHORD_COUNT(deaths); i++) signal(deaths[i], on_death);
     folder_open();
     CHECK_OK(chord_guard_install(&err));

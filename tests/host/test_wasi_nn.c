@@ -883,7 +883,7 @@ int main(void)
     test_errors();
     test_bytes();
     test_hostile();
-    test_random(2000);
+    test_random(2000 / CHECK_EVERY(1, 4, 8));
 #ifdef CHORD_FAULTS
     test_faults();
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_install.py BUILD CC: what is installed works where it lies: the program, both libraries through pkg-config and CMake, manual pages, completions,
 the server as its unit for systemd starts it, and the Debian package. The shared library shows what chord.h declares, and nothing else."""
-import os, pathlib, re, shlex, shutil, socket, subprocess, sys, tempfile, urllib.request
+import os, pathlib, re, shlex, shutil, socket, subprocess, sys, tempfile, time, urllib.request
 
 build, compiler = pathlib.Path(sys.argv[1]), sys.argv[2]
 root = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -132,7 +132,11 @@ def check_service(prefix, work):
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         check(b"page/main.js" in urllib.request.urlopen(f"{address}/").read(), "it answers at the socket that was handed over, with its page")
         request = urllib.request.Request(f"{address}/completion", b'{"prompt": "' + b"x" * 300 + b'", "n_predict": 2}')
-        check(b"content" in urllib.request.urlopen(request).read() and any((work / "state/chord/kv").rglob("*")), "what it evaluates of prompts is kept where the unit says")
+        check(b"content" in urllib.request.urlopen(request).read(), "it answers a prompt")
+        end = time.monotonic() + 600  # it is written beside the answer
+        while not any((work / "state/chord/kv").rglob("*")) and time.monotonic() < end:
+            time.sleep(0.02)
+        check(any((work / "state/chord/kv").rglob("*")), "what it evaluates of prompts is kept where the unit says")
     finally:
         server.terminate()
     check(server.wait(600) == 0, f"and ends well: {server.returncode}")

@@ -1,7 +1,7 @@
 // test_package.mjs CHORD [ONLY]: what `npm pack` makes, installed in a fresh Vite project (built, and by its development server) and laid beside a static page: the lines of
 // docs/BROWSER.md answer in each.
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { browse, check, makeSite, ROOT, runTests, same, serve, within } from "./harness.mjs";
 
@@ -35,6 +35,9 @@ await runTests({
     mkdirSync(folder);
     execFileSync("tar", ["-xzf", packed, "-C", folder]);
     same(readdirSync(join(folder, "package")).sort(), ["dist", "package.json"], "what is in the package");
+    const modules = join(folder, "package/dist/wasm"), names = readdirSync(modules);
+    same(names.length, 4, "modules of the package");
+    for (const name of names) check(statSync(join(modules, name)).size < 400_000, `${name} has ${statSync(join(modules, name)).size} bytes, less than 400 KB`);
     writeFileSync(join(folder, "index.html"), html(`<script type="module">${program("./package/dist/index.js", "")}</script>`));
     await answers(`${server.url}/static/index.html`, "unbundled");
   },

@@ -276,7 +276,7 @@ await runTests({
     if (smollm2 === undefined) return page.close();
     await page.unroute("**/v1/chat/completions");
     await page.evaluate(() => { window.long = []; new PerformanceObserver((list) => window.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" }); });
-    await ask(page, "Explain why the sky is blue, in three paragraphs.");
+    await ask(page, "Write all the numbers from one to a thousand, each on a line of its own.");
     await until(page, "document.querySelector('article.assistant > div').textContent.length > 20");
     const [early] = await texts(page, "assistant");
     await until(page, "/tokens, .* a second · the first after .* s · .* rows a pass .* memory/.test(document.querySelector('#statistics').textContent)");

@@ -24,6 +24,7 @@ const browser: Platform = {
     "wasm32": new URL("./wasm/chord-guest-wasm32.wasm", import.meta.url).href,
     "wasm32-simd128": new URL("./wasm/chord-guest-wasm32-simd128.wasm", import.meta.url).href,
     "wasm64": new URL("./wasm/chord-guest-wasm64.wasm", import.meta.url).href,
+    "template": new URL("./wasm/chord-template.wasm", import.meta.url).href,
   }),
   locate: (source, options, memoryBytes) => locateInBrowser(source, options, () => startWorker(options.workerUrl), memoryBytes / 2),
   peek: peekInBrowser,

@@ -1,7 +1,7 @@
 // load.ts - from a source to an engine.
 import { checkKeys, ChordError } from "./errors.js";
 import { Engine } from "./engine.js";
-import type { ModuleName } from "./guest/modules.js";
+import { modulesIn, type ModuleName, type ModuleUrls } from "./guest/modules.js";
 import { Remote, type Peer } from "./rpc.js";
 import type { OpenAnswer } from "./worker/engine.js";
 import type { FileSpec } from "./worker/here.js";
@@ -77,7 +77,7 @@ export interface Located {
 /** What differs between browsers and Node. */
 export interface Platform {
   startWorker(url: string | URL | undefined): Peer;
-  wasmUrls(): Record<ModuleName, string>;
+  wasmUrls(): ModuleUrls;
   /** memoryBytes: what a model that stays may take. */
   locate(source: Source, options: SourceOptions & Pick<LoadOptions, "workerUrl">, memoryBytes: number): Promise<Located>;
   /** From where its header can be read, without bringing it. */
@@ -108,15 +108,10 @@ function choice<T extends string>(name: string, value: T | undefined, of: readon
   return value ?? otherwise;
 }
 
-function urlsIn(folder: string | URL): Record<ModuleName, string> {
-  const url = (name: ModuleName): string => new URL(`${String(folder).replace(/\/?$/, "/")}chord-guest-${name}.wasm`, globalThis.location?.href).href;
-  return { "wasm32": url("wasm32"), "wasm32-simd128": url("wasm32-simd128"), "wasm64": url("wasm64") };
-}
-
 function openArguments(options: LoadOptions, platform: Platform): Omit<OpenArguments, "files"> {
   checkKeys(options, OPTION_KEYS, "load");
   return {
-    wasmUrls: options.wasmUrl === undefined ? platform.wasmUrls() : urlsIn(options.wasmUrl),
+    wasmUrls: options.wasmUrl === undefined ? platform.wasmUrls() : modulesIn(options.wasmUrl, globalThis.location?.href),
     memoryBytes: options.memory === undefined ? platform.memoryDefault() : bytesOf(options.memory),
     contextTokens: count("context", options.context, 0xffffffff, 0),
     kvType: choice("kvType", options.kvType, ["f16", "q8_0"], "f16"),

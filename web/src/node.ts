@@ -7,6 +7,7 @@ import { ChordError } from "./errors.js";
 import type { Engine } from "./engine.js";
 import { loadOn, planOn, refuseOptions, type Located, type LoadOptions, type Plan, type Platform, type Source, type SourceOptions } from "./load.js";
 import { checkSha256, piecesOf } from "./bytes/sha256.js";
+import { modulesIn } from "./guest/modules.js";
 import { nodePeer } from "./node_peer.js";
 
 export * from "./types.js";
@@ -42,10 +43,7 @@ async function locate(source: Source, options: SourceOptions = {}): Promise<Loca
 
 const node: Platform = {
   startWorker: (url) => nodePeer(new URL(url ?? new URL("./worker_node.js", import.meta.url)), "wasm-chord"),
-  wasmUrls: () => {
-    const url = (name: string): string => new URL(`./wasm/chord-guest-${name}.wasm`, import.meta.url).href;
-    return { "wasm32": url("wasm32"), "wasm32-simd128": url("wasm32-simd128"), "wasm64": url("wasm64") };
-  },
+  wasmUrls: () => modulesIn(new URL("./wasm", import.meta.url)),
   locate,
   peek: async (source) => (await locate(source)).files,
   memoryDefault: () => Math.min(Math.max(freemem() / 2, 512 * MIB), 4000 * MIB),

@@ -7,9 +7,8 @@ import { PART_BYTES, PartTable, partTableBytes } from "./parts.js";
 import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, whenFree, type StoredState } from "./storage.js";
 import { compareSha256, Sha256 } from "./sha256.js";
 
-const CONNECTIONS = 4;
-const RUN_PARTS_MOST = 8; // asked for at once: as many as take half a second, so that what is waited for comes soon
-const RUN_MS = 500;
+const CONNECTIONS = 4, FAST_PART_MS = 80; // one connection that brings 50 MB/s is enough: others would take turns with it, and fill the browser with what waits
+const RUN_PARTS_MOST = 64, RUN_MS = 2000; // asked for at once: each request costs the browser a megabyte, and a part's time on a quick connection
 
 export interface DownloadOptions {
   key: string;
@@ -66,42 +65,44 @@ class Download {
   }
   /** All connections, and the first failure when all have ended. */
   private async bring(): Promise<void> {
-    const stop = new AbortController(), signal = AbortSignal.any([this.options.signal, stop.signal]);
+    const stop = new AbortController(), signal = AbortSignal.any([this.options.signal, stop.signal]), connections: Promise<void>[] = [];
     let failure: unknown = null;
     const connect = async (): Promise<void> => {
       const whole = new Uint8Array(PART_BYTES); // of one part: storage likes large writes
       try {
         for (let run; (run = this.nextRun()) !== null; ) {
           const began = performance.now();
-          await this.bringRun(run.first, run.count, whole, signal);
-          const msOfPart = (performance.now() - began) / run.count;
+          const brought = await this.bringRun(run.first, run.count, whole, signal), msOfPart = (performance.now() - began) / brought;
           this.runParts = Math.min(Math.max(Math.round(RUN_MS / msOfPart), 1), RUN_PARTS_MOST);
+          while (msOfPart > FAST_PART_MS && this.info.ranges && connections.length < CONNECTIONS) connections.push(connect());
         }
       } catch (error) {
         failure ??= error;
         stop.abort();
       }
     };
-    await Promise.all(Array.from({ length: this.info.ranges ? CONNECTIONS : 1 }, connect));
+    connections.push(connect());
+    for (let i = 0; i < connections.length; i++) await connections[i]; // there may be more by then
     if (failure !== null) throw this.options.signal.aborted ? this.options.signal.reason : failure;
   }
   private isOpen(part: number): boolean {
-    return part < this.parts.count && !this.parts.has(part) && this.busy[part] === 0;
+    return part >= 0 && part < this.parts.count && !this.parts.has(part) && this.busy[part] === 0;
   }
   /** Neighbouring parts that nobody brings: what is waited for, else the first. */
   private nextRun(): { first: number; count: number } | null {
     const wanted = this.parts.takeWanted();
-    let first = wanted >= 0 && this.isOpen(wanted) ? wanted : 0, count = 0;
+    let first = this.isOpen(wanted) ? wanted : 0, count = 0;
     while (first < this.parts.count && !this.isOpen(first)) first++;
     if (first === this.parts.count) return null;
     const most = this.info.ranges ? this.runParts : this.parts.count;
     for (; count < most && this.isOpen(first + count); count++) this.busy[first + count] = 1;
     return { first, count };
   }
-  private async bringRun(first: number, count: number, whole: Uint8Array, signal: AbortSignal): Promise<void> {
+  /** How many parts it has brought. */
+  private async bringRun(first: number, count: number, whole: Uint8Array, signal: AbortSignal): Promise<number> {
     const end = Math.min(this.info.size, (first + count) * PART_BYTES);
     let part = first, filled = 0, buffer = whole.subarray(0, this.bytesOf(part));
-    for await (const bytes of this.origin.read(first * PART_BYTES, end, signal))
+    for await (const bytes of this.origin.read(first * PART_BYTES, end, signal)) {
       for (let at = 0; at < bytes.length; ) {
         const taken = bytes.subarray(at, at + buffer.length - filled);
         buffer.set(taken, filled);
@@ -113,6 +114,10 @@ class Download {
         filled = 0;
         buffer = whole.subarray(0, this.bytesOf(part));
       }
+      if (filled === 0 && this.info.ranges && this.isOpen(this.parts.wanted)) break; // somebody waits for another one
+    }
+    this.busy.fill(0, part, first + count);
+    return part - first;
   }
   private keep(part: number, bytes: Uint8Array): void {
     const { onBytes } = this.options;

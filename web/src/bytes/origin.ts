@@ -67,7 +67,7 @@ function contentRange(response: Response): { first: number; size: number } | nul
   return match && { first: Number(match[1]), size: Number(match[2]) };
 }
 
-const READ_BYTES = 1 << 17;
+const READ_BYTES = 1 << 18;
 
 /** A stream's bytes, read into one buffer where the browser can do that: what is left to its collector piles up. */
 async function* piecesOfStream(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -168,6 +168,21 @@ export class HttpOrigin implements Origin {
 
 const PIECE_BYTES = 4 << 20;
 
+const LOST_MS = 3000;
+
+async function fill(piece: Uint8Array, slice: Blob): Promise<void> {
+  let filled = 0;
+  for await (const bytes of piecesOfStream(slice.stream())) piece.set(bytes, filled), (filled += bytes.length);
+}
+
+/** Chromium forgets to answer a stream of a large file, once in some thousands of megabytes. Streams are worth it: arrayBuffer() takes twice the time, and leaves
+ * hundreds of megabytes to the collector. */
+async function answersInTime(reading: Promise<void>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, LOST_MS, false)));
+  return Promise.race([reading.then(() => true), late]).finally(() => clearTimeout(timer));
+}
+
 /** A file the user gave. */
 export class BlobOrigin implements Origin {
   readonly url: string;
@@ -178,9 +193,13 @@ export class BlobOrigin implements Origin {
     return { size: this.blob.size, validator: this.url, ranges: true };
   }
   async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    for await (const bytes of piecesOfStream(this.blob.slice(offset, end).stream())) {
+    let piece = new Uint8Array(Math.min(end - offset, PIECE_BYTES));
+    for (let at = offset; at < end; at += PIECE_BYTES) {
       signal.throwIfAborted();
-      yield bytes;
+      const slice = this.blob.slice(at, Math.min(end, at + PIECE_BYTES));
+      // A buffer of its own: what was lost may be found again, and written to the old one.
+      if (!(await answersInTime(fill(piece, slice)))) piece = new Uint8Array(await slice.arrayBuffer());
+      yield piece.subarray(0, slice.size);
     }
   }
 }

@@ -27,7 +27,11 @@ export class PartTable {
     Atomics.store(this.words, FAILED, 1);
     for (let part = 0; part < this.count; part++) Atomics.notify(this.words, BITS + part);
   }
-  /** The part that somebody waits for, once; -1: nobody does. */
+  /** The part that somebody waits for; -1: nobody does. */
+  get wanted(): number {
+    return Atomics.load(this.words, WANTED) - 1;
+  }
+  /** The same, once. */
   takeWanted(): number {
     return Atomics.exchange(this.words, WANTED, 0) - 1;
   }

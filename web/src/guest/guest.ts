@@ -51,8 +51,7 @@ export class Guest {
   readonly exports: Record<string, (...values: (number | bigint)[]) => number | bigint>;
 
   constructor(module: WebAssembly.Module, readonly memory: Memory, readonly host: Host) {
-    const imports = { [C.HOST_MODULE]: host.imports(memory), env: { memory: memory.object } };
-    this.exports = new WebAssembly.Instance(module, imports as WebAssembly.Imports).exports as typeof this.exports;
+    this.exports = new WebAssembly.Instance(module, host.imports(memory)).exports as typeof this.exports;
   }
 
   call(name: ExportName, ...values: number[]): number {

@@ -3,6 +3,7 @@ import * as C from "./chord_host_v1.js";
 import type { ModelFile } from "./files.js";
 import { GuestEnded, HostFailure, type Memory } from "./memory.js";
 import { readStruct, type Struct } from "./structs.js";
+import { TEMPLATE_MODULE, Templates } from "./template.js";
 
 export type Progress = Struct<typeof C.chord_host_progress>;
 
@@ -33,12 +34,17 @@ type Call = (...values: never[]) => number | bigint | void;
 
 export class Host {
   readonly counts = { reads: 0, bytesRead: 0 };
+  readonly templates = new Templates();
   private sentence = "";
   /** They may be changed while the guest is there. */
   constructor(readonly options: HostOptions = {}) {}
 
-  /** The object chord_host_v1 for an instance over this memory. A call that throws answers a code. */
-  imports(memory: Memory): Record<string, (...values: never[]) => unknown> {
+  /** What an instance over this memory imports. */
+  imports(memory: Memory): WebAssembly.Imports {
+    return { [C.HOST_MODULE]: this.services(memory), [TEMPLATE_MODULE]: this.templates.imports(memory), env: { memory: memory.object } } as WebAssembly.Imports;
+  }
+  /** The object chord_host_v1. A call that throws answers a code. */
+  private services(memory: Memory): Record<string, (...values: never[]) => unknown> {
     const calls: Record<string, Call> = this.calls(memory);
     return Object.fromEntries(Object.entries(C.IMPORTS).map(([name, signature]) => [name, this.wrap(memory, name, signature, calls[name])]));
   }
@@ -84,6 +90,7 @@ export class Host {
       file_size: (file: number) => this.file(file).size,
       file_align: (file: number) => (this.file(file), 1),
       file_read: (file: number, offset: bigint, to: number, length: number) => this.fileRead(file, offset, memory.bytes(to, length)),
+      file_fetch: (file: number, offset: bigint, length: number, slot: number) => this.fileRead(file, offset, memory.bytes(slot, length)), // at its start: 0
       file_prefetch: () => fail(C.HostCode.UNSUPPORTED, "this host reads nothing ahead"),
       window_skew: () => 0,
       bank_limit: () => 0,

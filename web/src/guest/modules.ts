@@ -2,6 +2,17 @@
 
 export type ModuleName = "wasm32" | "wasm32-simd128" | "wasm64";
 
+/** What the package has of WebAssembly: a guest of each kind, and what runs their chat templates. */
+export const MODULE_FILES = {
+  "wasm32": "chord-guest-wasm32.wasm", "wasm32-simd128": "chord-guest-wasm32-simd128.wasm", "wasm64": "chord-guest-wasm64.wasm", "template": "chord-template.wasm",
+} as const satisfies Record<ModuleName | "template", string>;
+export type ModuleUrls = Readonly<Record<keyof typeof MODULE_FILES, string>>;
+
+export function modulesIn(folder: string | URL, base?: string): ModuleUrls {
+  const urls = Object.entries(MODULE_FILES).map(([name, file]) => [name, new URL(`${String(folder).replace(/\/?$/, "/")}${file}`, base).href]);
+  return Object.fromEntries(urls) as ModuleUrls;
+}
+
 // A function with i32x4.relaxed_dot_i8x16_i7x16_add_s.
 const RELAXED = "AGFzbQEAAAABBgFgAX8BfwMCAQAFAwEAAQYIAX8BQYCABAsHEgIGbWVtb3J5AgAFcHJvYmUAAAoYARYAQeQA/Q9B/wD9DyAA/RH9kwL9GwAL";
 

@@ -5,7 +5,7 @@ import type { ModelFile } from "../guest/files.js";
 import { Guest, GuestFailure, type ModelInfo, type Plan } from "../guest/guest.js";
 import { Host, type Progress } from "../guest/host.js";
 import { createMemory, GuestEnded, importedMemory, Memory, PAGE_BYTES } from "../guest/memory.js";
-import { chooseModule, type ModuleName } from "../guest/modules.js";
+import { chooseModule, type ModuleName, type ModuleUrls } from "../guest/modules.js";
 import { createThreadTable, ThreadTable } from "../guest/threads.js";
 import type { Peer } from "../rpc.js";
 import type { FileSpec, Here } from "./here.js";
@@ -13,7 +13,7 @@ import type { ThreadStart } from "./thread.js";
 
 /** What a page sends to have a model opened. Sizes in bytes; 0: as the library has it. */
 export interface OpenArguments {
-  wasmUrls: Readonly<Record<ModuleName, string>>;
+  wasmUrls: ModuleUrls;
   files: readonly FileSpec[];
   memoryBytes: number;
   contextTokens: number;
@@ -23,7 +23,7 @@ export interface OpenArguments {
   module: ModuleName | undefined;
 }
 
-const READERS = 4; // of a model that streams: one read each at a time
+const READERS = 2; // of a model that streams: one read each at a time, and some megabytes of the browser's own
 
 const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
   INVALID: "ERR_OPTION", NO_MEMORY: "ERR_MEMORY", BUDGET: "ERR_BUDGET", IO: "ERR_READ", CORRUPT: "ERR_MODEL", UNSUPPORTED: "ERR_UNSUPPORTED", FULL: "ERR_CONTEXT_FULL",
@@ -70,7 +70,7 @@ export class OpenGuest {
   private constructor(private readonly here: Here, readonly moduleName: ModuleName, module: WebAssembly.Module, memory: Memory, files: readonly ModelFile[], specs: readonly FileSpec[], computeMax: number) {
     const cancelFlag = here.isolated ? new SharedArrayBuffer(4) : new ArrayBuffer(4);
     this.cancelFlag = new Int32Array(cancelFlag);
-    const table = computeMax > 1 ? createThreadTable() : undefined;
+    const table = here.isolated ? createThreadTable() : undefined; // one thread that computes has readers, too
     this.threads = table && new ThreadTable(table, computeMax);
     this.start = {
       module, memory: memory.object, memoryBytes: memory.bytesMax, wide: memory.wide, computeMax, files: specs,
@@ -137,7 +137,9 @@ export async function openModel(here: Here, args: OpenArguments, signal: AbortSi
     if (plan.fits) await opened.startReaders(plan);
     signal.throwIfAborted();
     const model = owned(() => guest.modelOpen(runtime, options));
-    return { opened, model, info: guest.modelDescribe(model), threads: guest.runtimeThreads(runtime) };
+    const info = guest.modelDescribe(model);
+    if (info.has_chat_template !== 0) guest.host.templates.module = await WebAssembly.compile(await here.fetchBytes(args.wasmUrls.template));
+    return { opened, model, info, threads: guest.runtimeThreads(runtime) };
   } catch (error) {
     opened.close();
     throw error;

@@ -1,7 +1,6 @@
 // thread.ts - a worker that is a thread of the guest: an instance of its own over the shared memory.
 import { Host } from "../guest/host.js";
 import { Memory } from "../guest/memory.js";
-import { HOST_MODULE } from "../guest/chord_host_v1.js";
 import { ThreadTable } from "../guest/threads.js";
 import type { FileSpec, Here } from "./here.js";
 
@@ -26,8 +25,7 @@ export async function runThread(here: Here, start: ThreadStart): Promise<void> {
     threads,
     isCancelled: () => Atomics.load(cancelled, 0) !== 0,
   });
-  const imports = { [HOST_MODULE]: host.imports(memory), env: { memory: start.memory } } as WebAssembly.Imports;
-  const main = new WebAssembly.Instance(start.module, imports).exports["chord_thread_main"] as (at: number | bigint) => void;
+  const main = new WebAssembly.Instance(start.module, host.imports(memory)).exports["chord_thread_main"] as (at: number | bigint) => void;
   here.post({ ready: start.thread });
   threads.serve(start.thread, (at) => main(start.wide ? BigInt(at) : at));
 }

@@ -100,6 +100,7 @@ static void write_usage(const answer *an, writer *w)
     write_u64(w, "input_tokens", usage.prompt);
     write_open(w, "input_tokens_details", '{');
     write_u64(w, "cached_tokens", usage.cached);
+    write_u64(w, "cache_write_tokens", 0);
     write_close(w, '}');
     write_u64(w, "output_tokens", usage.made);
     write_open(w, "output_tokens_details", '{');

@@ -21,6 +21,7 @@ static const route ROUTES[] = {
     {"/v1/responses", true, dialect_responses},
     {"/v1/responses/input_tokens", true, dialect_responses_tokens},
     {"/completion", true, dialect_completion},
+    {"/completions", true, dialect_completion},
     {"/infill", true, dialect_infill},
     {"/tokenize", true, dialect_tokenize},
     {"/detokenize", true, dialect_detokenize},

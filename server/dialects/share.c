@@ -85,9 +85,11 @@ void answer_write_timings(const answer *an, const choice *c, writer *w)
     write_u64(w, "cache_n", job->reused);
     write_u64(w, "prompt_n", read);
     write_f64(w, "prompt_ms", prompt_ms);
+    write_f64(w, "prompt_per_token_ms", read > 0 ? prompt_ms / (double)read : 0);
     write_f64(w, "prompt_per_second", prompt_ms > 0 ? (double)read * 1e3 / prompt_ms : 0);
     write_u64(w, "predicted_n", made);
     write_f64(w, "predicted_ms", made_ms);
+    write_f64(w, "predicted_per_token_ms", made > 1 ? made_ms / (double)(made - 1) : 0);
     write_f64(w, "predicted_per_second", made > 1 && made_ms > 0 ? (double)(made - 1) * 1e3 / made_ms : 0);
     write_close(w, '}');
 }

@@ -18,7 +18,7 @@ typedef struct chord_rules chord_rules; /* never change once made: any number of
  * anything. CHORD_UNSUPPORTED: tokens by name or number. */
 chord_status chord_rules_from_gbnf(chord_heap *heap, const char *text, size_t len, chord_rules **out, chord_error *err);
 /* JSON Schema (2020-12; older spellings of definitions and tuples too). Objects have their keys in the order of
- * `properties`, then others; white space is a space, or the begin of a line and up to 40 spaces. CHORD_UNSUPPORTED names the
+ * `properties`, then others; white space is a space, or the begin of a line and up to 40 spaces or tabs. CHORD_UNSUPPORTED names the
  * keyword and where it stands; what a schema can never take is CHORD_INVALID. options may be NULL. */
 chord_status chord_rules_from_schema(chord_heap *heap, const char *text, size_t len,
                                      const chord_grammar_options *options, chord_rules **out, chord_error *err);

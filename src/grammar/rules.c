@@ -221,6 +221,44 @@ static chord_status compile_all(compiler *c)
     return CHORD_OK;
 }
 
+/* ---- dead ends ------------------------------------------------------------------------------------------------- */
+
+/* A node from which nothing goes on, whatever comes. What goes round for ever does not end here. */
+static bool is_dead(const chord_rules *r, uint32_t node)
+{
+    const chord_node *n = &r->nodes[node];
+    return n->kind == CHORD_NODE_SPLIT && n->b == 0;
+}
+
+static bool leads_nowhere(const chord_rules *r, const chord_node *n)
+{
+    switch (n->kind) {
+    case CHORD_NODE_BYTES: return is_dead(r, n->b);
+    case CHORD_NODE_CALL: return is_dead(r, n->a) || is_dead(r, n->b);
+    case CHORD_NODE_COUNT: return is_dead(r, n->b) || (r->counts[n->a].low > 0 && is_dead(r, r->counts[n->a].body));
+    case CHORD_NODE_SPLIT:
+        for (uint32_t i = 0; i < n->b; i++)
+            if (!is_dead(r, r->edges[n->a + i])) return false;
+        return true;
+    default: return false;
+    }
+}
+
+/* What leads to dead ends alone is one, so that no text goes there: a name, say, whose value can never be. */
+static void close_dead_ends(chord_rules *r)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < r->node_count; i++) changed = changed || is_dead(r, i);
+    while (changed) {
+        changed = false;
+        for (uint32_t i = 0; i < r->node_count; i++) {
+            if (is_dead(r, i) || !leads_nowhere(r, &r->nodes[i])) continue;
+            r->nodes[i] = (chord_node){CHORD_NODE_SPLIT, 0, 0};
+            changed = true;
+        }
+    }
+}
+
 /* ---- classes of bytes ------------------------------------------------------------------------------------------ */
 
 static bool is_in(const chord_bytes *set, uint32_t byte) { return set->bits[byte >> 6] >> (byte & 63) & 1; }
@@ -270,7 +308,10 @@ static chord_status make(compiler *c, uint32_t root)
     find_nullable(c);
     for (uint32_t i = 0; i < count; i++) CHORD_TRY(look_into_rule(c, i, 0));
     CHORD_TRY(compile_all(c));
+    close_dead_ends(c->rules);
     c->rules->root = c->starts[root];
+    if (is_dead(c->rules, c->rules->root))
+        return chord_fail(c->err, CHORD_INVALID, "grammar: there is no text that has this form");
     find_classes(c);
     return make_sets(c);
 }

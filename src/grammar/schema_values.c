@@ -87,11 +87,11 @@ uint32_t chord_json_chars(const chord_json *text)
 
 /* ---- as text --------------------------------------------------------------------------------------------------- */
 
-chord_expr *chord_schema_quoted(chord_schema *s, const char *text, size_t len)
+/* Without the quote that begins it. */
+static chord_expr *text_behind_quote(chord_schema *s, const char *text, size_t len)
 {
     chord_expr_list list = {0};
     chord_maker *m = &s->maker;
-    if (!chord_list_add(m, &list, CHORD_MAKE_WORD(m, "\""))) return NULL;
     for (size_t at = 0; at < len;) {
         uint32_t code;
         chord_chars one = {0};
@@ -101,6 +101,11 @@ chord_expr *chord_schema_quoted(chord_schema *s, const char *text, size_t len)
     }
     if (!chord_list_add(m, &list, CHORD_MAKE_WORD(m, "\""))) return NULL;
     return chord_make_seq(m, list.items, list.count);
+}
+
+chord_expr *chord_schema_quoted(chord_schema *s, const char *text, size_t len)
+{
+    return CHORD_MAKE_SEQ(&s->maker, CHORD_MAKE_WORD(&s->maker, "\""), text_behind_quote(s, text, len));
 }
 
 static chord_expr *make_literal(chord_schema *s, const chord_json *value)
@@ -203,11 +208,18 @@ static chord_status takes(chord_schema *s, const chord_view *view, uint32_t type
     return CHORD_OK;
 }
 
+static bool add_literal(chord_schema *s, const chord_json *value, chord_expr_list *found, chord_expr_list *texts)
+{
+    if (value->kind != CHORD_JSON_TEXT) return chord_list_add(&s->maker, found, make_literal(s, value));
+    return chord_list_add(&s->maker, texts, text_behind_quote(s, value->text, value->len));
+}
+
 chord_status chord_schema_values(chord_schema *s, const chord_view *view, uint32_t types, bool *any, chord_expr **out)
 {
+    chord_maker *m = &s->maker;
     uint32_t at = 0;
     const chord_json *schema = NULL, *one = chord_view_find(view, "const", &at, &schema), *list = NULL;
-    chord_expr_list found = {0};
+    chord_expr_list found = {0}, texts = {0};
     at = 0;
     if (one == NULL) list = chord_view_find(view, "enum", &at, &schema);
     *any = one == NULL && list == NULL;
@@ -221,8 +233,13 @@ chord_status chord_schema_values(chord_schema *s, const chord_view *view, uint32
         const chord_json *value = one != NULL ? one : list->items[i];
         bool is;
         CHORD_TRY(takes(s, view, types, value, &is));
-        if (is && !chord_list_add(&s->maker, &found, make_literal(s, value))) return chord_make_fail(&s->maker, s->err);
+        if (is && !add_literal(s, value, &found, &texts)) return chord_make_fail(&s->maker, s->err);
     }
-    *out = chord_make_any_of(&s->maker, found.items, found.count);
+    /* texts share their first quote: before it, in each way of white space, they are one thing to do */
+    if (texts.count > 0 &&
+        !chord_list_add(m, &found,
+                        CHORD_MAKE_SEQ(m, CHORD_MAKE_WORD(m, "\""), chord_make_any_of(m, texts.items, texts.count))))
+        return chord_make_fail(m, s->err);
+    *out = chord_make_any_of(m, found.items, found.count);
     return chord_schema_made(s, *out);
 }

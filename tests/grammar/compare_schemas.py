@@ -1,10 +1,10 @@
-#!/ usr / bin / env python3
-""
-    "compare_schemas.py TOOL VOCAB.gguf FOLDER...: schemas with values that they take and do not take, as others have collected them: the JSON-Schema-Test-Suite
-    (lists of{"schema", "tests" : [ {"data", "valid"} ]}) and
-    JSONSchemaBench(maskbench / data : one such object in a file).A value that is taken and is wrong is a failure;
+#!/usr/bin/env python3
+"""compare_schemas.py TOOL VOCAB.gguf FOLDER...: schemas with values that they take and do not take, as others have collected them: the JSON-Schema-Test-Suite
+(lists of {"schema", "tests": [{"data", "valid"}]}) and JSONSchemaBench (maskbench/data: one such object in a file). A value that is taken and is wrong is a failure;
 how many schemas are supported, and have all their good values taken, is told. TOOL: tests/grammar/grammar_tool.c. Keys stand in the order of the schema's properties, as far as these are plain to see."""
 import collections, json, pathlib, struct, subprocess, sys
+
+from ordered import ordered
 
 tool = subprocess.Popen(sys.argv[1:3], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 counts, reasons, wrong = collections.Counter(), collections.Counter(), []
@@ -34,39 +34,6 @@ def takes(value):
     return taken == len(text.encode("utf-8", "surrogatepass")) and may_end
 
 
-def ordered(value, schema, root, depth=0):
-    """The value with its keys in the order in which a schema has them."""
-    if depth > 40 or not isinstance(schema, dict):
-        return value
-    ref = schema.get("$ref")
-    if isinstance(ref, str) and ref.startswith("#"):
-        target = root
-        for step in ref[1:].split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(step, {}) if isinstance(target, dict) else
-{
-}
-        value = ordered(value, target, root, depth + 1)
-    for word in ("allOf", "anyOf", "oneOf"):
-        for part in schema.get(word) or ():
-            value = ordered(value, part, root, depth + 1)
-    if isinstance(value, dict):
-        properties = schema.get("properties") if isinstance(schema.get("properties"), dict) else
-        {
-        }
-        more = schema.get("additionalProperties")
-        names = [*properties, *(name for name in schema.get("required") or () if isinstance(name, str) and name not in properties)]
-        keys = [key for key in names if key in value] + [key for key in value if key not in names]
-        return
-        {
-        key: ordered(value[key], properties.get(key, more), root, depth + 1) for key in keys
-        }
-        if isinstance (value, list):
-        items = schema.get("items")
-        return [ordered(item, items, root, depth + 1) for item in value]
-    return value
-
-
 def compare(name, case):
     schema = case["schema"]
     counts["schemas"] += 1
@@ -77,7 +44,7 @@ def compare(name, case):
         return
     good = True
     for test in case["tests"]:
-            if not test["valid"]:
+        if not test["valid"]:
             counts["bad values"] += 1
             if takes(test["data"]):
                 wrong.append((name, test.get("description", ""), json.dumps(test["data"])[:200]))

@@ -188,6 +188,10 @@ static void check_bad_schemas(void)
         {"{\"enum\":1}", "'enum'", CHORD_INVALID},
         {"{\"anyOf\":[]}", "'anyOf'", CHORD_INVALID},
         {"[1]", "neither", CHORD_INVALID},
+        {"false", "no text", CHORD_INVALID},
+        {"{\"type\":\"object\",\"enum\":[\"a\"]}", "no text", CHORD_INVALID},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"enum\":[1]}},\"required\":[\"a\"]}",
+         "no text", CHORD_INVALID},
         {"{\"type\":", "line 1", CHORD_INVALID},
     };
     for (size_t i = 0; i < CHORD_COUNT(BAD); i++) {
@@ -280,6 +284,47 @@ static void check_forced(void)
     chord_rules_close(rules);
 }
 
+static size_t taken_of(const chord_rules *rules, const char *text, uint64_t memory_bytes)
+{
+    chord_matcher *m;
+    size_t taken;
+    CHECK_OK(chord_matcher_open(heap, rules, lexicon, memory_bytes, &m, &err));
+    CHECK_OK(chord_matcher_bytes(m, text, strlen(text), &taken, &err));
+    chord_matcher_close(m);
+    return taken;
+}
+
+/* A name whose value can never be does not come; one that begins like it does. */
+static void check_dead_ends(void)
+{
+    chord_rules *rules;
+    CHECK_OK(make_rules(
+        true,
+        "{\"type\":\"object\",\"properties\":{\"no\":{\"type\":\"object\",\"enum\":[\"x\"]},\"b\":{\"type\":\"array\",\"items\":{\"type\":\"null\",\"enum\":[1]}}}}",
+        &rules));
+    CHECK(taken_of(rules, "{\"no\":", 1 << 16) == 4 && taken_of(rules, "{\"not\":1}", 1 << 16) == 9);
+    CHECK(taken_of(rules, "{\"b\":[null", 1 << 16) == 6 && taken_of(rules, "{\"b\":[]}", 1 << 16) == 8);
+    chord_rules_close(rules);
+}
+
+/* Many texts, one of which is the value: before it begins they are one thing to do, however white space may go. */
+static void check_many_values(void)
+{
+    enum { COUNT = 8700, BYTES = COUNT * 9 + 100 };
+    static const char INDENTED[] = "{\"a\":\n          \"D0055\"}";
+    char *text = malloc(BYTES);
+    size_t len = chord_format(text, BYTES, "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[");
+    for (uint32_t i = 0; i < COUNT; i++)
+        len += chord_format(text + len, BYTES - len, "%s\"%c%04u\"", i > 0 ? "," : "", 'A' + i % 26, i);
+    chord_format(text + len, BYTES - len, "]}}}");
+    chord_rules *rules;
+    CHECK_OK(make_rules(true, text, &rules));
+    CHECK(taken_of(rules, INDENTED, 0) == strlen(INDENTED));
+    CHECK(taken_of(rules, "{\"a\":\"D0056", 0) == 10);
+    chord_rules_close(rules);
+    free(text);
+}
+
 /* What would be many things at once is told, not tried. */
 static void check_too_much(void)
 {
@@ -334,6 +379,8 @@ int main(void)
     check_loosened();
     check_masks();
     check_forced();
+    check_dead_ends();
+    check_many_values();
     check_too_much();
 #ifdef CHORD_FAULTS
     check_faults();

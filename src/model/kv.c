@@ -5,8 +5,20 @@
 
 /* ---- who may have a block: with the mutex held ------------------------------------------------------------------ */
 
+/* Of those who have a block in common all but one need a copy before they write to it. That one is the first, unless `than`,
+ * who asks and is not counted, has the block, too. */
+static bool stays_with(const chord_network *net, const chord_sequence *s, const chord_sequence *than, uint32_t k,
+                       uint32_t at)
+{
+    const uint8_t *block = s->kv[k].table[at];
+    if (than != s && than->kv[k].table[at] == block) return false;
+    const chord_sequence *first = net->sequences;
+    while (first != s && first->kv[k].table[at] != block) first++;
+    return first == s;
+}
+
 /* Blocks that the sequence will need before it has what it has reserved; a branch, what it may need. */
-static uint32_t owed_to(const chord_network *net, const chord_sequence *s, uint32_t k)
+static uint32_t owed_to(const chord_network *net, const chord_sequence *s, const chord_sequence *than, uint32_t k)
 {
     const chord_kv *kv = &s->kv[k];
     uint32_t every = chord_cache_of(&net->print, k).every, owed = 0;
@@ -15,8 +27,9 @@ static uint32_t owed_to(const chord_network *net, const chord_sequence *s, uint3
     uint32_t end = (uint32_t)chord_ceil_div(s->reserved / every, CHORD_KV_BLOCK);
     end = (uint32_t)chord_min_u64(end, (uint64_t)first + kv->blocks);
     for (uint32_t i = first; i < end; i++) {
-        const uint8_t *block = kv->table[i % kv->blocks];
-        owed += block == NULL || *chord_pool_owners(&net->kv_pools[k], block) > 1;
+        uint32_t at = i % kv->blocks;
+        const uint8_t *block = kv->table[at];
+        owed += block == NULL || (*chord_pool_owners(&net->kv_pools[k], block) > 1 && !stays_with(net, s, than, k, at));
     }
     return owed;
 }
@@ -28,7 +41,7 @@ static uint64_t owed_to_others(const chord_network *net, const chord_sequence *t
         const chord_sequence *s = &net->sequences[i];
         bool to_come = i >= net->session_count && s->length == 0; /* a branch that nobody has yet */
         if (to_come) owed += s->kv[k].blocks != 0 ? CHORD_BRANCH_BLOCKS : 0;
-        else if (s != than) owed += owed_to(net, s, k);
+        else if (s != than) owed += owed_to(net, s, than, k);
     }
     return owed;
 }
@@ -115,7 +128,7 @@ chord_status chord_sequence_reach(chord_network *net, chord_sequence *s, uint32_
 static chord_status reserve(chord_network *net, const chord_sequence *s, bool *later, chord_error *err)
 {
     for (uint32_t k = 0; k < net->print.caches; k++) {
-        uint64_t owed = owed_to(net, s, k), room = room_of(net, k), others = owed_to_others(net, s, k);
+        uint64_t owed = owed_to(net, s, s, k), room = room_of(net, k), others = owed_to_others(net, s, k);
         if (owed + others <= room || owed == 0) continue;
         *later = true;
         return chord_fail(err, CHORD_FULL,

@@ -225,6 +225,23 @@ static void check_branches(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEX
     close_network(&s);
 }
 
+/* A text that goes on before its branches leaves them the block that they had in common: there is one copy fewer to make than there are
+ * branches, and room for all in the end of the context. */
+static void check_text_first(const tiny_model *m, uint64_t hashes[SESSIONS][CONTEXT + 1])
+{
+    setup s;
+    chord_sequence *text, *branches[BRANCHES];
+    open_network(&s, m, 1);
+    CHECK_OK(chord_sequence_open(s.net, &text, &err));
+    grow(s.net, text, 0, CONTEXT - 10);
+    for (uint32_t b = 0; b < BRANCHES; b++) branches[b] = chord_sequence_branch(s.net, text, CONTEXT - 10);
+    CHECK(grow(s.net, text, 0, 10) == hashes[0][CONTEXT]);
+    for (uint32_t b = 0; b < BRANCHES; b++) CHECK(grow(s.net, branches[b], 0, 10) == hashes[0][CONTEXT]);
+    for (uint32_t b = 0; b < BRANCHES; b++) chord_sequence_close(s.net, branches[b]);
+    chord_sequence_close(s.net, text);
+    close_network(&s);
+}
+
 /* Equal keys are not enough: the tokens are compared, and those before them. */
 static void check_tokens(const tiny_model *m)
 {
@@ -262,6 +279,7 @@ int main(void)
     hash_alone(&m, hashes);
     check_company(&m, hashes);
     check_branches(&m, hashes);
+    check_text_first(&m, hashes);
     check_tokens(&m);
     free(m.b.bytes);
     return check_done();

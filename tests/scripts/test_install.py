@@ -47,7 +47,7 @@ endforeach()
 def declared():
     text = re.sub(r"/\*.*?\*/", "", (root / "include/chord.h").read_text(), flags=re.S)
     text = re.sub(r"^#.*?(?<!\\)$", "", text, flags=re.S | re.M)
-    return set(re.findall(r"^[\w ]+[ *](chord_\w+)\(", text, flags=re.M))
+    return set(re.findall(r"^[\w *]+[ *](chord_\w+)\(", text, flags=re.M))
 
 
 def exported(library):

@@ -221,7 +221,7 @@ function cancelledByHost(spelling, guest, host) {
 
 /** Who waits for a thread that ended in an error is not left waiting. */
 function deadThread(spelling, guest) {
-  const threads = new ThreadTable(createThreadTable(), 2), imports = new Host({ threads }).imports(guest.memory), wide = guest.memory.wide;
+  const threads = new ThreadTable(createThreadTable(), 2), imports = new Host({ threads }).imports(guest.memory)[C.HOST_MODULE], wide = guest.memory.wide;
   const at = guest.call("guest_alloc", 8), word = wide ? BigInt(at) : at;
   check(imports.wait(word, 0, 1_000_000n) === C.Wake.TIMEOUT, `${spelling}: a wait of a millisecond ends`);
   threads.fail();

@@ -282,6 +282,7 @@ await runTests({
     await until(page, "document.querySelector('article.assistant > div').textContent.length > 20");
     const [early] = await texts(page, "assistant");
     await until(page, "/tokens, .* a second · the first after .* s · .* rows a pass .* memory/.test(document.querySelector('#statistics').textContent)");
+    await until(page, `document.querySelector('article.assistant > div').textContent.length > ${early.length}`);
     await stop(page);
     await idle(page);
     const [late] = await texts(page, "assistant");

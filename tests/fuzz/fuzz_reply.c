@@ -8,8 +8,8 @@ static const char *const STYLES[] = {"",
                                      "<|channel|> <|message|>",
                                      "<|tool_call>call:",
                                      "<|tool_calls_section_begin|> </think>",
-                                     "\xEF\xBD\x9C"
-                                     "DSML\xEF\xBD\x9C",
+                                     ("\xEF\xBD\x9C"
+                                      "DSML\xEF\xBD\x9C"),
                                      "<arg_key>",
                                      "<function= <parameter= </think>",
                                      "<function name=\" <param name=\"",

@@ -9,25 +9,17 @@ typedef struct head {
     uint32_t depth; /* of objects */
 } head;
 
-static reply_found skip_to(reply_text *t)
-{
-    reply_skip_space(t);
-    return t->at < t->end ? REPLY_IS : REPLY_WAIT;
-}
-
-static size_t length(reply_text t) { return (size_t)(t.end - t.at); }
-
 static bool is_one_of(reply_text key, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strlen(names[i]) == length(key) && memcmp(names[i], key.at, length(key)) == 0) return true;
+        if (strlen(names[i]) == reply_left(key) && memcmp(names[i], key.at, reply_left(key)) == 0) return true;
     return false;
 }
 
 /* What comes must be this; white space may be before. */
 static reply_found pass(reply_text *t, const char *what)
 {
-    if (skip_to(t) == REPLY_WAIT) return REPLY_WAIT;
+    if (reply_skip_to(t) == REPLY_WAIT) return REPLY_WAIT;
     reply_found found = reply_begins(*t, what);
     if (found == REPLY_IS) t->at += strlen(what);
     return found;
@@ -40,7 +32,7 @@ static reply_found name_member(chord_reply *r, reply_text *t, head *h)
     reply_text inside;
     reply_found found = reply_json_string(t, &inside);
     if (found != REPLY_IS) return found;
-    h->has_name = reply_set_name(r, inside.at, length(inside));
+    h->has_name = reply_set_name(r, inside.at, reply_left(inside));
     return h->has_name ? REPLY_IS : REPLY_NOT;
 }
 
@@ -65,8 +57,8 @@ static reply_found member(chord_reply *r, reply_text *t, reply_text key, head *h
     bool known = is_one_of(key, OTHERS, CHORD_COUNT(OTHERS)) || is_one_of(key, IDS, CHORD_COUNT(IDS));
     if (!known && (r->style->flags & REPLY_BARE) && r->mark_len == 0) return REPLY_NOT;
     reply_found found = reply_json_value(t, &value);
-    if (found == REPLY_IS && is_one_of(key, IDS, CHORD_COUNT(IDS)) && length(value) > 2 && *value.at == '"')
-        reply_set_id(r, value.at + 1, length(value) - 2);
+    if (found == REPLY_IS && is_one_of(key, IDS, CHORD_COUNT(IDS)) && reply_left(value) > 2 && *value.at == '"')
+        reply_set_id(r, value.at + 1, reply_left(value) - 2);
     return found;
 }
 
@@ -76,14 +68,14 @@ static reply_found members(chord_reply *r, reply_text *t, head *h)
     reply_found found;
     h->depth++;
     for (t->at++;;) {
-        if ((found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_skip_to(t)) != REPLY_IS) return found;
         if (*t->at == '}') break;
         if (*t->at == ',') {
             t->at++;
             continue;
         }
         if ((found = reply_json_string(t, &key)) != REPLY_IS || (found = pass(t, ":")) != REPLY_IS ||
-            (found = skip_to(t)) != REPLY_IS || (found = member(r, t, key, h)) != REPLY_IS)
+            (found = reply_skip_to(t)) != REPLY_IS || (found = member(r, t, key, h)) != REPLY_IS)
             return found;
         if (h->open) return REPLY_IS;
     }
@@ -99,19 +91,19 @@ static reply_found make_arguments(chord_reply *r, reply_text value)
     chord_json *text = NULL;
     reply_flow flow = {0};
     bool whole = false;
-    if (length(value) == 0 || *value.at == 'n') { /* none, or null */
+    if (reply_left(value) == 0 || *value.at == 'n') { /* none, or null */
         reply_put(&r->made, "{}", 2, &r->status);
         return REPLY_IS;
     }
     chord_arena_init(&arena, r->heap, 16 * CHORD_MIB, "arguments");
     if (*value.at == '"') {
-        chord_status status = chord_json_parse(&arena, value.at, length(value), &text, NULL);
+        chord_status status = chord_json_parse(&arena, value.at, reply_left(value), &text, NULL);
         if (status == CHORD_NO_MEMORY || status == CHORD_BUDGET) r->status = status;
         value = status == CHORD_OK ? (reply_text){text->text, text->text + text->len} : (reply_text){"", ""};
     }
     reply_skip_space(&value);
-    if (length(value) > 0 && *value.at == '{') {
-        (void)reply_flow_take(&flow, value.at, length(value), &r->made, &r->status);
+    if (reply_left(value) > 0 && *value.at == '{') {
+        (void)reply_flow_take(&flow, value.at, reply_left(value), &r->made, &r->status);
         whole = flow.want == FLOW_DONE;
     }
     chord_arena_free(&arena);
@@ -122,11 +114,11 @@ static reply_found make_arguments(chord_reply *r, reply_text value)
 static reply_found head_objects(chord_reply *r, reply_text *t)
 {
     head h = {.arguments = {"", ""}};
-    reply_found found = skip_to(t);
-    if (found == REPLY_IS && *t->at == '`' && (found = pass(t, REPLY_BLOCK)) == REPLY_IS) found = skip_to(t);
+    reply_found found = reply_skip_to(t);
+    if (found == REPLY_IS && *t->at == '`' && (found = pass(t, REPLY_BLOCK)) == REPLY_IS) found = reply_skip_to(t);
     if (found == REPLY_IS && *t->at == '[') {
         t->at++;
-        found = skip_to(t);
+        found = reply_skip_to(t);
     }
     if (found == REPLY_IS && *t->at != '{') return REPLY_NOT;
     if (found == REPLY_IS) found = members(r, t, &h);
@@ -141,13 +133,13 @@ static reply_found head_objects(chord_reply *r, reply_text *t)
 static reply_found head_keyed(chord_reply *r, reply_text *t)
 {
     reply_text name;
-    reply_found found = skip_to(t);
+    reply_found found = reply_skip_to(t);
     if (found == REPLY_IS && *t->at == '[') t->at++;
-    if ((found = pass(t, "{")) != REPLY_IS || (found = skip_to(t)) != REPLY_IS ||
+    if ((found = pass(t, "{")) != REPLY_IS || (found = reply_skip_to(t)) != REPLY_IS ||
         (found = reply_json_string(t, &name)) != REPLY_IS || (found = pass(t, ":")) != REPLY_IS ||
-        (found = skip_to(t)) != REPLY_IS)
+        (found = reply_skip_to(t)) != REPLY_IS)
         return found;
-    if (*t->at != '{' || !reply_set_name(r, name.at, length(name))) return REPLY_NOT;
+    if (*t->at != '{' || !reply_set_name(r, name.at, reply_left(name))) return REPLY_NOT;
     r->closing = 1;
     r->state = REPLY_JSON;
     return REPLY_IS;
@@ -168,13 +160,13 @@ static bool split_name(chord_reply *r, reply_text name)
         name.at = solar + sizeof SOLAR - 1;
     } else if (reply_begins(name, SPACE) == REPLY_IS) {
         const char *end = name.end;
-        reply_set_id(r, name.at, length(name));
+        reply_set_id(r, name.at, reply_left(name));
         while (end > name.at && end[-1] >= '0' && end[-1] <= '9') end--;
         if (end > name.at && end[-1] == ':') name.end = end - 1;
         name.at += sizeof SPACE - 1;
     }
     while (name.end > name.at && reply_is_space(name.end[-1])) name.end--;
-    return reply_set_name(r, name.at, length(name));
+    return reply_set_name(r, name.at, reply_left(name));
 }
 
 /* DeepSeek's first form says "function" there, and has the name on a line of its own, and the arguments in a block of code. */
@@ -184,16 +176,17 @@ static reply_found head_named(chord_reply *r, reply_text *t)
     reply_text name;
     reply_found found = reply_name(t, r->style->name_end, &name);
     if (found != REPLY_IS) return found;
-    if (length(name) == sizeof WORD - 1 && memcmp(name.at, WORD, sizeof WORD - 1) == 0)
+    if (reply_left(name) == sizeof WORD - 1 && memcmp(name.at, WORD, sizeof WORD - 1) == 0)
         if ((found = reply_name(t, "\n", &name)) != REPLY_IS) return found;
-    if ((r->style->flags & REPLY_BEGINS) && length(name) == sizeof ALL - 1 && memcmp(name.at, ALL, length(name)) == 0) {
+    if ((r->style->flags & REPLY_BEGINS) && reply_left(name) == sizeof ALL - 1 &&
+        memcmp(name.at, ALL, reply_left(name)) == 0) {
         r->state = REPLY_TEXT; /* what is said to all is no call */
         return REPLY_IS;
     }
     if (!split_name(r, name)) return REPLY_NOT;
-    if ((found = skip_to(t)) != REPLY_IS) return found;
+    if ((found = reply_skip_to(t)) != REPLY_IS) return found;
     found = pass(t, REPLY_BLOCK);
-    if (found == REPLY_WAIT || (found = skip_to(t)) != REPLY_IS) return REPLY_WAIT;
+    if (found == REPLY_WAIT || (found = reply_skip_to(t)) != REPLY_IS) return REPLY_WAIT;
     r->closing = 0;
     r->state = REPLY_JSON;
     return *t->at == '{' ? REPLY_IS : REPLY_NOT;
@@ -202,14 +195,14 @@ static reply_found head_named(chord_reply *r, reply_text *t)
 static reply_found head_tagged(chord_reply *r, reply_text *t)
 {
     reply_text name;
-    if (skip_to(t) == REPLY_WAIT) return REPLY_WAIT;
+    if (reply_skip_to(t) == REPLY_WAIT) return REPLY_WAIT;
     if (r->style->name_end[0] != '\0') {
         reply_found found = reply_name(t, r->style->name_end, &name);
         if (found != REPLY_IS) return found;
     } else {
         name = (reply_text){t->at, t->at};
         while (name.end < t->end && *name.end != '\n' && *name.end != '<') name.end++;
-        if (name.end == t->end) return length(name) > REPLY_NAME_MAX ? REPLY_NOT : REPLY_WAIT;
+        if (name.end == t->end) return reply_left(name) > REPLY_NAME_MAX ? REPLY_NOT : REPLY_WAIT;
         t->at = name.end;
     }
     r->state = REPLY_PARAM;
@@ -220,11 +213,11 @@ static reply_found head_tagged(chord_reply *r, reply_text *t)
 
 static reply_found head_python(chord_reply *r, reply_text *t)
 {
-    reply_found found = skip_to(t);
+    reply_found found = reply_skip_to(t);
     if (found != REPLY_IS) return found;
     if (*t->at == '[') {
         t->at++;
-        if ((found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_skip_to(t)) != REPLY_IS) return found;
     }
     r->state = REPLY_BETWEEN;
     return reply_python_call(r, t);
@@ -243,7 +236,7 @@ static reply_found head_loose(chord_reply *r, reply_text *t)
 static reply_found head_nested(chord_reply *r, reply_text *t)
 {
     reply_text name;
-    reply_found found = skip_to(t);
+    reply_found found = reply_skip_to(t);
     if (found == REPLY_IS) found = reply_name(t, r->style->name_end, &name);
     if (found != REPLY_IS) return found;
     r->state = REPLY_BETWEEN;
@@ -268,13 +261,13 @@ static reply_found head_of_body(chord_reply *r, reply_text *t)
 reply_found reply_head(chord_reply *r, reply_text *t)
 {
     reply_found found = REPLY_IS;
-    size_t bytes = length(*t);
+    size_t bytes = reply_left(*t);
     r->made.len = 0;
     r->id[0] = '\0';
     if (r->mark_is_section && r->style->open[0] != '\0') found = pass(t, r->style->open);
     if (found == REPLY_IS) found = head_of_body(r, t);
     if (found == REPLY_WAIT && (r->final || bytes > REPLY_HEAD_MAX)) found = REPLY_NOT;
-    if (found == REPLY_IS && bytes - length(*t) > REPLY_HEAD_MAX) found = REPLY_NOT;
+    if (found == REPLY_IS && bytes - reply_left(*t) > REPLY_HEAD_MAX) found = REPLY_NOT;
     if (found == REPLY_IS) return found;
     r->state = REPLY_HEAD;
     r->made.len = 0;
@@ -286,9 +279,9 @@ reply_found reply_tail(chord_reply *r, reply_text *t)
 {
     reply_text key, value;
     reply_found found;
-    size_t bytes = length(*t);
+    size_t bytes = reply_left(*t);
     for (uint32_t left = r->closing; left > 0;) {
-        found = skip_to(t);
+        found = reply_skip_to(t);
         if (found == REPLY_IS && *t->at == '}') {
             left--;
             t->at++;
@@ -299,7 +292,7 @@ reply_found reply_tail(chord_reply *r, reply_text *t)
             continue;
         }
         if (found == REPLY_IS && (found = reply_json_string(t, &key)) == REPLY_IS &&
-            (found = pass(t, ":")) == REPLY_IS && (found = skip_to(t)) == REPLY_IS &&
+            (found = pass(t, ":")) == REPLY_IS && (found = reply_skip_to(t)) == REPLY_IS &&
             (found = reply_json_value(t, &value)) == REPLY_IS)
             continue;
         return found == REPLY_WAIT && bytes > REPLY_HEAD_MAX ? REPLY_NOT : found;

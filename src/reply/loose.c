@@ -27,12 +27,6 @@ static void put_quoted(chord_reply *r, const char *text, size_t len)
     if (r->status == CHORD_OK) r->status = chord_json_quote(&r->made, text, len, NULL);
 }
 
-static reply_found skip_to(reply_text *t)
-{
-    reply_skip_space(t);
-    return t->at < t->end ? REPLY_IS : REPLY_WAIT;
-}
-
 /* ---- texts ------------------------------------------------------------------------------------------------- */
 
 static size_t hex_of(const char *at, const char *end, size_t want, uint32_t *code)
@@ -113,10 +107,11 @@ static reply_found list(chord_reply *r, reply_text *t, uint32_t depth)
     reply_found found;
     put(r, "[", 1);
     for (t->at++;; follows = true) {
-        if ((found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_skip_to(t)) != REPLY_IS) return found;
         if (*t->at == close) break;
         if (follows) put(r, ",", 1);
-        if ((found = reply_loose_value(r, t, depth + 1)) != REPLY_IS || (found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_loose_value(r, t, depth + 1)) != REPLY_IS || (found = reply_skip_to(t)) != REPLY_IS)
+            return found;
         if (*t->at == ',') t->at++;
         else if (*t->at != close) return REPLY_NOT;
     }
@@ -131,11 +126,11 @@ static reply_found key_of(chord_reply *r, reply_text *t)
     reply_found found = text_value(r, t);
     if (found == REPLY_NOT && (found = name_of(t, &name)) == REPLY_IS)
         put_quoted(r, name.at, (size_t)(name.end - name.at));
-    if (found != REPLY_IS || (found = skip_to(t)) != REPLY_IS) return found;
+    if (found != REPLY_IS || (found = reply_skip_to(t)) != REPLY_IS) return found;
     if (*t->at != ':') return REPLY_NOT;
     t->at++;
     put(r, ":", 1);
-    return skip_to(t);
+    return reply_skip_to(t);
 }
 
 reply_found reply_loose_object(chord_reply *r, reply_text *t, uint32_t depth)
@@ -144,11 +139,11 @@ reply_found reply_loose_object(chord_reply *r, reply_text *t, uint32_t depth)
     reply_found found;
     put(r, "{", 1);
     for (t->at++;; follows = true) {
-        if ((found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_skip_to(t)) != REPLY_IS) return found;
         if (*t->at == '}') break;
         if (follows) put(r, ",", 1);
         if ((found = key_of(r, t)) != REPLY_IS || (found = reply_loose_value(r, t, depth + 1)) != REPLY_IS ||
-            (found = skip_to(t)) != REPLY_IS)
+            (found = reply_skip_to(t)) != REPLY_IS)
             return found;
         if (*t->at == ',') t->at++;
         else if (*t->at != '}') return REPLY_NOT;
@@ -180,12 +175,12 @@ static reply_found keyword(chord_reply *r, reply_text *t)
 {
     reply_text name;
     reply_found found = name_of(t, &name);
-    if (found != REPLY_IS || (found = skip_to(t)) != REPLY_IS) return found;
+    if (found != REPLY_IS || (found = reply_skip_to(t)) != REPLY_IS) return found;
     if (*t->at != '=') return REPLY_NOT;
     put_quoted(r, name.at, (size_t)(name.end - name.at));
     put(r, ":", 1);
     t->at++;
-    if ((found = skip_to(t)) != REPLY_IS) return found;
+    if ((found = reply_skip_to(t)) != REPLY_IS) return found;
     return reply_loose_value(r, t, 0);
 }
 
@@ -198,10 +193,10 @@ reply_found reply_python_call(chord_reply *r, reply_text *t)
     if (*t->at != '(' || !reply_set_name(r, name.at, (size_t)(name.end - name.at))) return REPLY_NOT;
     put(r, "{", 1);
     for (t->at++;; follows = true) {
-        if ((found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = reply_skip_to(t)) != REPLY_IS) return found;
         if (*t->at == ')') break;
         if (follows) put(r, ",", 1);
-        if ((found = keyword(r, t)) != REPLY_IS || (found = skip_to(t)) != REPLY_IS) return found;
+        if ((found = keyword(r, t)) != REPLY_IS || (found = reply_skip_to(t)) != REPLY_IS) return found;
         if (*t->at == ',') t->at++;
         else if (*t->at != ')') return REPLY_NOT;
     }

@@ -199,6 +199,11 @@ static inline void reply_skip_space(reply_text *t)
 typedef enum reply_found { REPLY_WAIT, REPLY_NOT, REPLY_IS } reply_found;
 reply_found reply_begins(reply_text t, const char *what); /* does it begin so? Nothing begins with "" */
 const char *reply_find(reply_text t, const char *what);   /* NULL: nowhere */
+static inline reply_found reply_skip_to(reply_text *t)    /* what follows white space; REPLY_WAIT: nothing yet */
+{
+    reply_skip_space(t);
+    return t->at < t->end ? REPLY_IS : REPLY_WAIT;
+}
 /* A name, up to `end`, which t->at moves behind. */
 reply_found reply_name(reply_text *t, const char *end, reply_text *out);
 

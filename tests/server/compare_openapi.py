@@ -13,7 +13,7 @@ options = sys.argv[2:] or ["--max-examples", "40", "--seed", "1"]
 with Server("--memory", "160M", "-n", "8", "--parallel", "4") as s:
     command = [pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", words, "run", TESTS.parent / "docs" / "openapi.yaml", "--url", s.place, "--checks", CHECKS,
                "--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--continue-on-failure", *options]
-    finished = subprocess.run([*map(str, command)])
+    finished = subprocess.run([*map(str, command)], cwd=folder.name)  # it leaves a folder of its own
     check(finished.returncode == 0, "what the server says is what the file says")
     check(s.get("/health")[0] == 200, "and it goes on")
 done()

@@ -26,6 +26,10 @@ void dialect_props(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);
 
+/* A session of the engine's, for as long as `use` computes with it for these tokens; who goes meanwhile cancels it. */
+chord_status dialect_with_session(ask *a, const ask_prompt *prompt,
+                                  chord_status (*use)(chord_session *session, void *ud, chord_error *err), void *ud,
+                                  chord_error *err);
 /* Log probabilities of a prompt's tokens, and the likeliest in their places, as pieces; those of its first are none. */
 typedef struct prompt_scores {
     float *logprobs;      /* (count); [0] is nothing */

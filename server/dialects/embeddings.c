@@ -60,8 +60,6 @@ static bool read_options(ask *a, embeddings *e)
 
 /* ---- computing ---------------------------------------------------------------------------------------------- */
 
-static void gone(void *ud) { engine_cancel(ud); }
-
 static void normalise(float *x, uint32_t n)
 {
     double sum = 0;
@@ -70,28 +68,22 @@ static void normalise(float *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) x[i] *= factor;
 }
 
-static chord_status embed(ask *a, engine_answer *work, const ask_prompt *text, float *out, chord_error *err)
+typedef struct embedding {
+    const ask_prompt *text;
+    float *out;
+} embedding;
+
+static chord_status embed(chord_session *session, void *ud, chord_error *err)
 {
-    chord_session *session = engine_borrow(work);
-    (void)a;
-    if (session == NULL) return chord_fail(err, CHORD_CANCELLED, "cancelled");
-    return work->jobs[0].status = chord_session_embed(session, text->tokens, text->count, CHORD_POOLING_MODEL, out,
-                                                      err);
+    const embedding *e = ud;
+    return chord_session_embed(session, e->text->tokens, e->text->count, CHORD_POOLING_MODEL, e->out, err);
 }
 
 static bool embed_one(ask *a, const ask_prompt *text, float *out)
 {
     chord_error err;
-    engine_job job = {.tokens = text->tokens, .count = text->count, .lend = true};
-    engine_answer work = {.jobs = &job, .count = 1};
-    chord_status status = engine_submit(a->s->engine, &work, &err);
-    if (status == CHORD_OK) {
-        if (!wire_on_gone(a->wire, gone, &work)) engine_cancel(&work);
-        status = embed(a, &work, text, out, &err);
-        wire_on_gone(a->wire, NULL, NULL);
-    }
-    engine_end(&work);
-    return status == CHORD_OK || ask_fail(a, "input", &err);
+    embedding e = {text, out};
+    return dialect_with_session(a, text, embed, &e, &err) == CHORD_OK || ask_fail(a, "input", &err);
 }
 
 static bool embed_all(ask *a, embeddings *e)

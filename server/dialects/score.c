@@ -17,35 +17,21 @@ static bool take_row(void *ud, size_t position, const float *logits, size_t voca
     return true;
 }
 
-static void gone(void *ud) { engine_cancel(ud); }
-
-static chord_status score(ask *a, engine_answer *work, scoring *s, chord_error *err)
+static chord_status score(chord_session *session, void *ud, chord_error *err)
 {
-    engine_job *job = &work->jobs[0];
-    chord_session *session = engine_borrow(work);
-    if (session == NULL) return chord_fail(err, CHORD_CANCELLED, "cancelled");
-    (void)a;
+    scoring *s = ud;
     chord_session_reset(session);
-    job->status = chord_session_logits(session, s->prompt->tokens, s->prompt->count - 1, 0, take_row, s, err);
-    return job->status;
+    return chord_session_logits(session, s->prompt->tokens, s->prompt->count - 1, 0, take_row, s, err);
 }
 
 bool dialect_score(ask *a, const ask_prompt *prompt, uint32_t top_count, prompt_scores *out)
 {
     chord_error err;
-    engine_job job = {.tokens = prompt->tokens, .count = prompt->count, .lend = true};
-    engine_answer work = {.jobs = &job, .count = 1};
     scoring s = {.prompt = prompt, .out = out};
     *out = (prompt_scores){.top_count = top_count};
     out->logprobs = ask_get(a, prompt->count * sizeof *out->logprobs);
     out->top = ask_get(a, (uint64_t)prompt->count * top_count * sizeof *out->top);
     if (out->logprobs == NULL || out->top == NULL) return false;
-    chord_status status = engine_submit(a->s->engine, &work, &err);
-    if (status == CHORD_OK) {
-        if (!wire_on_gone(a->wire, gone, &work)) engine_cancel(&work);
-        status = score(a, &work, &s, &err);
-        wire_on_gone(a->wire, NULL, NULL);
-    }
-    engine_end(&work);
+    chord_status status = dialect_with_session(a, prompt, score, &s, &err);
     return status == CHORD_OK || ask_fail(a, NULL, &err);
 }

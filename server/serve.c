@@ -40,6 +40,8 @@ static int check_usage(const cli_args *a)
         return cli_usage(&cli_serve, "--alias names one model; of several each has its file's name");
     if (a->word_count > 0 && a->draft != NULL)
         return cli_usage(&cli_serve, "--draft guesses ahead for one model: several have no draft model");
+    if (a->word_count > 0 && a->template_file != NULL)
+        return cli_usage(&cli_serve, "--template-file is in place of one model's template: several have their own");
     if (a->no_auth && a->api_key_file != NULL)
         return cli_usage(&cli_serve, "--no-auth and --api-key-file contradict each other");
     return CLI_OK;

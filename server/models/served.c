@@ -71,26 +71,32 @@ uint64_t served_bytes(const served *s)
 }
 
 /* A refusal speaks of the whole process's memory. */
+static int refuse(const served *s, const cli_open *o, chord_plan plan)
+{
+    plan.budget_bytes += s->all->reserved_bytes;
+    if (plan.budget_bytes_min != 0) plan.budget_bytes_min += s->all->reserved_bytes;
+    return cli_refuse(&plan, cli_sessions(&o->options));
+}
+
 static int check_budget(const served *s, const cli_open *o)
 {
     chord_plan plan;
     chord_model_options options = o->options;
     options.vocabulary_of = o->text;
-    if (chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) != CHORD_OK || plan.fits) return CLI_OK;
-    plan.budget_bytes += s->all->reserved_bytes;
-    if (plan.budget_bytes_min != 0) plan.budget_bytes_min += s->all->reserved_bytes;
-    return cli_refuse(&plan, cli_sessions(&options));
+    bool known = chord_model_plan(o->runtime, &o->source, &options, &plan, NULL) ==
+                 CHORD_OK; /* else opening tells why */
+    return known && !plan.fits ? refuse(s, o, plan) : CLI_OK;
 }
 
 int served_check(served *s)
 {
     chord_error err;
-    chord_plan plan = {0};
+    chord_plan plan;
     cli_open o;
     start(s, &o);
-    chord_status status = chord_model_plan(o.runtime, &o.source, &o.options, &plan, &err);
+    if (chord_model_plan(o.runtime, &o.source, &o.options, &plan, &err) != CHORD_OK) return cli_fail_with(&err);
     s->all->free_bytes = plan.free_bytes;
-    return status == CHORD_OK ? check_budget(s, &o) : cli_fail_with(&err);
+    return plan.fits ? CLI_OK : refuse(s, &o, plan);
 }
 
 static int open_engine(served *s)

@@ -30,7 +30,7 @@ def alone(path):
 def several(paths, wanted, memory="150M"):
     """Every model's answer is the one it gives alone, whoever asks what meanwhile."""
     names = [path.stem for path in paths]
-    with Server(*paths[1:], *LIMITS[2:], "--memory", memory, model=paths[0]) as s:
+    with Server(*paths[1:], *LIMITS[2:], "--memory", memory, model=paths[0], template=False) as s:
         check(states(s) == {name: "loaded" if name == names[0] else "unloaded" for name in names}, f"at first: {states(s)}")
         for name in (*names, *names):
             check(complete(s, name) == wanted[name], f"{name} among others")
@@ -55,9 +55,9 @@ if large.exists():
 
 # What cannot be is said before the server is there
 for arguments, words in (((TINY, "--memory", "150M"), "two models have the name"), ((OTHER, "--alias", "x"), "--alias"), ((OTHER, "--draft", TINY), "--draft"),
-                         (("/nonexistent.gguf", "--memory", "150M"), "nonexistent")):
+                         (("/nonexistent.gguf", "--memory", "150M"), "nonexistent"), ((OTHER, "--template-file", template_file()), "--template-file")):
     try:
-        Server(*arguments)
+        Server(*arguments, template=False)
         check(False, f"{arguments}: it starts")
     except RuntimeError as e:
         check(words in str(e), f"{arguments}: {e}")

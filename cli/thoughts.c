@@ -39,9 +39,10 @@ static void take(void *ud, const chord_reply_event *e)
 bool cli_thoughts_take(cli_thoughts *t, const char *text, size_t len)
 {
     if (t->reply == NULL) return false;
-    if (chord_reply_feed(t->reply, text, len, take, t, NULL) != CHORD_OK)
-        cli_fail("there is no memory to tell what is thought from what is said: the answer is not complete");
-    return true;
+    if (chord_reply_feed(t->reply, text, len, take, t, NULL) == CHORD_OK) return true;
+    cli_note("there is no memory to tell what is thought from what is said: the rest comes as it is");
+    cli_thoughts_close(t);
+    return false;
 }
 
 void cli_thoughts_close(cli_thoughts *t)

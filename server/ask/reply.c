@@ -80,14 +80,18 @@ bool ask_write_thinking(ask *a, writer *w)
 /* "none": all that the model writes is what it says. */
 bool ask_reasoning_format(ask *a)
 {
-    static const char *const FORMATS[] = {"none", "auto", "deepseek", "deepseek-legacy", "parsed", "raw", "hidden"};
+    static const struct {
+        const char *name;
+        bool keeps, hides;
+    } FORMATS[] = {{"auto", false, false}, {"deepseek", false, false}, {"parsed", false, false},
+                   {"none", true, false},  {"raw", true, false},       {"hidden", false, true}};
     const char *format;
     if (!ask_text(a, a->root, "reasoning_format", &format)) return false;
     if (format == NULL) return true;
     for (size_t i = 0; i < CHORD_COUNT(FORMATS); i++) {
-        if (!chord_text_equal(format, FORMATS[i])) continue;
-        a->keep_thoughts = i == 0 || i == 5;
-        a->hide_thoughts = i == 6;
+        if (!chord_text_equal(format, FORMATS[i].name)) continue;
+        a->keep_thoughts = FORMATS[i].keeps;
+        a->hide_thoughts = FORMATS[i].hides;
         return true;
     }
     return ask_invalid(a, "reasoning_format", "'reasoning_format' must be auto, none, deepseek, parsed, raw or hidden");

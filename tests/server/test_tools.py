@@ -180,7 +180,7 @@ def refused(s):
     for key, more in (("tools[0]", dict(tools=[{"type": "function"}])), ("tools[0]", dict(tools=[{"type": "custom", "custom": {"name": "x"}}])), ("tools", dict(tools={})),
                       ("tools[1]", dict(tools=TOOLS[:1] + [5])), ("tool_choice", dict(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "fly"}})),
                       ("tool_choice", dict(tools=TOOLS, tool_choice="often")), ("tool_choice", dict(tool_choice="required")), ("parallel_tool_calls", dict(tools=TOOLS, parallel_tool_calls=3)),
-                      ("response_format", dict(tools=TOOLS, tool_choice="required", response_format={"type": "json_object"})), ("reasoning_format", dict(reasoning_format="loud")),
+                      ("response_format", dict(tools=TOOLS, tool_choice="required", response_format={"type": "json_object"})), ("reasoning_format", dict(reasoning_format="loud")), ("reasoning_format", dict(reasoning_format="deepseek-legacy")),
                       ("tool_calls", dict(messages=TALK + [{"role": "assistant", "tool_calls": [{"function": {}}]}])), ("tools[0]", dict(tools=[{"type": "function", "function": {"name": "x", "parameters": []}}]))):
         status, said = ask(**more)
         check(status == 400 and said["error"]["param"] == key, f"{key}: {status} {said}")

@@ -3,7 +3,7 @@
 
 #define RUN_NS (2 * FETCH_SECOND_NS) /* what one request is to take */
 #define RUN_BLOCKS_MAX 16u
-#define ADDRESSES_MAX 4 /* addresses asked for anew without a byte in between */
+#define ADDRESSES_MAX FETCH_SLOTS /* addresses asked for anew without a byte in between */
 #define CHANGES_MAX 3
 #define IDLE_MS 1000
 #define ERROR_BODY_BYTES 65536
@@ -56,7 +56,7 @@ static bool take_bytes(void *ud, const fetch_answer *a, const uint8_t *bytes, si
     }
     s->at += len;
     s->patience = (fetch_patience){0};
-    p->addresses = 0;
+    p->asked_anew = 0;
     chord_mutex_lock(&p->mutex);
     p->came_bytes += len;
     chord_mutex_unlock(&p->mutex);
@@ -99,6 +99,7 @@ static chord_status start(fetch_pull *p, fetch_slot *s, chord_error *err)
     const fetch_origin *o = &p->origin;
     s->verdict = FETCH_GOOD;
     s->start_ns = chord_clock_ns();
+    s->address = p->address;
     const char *token = p->job.token[0] != '\0' && fetch_same_origin(o->url, p->job.url) ? p->job.token : NULL;
     fetch_request r = {.url = o->url,
                        .ranged = o->ranges,
@@ -183,12 +184,15 @@ static chord_status changed(fetch_pull *p, const fetch_origin *now, chord_error 
     return begin_anew(p, err);
 }
 
-/* The address is no good any more, or another file lies there. What the hub vouches for is the same under any ETag. */
+/* The address is no good any more, which another request may have found out first, or another file lies there. What the hub
+ * vouches for is the same under any ETag. */
 static chord_status ask_anew(fetch_pull *p, fetch_slot *s, chord_error *err)
 {
     fetch_origin now;
-    if (++p->addresses > ADDRESSES_MAX) return fetch_fail_status(&s->transfer.answer, p->job.what, err);
+    if (s->address != p->address) return CHORD_OK;
+    if (++p->asked_anew > ADDRESSES_MAX) return fetch_fail_status(&s->transfer.answer, p->job.what, err);
     CHORD_TRY(fetch_origin_find(p->f, &p->job, &p->asking, &now, err));
+    p->address++;
     if (!now.vouched && (!fetch_origin_same(&p->origin, &now) || s->verdict == FETCH_CHANGED))
         return changed(p, &now, err);
     now.ranges = now.ranges && p->origin.ranges;

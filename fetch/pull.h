@@ -32,6 +32,7 @@ typedef struct fetch_slot {
     uint32_t block, end_block; /* what it is at: [block, end_block) are not here yet */
     uint64_t at, end;          /* and of these which bytes: what breaks off goes on there */
     uint64_t start_ns, not_before_ns;
+    uint32_t address; /* by which the request went, of p->address */
     fetch_verdict verdict;
     fetch_patience patience;
     chord_error error;
@@ -57,7 +58,8 @@ struct fetch_pull {
     /* the carrier's: */
     void *multi;
     fetch_slot slots[FETCH_SLOTS];
-    uint32_t run_blocks, addresses, changes;
+    uint32_t run_blocks, changes;
+    uint32_t address, asked_anew; /* which it is; how often it was asked for without a byte in between */
     /* the keeper's: */
     fetch_sum sum;
     uint8_t *hash_bytes;

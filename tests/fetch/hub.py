@@ -55,6 +55,8 @@ class Hub:
         self.reset_times = 0         # so often
         self.stall_after = None      # bytes after which nothing comes any more,
         self.stall_times = 0         # so often
+        self.late_body = 0           # seconds between the headers and the bytes
+        self.late_refusal = 0        # seconds until an address that has expired is refused
         self.rate = None             # bytes a second, all connections together
         self.etag = "strong"         # "strong", "weak", None
         self.change_after = None     # requests for bytes after which the ETag (and the bytes) are others
@@ -206,6 +208,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if left is not None:
                 hub.signatures[signature] = left - 1
         if left is not None and left <= 0:
+            time.sleep(hub.late_refusal)
             return self.answer(403, b"expired")
         files = [d for repo in hub.repos.values() for d in repo.values()] + list(hub.manifests.values())
         self.file(next((d for d in files if sum_of(d) == path.path[1:]), None), path.path)
@@ -268,6 +271,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             end = hub.reset_after
         if stall:
             end = hub.stall_after
+        if not probe:
+            time.sleep(hub.late_body)
         try:
             while self.asked.sent < end:
                 piece = body[self.asked.sent:min(end, self.asked.sent + (1 << 16 if hub.rate else 1 << 18))]

@@ -126,7 +126,8 @@ for name, faults in {
     "resets": dict(reset_after=1 << 20, reset_times=9), "short bodies": dict(short_by=2), "a stall": dict(stall_after=100000, stall_times=1),
     "a wrong Content-Range, once": dict(wrong_range=1), "200 for a part": dict(ranges_lie=1), "5xx": dict(probe_statuses=[503, 500], statuses=[503, 502]),
     "429": dict(statuses=[429, 429], retry_after=0), "429 for lists": dict(hub_statuses=[429, 503], retry_after=0),
-    "addresses that expire": dict(signature_requests=2), "400": dict(statuses=[400, 400]), "no parts": dict(ranges=False), "a weak ETag": dict(etag="weak"), "no ETag": dict(etag=None),
+    "addresses that expire": dict(signature_requests=2), "an address that expires for all at once": dict(signature_requests=2, late_refusal=0.1, late_body=0.7),
+    "400": dict(statuses=[400, 400]), "no parts": dict(ranges=False), "a weak ETag": dict(etag="weak"), "no ETag": dict(etag=None),
 }.items():
     anew(**faults)
     pulled(pull(SOURCE), data, name)

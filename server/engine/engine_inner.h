@@ -10,11 +10,12 @@
 
 /* What passes have cost: running means. */
 typedef struct rows_cost {
-    double decode_ns; /* of a pass without prompts; 0: not known */
-    double row_ns;    /* of each row of a prompt beside; 0: not known */
-    uint32_t last;    /* the budget that was given */
+    double decode_ns;   /* of a pass without prompts; 0: not known */
+    double row_ns;      /* of each row of a prompt beside; 0: not known */
+    uint32_t last;      /* the budget that was given */
+    uint32_t with_rows; /* passes since the last one without */
 } rows_cost;
-/* How many rows of prompts leave a pass below twice its time without; at most so many more than were tried before. */
+/* How many rows of prompts leave a pass below twice its time without; at most so many more than were tried before, and now and then none. */
 uint32_t rows_budget(rows_cost *cost);
 void rows_note(rows_cost *cost, uint32_t texts, uint32_t rows, uint64_t pass_ns);
 /* Deals the budget out in quanta, in turn, beginning behind who was dealt to last; given[i] <= left[i]. */

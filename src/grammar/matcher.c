@@ -4,7 +4,7 @@
 #include "grammar/states.h"
 
 #define MASKS_KEPT 8u
-#define TWIGS_AT_ONCE 256u /* between two looks at whether enough was done */
+#define TWIGS_AT_ONCE 64u /* between two looks at whether enough was done */
 
 typedef struct kept_mask {
     uint32_t state; /* 0: none */

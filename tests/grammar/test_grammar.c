@@ -304,6 +304,36 @@ static void check_stopped(const chord_rules *rules)
     chord_matcher_close(m);
 }
 
+/* States that are forgotten take what was begun for them along, wherever in the text that happens. */
+static void check_forgotten(void)
+{
+    static const atomic_bool ENOUGH = true;
+    chord_rules *rules;
+    char text[300];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = i % 3 == 0 ? '0' : i % 3 == 1 ? '4' : '8';
+    CHECK_OK(make_rules(false, "root ::= ([0-2] [3-5] [6-9]){0,1000}", &rules));
+    for (size_t len = 1; len <= sizeof text; len++) {
+        chord_matcher *m;
+        const uint64_t *mask;
+        size_t taken;
+        CHECK_OK(chord_matcher_open(heap, rules, lexicon, 0, &m, &err));
+        CHECK_OK(chord_matcher_bytes(m, text, 1, &taken, &err));
+        chord_matcher_ahead(m, NULL, 0, &ENOUGH);
+        CHECK_OK(chord_matcher_bytes(m, text + 1, len - 1, &taken, &err));
+        CHECK_OK(chord_matcher_mask(m, &mask, &err));
+        for (int32_t c = '0'; c <= '9'; c++) {
+            int32_t id = -1;
+            size_t count = 0, of = len % 3;
+            char byte = (char)c;
+            CHECK_OK(chord_vocab_encode(vocab, &byte, 1, CHORD_TOKENIZE_PLAIN, &id, 1, &count, &err));
+            bool may = c >= "036"[of] && c <= "259"[of];
+            CHECK_SAY(may == (mask[id >> 6] >> (id & 63) & 1), "%c behind %zu bytes: %d", byte, len, may);
+        }
+        chord_matcher_close(m);
+    }
+    chord_rules_close(rules);
+}
+
 static void check_all_ahead(void)
 {
     static const char TEXT[] = "{\"name\": \"Ada \\u00e9\", \"n\": [12, -3]}";
@@ -317,6 +347,7 @@ static void check_all_ahead(void)
         for (uint32_t i = 0; i < 4; i++)
             check_ahead(rules, tokens, (uint32_t)count, stops, i % 2 == 0, i < 2 ? 0 : 1 << 20);
     check_stopped(rules);
+    check_forgotten();
     chord_rules_close(rules);
 }
 

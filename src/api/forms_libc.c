@@ -63,27 +63,6 @@ chord_status chord_session_form_start(chord_session *s, chord_error *err)
     return status;
 }
 
-void chord_session_form_end(chord_session *s)
-{
-    if (s->form == NULL) return;
-    chord_session_form_settle(s);
-    chord_matcher_close(s->form->matcher);
-    chord_free(s->model->runtime->heap, s->form);
-    s->form = NULL;
-}
-
-void chord_session_form_ahead(chord_session *s, const int32_t *guesses, uint32_t count)
-{
-    text_form *f = s->form;
-    chord_session_form_settle(s);
-    if (f == NULL || (count == 0 && chord_matcher_is_ahead(f->matcher))) return;
-    if (count > 0) memcpy(f->guesses, guesses, count * sizeof *guesses);
-    f->guess_count = count;
-    f->away = true;
-    atomic_store(&f->enough, false);
-    chord_pool_send(s->model->runtime->pool, &f->errand);
-}
-
 void chord_session_form_settle(chord_session *s)
 {
     text_form *f = s->form;
@@ -93,13 +72,40 @@ void chord_session_form_settle(chord_session *s)
     f->away = false;
 }
 
+/* Which is the session's own from here on. NULL: the text may be any. */
+static chord_matcher *matcher_of(chord_session *s)
+{
+    chord_session_form_settle(s);
+    return s->form != NULL ? s->form->matcher : NULL;
+}
+
+void chord_session_form_end(chord_session *s)
+{
+    if (s->form == NULL) return;
+    chord_matcher_close(matcher_of(s));
+    chord_free(s->model->runtime->heap, s->form);
+    s->form = NULL;
+}
+
+void chord_session_form_ahead(chord_session *s, const int32_t *guesses, uint32_t count)
+{
+    text_form *f = s->form;
+    chord_matcher *m = matcher_of(s);
+    if (m == NULL || (count == 0 && chord_matcher_is_ahead(m))) return;
+    if (count > 0) memcpy(f->guesses, guesses, count * sizeof *guesses);
+    f->guess_count = count;
+    f->away = true;
+    atomic_store(&f->enough, false);
+    chord_pool_send(s->model->runtime->pool, &f->errand);
+}
+
 chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, chord_error *err)
 {
-    *mask = NULL;
-    if (s->form == NULL) return CHORD_OK;
     uint64_t start_ns = chord_clock_ns();
-    chord_session_form_settle(s);
-    chord_status status = chord_matcher_mask(s->form->matcher, mask, err);
+    chord_matcher *m = matcher_of(s);
+    *mask = NULL;
+    if (m == NULL) return CHORD_OK;
+    chord_status status = chord_matcher_mask(m, mask, err);
     chord_mutex_lock(&s->counting);
     s->counted.mask_ns += chord_clock_ns() - start_ns;
     chord_mutex_unlock(&s->counting);
@@ -108,13 +114,15 @@ chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, ch
 
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err)
 {
-    return s->form != NULL ? chord_matcher_accept(s->form->matcher, token, err) : CHORD_OK;
+    chord_matcher *m = matcher_of(s);
+    return m != NULL ? chord_matcher_accept(m, token, err) : CHORD_OK;
 }
 
 uint32_t chord_session_form_forced(chord_session *s, int32_t *tokens, uint32_t cap)
 {
     char text[FORCED_BYTES];
-    size_t len = s->form != NULL ? chord_matcher_forced(s->form->matcher, text, sizeof text) : 0, need = 0;
+    chord_matcher *m = matcher_of(s);
+    size_t len = m != NULL ? chord_matcher_forced(m, text, sizeof text) : 0, need = 0;
     for (size_t i = 0; i < len; i++)
         if ((uint8_t)text[i] == CHORD_LEXICON_SPECIAL) len = i; /* a special token is no text */
     if (len == 0) return 0;

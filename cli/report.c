@@ -132,6 +132,7 @@ void cli_report_json(const cli_report *r, json_out *j)
     json_u64(j, "draft_accepted_tokens", s->draft_accepted_tokens);
     json_u64(j, "prefill_ns", s->prefill_ns);
     json_u64(j, "decode_ns", s->decode_ns);
+    json_u64(j, "mask_ns", s->mask_ns);
     json_u64(j, "decode_bytes_read", r->decode.bytes_read);
     json_u64(j, "decode_stall_ns", r->decode.stall_ns);
     json_u64(j, "passes", s->passes);

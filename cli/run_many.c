@@ -155,6 +155,7 @@ static void make_report(many *m, cli_report *report)
         total.output_tokens += part.output_tokens;
         total.drafted_tokens += part.drafted_tokens;
         total.accepted_tokens += part.accepted_tokens;
+        total.mask_ns += part.mask_ns;
         first_tokens += part.output_tokens > 0;
         if (i > 0 && part.passes - before->passes <= most.passes - since->passes) continue;
         most = part;

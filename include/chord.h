@@ -539,7 +539,8 @@ typedef struct chord_stats {           /* the promise (budget) beside the truth 
     uint64_t drafted_tokens, accepted_tokens; /* guessed ahead and checked; those that were right */
     /* of these in which the draft model had a part: passes that checked them, tokens that were right */
     uint64_t draft_passes, draft_accepted_tokens;
-    bool mapped; /* as in chord_plan */
+    uint64_t mask_ns; /* a text with a grammar stood still behind passes, until it was known which tokens may come */
+    bool mapped;      /* as in chord_plan */
 } chord_stats;
 void chord_session_stats(const chord_session *session, chord_stats *out);
 void chord_session_stats_reset(chord_session *session);

@@ -305,7 +305,7 @@ CHORD_HOST_ASSERT(sizeof(chord_host_tensor) == 184 && sizeof(chord_host_rows) ==
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_guest_runtime_options) == 32 && sizeof(chord_guest_model_options) == 80,
                   "one layout on both sides");
-CHORD_HOST_ASSERT(sizeof(chord_plan) == 160 && sizeof(chord_stats) == 208 && sizeof(chord_sampling) == 48,
+CHORD_HOST_ASSERT(sizeof(chord_plan) == 160 && sizeof(chord_stats) == 216 && sizeof(chord_sampling) == 48,
                   "one layout on both sides");
 CHORD_HOST_ASSERT(sizeof(chord_guest_model_info) == 400 && sizeof(chord_guest_generate_options) == 72 &&
                       sizeof(chord_guest_piece) == 32 && sizeof(chord_guest_step) == 432,

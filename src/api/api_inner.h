@@ -140,6 +140,10 @@ chord_status chord_grammars_open(chord_model *m, chord_error *err);
 void chord_grammars_close(chord_model *m);
 /* As the generation's options have it. The mask is of the token that is drawn next; NULL: all may come. */
 chord_status chord_session_form_start(chord_session *s, chord_error *err);
+/* A pass begins that draws the next token, and perhaps tokens behind these guesses: masks are made meanwhile, by a thread of the pool's. */
+void chord_session_form_ahead(chord_session *s, const int32_t *guesses, uint32_t count);
+/* Nobody works at the form from here on. */
+void chord_session_form_settle(chord_session *s);
 chord_status chord_session_form_mask(chord_session *s, const uint64_t **mask, chord_error *err);
 chord_status chord_session_form_accept(chord_session *s, int32_t token, chord_error *err);
 void chord_session_form_end(chord_session *s);
@@ -155,8 +159,8 @@ static inline chord_candidate *chord_drawn_top(const chord_drafts *drafts, const
 }
 
 struct chord_session {
-    struct chord_matcher *matcher; /* of the text that is made; NULL: it may be any */
-    _Atomic uint32_t use;          /* handles.c: idle, inside a call, closing */
+    struct chord_text_form *form; /* of the text that is made; NULL: it may be any */
+    _Atomic uint32_t use;         /* handles.c: idle, inside a call, closing */
     atomic_bool reset_later;
     chord_model *model;
     chord_sequence *sequence;

@@ -47,6 +47,7 @@ static uint32_t begin(chord_session *s, uint32_t paths_max, chord_check *check)
     uint32_t paths = chord_draft_paths(&d->tree, paths_max, chord_network_rows_max(s->model->net), d->paths);
     make_check(s, paths > 0 ? &d->paths[0] : NULL, 0, s->sequence, check);
     chord_session_begin(s, &check->args, CHORD_PHASE_DECODE);
+    chord_session_form_ahead(s, check->tokens + 1, check->args.count - 1);
     return paths;
 }
 

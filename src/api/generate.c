@@ -156,6 +156,7 @@ bool chord_generation_needs_pass(chord_session *s)
 static chord_status draw_ahead(chord_session *s, chord_error *err)
 {
     if (chord_generation_may_guess(s)) return chord_drafts_pass(s, err);
+    if (!s->has_logits) chord_session_form_ahead(s, NULL, 0);
     CHORD_TRY(chord_session_catch_up(s, chord_generation_phase(s), err));
     return chord_session_draw(s, s->logits, 0, err);
 }

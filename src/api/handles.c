@@ -114,6 +114,7 @@ chord_status chord_session_enter(chord_session *s, chord_error *err)
 chord_status chord_session_leave(chord_session *s, chord_status status)
 {
     uint32_t inside = INSIDE;
+    chord_session_form_settle(s); /* a pass that failed draws nothing */
     if (atomic_exchange(&s->reset_later, false)) chord_session_forget(s);
     if (!atomic_compare_exchange_strong(&s->use, &inside, IDLE)) free_session(s);
     return status;

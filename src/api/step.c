@@ -73,6 +73,7 @@ static void prepare(company *c, size_t i, bool pass)
         return;
     }
     step->status = chord_session_left(s, phase, args, &step->error);
+    if (args->count > 0) chord_session_form_ahead(s, NULL, 0);
     c->texts += args->count > 0 && phase == CHORD_PHASE_DECODE;
     c->prompts += args->count > 0 && phase != CHORD_PHASE_DECODE;
 }

@@ -353,6 +353,19 @@ chord_turns *chord_pool_turns(chord_pool *pool);
 typedef void chord_pool_task(void *ud, uint32_t worker, chord_share share);
 void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool_task *task, void *ud);
 
+/* Work of one thread beside the rounds of others: whichever worker comes by on its way to a round does it first, and no round waits for
+ * that worker. Nobody is woken for it, so where there is no round, or no worker but the caller, it is not done. */
+typedef struct chord_errand {
+    struct chord_errand *next; /* in the line */
+    void (*run)(void *ud);
+    void *ud;
+    enum { CHORD_ERRAND_OFF, CHORD_ERRAND_WAITS, CHORD_ERRAND_RUNS } state; /* the pool's */
+} chord_errand;
+/* Both from any thread, one of them at a time for an errand. */
+void chord_pool_send(chord_pool *pool, chord_errand *errand);
+/* Then it is done, or will not be: it is awaited if it was begun. */
+void chord_pool_recall(chord_pool *pool, chord_errand *errand);
+
 /* Round-to-nearest and subnormals on for the calling thread; give the result to chord_float_leave. */
 uint32_t chord_float_enter(void);
 void chord_float_leave(uint32_t saved);

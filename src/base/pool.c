@@ -7,7 +7,9 @@
  * Workers that just finished spin on the state for SPIN_NS, because the next operation of a forward pass usually
  * follows within microseconds, and then sleep. A sleeper announces itself before it looks at the state a last
  * time, and the announcer looks for sleepers after it wrote the state (both sequentially consistent): one of
- * them sees the other. */
+ * them sees the other.
+ *
+ * Errands are done by workers that are in no round: one that is away is missed in rounds like one that is asleep. */
 #include "base/system_inner.h"
 
 #include <stdatomic.h>
@@ -40,8 +42,10 @@ struct chord_pool {
     _Alignas(64) _Atomic uint32_t state;
     _Atomic uint32_t sleepers;
     _Atomic bool caller_sleeps, stop;
+    _Atomic uint32_t errands; /* in the line */
+    chord_errand *first_errand;
     _Alignas(64) chord_mutex mutex;
-    chord_cond wake, done;
+    chord_cond wake, done, came_back;
     chord_turns turns;
 };
 
@@ -112,6 +116,56 @@ static void wake(chord_pool *pool, chord_cond *cond)
     chord_mutex_unlock(&pool->mutex);
 }
 
+/* ---- errands ---------------------------------------------------------------------------------- */
+
+void chord_pool_send(chord_pool *pool, chord_errand *errand)
+{
+    if (pool == NULL || pool->threads == 1) return;
+    chord_mutex_lock(&pool->mutex);
+    chord_errand **end = &pool->first_errand;
+    while (*end != NULL) end = &(*end)->next;
+    errand->next = NULL;
+    errand->state = CHORD_ERRAND_WAITS;
+    *end = errand;
+    atomic_fetch_add_explicit(&pool->errands, 1, memory_order_relaxed);
+    chord_mutex_unlock(&pool->mutex);
+}
+
+/* It is in the line; the mutex is held. */
+static void take_out(chord_pool *pool, chord_errand *errand, int state)
+{
+    chord_errand **at = &pool->first_errand;
+    while (*at != errand) at = &(*at)->next;
+    *at = errand->next;
+    errand->state = state;
+    atomic_fetch_sub_explicit(&pool->errands, 1, memory_order_relaxed);
+}
+
+void chord_pool_recall(chord_pool *pool, chord_errand *errand)
+{
+    if (pool == NULL || pool->threads == 1) return;
+    chord_mutex_lock(&pool->mutex);
+    if (errand->state == CHORD_ERRAND_WAITS) take_out(pool, errand, CHORD_ERRAND_OFF);
+    while (errand->state != CHORD_ERRAND_OFF) chord_cond_wait(&pool->came_back, &pool->mutex);
+    chord_mutex_unlock(&pool->mutex);
+}
+
+/* All that wait. */
+static void run_errands(chord_pool *pool)
+{
+    if (atomic_load_explicit(&pool->errands, memory_order_relaxed) == 0) return;
+    chord_mutex_lock(&pool->mutex);
+    for (chord_errand *errand; (errand = pool->first_errand) != NULL;) {
+        take_out(pool, errand, CHORD_ERRAND_RUNS);
+        chord_mutex_unlock(&pool->mutex);
+        errand->run(errand->ud);
+        chord_mutex_lock(&pool->mutex);
+        errand->state = CHORD_ERRAND_OFF;
+        chord_cond_wake_all(&pool->came_back);
+    }
+    chord_mutex_unlock(&pool->mutex);
+}
+
 static void worker_main(void *ud)
 {
     pool_worker *self = ud;
@@ -119,6 +173,7 @@ static void worker_main(void *ud)
     for (uint32_t seen = 0;;) {
         await_round(pool, seen);
         if (atomic_load(&pool->stop)) return;
+        run_errands(pool);
         uint32_t state = atomic_load(&pool->state);
         if ((state & OPEN) == 0 || !atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
         seen = state / ROUND;
@@ -169,6 +224,7 @@ chord_status chord_pool_open(chord_heap *heap, uint32_t threads, chord_pool **ou
     chord_mutex_init(&pool->mutex);
     chord_cond_init(&pool->wake);
     chord_cond_init(&pool->done);
+    chord_cond_init(&pool->came_back);
     chord_turns_init(&pool->turns);
     start_workers(pool, threads);
     *out = pool;
@@ -184,6 +240,7 @@ void chord_pool_close(chord_pool *pool)
     chord_turns_free(&pool->turns);
     chord_cond_free(&pool->wake);
     chord_cond_free(&pool->done);
+    chord_cond_free(&pool->came_back);
     chord_mutex_free(&pool->mutex);
     chord_free(pool->heap, pool);
 }

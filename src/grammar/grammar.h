@@ -71,6 +71,11 @@ void chord_matcher_reset(chord_matcher *matcher); /* to the begin of a text */
  * end. The words live until the next call. CHORD_NO_MEMORY, CHORD_BUDGET; CHORD_UNSUPPORTED: the rules may be doing too many
  * things at once. */
 chord_status chord_matcher_mask(chord_matcher *matcher, const uint64_t **mask, chord_error *err);
+/* The mask that comes next is made already. */
+bool chord_matcher_is_ahead(chord_matcher *matcher);
+/* Makes the mask that comes next, and those behind each of these tokens, which probably come: then chord_matcher_mask finds
+ * them. Ends early, and fails at nothing, when *enough is raised, by whichever thread: what was begun is gone on with. */
+void chord_matcher_ahead(chord_matcher *matcher, const int32_t *tokens, uint32_t count, const atomic_bool *enough);
 /* Goes on. CHORD_INVALID: it may not come here. */
 chord_status chord_matcher_accept(chord_matcher *matcher, int32_t token, chord_error *err);
 /* Bytes, for tests and for what was given before; *taken: how many of them may come. */

@@ -3,8 +3,11 @@
 
 #include "check.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static chord_error err;
 static chord_runtime *runtime;
@@ -151,6 +154,97 @@ static void check_company(void)
     }
 }
 
+/* ---- masks that are made while passes run ------------------------------------------------------------------------- */
+
+#define FORMS 3u
+#define SEEDS 4u
+
+static uint64_t late[FORMS][SEEDS]; /* hashes of a runtime with one thread: there masks are made behind the passes */
+
+typedef struct owner {
+    pthread_t thread;
+    chord_session *session;
+    const chord_grammar *const *grammars;
+    uint32_t number;
+    atomic_uint answers, cancelled, wrong;
+} owner;
+
+static chord_status answer_of(chord_session *s, const chord_grammar *g, uint64_t seed, uint32_t drafts, answer *out)
+{
+    static const int32_t PROMPT[] = {5, 6, 7, 8, 5, 6, 7};
+    chord_error mine = {0};
+    chord_generate_options options = options_of(g, seed, drafts);
+    *out = (answer){0};
+    options.max_tokens = 40;
+    chord_status status = chord_session_feed(s, PROMPT, 7, NULL, &mine);
+    if (status == CHORD_OK) status = chord_session_generate(s, &options, keep, out, &out->result, &mine);
+    return status;
+}
+
+static void open_forms(chord_grammar **out)
+{
+    out[0] = grammar_of(LIST);
+    out[1] = grammar_of(WORDS);
+    out[2] = grammar_of("{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\",\"maxLength\":30},"
+                        "\"n\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}},\"required\":[\"key\",\"n\"]}");
+}
+
+static void make_late(void)
+{
+    chord_session *session;
+    chord_grammar *grammars[FORMS];
+    answer made;
+    open_forms(grammars);
+    CHECK_OK(chord_session_open(model, &session, &err));
+    for (uint32_t i = 0; i < FORMS * SEEDS; i++) {
+        CHECK_OK(answer_of(session, grammars[i % FORMS], i / FORMS, 0, &made));
+        late[i % FORMS][i / FORMS] = made.result.logits_hash;
+        chord_session_reset(session);
+    }
+    chord_session_close(session);
+    for (uint32_t i = 0; i < FORMS; i++) chord_grammar_close(grammars[i]);
+}
+
+/* Sessions come and go, with a text in the middle where they were cancelled. */
+static void *own(void *ud)
+{
+    owner *o = ud;
+    answer made;
+    for (uint32_t i = o->number; i < o->number + FORMS * SEEDS * 2; i++) {
+        uint32_t form = i % FORMS, seed = i / FORMS % SEEDS;
+        chord_status status = answer_of(o->session, o->grammars[form], seed, i % 2 * 16, &made);
+        if (status == CHORD_CANCELLED) atomic_fetch_add(&o->cancelled, 1);
+        else if (status == CHORD_OK && made.result.logits_hash == late[form][seed]) atomic_fetch_add(&o->answers, 1);
+        else atomic_fetch_add(&o->wrong, 1);
+        chord_session_reset(o->session);
+    }
+    return NULL;
+}
+
+static void check_ahead(void)
+{
+    static owner owners[3];
+    chord_grammar *grammars[FORMS];
+    open_forms(grammars);
+    for (uint32_t i = 0; i < 3; i++) {
+        owners[i].grammars = (const chord_grammar *const *)grammars;
+        owners[i].number = i;
+        CHECK_OK(chord_session_open(model, &owners[i].session, &err));
+        CHECK(pthread_create(&owners[i].thread, NULL, own, &owners[i]) == 0);
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+        chord_session_cancel(owners[i % 2].session); /* the third one's texts are all made */
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        pthread_join(owners[i].thread, NULL);
+        chord_session_close(owners[i].session);
+        CHECK_SAY(atomic_load(&owners[i].wrong) == 0, "%u of %u's answers are wrong", atomic_load(&owners[i].wrong), i);
+    }
+    CHECK(atomic_load(&owners[2].answers) == FORMS * SEEDS * 2);
+    for (uint32_t i = 0; i < FORMS; i++) chord_grammar_close(grammars[i]);
+}
+
 static void check_refusals(void)
 {
     chord_model *without;
@@ -177,18 +271,32 @@ static void check_refusals(void)
     CHECK(chord_model_open(runtime, &source, &no_text, &without, &err) == CHORD_INVALID);
 }
 
-int main(void)
+static void open_all(uint32_t threads)
 {
-    chord_runtime_options options = {.budget_bytes = 96u << 20, .threads = 2};
+    chord_runtime_options options = {.budget_bytes = 96u << 20, .threads = threads};
     chord_model_options model_options = {.context_tokens = 256, .sessions_max = 3, .grammars = true};
     chord_source source = {.uri = CHORD_TESTS_DIR "/golden/tiny.gguf"};
     CHECK_OK(chord_runtime_open(&options, &runtime, &err));
     CHECK_OK(chord_model_open(runtime, &source, &model_options, &model, &err));
+}
+
+static void close_all(void)
+{
+    chord_model_close(model);
+    chord_runtime_close(runtime);
+}
+
+int main(void)
+{
+    open_all(1);
+    make_late();
+    close_all();
+    open_all(2);
     check_forms();
     check_forced();
     check_company();
+    check_ahead();
     check_refusals();
-    chord_model_close(model);
-    chord_runtime_close(runtime);
+    close_all();
     return check_done();
 }

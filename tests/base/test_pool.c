@@ -83,6 +83,63 @@ static void check_pool(chord_heap *heap, uint32_t threads)
     chord_pool_close(pool);
 }
 
+/* ---- errands ---- */
+
+typedef struct trip {
+    chord_errand errand;
+    atomic_uint begun, over;
+    atomic_bool may_end;
+} trip;
+
+static void travel(void *ud)
+{
+    trip *t = ud;
+    atomic_fetch_add(&t->begun, 1);
+    while (!atomic_load(&t->may_end)) {}
+    atomic_fetch_add(&t->over, 1);
+}
+
+static void send(chord_pool *pool, trip *t)
+{
+    atomic_store(&t->begun, 0);
+    atomic_store(&t->over, 0);
+    atomic_store(&t->may_end, false);
+    t->errand.run = travel;
+    t->errand.ud = t;
+    chord_pool_send(pool, &t->errand);
+}
+
+static void recall(chord_pool *pool, trip *t)
+{
+    atomic_store(&t->may_end, true);
+    chord_pool_recall(pool, &t->errand);
+    CHECK(atomic_load(&t->begun) == atomic_load(&t->over) && atomic_load(&t->over) <= 1);
+}
+
+/* Rounds go on without whoever is away, in any order errands come back, and what was recalled in time is never begun. */
+static void check_errands(chord_heap *heap, uint32_t threads)
+{
+    static round_state state;
+    static trip trips[6];
+    chord_error err;
+    chord_pool *pool;
+    CHECK_OK(chord_pool_open(heap, threads, &pool, &err));
+    memset(&state, 0, sizeof state);
+    state.threads = threads;
+    for (uint32_t turn = 0; turn < 60; turn++) {
+        uint32_t count = turn % 6 + 1;
+        for (uint32_t i = 0; i < count; i++) send(pool, &trips[i]);
+        for (uint32_t i = 0; i < turn % 3; i++) run_round(pool, &state, 500, 1);
+        while (turn % 4 == 3 && threads > 1 && atomic_load(&trips[0].begun) == 0) run_round(pool, &state, 500, 1);
+        for (uint32_t i = 0; i < 3; i++) run_round(pool, &state, 500, 1);
+        for (uint32_t i = 0; i < count; i++) recall(pool, &trips[(i + turn) % count]);
+        chord_pool_recall(pool, &trips[0].errand); /* once more: nothing */
+        for (uint32_t i = 0; i < count && threads == 1; i++) CHECK(atomic_load(&trips[i].begun) == 0);
+    }
+    CHECK(atomic_load(&state.wrong) == 0);
+    chord_pool_close(pool);
+}
+
 static void check_float_mode(void)
 {
     volatile float tiny = 1e-40f;
@@ -114,6 +171,9 @@ int main(void)
     check_pool(heap, 1);
     check_pool(heap, 2);
     check_pool(heap, 4);
+    check_errands(heap, 1);
+    check_errands(heap, 2);
+    check_errands(heap, 4);
     for (int i = 0; i < 200; i++) { /* closing at once, with workers anywhere between start and sleep */
         chord_pool *pool;
         CHECK_OK(chord_pool_open(heap, 3, &pool, &err));

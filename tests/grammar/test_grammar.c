@@ -222,6 +222,9 @@ static void check_loosened(void)
 
 /* ---- masks ------------------------------------------------------------------------------------------------------ */
 
+static const char OBJECT_SCHEMA[] =
+    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":9},\"n\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}}}";
+
 /* After each of these bytes a token is in the mask just when its own bytes may come there. */
 static void check_mask(const chord_rules *rules, const char *text, size_t len, uint64_t memory_bytes)
 {
@@ -251,13 +254,100 @@ static void check_masks(void)
 {
     static const char TEXT[] = "{\"name\": \"Ada \\u00e9\", \"n\": [12, -3]}";
     chord_rules *rules;
-    CHECK_OK(make_rules(
-        true,
-        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":9},\"n\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}}}",
-        &rules));
+    CHECK_OK(make_rules(true, OBJECT_SCHEMA, &rules));
     CHECK(takes(rules, TEXT, sizeof TEXT - 1));
     check_mask(rules, TEXT, sizeof TEXT - 1, 0); /* the least memory: states are forgotten */
     check_mask(rules, TEXT, sizeof TEXT - 1, 1 << 20);
+    chord_rules_close(rules);
+}
+
+#define AHEAD_TOKENS 64u
+
+/* Masks that are made ahead, with this many stops and guesses that are right or wrong, are those that are made when they are
+ * asked for. */
+static void check_ahead(const chord_rules *rules, const int32_t *tokens, uint32_t count, uint32_t stops, bool right,
+                        uint64_t memory_bytes)
+{
+    static const atomic_bool ENOUGH = true;
+    static const int32_t WRONG[] = {1, 40, 65, 300};
+    chord_matcher *late, *ahead;
+    const uint64_t *wanted, *mask;
+    CHECK_OK(chord_matcher_open(heap, rules, lexicon, 1 << 20, &late, &err));
+    CHECK_OK(chord_matcher_open(heap, rules, lexicon, memory_bytes, &ahead, &err));
+    for (uint32_t at = 0; at < count; at++) {
+        uint32_t guesses = right ? (at * 5 % 11 < count - at ? at * 5 % 11 : count - at) : CHORD_COUNT(WRONG);
+        for (uint32_t i = 0; i < stops; i++) chord_matcher_ahead(ahead, right ? tokens + at : WRONG, guesses, &ENOUGH);
+        if (stops == 0) chord_matcher_ahead(ahead, right ? tokens + at : WRONG, guesses, NULL);
+        CHECK(stops != 0 || chord_matcher_is_ahead(ahead));
+        CHECK_OK(chord_matcher_mask(late, &wanted, &err));
+        CHECK_OK(chord_matcher_mask(ahead, &mask, &err));
+        CHECK_SAY(memcmp(mask, wanted, (chord_vocab_size(vocab) + 63) / 64 * 8) == 0, "token %u, %u stops", at, stops);
+        CHECK_OK(chord_matcher_accept(late, tokens[at], &err));
+        CHECK_OK(chord_matcher_accept(ahead, tokens[at], &err));
+        if (stops == 0 && right && guesses > 0 && memory_bytes > 0) CHECK(chord_matcher_is_ahead(ahead));
+    }
+    chord_matcher_close(late);
+    chord_matcher_close(ahead);
+}
+
+/* What is stopped is not made at once, and is made by whoever comes again. */
+static void check_stopped(const chord_rules *rules)
+{
+    static const atomic_bool ENOUGH = true;
+    chord_matcher *m;
+    size_t taken;
+    uint32_t stops = 0;
+    CHECK_OK(chord_matcher_open(heap, rules, lexicon, 1 << 20, &m, &err));
+    CHECK_OK(chord_matcher_bytes(m, "{\"name\": \"", 10, &taken, &err));
+    for (; !chord_matcher_is_ahead(m) && stops < 10000; stops++) chord_matcher_ahead(m, NULL, 0, &ENOUGH);
+    CHECK_SAY(stops > 1 && stops < 10000, "%u stops", stops);
+    chord_matcher_close(m);
+}
+
+/* States that are forgotten take what was begun for them along, wherever in the text that happens. */
+static void check_forgotten(void)
+{
+    static const atomic_bool ENOUGH = true;
+    chord_rules *rules;
+    char text[300];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = i % 3 == 0 ? '0' : i % 3 == 1 ? '4' : '8';
+    CHECK_OK(make_rules(false, "root ::= ([0-2] [3-5] [6-9]){0,1000}", &rules));
+    for (size_t len = 1; len <= sizeof text; len++) {
+        chord_matcher *m;
+        const uint64_t *mask;
+        size_t taken;
+        CHECK_OK(chord_matcher_open(heap, rules, lexicon, 0, &m, &err));
+        CHECK_OK(chord_matcher_bytes(m, text, 1, &taken, &err));
+        chord_matcher_ahead(m, NULL, 0, &ENOUGH);
+        CHECK_OK(chord_matcher_bytes(m, text + 1, len - 1, &taken, &err));
+        CHECK_OK(chord_matcher_mask(m, &mask, &err));
+        for (int32_t c = '0'; c <= '9'; c++) {
+            int32_t id = -1;
+            size_t count = 0, of = len % 3;
+            char byte = (char)c;
+            CHECK_OK(chord_vocab_encode(vocab, &byte, 1, CHORD_TOKENIZE_PLAIN, &id, 1, &count, &err));
+            bool may = c >= "036"[of] && c <= "259"[of];
+            CHECK_SAY(may == (mask[id >> 6] >> (id & 63) & 1), "%c behind %zu bytes: %d", byte, len, may);
+        }
+        chord_matcher_close(m);
+    }
+    chord_rules_close(rules);
+}
+
+static void check_all_ahead(void)
+{
+    static const char TEXT[] = "{\"name\": \"Ada \\u00e9\", \"n\": [12, -3]}";
+    int32_t tokens[AHEAD_TOKENS];
+    size_t count = 0;
+    chord_rules *rules;
+    CHECK_OK(make_rules(true, OBJECT_SCHEMA, &rules));
+    CHECK_OK(chord_vocab_encode(vocab, TEXT, sizeof TEXT - 1, CHORD_TOKENIZE_PLAIN, tokens, AHEAD_TOKENS, &count,
+                                &err));
+    for (uint32_t stops = 0; stops < 12; stops++)
+        for (uint32_t i = 0; i < 4; i++)
+            check_ahead(rules, tokens, (uint32_t)count, stops, i % 2 == 0, i < 2 ? 0 : 1 << 20);
+    check_stopped(rules);
+    check_forgotten();
     chord_rules_close(rules);
 }
 
@@ -378,6 +468,7 @@ int main(void)
     check_bad_schemas();
     check_loosened();
     check_masks();
+    check_all_ahead();
     check_forced();
     check_dead_ends();
     check_many_values();

@@ -227,7 +227,7 @@ export const chord_plan = {
 } as const;
 
 export const chord_stats = {
-  bytes: 208,
+  bytes: 216,
   fields: {
     budget_bytes: { offset: 0, type: "u64", count: 1 },
     peak_bytes: { offset: 8, type: "u64", count: 1 },
@@ -254,7 +254,8 @@ export const chord_stats = {
     accepted_tokens: { offset: 176, type: "u64", count: 1 },
     draft_passes: { offset: 184, type: "u64", count: 1 },
     draft_accepted_tokens: { offset: 192, type: "u64", count: 1 },
-    mapped: { offset: 200, type: "bool", count: 1 },
+    mask_ns: { offset: 200, type: "u64", count: 1 },
+    mapped: { offset: 208, type: "bool", count: 1 },
   },
 } as const;
 

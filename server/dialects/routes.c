@@ -27,6 +27,7 @@ static const route ROUTES[] = {
     {"/detokenize", true, dialect_detokenize},
     {"/apply-template", true, dialect_apply_template},
     {"/props", false, dialect_props},
+    {"/slots", false, dialect_slots},
     {"/health", false, dialect_health},
     {"/v1/health", false, dialect_health},
     {"/metrics", false, dialect_metrics},

@@ -117,7 +117,7 @@ def told(s):
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [{"id": "x", "type": "function", "function": {"name": "stop", "arguments": "{\"b\": 1}"}}]},
             {"role": "tool", "tool_call_id": "x", "content": "ended"}]
     _, said = s.post("/apply-template", {"messages": talk})
-    check('<tool_call>\n{"name":"stop","arguments":{"b":1}}\n</tool_call>' in said["prompt"] and "user: <tool_response>\nended\n</tool_response>" in said["prompt"], f"{said}")
+    check('<tool_call>\n{"name": "stop", "arguments": {"b":1}}\n</tool_call>' in said["prompt"] and "user: <tool_response>\nended\n</tool_response>" in said["prompt"], f"{said}")
     _, said = s.post("/apply-template", {"messages": TALK, "tools": TOOLS})
     check(said["prompt"].startswith("system: You can call functions.") and '"name":"get_weather"' in said["prompt"] and "<tool_call>" in said["prompt"], f"{said}")
 
@@ -201,6 +201,16 @@ def special_tokens():
         check(len(said["choices"][0]["logprobs"]["tokens"]) > 12, f"a grammar's text is text: {said}")
 
 
+def told_in_its_way():
+    """Calls of earlier answers stand as the template's signs say that calls are written, where it does not write them itself."""
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "so", "tool_calls": [{"id": "x", "function": {"name": "stop", "arguments": "{}"}}, {"id": "y", "function": {"name": "go", "arguments": {"b": 1}}}]}]
+    for sign, want in (("mistral", 'so\n[TOOL_CALLS]stop[ARGS]{}\n[TOOL_CALLS]go[ARGS]{"b":1}'), ("function", 'so\n<function=stop>{}</function>\n<function=go>{"b":1}</function>'),
+                       ("glm", 'so\n<tool_call>\n{"name": "stop", "arguments": {}}\n</tool_call>\n<tool_call>\n{"name": "go", "arguments": {"b":1}}\n</tool_call>')):
+        with Server("--memory", "96M", "--template-file", template(SIGNS[sign], TEMPLATE), template=False) as s:
+            _, said = s.post("/apply-template", {"messages": talk, "continue_final_message": False})
+            check(want in said["prompt"], f"{sign}: {said}")
+
+
 every_style()
 special_tokens()
 with Server("--memory", "96M", "--parallel", "2", "--template-file", template(""), template=False) as s:
@@ -209,5 +219,6 @@ with Server("--memory", "96M", "--parallel", "2", "--template-file", template(""
 with Server("--memory", "96M") as s:
     told(s)
 shown()
+told_in_its_way()
 thoughts()
 done()

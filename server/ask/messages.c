@@ -199,6 +199,9 @@ bool ask_continues(ask *a)
 {
     bool open_reply = true, wanted;
     if (!ask_bool(a, "add_generation_prompt", &open_reply)) return false;
+    if (ask_is_true(a->root, "add_generation_prompt") && ask_is_true(a->root, "continue_final_message"))
+        return ask_invalid(a, "continue_final_message",
+                           "'continue_final_message' and 'add_generation_prompt' contradict each other");
     wanted = open_reply;
     if (!ask_bool(a, "continue_final_message", &wanted)) return false;
     a->continues = wanted;

@@ -132,8 +132,20 @@ static bool take_list(ask *a, const chord_json *list, const char *where, ask_pro
     return true;
 }
 
+/* {"prompt_string": text}: with something to see or hear in it, too, where a model can do that. */
+static bool take_object(ask *a, const chord_json *object, const char *where, ask_prompt *out)
+{
+    const chord_json *text = ask_field(object, "prompt_string"), *media = ask_field(object, "multimodal_data");
+    if (media != NULL && !(media->kind == CHORD_JSON_LIST && media->len == 0))
+        return ask_invalid(a, where, "'multimodal_data' cannot be done here: this model reads text alone");
+    if (text == NULL || text->kind != CHORD_JSON_TEXT)
+        return ask_invalid(a, where, "an object in '%s' needs a text as its 'prompt_string'", where);
+    return ask_tokenize(a, text->text, text->len, CHORD_TOKENIZE_RAW, out);
+}
+
 bool ask_prompt_of(ask *a, const chord_json *value, const char *where, ask_prompt *out)
 {
+    if (value != NULL && value->kind == CHORD_JSON_OBJECT) return take_object(a, value, where, out);
     if (value != NULL && value->kind == CHORD_JSON_TEXT)
         return ask_tokenize(a, value->text, value->len, CHORD_TOKENIZE_RAW, out);
     if (value != NULL && value->kind == CHORD_JSON_LIST) return take_list(a, value, where, out);

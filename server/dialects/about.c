@@ -36,6 +36,9 @@ static void write_name(const served *s, writer *w)
     write_text(w, "model", s->name);
     write_text(w, "slug", s->name);
     write_text(w, "type", "model");
+    write_open(w, "capabilities", '[');
+    write_text(w, NULL, "completion");
+    write_close(w, ']');
     write_close(w, '}');
 }
 

@@ -192,6 +192,7 @@ static void finish(answer *an, writer *w)
         open_chunk(an, w);
         write_close(w, ']');
         dialect_write_usage(an, w);
+        answer_write_timings(an, &an->choices[0], w);
         write_close(w, '}');
         event_close(w);
     }
@@ -338,6 +339,27 @@ static bool make(ask *a, answer **out)
     (*out)->want_usage = usage;
     (*out)->want_prompt = progress;
     return answer_read(*out);
+}
+
+void dialect_chat_tokens(ask *a)
+{
+    ask_prompt prompt;
+    chord_buffer body, conversation;
+    bool done = ask_parse(a) && ask_tools(a, false) && ask_continues(a);
+    if (done) {
+        done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, true, &prompt);
+        chord_buffer_free(&conversation);
+    }
+    if (!done) {
+        answer_refuse(a, &dialect_openai);
+        return;
+    }
+    writer w = answer_writer(a, &body);
+    write_open(&w, NULL, '{');
+    write_text(&w, "object", "response.input_tokens");
+    write_u64(&w, "input_tokens", prompt.count);
+    write_close(&w, '}');
+    answer_reply(a, &dialect_openai, &w);
 }
 
 void dialect_chat(ask *a)

@@ -10,6 +10,7 @@ extern const dialect dialect_anthropic;
 extern const dialect dialect_native;
 
 void dialect_chat(ask *a);
+void dialect_chat_tokens(ask *a);
 void dialect_completions(ask *a);
 void dialect_messages(ask *a);
 void dialect_count_tokens(ask *a);

@@ -60,11 +60,11 @@ static bool read_chunk(ask *a, const chord_json *chunk, const char *sign, ask_pr
 {
     const char *name, *text;
     *out = (ask_prompt){0};
-    if (chunk->kind != CHORD_JSON_OBJECT)
+    if (chunk->kind != CHORD_JSON_OBJECT || ask_field(chunk, "text") == NULL)
         return ask_invalid(a, "input_extra", "'input_extra' must be a list of {\"filename\", \"text\"}");
     if (!ask_text(a, chunk, "filename", &name) || !ask_text(a, chunk, "text", &text)) return false;
     bool done = sign != NULL ? append_name(a, out, sign, name != NULL ? name : "tmp") : append(a, out, SNIPPET);
-    return done && (text == NULL || append(a, out, text));
+    return done && append(a, out, text);
 }
 
 /* Those that come last are the nearest: of the others as many as leave room for the answer. */

@@ -50,6 +50,14 @@ void dialect_write_settings(const chord_generate_options *o, int64_t most_tokens
     write_bool(w, "ignore_eos", o->ignore_end);
     write_u64(w, "n_probs", o->top_logprobs);
     write_stops(o, w);
+    write_open(w, "logit_bias", '[');
+    for (size_t i = 0; i < o->bias_count; i++) {
+        write_open(w, NULL, '{');
+        write_i64(w, "token", o->biases[i].token);
+        write_f64(w, "bias", o->biases[i].bias);
+        write_close(w, '}');
+    }
+    write_close(w, ']');
 }
 
 static int64_t most_tokens(const answer *an)

@@ -11,6 +11,8 @@ typedef struct route {
 static const route ROUTES[] = {
     {"/v1/chat/completions", true, dialect_chat},
     {"/chat/completions", true, dialect_chat},
+    {"/v1/chat/completions/input_tokens", true, dialect_chat_tokens},
+    {"/chat/completions/input_tokens", true, dialect_chat_tokens},
     {"/v1/completions", true, dialect_completions},
     {"/v1/embeddings", true, dialect_embeddings},
     {"/embeddings", true, dialect_embeddings},
@@ -20,6 +22,8 @@ static const route ROUTES[] = {
     {"/v1/messages/count_tokens", true, dialect_count_tokens},
     {"/v1/responses", true, dialect_responses},
     {"/v1/responses/input_tokens", true, dialect_responses_tokens},
+    {"/responses", true, dialect_responses},
+    {"/responses/input_tokens", true, dialect_responses_tokens},
     {"/completion", true, dialect_completion},
     {"/completions", true, dialect_completion},
     {"/infill", true, dialect_infill},

@@ -170,6 +170,8 @@ def native_prompts(s):
     _, several = s.post("/completion", dict(body, prompt=["hello there", ids + s.post("/tokenize", {"content": " there"})[1]["tokens"], [*ids, " there"]]))
     check([a["index"] for a in several] == [0, 1, 2] and all(a["tokens"] == one["tokens"] for a in several), f"three ways to say it: {several}")
     check(s.post("/completion", dict(body, prompt=["hello there"]))[1][0]["content"] == one["content"], "a list of one is a list")
+    check(s.post("/completion", dict(body, prompt={"prompt_string": "hello there"}))[1]["content"] == one["content"], "an object with a text")
+    check("multimodal_data" in s.post("/completion", dict(body, prompt={"prompt_string": "x", "multimodal_data": ["eA=="]}))[1]["error"]["message"], "and nothing to see")
     _, mixed = s.post("/completion", dict(body, prompt=[*ids, " there"]))
     check(mixed["content"] == one["content"] and mixed["prompt"] == "hello there", f"ids and texts are one prompt: {mixed}")
     events = [e for _, e in s.events("/completion", dict(body, prompt=["hello there", "hello"]))]
@@ -221,6 +223,9 @@ def continued(s):
     check(prompt() == begun == prompt(continue_final_message=True) == prompt(continue_final_message=True, add_generation_prompt=False), f"{prompt()!r}")
     check(prompt(continue_final_message=False) == begun + "\nassistant:", f"{prompt(continue_final_message=False)!r}")
     check(prompt(add_generation_prompt=False) == begun + "\n", "nothing is opened")
+    counted = len(s.post("/tokenize", {"content": begun})[1]["tokens"])
+    check(s.post("/v1/chat/completions/input_tokens", {"messages": talk})[1]["input_tokens"] == counted, "counted")
+    check(s.post("/chat/completions", dict(CHAT, messages=talk, continue_final_message=True, add_generation_prompt=True))[1]["error"]["param"] == "continue_final_message", "either or")
     check(s.post("/apply-template", dict(messages=TALK, continue_final_message=True))[1]["error"]["param"] == "continue_final_message", "there is none")
     plain = s.post("/completion", dict(prompt=begun, n_predict=8, temperature=0, ignore_eos=True))[1]["content"]
     check(s.post("/v1/chat/completions", dict(CHAT, messages=talk))[1]["choices"][0]["message"]["content"] == plain, "a chat")
@@ -275,7 +280,7 @@ def published(s):
     """What docs/openapi.yaml names is there, and takes its method."""
     lines = (TESTS.parent / "docs" / "openapi.yaml").read_text().splitlines()
     found = [(line.strip()[:-1].replace("{model}", "tiny"), after.strip()[:-1]) for line, after in zip(lines, lines[1:]) if line.startswith("  /")]
-    check(len(found) == 24, f"{len(found)} paths are published")
+    check(len(found) == 28, f"{len(found)} paths are published")
     for path, method in found:
         status, _, _ = s.ask(method.upper(), path, {} if method == "post" else None, raw=True)
         check(status == 200 if method == "get" else status in (400, 501), f"{method} {path}: {status}")

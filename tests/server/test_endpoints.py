@@ -189,6 +189,24 @@ def native_prompts(s):
     check([p["id"] for p in likely["completion_probabilities"]] == likely["tokens"] == [p["top_logprobs"][0]["id"] for p in likely["completion_probabilities"]], f"ids: {likely}")
 
 
+def infill():
+    """What is missing between two texts, by a model that has tokens for a gap's ends; and beside other files."""
+    with Server("--memory", "96M", model=renamed({"he": "<fim_prefix>", "ll": "<fim_suffix>", "hell": "<fim_middle>", "hello": "<file_sep>"}, True)) as s:
+        ask = {"input_prefix": "ab", "input_suffix": "yz", "prompt": "c", "n_predict": 4, "ignore_eos": True, "temperature": 0}
+        def prompt(**more):
+            return s.post("/infill", dict(ask, response_fields=["prompt"], **more))[1]["prompt"]
+        gap = "<fim_prefix>ab<fim_suffix>yz<fim_middle>c"
+        check(prompt() == gap == prompt(input_extra=[]), f"{prompt()!r}")
+        check(s.post("/infill", ask)[1]["tokens_evaluated"] == 8, "special tokens are tokens")
+        files = [{"filename": "a.h", "text": "<fim_prefix>"}, {"text": "w"}]
+        check(prompt(input_extra=files) == "<file_sep>a.h\n<fim_prefix><file_sep>tmp\nw<file_sep>filename\n" + gap, f"{prompt(input_extra=files)!r}")
+        check(prompt(input_extra=[{"text": "x" * 460}, *files]) == prompt(input_extra=files), "those at the end that have room")
+        check(s.post("/infill", dict(ask, n_predict=0))[1]["content"] == "", "nothing is filled")
+        for wrong in ({}, {"filename": "x"}, {"filename": 5, "text": "x"}, {"text": 5}, 5):
+            check(s.post("/infill", dict(ask, input_extra=[wrong]))[0] == 400, f"{wrong}")
+        check(s.post("/infill", dict(ask, input_prefix="x" * 600))[1]["error"]["type"] == "exceed_context_size_error", "a gap is never cut")
+
+
 def progress(s):
     text = "what is read bit by bit is told bit by bit " * 4
     for path, body in (("/completion", {"prompt": text, "n_predict": 3}), ("/v1/chat/completions", {"messages": [{"role": "user", "content": text}], "max_tokens": 3})):
@@ -347,6 +365,7 @@ with Server("--parallel", "4", "--memory", "96M") as s:
     responses(s)
     native(s)
     native_prompts(s)
+    infill()
     progress(s)
     biases(s)
     continued(s)

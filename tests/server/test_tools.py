@@ -1,7 +1,5 @@
 """Tools through the server: calls that have to be made in every way of writing them, in three dialects, whole and as streams; what templates are told of
 earlier calls; thoughts apart. The tiny model writes noise, so what it says is what the form leaves it."""
-import struct
-
 from server_test import *
 
 SIGNS = {  # what a template's text holds: how its calls are written
@@ -27,24 +25,6 @@ NAMED = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}" + TEMPLAT
 def template(sign, more=""):
     path = pathlib.Path(folder.name) / f"template-{len(list(pathlib.Path(folder.name).iterdir()))}.jinja"
     path.write_text("{# " + sign + " #}" + (more or NAMED))
-    return path
-
-
-def renamed(token, special=False):
-    """The tiny model with a token of this text in place of its longest; the header grows by a whole step of the alignment, so all else stays where it is."""
-    def text(t):
-        return struct.pack("<Q", len(t.encode())) + t.encode()
-    data = TINY.read_bytes()
-    grown = len(token.encode()) - len("hello")
-    for old, new in (("hello", token), ("tiny", "tiny" + "y" * (-grown % 32))):
-        check(data.count(text(old)) == 1, f"{old} stands once in {TINY}")
-        data = data.replace(text(old), text(new))
-    if special:
-        kinds = struct.pack("<261i", *[1] * 260, 3)
-        check(data.count(kinds) == 1, "the kinds of tokens stand once")
-        data = data.replace(kinds, struct.pack("<261i", *[1] * 259, 3, 3))
-    path = pathlib.Path(folder.name) / f"renamed-{len(list(pathlib.Path(folder.name).iterdir()))}.gguf"
-    path.write_bytes(data)
     return path
 
 
@@ -151,7 +131,7 @@ THINKS = "{# </think> #}" + NAMED
 def thoughts():
     schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
     ask = dict(MORE, response_format={"type": "json_schema", "json_schema": {"schema": schema}}, max_tokens=400)
-    with Server("--memory", "96M", "--template-file", template("", THINKS + "<think>\n"), template=False, model=renamed("</think>")) as s:
+    with Server("--memory", "96M", "--template-file", template("", THINKS + "<think>\n"), template=False, model=renamed({"hello": "</think>"})) as s:
         for seed in range(40):
             status, said = s.post("/v1/chat/completions", dict(ask, seed=seed))
             message = said["choices"][0]["message"]
@@ -191,7 +171,7 @@ def refused(s):
 
 def special_tokens():
     """A marker that is a special token: the form has that token, and its text is nobody's business but the reader's."""
-    with Server("--memory", "96M", "--template-file", template(SIGNS["mistral"]), template=False, model=renamed("[TOOL_CALLS]", True)) as s:
+    with Server("--memory", "96M", "--template-file", template(SIGNS["mistral"]), template=False, model=renamed({"hello": "[TOOL_CALLS]"}, True)) as s:
         ask = {"tools": TOOLS, "tool_choice": "required", "seed": 3, "parallel_tool_calls": False}
         whole_and_stream(s, "a special token", ask)
         _, said = s.post("/v1/chat/completions", dict(MORE, **ask, logprobs=True))

@@ -116,7 +116,7 @@ static void write_end(answer *an, const choice *c, writer *w)
     write_close(w, '}');
     write_text_n(w, "prompt", prompt->text, prompt->len);
     write_bool(w, "has_new_line", had_line(an, c));
-    write_bool(w, "truncated", false);
+    write_bool(w, "truncated", c->job->result.stop_reason == CHORD_STOP_CONTEXT); /* the answer; prompts are not cut */
     write_text(w, "stop_type", stop_type(c));
     write_text(w, "stopping_word", stop != NULL ? stop : "");
     answer_write_timings(an, c, w);

@@ -149,6 +149,8 @@ def native(s):
     check(s.post("/infill", {"input_prefix": "a", "input_suffix": "b"})[0] == 501, "no tokens for gaps")
     settings = whole["generation_settings"]
     check(settings["n_predict"] == 6 and settings["temperature"] == 0 and settings["seed"] == whole["chord"]["seed"] and settings["ignore_eos"] is True and settings["stream"] is False, f"{settings}")
+    long = s.post("/completion", {"prompt": "x" * 500, "temperature": 0, "ignore_eos": True, "n_predict": -1})[1]
+    check(long["truncated"] is True and long["stop_type"] == "limit" and whole["truncated"] is False, f"the context's end: {long}")
     check(whole["prompt"] == "hello" and whole["has_new_line"] == ("\n" in whole["content"]), f"{whole}")
     check(events[-1][1]["generation_settings"]["stream"] is True and events[-1][1]["prompt"] == "hello", f"{events[-1]}")
     _, some = s.post("/completion", dict(body, response_fields=["content", "generation_settings/n_predict", "no/such", "prompt"]))

@@ -1,11 +1,36 @@
-"""compare_llama_tests.py CHORD FOLDER [PYTEST OPTIONS]: the tests of llama.cpp's own server (FOLDER: its tools/server/tests; pytest, requests, filelock, wget, openai, prometheus-client and numpy installed), against ours.
-Their models are on no registry, so all have the tiny one, which writes noise: what compares texts fails by that. A program in the place of theirs translates the command line; an option of a thing that we do not have ends it, and the tests that need it fail.
-Counts what passes and fails in each file, with the reasons. By hand: what fails has to be read.
+"""compare_llama_tests.py CHORD FOLDER [--model MODEL.gguf] [PYTEST OPTIONS]: the tests of llama.cpp's own server (FOLDER: its tools/server/tests; pytest, requests, filelock, wget, openai, prometheus-client and numpy installed), against ours.
+Their models are on no registry. Without MODEL all have the tiny one, which writes noise; SmolLM2 and Qwen2.5 1.5B have words, a template and room. A program in the place of theirs translates the command line; an option of a thing that we do not have ends it, and the tests that need it fail.
+What differs in each reply is put right on its way, so that what is behind it is seen: the first delta's null, the fingerprint's letter, options of their server that are a request's here (seed, reasoning), texts of their model. What fails then has to be KNOWN, with its reason: else this fails. By hand.
 
-Fails by design (141 of 589 cases passed on 2026-11-26): texts of their model (test_completion, test_chat_completion, test_basic; numbers of its tokens in usage and cached tokens); options of theirs (LoRA, router and presets, MCP, built-in tools, proxy,
-slots, context shift, sleeping, synthetic drafts, images, reranking: all of these files); a context that is cut into slots (ours is each text's own); prompts that do not fit are refused, not shifted; other origins get 403 where theirs answers without a header, OPTIONS 204;
-`logit_bias`, `return_progress`, `__verbose`, `generation_settings`, `continue_final_message`, prompts of mixed numbers and texts in /completion, `id` in n_probs, stopping a stream by its id; metrics' names; the first delta's content is "", as OpenAI has it (all streams of
-test_tool_call; the others of its cases need more than 512 tokens of context); images are a 400, theirs a 500."""
+On 2026-11-26, SmolLM2, without what they call slow (391 cases: 166 passed, 208 failed, 11 could not begin, 6 skipped):
+
+    file                  passed  failed  why
+    basic                      3       5  addresses, aliases, a server without its page (3); a seed of the server's; /slots is always there
+    chat_completion           30      22  numbers of tokens (10); __verbose (4); templates by name (4); fingerprint, first delta for openai's client (2); steps of a prompt; two answers in a row
+    compat_anthropic          24       4  images (3); no messages
+    compat_gcp                 0       2  no such paths
+    compat_oai_responses       2       1  progress in responses
+    completion                24      14  numbers of tokens, BOS (7); a context that texts share (4); post_sampling_probs, sampling elsewhere (2); fingerprint for openai's client
+    ctx_shift                  0       5  context shift; texts and tokens of their model (4)
+    embedding                 23      10  /embeddings is OpenAI's (6); numbers of tokens (3); other words
+    ignore_eos                 1       1  no bias of end tokens
+    infill                     0       7  no tokens for gaps in SmolLM2; with Qwen2.5 1.5B all 7 pass
+    kv_keep_only_active        1       1  a context that texts share
+    lora, speculative          0      11  their models, adapters
+    mcp_servers                1      20  MCP
+    metrics                    4       6  names (4); always there; timings with progress
+    proxy, rerank              0      20  proxy, reranking
+    router                     1      16  router
+    security                   7      22  CORS (15); media, tools, proxy (6); their page's files
+    sleep, slot_save           0      13  sleeping, slots in files
+    stream                     0       3  streams that are resumed
+    template                  29       6  date_string (3); a template with a variable of its own for tools (3)
+    tokenize                   2       1  BOS
+    tool_call                  6       0
+    tools_builtin              0      17  built-in tools
+    vision_api                 8      12  images, models' capabilities
+
+Slow ones: `unit/test_tool_call.py -m slow -k "required_tool and not code"` with SmolLM2 (the call is forced): 22 of 22; `-k Qwen2.5-1.5B` with that model: 8 of 10; by their bare `chatml` template it writes a call between backquotes, which is content here, where theirs leaves a model no choice but JSON."""
 import collections, re
 
 from server_test import *
@@ -38,6 +63,7 @@ KNOWN = (
     (r"test_ignore_eos_populates", "ignore_eos is no bias of end tokens"),
     (r"assert 501 == |test_infill", "the model has no tokens for gaps (with one that has, test_infill passes)"),
     (r"test_(completion|chat_completion|embedding|ctx_shift|tokenize|basic)\.py.*(assert \d+ == |prompt_n|200 == 400|200 != 200|n_prompt|<s>)", "numbers of tokens of their model, and its BOS"),
+    (r"test_weather.*chatml", "told of tools by a template without them, a model may write a call in a way that nobody knows"),
     (r"test_ctx_shift_disabled", "texts of their model, which does not end"),
     (r"test_completion_with_tokens_input|input8-False", "their model's token numbers"),
 )
@@ -109,7 +135,7 @@ utils.match_regex = lambda *_: True  # texts of their model
 """
 real = model != str(TINY)
 shim = pathlib.Path(folder.name) / "llama-server"
-shim.write_text(SHIM.format(python=sys.executable, chord=pathlib.Path(chord).resolve(), model=pathlib.Path(model).resolve(), memory="900M" if real else "160M",
+shim.write_text(SHIM.format(python=sys.executable, chord=pathlib.Path(chord).resolve(), model=pathlib.Path(model).resolve(), memory="1600M" if real else "160M",
                             template=None if real else repr(str(template_file())), most=8192 if real else 512))
 shim.chmod(0o755)
 (pathlib.Path(folder.name) / "put_right.py").write_text(PLUGIN)

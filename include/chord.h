@@ -391,6 +391,12 @@ typedef struct chord_sampling {
     uint64_t seed;
 } chord_sampling;
 
+/* A token's logit becomes larger by so much before anything else; -INFINITY: the token is never drawn. Logprobs stay without. */
+typedef struct chord_bias {
+    int32_t token;
+    float bias;
+} chord_bias;
+
 #define CHORD_TOP_MAX 20u
 /* A token that could have been drawn. */
 typedef struct chord_candidate {
@@ -433,6 +439,9 @@ typedef struct chord_generate_options {
     /* what is made has this form, and ends where it may: of the tokens that may come next one is drawn. NULL: any. Logprobs stay
      * those of all tokens. CHORD_UNSUPPORTED while it is made: there are too many ways at once to read it */
     const chord_grammar *grammar;
+    const chord_bias
+        *biases; /* several of one token are summed up; live until the end, as stop strings do. Not in guests */
+    size_t bias_count;
     bool want_logprobs;    /* fill chord_piece.logprob (one walk over the vocabulary for each token) */
     uint32_t top_logprobs; /* and chord_piece.top with so many, at most CHORD_TOP_MAX. Not in guests */
 } chord_generate_options;

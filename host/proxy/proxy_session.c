@@ -103,6 +103,7 @@ chord_status chord_generate_start(chord_session *session, const chord_generate_o
 {
     proxy_session *s = proxy_session_of(session);
     if (o == NULL) o = &GENERATE_DEFAULTS;
+    if (o->bias_count > 0) return chord_fail(err, CHORD_UNSUPPORTED, "biases are left out of WebAssembly guests");
     char stops[1024];
     size_t bytes = 0;
     for (size_t i = 0; i < o->stop_count; i++) {

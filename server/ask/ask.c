@@ -64,8 +64,8 @@ bool ask_invalid(ask *a, const char *param, const char *format, ...)
 void refusal_of(const chord_error *err, refusal *out)
 {
     bool busy = err->status == CHORD_FULL || err->status == CHORD_BUDGET || err->status == CHORD_NO_MEMORY ||
-                err->status == CHORD_CANCELLED; /* the server ends */
-    bool theirs = err->status == CHORD_INVALID;
+                err->status == CHORD_CANCELLED;                                     /* the server ends */
+    bool theirs = err->status == CHORD_INVALID || err->status == CHORD_UNSUPPORTED; /* forms with too many ways, too */
     *out = (refusal){.status = busy     ? 503
                                : theirs ? 400
                                         : 500,

@@ -36,7 +36,9 @@ typedef struct ask {
     bool keep_thoughts, hide_thoughts;
     const char *said_schema, *said_param;
     size_t said_len;
-    chord_reply **replies; /* one for each answer */
+    bool nothing;              /* no token is wanted */
+    bool continues, continued; /* an answer that is the last message is gone on with; it was found */
+    chord_reply **replies;     /* one for each answer */
     uint32_t reply_count;
     refusal wrong;
 } ask;
@@ -68,6 +70,7 @@ bool ask_text(ask *a, const chord_json *object, const char *key, const char **ou
 /* A field that cannot be done, unless it says nothing: null, false, [], {} or "". */
 bool ask_cannot(ask *a, const char *key, const char *why);
 bool ask_is(const chord_json *object, const char *key, const char *text); /* a field is this text */
+bool ask_is_true(const chord_json *object, const char *key);
 
 /* ---- JSON that is made; NULL: refused ------------------------------------------------------------------- */
 
@@ -97,10 +100,14 @@ bool ask_reasoning_format(ask *a);
 
 /* Sampling, stops, seed, form, by the names that all dialects share. max_keys: NULL-terminated names of the most tokens. */
 bool ask_options(ask *a, chord_generate_options *out, const char *const *max_keys, int64_t least);
+/* A form that could not be made: its schema is at fault, or memory is short; for ever, where nobody else is there. */
+bool ask_form_failed(ask *a, const char *param, const chord_error *err);
 /* Of the options: "grammar", "json_schema", "response_format". */
 bool ask_form(ask *a, chord_generate_options *out);
 /* One such as "response_format"; NULL: none. */
 bool ask_format(ask *a, const char *param, const chord_json *format, chord_generate_options *out);
+/* bias.c: "logit_bias", as OpenAI's clients or llama.cpp's have it. */
+bool ask_biases(ask *a, chord_generate_options *out);
 /* A text, or a list of texts, that must not be empty. */
 bool ask_stops(ask *a, const char *key, chord_generate_options *out);
 
@@ -111,18 +118,29 @@ typedef struct ask_prompt {
     uint32_t count;
     const char *text; /* what was cut into tokens; NULL: tokens were given */
     size_t len;
+    uint32_t cap; /* of a list that grows (ask_append) */
 } ask_prompt;
 /* A message's content, text alone, with the parts of a list joined. */
 bool ask_content(ask *a, const chord_json *content, const char *where, const char **text, size_t *len);
 /* "messages" in the order and shape that templates want. extra: a text for the system message, behind those there; or NULL. */
 bool ask_messages(ask *a, const chord_json *messages, const char *system, writer *w);
+/* "continue_final_message": whether an answer that is the last message is gone on with, which is so unless it says no, or
+ * "add_generation_prompt" does. */
+bool ask_continues(ask *a);
+#define ASK_MARK "[chord: here it goes on]" /* stands behind that answer until the template has shown it */
 /* conversation: {"messages": ..., further variables}. Refused when it does not fit into the context. */
 bool ask_render(ask *a, const chord_buffer *conversation, bool open_reply, ask_prompt *out);
 bool ask_rendered_text(ask *a, const chord_buffer *conversation, bool open_reply, const char **text, size_t *len);
 bool ask_tokenize(ask *a, const char *text, size_t len, chord_tokenize_mode mode, ask_prompt *out);
-/* A text or a list of token ids. */
+/* A text, or a list of token ids and texts: the first of these has what stands before every text. */
 bool ask_prompt_of(ask *a, const chord_json *value, const char *where, ask_prompt *out);
 bool ask_fits(ask *a, const ask_prompt *prompt);
+/* "prompt": one or several, which all fit and have a text. */
+bool ask_prompts(ask *a, uint32_t most, ask_prompt **out, uint32_t *count);
+bool ask_is_several(const chord_json *value);
+/* A text behind another one: with special tokens, without what stands before every text. */
+bool ask_tokenize_inside(ask *a, const char *text, size_t len, ask_prompt *out);
+bool ask_append(ask *a, ask_prompt *to, const ask_prompt *more);
 /* So many replies that read the answers to a prompt; then the form they have to have, and the special tokens they look for. */
 bool ask_read_reply(ask *a, const ask_prompt *prompt, uint32_t count);
 bool ask_reply_form(ask *a, chord_generate_options *out);

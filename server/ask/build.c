@@ -38,3 +38,9 @@ bool ask_is(const chord_json *object, const char *key, const char *text)
     const chord_json *value = ask_field(object, key);
     return value != NULL && value->kind == CHORD_JSON_TEXT && chord_text_equal(value->text, text);
 }
+
+bool ask_is_true(const chord_json *object, const char *key)
+{
+    const chord_json *value = ask_field(object, key);
+    return value != NULL && value->kind == CHORD_JSON_BOOL && value->boolean;
+}

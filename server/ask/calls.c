@@ -8,7 +8,7 @@ static const chord_json *function_of(const chord_json *call)
 }
 
 /* A template that shows objects gets one, if the text is JSON. */
-static bool write_arguments(ask *a, const chord_json *function, bool as_text, writer *w)
+static bool write_arguments(ask *a, const chord_json *function, const char *key, bool as_text, writer *w)
 {
     const chord_json *given = ask_field(function, "arguments");
     chord_json *parsed = NULL;
@@ -17,25 +17,33 @@ static bool write_arguments(ask *a, const chord_json *function, bool as_text, wr
         chord_status status = chord_json_parse(&a->arena, given->text, given->len, &parsed, NULL);
         if (status == CHORD_NO_MEMORY || status == CHORD_BUDGET) return ask_memory(a);
     }
-    if (given == NULL) write_json(w, "arguments", as_text ? "\"{}\"" : "{}");
+    if (given == NULL) write_json(w, key, as_text ? "\"{}\"" : "{}");
     else if (!text && as_text) {
         chord_buffer inner;
         writer in = ask_writer(a, &inner);
         write_value(&in, NULL, given);
-        if (in.status == CHORD_OK) write_text_n(w, "arguments", inner.data, inner.len);
+        if (in.status == CHORD_OK) write_text_n(w, key, inner.data, inner.len);
         else w->status = in.status;
         chord_buffer_free(&inner);
-    } else write_value(w, "arguments", parsed != NULL ? parsed : given);
+    } else write_value(w, key, parsed != NULL ? parsed : given);
     return true;
+}
+
+/* NULL: refused. */
+static const chord_json *name_of(ask *a, const chord_json *function)
+{
+    const chord_json *name = ask_field(function, "name");
+    if (name != NULL && name->kind == CHORD_JSON_TEXT) return name;
+    ask_invalid(a, "tool_calls", "a call in 'tool_calls' has no name");
+    return NULL;
 }
 
 static bool write_function(ask *a, const chord_json *function, bool as_text, writer *w)
 {
-    const chord_json *name = ask_field(function, "name");
-    if (name == NULL || name->kind != CHORD_JSON_TEXT)
-        return ask_invalid(a, "tool_calls", "a call in 'tool_calls' has no name");
+    const chord_json *name = name_of(a, function);
+    if (name == NULL) return false;
     write_value(w, "name", name);
-    return write_arguments(a, function, as_text, w);
+    return write_arguments(a, function, "arguments", as_text, w);
 }
 
 static bool write_call(ask *a, const chord_json *call, writer *w)
@@ -62,6 +70,33 @@ bool ask_write_calls(ask *a, const chord_json *calls, writer *w)
     return done;
 }
 
+/* Name and arguments in the holes of what the model was told to write. */
+static bool write_told(ask *a, const char *told, const chord_json *function, writer *w)
+{
+    const chord_json *name = name_of(a, function);
+    bool done = name != NULL;
+    for (; *told != '\0' && done; told++) {
+        if (*told != '%') {
+            write_bytes(w, told, 1);
+        } else if (*++told == 'n') {
+            write_bytes(w, name->text, name->len);
+        } else {
+            w->follows = false;
+            done = write_arguments(a, function, NULL, false, w);
+        }
+    }
+    return done;
+}
+
+/* Arguments between tags are for templates, which know how to write them: where the template does not, they are JSON. */
+static const char *told_form(const char *told)
+{
+    static const char JSON[] = "<tool_call>\n{\"name\": \"%n\", \"arguments\": %a}\n</tool_call>";
+    for (const char *at = told; *at != '\0'; at++)
+        if (*at == '%' && at[1] != 'n' && at[1] != 'a') return JSON;
+    return told;
+}
+
 /* As the model was told to write them, behind what was said. */
 bool ask_calls_as_text(ask *a, const chord_json *calls, const char *text, size_t len, const char **out, size_t *out_len)
 {
@@ -70,12 +105,8 @@ bool ask_calls_as_text(ask *a, const chord_json *calls, const char *text, size_t
     bool done = calls->kind == CHORD_JSON_LIST || ask_invalid(a, "tool_calls", "'tool_calls' must be a list");
     write_bytes(&w, text, len);
     for (size_t i = 0; done && i < calls->len; i++) {
-        write_plain(&w, "%s<tool_call>\n", all.len > 0 ? "\n" : "");
-        w.follows = false;
-        write_open(&w, NULL, '{');
-        done = write_function(a, function_of(calls->items[i]), false, &w);
-        write_close(&w, '}');
-        write_plain(&w, "\n</tool_call>");
+        if (all.len > 0) write_bytes(&w, "\n", 1);
+        done = write_told(a, told_form(a->caps.call), function_of(calls->items[i]), &w);
     }
     if (done && w.status != CHORD_OK) done = ask_fail(a, "tool_calls", &w.error);
     char *copy = done ? ask_get(a, all.len + 1) : NULL;

@@ -1,6 +1,16 @@
 /* form.c - the form of an answer: a JSON schema or a grammar, by the names that OpenAI's and llama.cpp's clients use. */
 #include "ask/ask.h"
 
+bool ask_form_failed(ask *a, const char *param, const chord_error *err)
+{
+    bool theirs = err->status == CHORD_UNSUPPORTED || err->status == CHORD_INVALID;
+    bool memory = err->status == CHORD_BUDGET || err->status == CHORD_NO_MEMORY;
+    if (theirs) return ask_invalid(a, param, "%s", err->text);
+    if (memory && models_users(a->s) <= 1) /* nobody gives any back */
+        return ask_invalid(a, param, "the form takes more memory than there is: %s", err->text);
+    return ask_fail(a, param, err);
+}
+
 static bool open_form(ask *a, const char *param, chord_grammar_kind kind, const char *text, size_t len,
                       chord_generate_options *out)
 {
@@ -12,9 +22,7 @@ static bool open_form(ask *a, const char *param, chord_grammar_kind kind, const 
     out->grammar = a->grammar;
     if (status == CHORD_OK && out->ignore_end)
         return ask_invalid(a, "ignore_eos", "an answer of a form ends where the form does");
-    if (status == CHORD_OK) return true;
-    bool theirs = status == CHORD_UNSUPPORTED || status == CHORD_INVALID;
-    return theirs ? ask_invalid(a, param, "%s", err.text) : ask_fail(a, param, &err);
+    return status == CHORD_OK || ask_form_failed(a, param, &err);
 }
 
 /* Of what is said, when what is thought and called is known apart: it waits for the prompt (ask_reply_form). */

@@ -166,6 +166,16 @@ static bool write_result(ask *a, writer *w, const chord_json *messages, size_t i
     return true;
 }
 
+/* The last message, when it is an answer that said something and called nothing. */
+static bool write_begun(ask *a, const chord_json *message, const char *text, size_t len, writer *w)
+{
+    text_sum sum = {0};
+    if (!add(a, &sum, text, len, "") || !add(a, &sum, ASK_MARK, sizeof ASK_MARK - 1, "")) return false;
+    write_message(w, message, "assistant", sum.text, sum.len);
+    a->continued = true;
+    return true;
+}
+
 static bool write_other(ask *a, const chord_json *messages, size_t i, const char *role, writer *w)
 {
     char where[WHERE_BYTES];
@@ -178,8 +188,23 @@ static bool write_other(ask *a, const chord_json *messages, size_t i, const char
     if (!ask_content(a, chord_json_get(message, "content"), where, &text, &len)) return false;
     if ((caller || result) && !ask_caps(a)) return false;
     if (caller) return write_caller(a, w, message, calls, text, len);
+    if (a->continues && i + 1 == messages->len && len > 0 && chord_text_equal(role, "assistant"))
+        return write_begun(a, message, text, len, w);
     if (result) return write_result(a, w, messages, i, text, len);
     write_message(w, message, role, text, len);
+    return true;
+}
+
+bool ask_continues(ask *a)
+{
+    bool open_reply = true, wanted;
+    if (!ask_bool(a, "add_generation_prompt", &open_reply)) return false;
+    if (ask_is_true(a->root, "add_generation_prompt") && ask_is_true(a->root, "continue_final_message"))
+        return ask_invalid(a, "continue_final_message",
+                           "'continue_final_message' and 'add_generation_prompt' contradict each other");
+    wanted = open_reply;
+    if (!ask_bool(a, "continue_final_message", &wanted)) return false;
+    a->continues = wanted;
     return true;
 }
 
@@ -206,5 +231,9 @@ bool ask_messages(ask *a, const chord_json *messages, const char *system, writer
     if (sum.text != NULL) write_message(w, NULL, "system", sum.text, sum.len);
     bool done = write_others(a, messages, w);
     write_close(w, ']');
+    bool asked = ask_is_true(a->root, "continue_final_message");
+    if (done && asked && !a->continued)
+        return ask_invalid(a, "continue_final_message",
+                           "'continue_final_message' needs an answer with a text as the last message");
     return done;
 }

@@ -77,6 +77,44 @@ bool ask_stops(ask *a, const char *key, chord_generate_options *out)
     return true;
 }
 
+/* ---- what changes an answer, and is not done ---------------------------------------------------------------------- */
+
+typedef struct unknown_field {
+    const char *key;
+    double low, high; /* between these it says nothing */
+    const char *why;
+} unknown_field;
+
+/* Clients of llama.cpp's server send most of them with each request, as what is off. */
+static const unknown_field UNKNOWN[] = {
+    {"mirostat", 0, 0, "tokens are drawn by top_k, typical_p, top_p, min_p and temperature"},
+    {"dry_multiplier", -1e30, 0, "repeat_penalty, presence_penalty and frequency_penalty are there"},
+    {"xtc_probability", -1e30, 0, "likely tokens are not left out"},
+    {"dynatemp_range", -1e30, 0, "the temperature stays what it is"},
+    {"top_n_sigma", -1e30, 0, "tokens are drawn by top_k, typical_p, top_p, min_p and temperature"},
+    {"adaptive_target", -1e30, -1e-30, "tokens are drawn by top_k, typical_p, top_p, min_p and temperature"},
+    {"n_indent", -1e30, 0, "lines may begin as they like"},
+    {"n_cmpl", 0, 1, "'n' answers of one prompt are for /v1/completions"},
+};
+
+static bool is_said(const chord_json *value, const unknown_field *u)
+{
+    if (value->kind == CHORD_JSON_INT) return !((double)value->integer >= u->low && (double)value->integer <= u->high);
+    if (value->kind == CHORD_JSON_FLOAT) return !(value->number >= u->low && value->number <= u->high);
+    return value->kind != CHORD_JSON_BOOL || value->boolean;
+}
+
+static bool refuse_unknown(ask *a)
+{
+    for (size_t i = 0; i < CHORD_COUNT(UNKNOWN); i++) {
+        const chord_json *value = ask_field(a->root, UNKNOWN[i].key);
+        if (value != NULL && is_said(value, &UNKNOWN[i]))
+            return ask_invalid(a, UNKNOWN[i].key, "'%s' cannot be done here: %s", UNKNOWN[i].key, UNKNOWN[i].why);
+    }
+    return ask_cannot(a, "lora", "there are no adapters") &&
+           ask_cannot(a, "grammar_lazy", "a grammar is of all of the text; tools have forms of their own");
+}
+
 bool ask_options(ask *a, chord_generate_options *out, const char *const *max_keys, int64_t least)
 {
     *out = a->s->defaults;
@@ -87,7 +125,7 @@ bool ask_options(ask *a, chord_generate_options *out, const char *const *max_key
             return ask_invalid(a, max_keys[i], "'%s' must be at least %lld", max_keys[i], (long long)least);
     }
     out->max_tokens = most > 0 ? (uint32_t)most : 0;
+    a->nothing = most == 0;
     return read_numbers(a, &out->sampling) && read_wholes(a, &out->sampling) && ask_stops(a, "stop", out) &&
-           ask_bool(a, "ignore_eos", &out->ignore_end) && ask_cannot(a, "logit_bias", "tokens cannot be biased") &&
-           ask_form(a, out);
+           ask_bool(a, "ignore_eos", &out->ignore_end) && ask_biases(a, out) && refuse_unknown(a) && ask_form(a, out);
 }

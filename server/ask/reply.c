@@ -42,9 +42,7 @@ bool ask_reply_form(ask *a, chord_generate_options *out)
     out->grammar = a->grammar;
     if (status == CHORD_OK && a->grammar != NULL && out->ignore_end)
         return ask_invalid(a, "ignore_eos", "an answer of a form ends where the form does");
-    if (status == CHORD_OK) return true;
-    bool theirs = status == CHORD_UNSUPPORTED || status == CHORD_INVALID;
-    return theirs ? ask_invalid(a, param, "%s", err.text) : ask_fail(a, param, &err);
+    return status == CHORD_OK || ask_form_failed(a, param, &err);
 }
 
 /* ---- thinking ------------------------------------------------------------------------------------------------------ */

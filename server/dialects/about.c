@@ -36,6 +36,9 @@ static void write_name(const served *s, writer *w)
     write_text(w, "model", s->name);
     write_text(w, "slug", s->name);
     write_text(w, "type", "model");
+    write_open(w, "capabilities", '[');
+    write_text(w, NULL, "completion");
+    write_close(w, ']');
     write_close(w, '}');
 }
 
@@ -88,10 +91,13 @@ void dialect_props(ask *a)
     write_open(&w, NULL, '{');
     write_open(&w, "default_generation_settings", '{');
     write_u64(&w, "n_ctx", about.model.context_tokens);
-    write_f64(&w, "temperature", s->defaults.sampling.temperature);
+    write_f64(&w, "temperature", s->defaults.sampling.temperature); /* older clients look here, others below */
     write_f64(&w, "top_p", s->defaults.sampling.top_p);
     write_u64(&w, "top_k", s->defaults.sampling.top_k);
     write_f64(&w, "min_p", s->defaults.sampling.min_p);
+    write_open(&w, "params", '{');
+    dialect_write_settings(&s->defaults, s->defaults.max_tokens > 0 ? (int64_t)s->defaults.max_tokens : -1, -1, &w);
+    write_close(&w, '}');
     write_close(&w, '}');
     write_u64(&w, "total_slots", about.sessions);
     write_text(&w, "model_alias", s->name);
@@ -110,6 +116,31 @@ void dialect_props(ask *a)
     write_close(&w, '}');
     write_text(&w, "build_info", "chord " CHORD_VERSION);
     write_close(&w, '}');
+    answer_reply(a, &dialect_openai, &w);
+}
+
+void dialect_slots(ask *a)
+{
+    served *s = a->s;
+    served_info about;
+    chord_buffer body;
+    bool busy[ENGINE_SESSIONS_MAX];
+    models_info(s, &about);
+    if (about.is_open && !ask_take(a, s)) {
+        answer_refuse(a, &dialect_openai);
+        return;
+    }
+    uint32_t count = about.is_open ? engine_busy(s->engine, busy) : 0;
+    writer w = answer_writer(a, &body);
+    write_open(&w, NULL, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        write_open(&w, NULL, '{');
+        write_u64(&w, "id", i);
+        write_u64(&w, "n_ctx", about.model.context_tokens);
+        write_bool(&w, "is_processing", busy[i]);
+        write_close(&w, '}');
+    }
+    write_close(&w, ']');
     answer_reply(a, &dialect_openai, &w);
 }
 

@@ -94,6 +94,7 @@ static void set_options(answer *an)
         chord_generate_options options = an->options;
         options.sampling.seed += i % each;
         an->work.jobs[i].options = options;
+        an->work.jobs[i].tells_prompt = an->want_prompt;
     }
 }
 
@@ -173,6 +174,10 @@ static void tell(answer *an, const engine_piece *p, writer *w)
     choice *c = &an->choices[p->job];
     if (p->over) {
         end_choice(an, c, w);
+        return;
+    }
+    if (p->prompt) {
+        if (w != NULL && an->d->prompt != NULL) an->d->prompt(an, c, p, w);
         return;
     }
     if (p->token >= 0) c->tail[c->tokens++ % ANSWER_TAIL] = p->token;

@@ -38,6 +38,7 @@ typedef struct dialect {
     void (*piece)(answer *an, choice *c, const engine_piece *p, writer *w);
     /* The same where replies are read. e NULL: the piece has a token and no text. p NULL: the piece was given with another event */
     void (*event)(answer *an, choice *c, const chord_reply_event *e, const engine_piece *p, writer *w);
+    void (*prompt)(answer *an, choice *c, const engine_piece *p, writer *w); /* so much of it was read */
     void (*ended)(answer *an, choice *c, writer *w);
     void (*finish)(answer *an, writer *w);
     void (*whole)(answer *an, writer *w);
@@ -55,7 +56,7 @@ struct answer {
     chord_generate_options options; /* of all */
     ask_prompt *prompts;
     uint32_t prompt_count; /* choices are prompts times so many each */
-    bool stream, want_usage;
+    bool stream, want_usage, want_prompt;
     char id[48];
     int64_t created_s;
     chord_buffer pieces; /* of a stream: not told yet; else all */
@@ -89,6 +90,9 @@ typedef struct answer_usage {
 answer_usage answer_usage_of(const answer *an);
 /* {"logits_hash", ...}: what other servers cannot say; of one choice. */
 void answer_write_chord(const answer *an, const choice *c, writer *w);
+/* "return_progress": a stream tells how its prompts are read. */
+bool answer_read_progress(ask *a, bool stream, bool *out);
+void answer_write_progress(const choice *c, const engine_piece *p, writer *w);
 /* {"prompt_n", "prompt_ms", ...}, as llama.cpp's clients read them. */
 void answer_write_timings(const answer *an, const choice *c, writer *w);
 /* The next piece with a token or text of this choice; of those that were kept. */

@@ -17,6 +17,7 @@ static void write_candidate(answer *an, writer *w, int32_t token, float logprob)
     char text[512];
     size_t len = 0;
     if (chord_detokenize(an->a->s->model, &token, 1, true, text, sizeof text, &len, NULL) != CHORD_OK) len = 0;
+    write_i64(w, "id", token); /* as llama.cpp's clients have it */
     write_text_n(w, "token", text, len);
     write_f64(w, "logprob", logprob);
     write_open(w, "bytes", '[');
@@ -168,6 +169,14 @@ static void event(answer *an, choice *c, const chord_reply_event *e, const engin
     close_chunk(an, w);
 }
 
+static void prompt_read(answer *an, choice *c, const engine_piece *p, writer *w)
+{
+    open_delta(an, c, w);
+    close_delta(an, c, NULL, w);
+    answer_write_progress(c, p, w);
+    close_chunk(an, w);
+}
+
 static void ended(answer *an, choice *c, writer *w)
 {
     open_delta(an, c, w);
@@ -183,6 +192,7 @@ static void finish(answer *an, writer *w)
         open_chunk(an, w);
         write_close(w, ']');
         dialect_write_usage(an, w);
+        answer_write_timings(an, &an->choices[0], w);
         write_close(w, '}');
         event_close(w);
     }
@@ -250,8 +260,13 @@ static void whole(answer *an, writer *w)
     write_close(w, '}');
 }
 
-const dialect dialect_openai = {
-    .begin = begin, .event = event, .ended = ended, .finish = finish, .whole = whole, .wrong = answer_error};
+const dialect dialect_openai = {.begin = begin,
+                                .event = event,
+                                .prompt = prompt_read,
+                                .ended = ended,
+                                .finish = finish,
+                                .whole = whole,
+                                .wrong = answer_error};
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
 
@@ -306,7 +321,7 @@ static bool make(ask *a, answer **out)
 {
     static const char *const MAX[] = {"max_tokens", "max_completion_tokens", "n_predict", NULL};
     chord_generate_options options;
-    bool stream = false, usage = false, open_reply = true;
+    bool stream = false, usage = false, progress = false, open_reply = true;
     int64_t n = 1;
     ask_prompt prompt;
     chord_buffer conversation;
@@ -314,7 +329,7 @@ static bool make(ask *a, answer **out)
     if (!ask_parse(a) || !ask_tools(a, false) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
         !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
         !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply) ||
-        !ask_reasoning_format(a))
+        !ask_continues(a) || !ask_reasoning_format(a) || !answer_read_progress(a, stream, &progress))
         return false;
     bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);
     chord_buffer_free(&conversation);
@@ -322,7 +337,29 @@ static bool make(ask *a, answer **out)
     (*out)->options = options;
     (*out)->stream = stream;
     (*out)->want_usage = usage;
+    (*out)->want_prompt = progress;
     return answer_read(*out);
+}
+
+void dialect_chat_tokens(ask *a)
+{
+    ask_prompt prompt;
+    chord_buffer body, conversation;
+    bool done = ask_parse(a) && ask_tools(a, false) && ask_continues(a);
+    if (done) {
+        done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, true, &prompt);
+        chord_buffer_free(&conversation);
+    }
+    if (!done) {
+        answer_refuse(a, &dialect_openai);
+        return;
+    }
+    writer w = answer_writer(a, &body);
+    write_open(&w, NULL, '{');
+    write_text(&w, "object", "response.input_tokens");
+    write_u64(&w, "input_tokens", prompt.count);
+    write_close(&w, '}');
+    answer_reply(a, &dialect_openai, &w);
 }
 
 void dialect_chat(ask *a)

@@ -184,27 +184,6 @@ static const dialect COMPLETIONS = {
 
 /* ---- the request ------------------------------------------------------------------------------------------------------- */
 
-/* A text, ids, or a list of either. */
-static bool read_prompts(ask *a, ask_prompt **out, uint32_t *count)
-{
-    const chord_json *value = ask_field(a->root, "prompt");
-    bool list = value != NULL && value->kind == CHORD_JSON_LIST && value->len > 0 &&
-                value->items[0]->kind != CHORD_JSON_INT;
-    *count = list ? (uint32_t)value->len : 1;
-    if (list && value->len > CHOICES_MAX)
-        return ask_invalid(a, "prompt", "'prompt' has %zu texts, %d are possible", value->len, CHOICES_MAX);
-    ask_prompt *prompts = *out = ask_get(a, *count * sizeof *prompts);
-    if (prompts == NULL) return false;
-    for (uint32_t i = 0; i < *count; i++) {
-        if (!ask_prompt_of(a, list ? value->items[i] : value, "prompt", &prompts[i]) || !ask_fits(a, &prompts[i]))
-            return false;
-        if (prompts[i].text == NULL &&
-            !ask_detokenize(a, prompts[i].tokens, prompts[i].count, true, &prompts[i].text, &prompts[i].len))
-            return false;
-    }
-    return true;
-}
-
 static bool read_logprobs(ask *a, completion *more, chord_generate_options *o)
 {
     int64_t top = -1;
@@ -249,23 +228,21 @@ static void reply_without_text(answer *an)
     answer_reply(a, &COMPLETIONS, &w);
 }
 
-static bool make(ask *a, answer **out, bool *nothing)
+static bool make(ask *a, answer **out)
 {
     static const char *const MAX[] = {"max_tokens", "n_predict", NULL};
     answer flags = {0};
     ask_prompt *prompts;
     uint32_t count;
-    int64_t n = 1, most = -1;
+    int64_t n = 1;
     completion *more = ask_get(a, sizeof *more);
-    if (more == NULL || !ask_parse(a) || !ask_options(a, &flags.options, MAX, 0) ||
-        !ask_whole(a, "max_tokens", -1, INT32_MAX, &most) || !read_flags(a, &flags, more, &n) ||
-        !read_logprobs(a, more, &flags.options) || !read_prompts(a, &prompts, &count))
+    if (more == NULL || !ask_parse(a) || !ask_options(a, &flags.options, MAX, 0) || !read_flags(a, &flags, more, &n) ||
+        !read_logprobs(a, more, &flags.options) || !ask_prompts(a, CHOICES_MAX, &prompts, &count))
         return false;
-    *nothing = most == 0;
     more->each = (uint32_t)n;
     if (count * n > CHOICES_MAX)
         return ask_invalid(a, "n", "%u prompts, %u answers each, are more than %d", count, more->each, CHOICES_MAX);
-    if (*nothing && flags.stream) return ask_invalid(a, "max_tokens", "a stream needs 'max_tokens' of at least 1");
+    if (a->nothing && flags.stream) return ask_invalid(a, "max_tokens", "a stream needs 'max_tokens' of at least 1");
     if (!score_prompts(a, more, prompts, count)) return false;
     answer *an = *out = answer_new(a, &COMPLETIONS, "cmpl-", prompts, count, more->each);
     if (an == NULL) return false;
@@ -279,8 +256,7 @@ static bool make(ask *a, answer **out, bool *nothing)
 void dialect_completions(ask *a)
 {
     answer *an;
-    bool nothing = false;
-    if (!make(a, &an, &nothing)) answer_refuse(a, &COMPLETIONS);
-    else if (nothing) reply_without_text(an);
+    if (!make(a, &an)) answer_refuse(a, &COMPLETIONS);
+    else if (a->nothing) reply_without_text(an);
     else answer_run(an);
 }

@@ -7,8 +7,10 @@
 
 extern const dialect dialect_openai; /* of paths that are no answers: its errors */
 extern const dialect dialect_anthropic;
+extern const dialect dialect_native;
 
 void dialect_chat(ask *a);
+void dialect_chat_tokens(ask *a);
 void dialect_completions(ask *a);
 void dialect_messages(ask *a);
 void dialect_count_tokens(ask *a);
@@ -23,9 +25,15 @@ void dialect_models(ask *a);
 void dialect_model(ask *a, const char *name);
 void dialect_embeddings(ask *a);
 void dialect_props(ask *a);
+void dialect_slots(ask *a);
 void dialect_health(ask *a);
 void dialect_metrics(ask *a);
 
+/* native.c: what /completion and /infill have in common; the options of the request, and its run. */
+bool dialect_read_native(ask *a, answer *flags);
+void dialect_run_native(ask *a, const answer *flags, const ask_prompt *prompts, uint32_t count);
+/* What a text is made with, as members; most_tokens -1: no limit. */
+void dialect_write_settings(const chord_generate_options *o, int64_t most_tokens, int64_t seed, writer *w);
 /* A session of the engine's, for as long as `use` computes with it for these tokens; who goes meanwhile cancels it. */
 chord_status dialect_with_session(ask *a, const ask_prompt *prompt,
                                   chord_status (*use)(chord_session *session, void *ud, chord_error *err), void *ud,

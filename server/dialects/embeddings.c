@@ -12,12 +12,6 @@ typedef struct embeddings {
 
 /* ---- what is asked ------------------------------------------------------------------------------------------ */
 
-/* A list of token ids is one text; a list of texts or of such lists is several. */
-static bool is_several(const chord_json *input)
-{
-    return input->kind == CHORD_JSON_LIST && input->len > 0 && input->items[0]->kind != CHORD_JSON_INT;
-}
-
 /* With all that the vocabulary wants around a text, also at its end. */
 static bool read_text(ask *a, const chord_json *input, ask_prompt *out)
 {
@@ -29,7 +23,7 @@ static bool read_texts(ask *a, embeddings *e)
 {
     const chord_json *input = ask_field(a->root, "input");
     if (input == NULL) return ask_invalid(a, "input", "'input' is missing: a text, or a list of texts");
-    bool several = is_several(input);
+    bool several = ask_is_several(input);
     uint64_t count = several ? input->len : 1;
     if (count > TEXTS_MAX)
         return ask_invalid(a, "input", "'input' has %" PRIu64 " texts, at most %u go into a request", count, TEXTS_MAX);

@@ -75,6 +75,24 @@ void answer_write_chord(const answer *an, const choice *c, writer *w)
     write_close(w, '}');
 }
 
+bool answer_read_progress(ask *a, bool stream, bool *out)
+{
+    bool wanted = false;
+    if (!ask_bool(a, "return_progress", &wanted)) return false;
+    *out = wanted && stream;
+    return true;
+}
+
+void answer_write_progress(const choice *c, const engine_piece *p, writer *w)
+{
+    write_open(w, "prompt_progress", '{');
+    write_u64(w, "total", c->job->count);
+    write_u64(w, "cache", c->job->reused);
+    write_u64(w, "processed", p->prompt_done);
+    write_f64(w, "time_ms", milliseconds(c->job->begun_ns, chord_clock_ns()));
+    write_close(w, '}');
+}
+
 void answer_write_timings(const answer *an, const choice *c, writer *w)
 {
     const engine_job *job = c->job;
@@ -98,7 +116,7 @@ const engine_piece *answer_next(const answer *an, const choice *c, const engine_
 {
     const engine_piece *p = before;
     while ((p = engine_piece_next(&an->pieces, p)) != NULL)
-        if (p->job == c->index && !p->over) return p;
+        if (p->job == c->index && !p->over && !p->prompt) return p;
     return NULL;
 }
 

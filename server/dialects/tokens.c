@@ -37,19 +37,13 @@ static bool tokenize(ask *a, writer *w)
     const chord_json *value = ask_field(a->root, "content");
     if (value == NULL) return ask_invalid(a, "content", "'content' must be a text");
     if (add && !parse) return ask_invalid(a, "parse_special", "'add_special' goes with 'parse_special'");
-    chord_tokenize_mode mode = parse ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_PLAIN;
-    if (!ask_tokenize(a, value->text, value->len, mode, &p)) return false;
-    ask_prompt empty; /* what is added where nothing is: BOS */
-    uint32_t skip = 0;
-    if (parse && !add) {
-        if (!ask_tokenize(a, "", 0, mode, &empty)) return false;
-        skip = empty.count < p.count && memcmp(empty.tokens, p.tokens, empty.count * sizeof *p.tokens) == 0
-                   ? empty.count
-                   : 0;
-    }
+    bool done = parse && !add
+                    ? ask_tokenize_inside(a, value->text, value->len, &p)
+                    : ask_tokenize(a, value->text, value->len, parse ? CHORD_TOKENIZE_RAW : CHORD_TOKENIZE_PLAIN, &p);
+    if (!done) return false;
     write_open(w, NULL, '{');
     write_open(w, "tokens", '[');
-    for (uint32_t i = skip; i < p.count; i++) {
+    for (uint32_t i = 0; i < p.count; i++) {
         if (pieces) write_piece(a, w, p.tokens[i]);
         else write_i64(w, NULL, p.tokens[i]);
     }
@@ -81,7 +75,9 @@ static bool apply_template(ask *a, writer *w)
     const char *text;
     size_t len;
     bool open_reply = true;
-    if (!ask_parse(a) || !ask_tools(a, false) || !ask_bool(a, "add_generation_prompt", &open_reply)) return false;
+    if (!ask_parse(a) || !ask_tools(a, false) || !ask_continues(a) ||
+        !ask_bool(a, "add_generation_prompt", &open_reply))
+        return false;
     bool done = dialect_conversation(a, NULL, &conversation) &&
                 ask_rendered_text(a, &conversation, open_reply, &text, &len);
     chord_buffer_free(&conversation);

@@ -110,6 +110,7 @@ static void deliver(engine *e)
         if (step->status == CHORD_CANCELLED) slot->raised = false;
         if (begin_again(job, step)) continue;
         engine_slot_note(slot, &e->slots, step);
+        if (job->first_ns == 0 && step->status == CHORD_OK) engine_job_put_prompt(job, job->count - job->prompt_left);
         if (step->has_piece) {
             note_piece(e, job, now_ns);
             engine_job_put(job, &step->piece, is_end(slot, step));
@@ -185,6 +186,7 @@ static void begin_all(engine *e)
         chord_mutex_lock(&e->mutex);
         job->state = job->lend ? ENGINE_LENT : ENGINE_RUNS;
         if (status != CHORD_OK) engine_job_finish(e, job, status);
+        else if (!job->lend) engine_job_put_prompt(job, job->reused);
         chord_cond_wake_all(&job->answer->moved);
     }
 }
@@ -261,6 +263,15 @@ void engine_close(engine *e)
     chord_cond_free(&e->moved);
     chord_mutex_free(&e->mutex);
     chord_free(e->config.heap, e);
+}
+
+uint32_t engine_busy(engine *e, bool busy[ENGINE_SESSIONS_MAX])
+{
+    chord_mutex_lock(&e->mutex);
+    uint32_t count = e->slots.count;
+    for (uint32_t i = 0; i < count; i++) busy[i] = e->slots.all[i].job != NULL;
+    chord_mutex_unlock(&e->mutex);
+    return count;
 }
 
 void engine_counts_get(engine *e, engine_counts *out)

@@ -42,6 +42,7 @@ typedef struct engine_job {
     const int32_t *tokens;
     uint32_t count;
     chord_generate_options options;
+    bool tells_prompt;       /* pieces say how much of the prompt was read */
     bool lend;               /* no text: its session is lent to who asks (engine_borrow) */
     struct engine_job *like; /* of the same prompt: begins when that has been read; NULL: none */
     /* told when it is over */
@@ -76,8 +77,10 @@ typedef struct engine_piece {
     int32_t token; /* -1: none, text that was held back */
     float logprob;
     uint32_t top_count, len;
-    bool end;  /* the token ends the answer and is no part of it */
-    bool over; /* no token: the job is over, and what it tells is there */
+    bool end;    /* the token ends the answer and is no part of it */
+    bool over;   /* no token: the job is over, and what it tells is there */
+    bool prompt; /* no token: so much of the prompt is evaluated or was known */
+    uint32_t prompt_done;
 } engine_piece;
 static inline const chord_candidate *engine_piece_top(const engine_piece *p) { return (const void *)(p + 1); }
 static inline const char *engine_piece_text(const engine_piece *p)
@@ -107,6 +110,8 @@ typedef struct engine_config {
     chord_session *const *sessions;
     uint32_t session_count, queue_max;
 } engine_config;
+/* Which sessions are at work; how many there are. */
+uint32_t engine_busy(engine *e, bool busy[ENGINE_SESSIONS_MAX]);
 chord_status engine_open(const engine_config *config, engine **out, chord_error *err);
 /* Until no job is left, at most so long; then those that are left are cancelled, and the thread ends. New ones are refused. */
 void engine_stop(engine *e, uint64_t drain_ns);

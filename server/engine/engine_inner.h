@@ -77,6 +77,7 @@ struct engine {
 /* line.c; the mutex is held. */
 void engine_job_finish(engine *e, engine_job *job, chord_status status);
 void engine_job_put(engine_job *job, const chord_piece *piece, bool end);
+void engine_job_put_prompt(engine_job *job, uint32_t done); /* for who wants to know */
 /* Jobs at the head of the line get sessions; whether any did. */
 bool engine_line_move(engine *e);
 void engine_answer_cancel(engine *e, engine_answer *answer);

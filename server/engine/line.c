@@ -47,19 +47,18 @@ bool engine_line_move(engine *e)
 
 /* ---- what is told; the mutex is held --------------------------------------------------------------------- */
 
-static void put(engine_job *job, const chord_piece *piece, bool end, bool over)
+static void put(engine_job *job, const chord_piece *piece, engine_piece head)
 {
     static const char PADDING[8] = {0};
     engine_answer *a = job->answer;
-    engine_piece head = {.job = (uint32_t)(job - a->jobs),
-                         .token = piece->token,
-                         .logprob = piece->logprob,
-                         .top_count = piece->top_count,
-                         .len = (uint32_t)piece->len,
-                         .end = end,
-                         .over = over};
+    head.job = (uint32_t)(job - a->jobs);
+    head.token = piece->token;
+    head.logprob = piece->logprob;
+    head.top_count = piece->top_count;
+    head.len = (uint32_t)piece->len;
     chord_buffer *to = &a->inbox;
-    size_t top_bytes = piece->top_count * sizeof(chord_candidate), padding = (8 - piece->len % 8) % 8;
+    size_t top_bytes = piece->top_count * sizeof(chord_candidate);
+    size_t padding = (8 - (sizeof head + top_bytes + piece->len) % 8) % 8;
     size_t before = to->len;
     chord_status status = chord_buffer_append(to, &head, sizeof head, &job->error);
     if (status == CHORD_OK && top_bytes > 0) status = chord_buffer_append(to, piece->top, top_bytes, &job->error);
@@ -74,7 +73,17 @@ static void put(engine_job *job, const chord_piece *piece, bool end, bool over)
     chord_cond_wake_all(&a->moved);
 }
 
-void engine_job_put(engine_job *job, const chord_piece *piece, bool end) { put(job, piece, end, false); }
+static const chord_piece NOTHING = {.token = -1, .text = ""};
+
+void engine_job_put(engine_job *job, const chord_piece *piece, bool end)
+{
+    put(job, piece, (engine_piece){.end = end});
+}
+
+void engine_job_put_prompt(engine_job *job, uint32_t done)
+{
+    if (job->tells_prompt) put(job, &NOTHING, (engine_piece){.prompt = true, .prompt_done = done});
+}
 
 const engine_piece *engine_piece_next(const chord_buffer *pieces, const engine_piece *before)
 {
@@ -96,7 +105,7 @@ void engine_job_finish(engine *e, engine_job *job, chord_status status)
     }
     job->slot = NULL;
     job->state = ENGINE_OVER;
-    put(job, &(chord_piece){.token = -1, .text = ""}, false, true);
+    put(job, &NOTHING, (engine_piece){.over = true});
     job->answer->left--;
     engine_counts_job(&e->counts, job);
     chord_cond_wake_all(&job->answer->moved);

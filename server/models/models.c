@@ -122,6 +122,14 @@ chord_status models_take(served *wanted, models_turn *turn, chord_error *err)
     return status;
 }
 
+uint32_t models_users(served *s)
+{
+    chord_mutex_lock(&s->all->mutex);
+    uint32_t users = s->users;
+    chord_mutex_unlock(&s->all->mutex);
+    return users;
+}
+
 void models_give(served *s)
 {
     chord_mutex_lock(&s->all->mutex);

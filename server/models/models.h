@@ -82,6 +82,8 @@ void models_info(served *s, served_info *out);
 /* The model is open until models_give(). Others that nobody uses may be closed for it; while all are in use it waits. */
 chord_status models_take(served *wanted, models_turn *turn, chord_error *err);
 void models_give(served *s);
+/* How many have taken it, and not given it back. */
+uint32_t models_users(served *s);
 /* From any thread: who waits there, waits no longer. */
 void models_gone(void *turn);
 /* Those of all engines together. */

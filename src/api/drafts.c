@@ -46,8 +46,12 @@ static bool guess(void *ud, size_t position, const float *logits, size_t vocabul
     if (l->node != CHORD_DRAFT_ROOT) ahead = s->drafts.tree.nodes[l->node].depth + 1;
     uint32_t found = chord_sample_likeliest(logits, n, sampling->temperature, CHORD_DRAFT_CHILDREN, tokens, likely);
     /* with the random number that the session itself will draw with: its own choice is the likelier to be the same */
-    chord_sample_args args = {
-        .sampling = sampling, .past = s->tokens, .past_count = s->count, .position = s->count + ahead};
+    chord_sample_args args = {.sampling = sampling,
+                              .past = s->tokens,
+                              .past_count = s->count,
+                              .position = s->count + ahead,
+                              .biases = s->generation.options.biases,
+                              .bias_count = s->generation.options.bias_count};
     if (chord_sample(&args, logits, n, s->sample_scratch, &own, NULL) != CHORD_OK) return true;
     for (uint32_t i = 0; i < found; i++)
         chord_draft_add(&s->drafts.tree, &s->drafts.gate, l->node, tokens[i],

@@ -18,8 +18,12 @@ chord_status chord_session_draw(chord_session *s, const float *logits, uint32_t 
     chord_drafts *d = &s->drafts;
     chord_drawn *drawn = &d->drawn[d->drawn_count];
     uint32_t position = s->count + ahead;
-    chord_sample_args args = {
-        .sampling = &g->options.sampling, .past = s->tokens, .past_count = position, .position = position};
+    chord_sample_args args = {.sampling = &g->options.sampling,
+                              .past = s->tokens,
+                              .past_count = position,
+                              .position = position,
+                              .biases = g->options.biases,
+                              .bias_count = g->options.bias_count};
     CHORD_TRY(chord_session_form_mask(s, &args.allowed, err));
     CHORD_TRY(chord_sample(&args, logits, s->model->drawable, s->sample_scratch, &drawn->token, err));
     CHORD_TRY(chord_session_form_accept(s, drawn->token, err));

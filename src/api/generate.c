@@ -201,6 +201,20 @@ static chord_status check_stops(const chord_generate_options *o, chord_error *er
     return CHORD_OK;
 }
 
+static chord_status check_biases(const chord_session *s, const chord_generate_options *o, chord_error *err)
+{
+    if (o->bias_count > 0 && o->biases == NULL)
+        return chord_fail(err, CHORD_INVALID, "%zu biases were announced, the list is NULL", o->bias_count);
+    for (size_t i = 0; i < o->bias_count; i++) {
+        const chord_bias *b = &o->biases[i];
+        if ((uint32_t)b->token >= s->model->vocabulary)
+            return chord_fail(err, CHORD_INVALID, "bias %zu is of token %d, there are %u", i, b->token,
+                              s->model->vocabulary);
+        if (!(b->bias <= 3.4e38f)) return chord_fail(err, CHORD_INVALID, "bias %zu is %g", i, (double)b->bias);
+    }
+    return CHORD_OK;
+}
+
 static chord_status make_room_for_tops(chord_session *s, uint32_t count, chord_error *err)
 {
     void *memory = NULL;
@@ -218,6 +232,7 @@ static chord_status start(chord_session *s, const chord_generate_options *option
 {
     static const chord_generate_options DEFAULTS = {0};
     CHORD_TRY(check_stops(options != NULL ? options : &DEFAULTS, err));
+    if (options != NULL) CHORD_TRY(check_biases(s, options, err));
     if (options != NULL) CHORD_TRY(make_room_for_tops(s, options->top_logprobs, err));
     s->generation = (chord_generation){.options = options != NULL ? *options : DEFAULTS};
     s->pending.len = s->pending_kinds.len = 0;

@@ -123,7 +123,8 @@ static chord_status read_char(gbnf *g, uint32_t *out)
     case '\\':
     case '"':
     case '[':
-    case ']': *out = (uint8_t)c; return CHORD_OK;
+    case ']':
+    case '-': *out = (uint8_t)c; return CHORD_OK;
     default: g->at -= 2; return fail(g, "an escape that is not known");
     }
 }

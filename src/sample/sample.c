@@ -123,6 +123,13 @@ static void penalise(const chord_sample_args *args, candidate *all, uint32_t n)
     }
 }
 
+/* Candidates stand at their ids. */
+static void add_biases(const chord_sample_args *args, candidate *all, uint32_t n)
+{
+    for (size_t i = 0; i < args->bias_count; i++)
+        if ((uint32_t)args->biases[i].token < n) all[args->biases[i].token].logit += args->biases[i].bias;
+}
+
 static bool is_allowed(const chord_sample_args *args, uint32_t token)
 {
     return args->allowed == NULL || (args->allowed[token >> 6] >> (token & 63) & 1) != 0;
@@ -138,6 +145,7 @@ static chord_status gather(const chord_sample_args *args, const float *logits, u
     for (uint32_t i = 0; !good && i < n; i++)
         if (!is_usable(logits[i])) return not_finite(i, err);
     c->count = n;
+    add_biases(args, c->all, n);
     if (has_penalties(args->sampling)) penalise(args, c->all, n);
     if (args->allowed != NULL) {
         c->count = 0;
@@ -147,7 +155,7 @@ static chord_status gather(const chord_sample_args *args, const float *logits, u
     if (c->count == 0) return chord_fail(err, CHORD_INVALID, "no token is allowed here, of %u", n);
     c->best = chord_highest(&c->all->logit, c->count, sizeof *c->all / sizeof(float));
     if (!is_usable(c->best))
-        return chord_fail(err, CHORD_INVALID, "a penalty took a logit out of the range of numbers");
+        return chord_fail(err, CHORD_INVALID, "a bias or a penalty took a logit out of the range of numbers");
     if (c->best < -3.402823466e38f) return chord_fail(err, CHORD_INVALID, "every logit allowed here is -infinity");
     return CHORD_OK;
 }
@@ -301,7 +309,7 @@ chord_status chord_sample(const chord_sample_args *args, const float *logits, ui
     *token = -1;
     CHORD_TRY(check(s, n, err));
     bool greedy = s->temperature == 0.0f && is_off(s->typical_p);
-    if (greedy && !has_penalties(s)) return pick_best(args, logits, n, token, err);
+    if (greedy && !has_penalties(s) && args->bias_count == 0) return pick_best(args, logits, n, token, err);
     CHORD_TRY(gather(args, logits, n, &c, err));
     if (greedy) {
         order_more(&c, 1);

@@ -17,9 +17,11 @@ typedef struct chord_sample_args {
     uint64_t sequence, position;
     /* A bit for each token, 64 in a word: others are left out. NULL: all are allowed. */
     const uint64_t *allowed;
+    const chord_bias *biases; /* of tokens below n or not: those that are not say nothing */
+    size_t bias_count;
 } chord_sample_args;
-/* scratch: chord_sample_scratch_bytes(n). logits (n) are changed by penalties only in scratch. Order: penalties, top-k,
- * typical, top-p, min-p, temperature (the reference runtime's order). Ties: the lower id. */
+/* scratch: chord_sample_scratch_bytes(n). logits (n) are changed by biases and penalties only in scratch. Order: biases, penalties,
+ * top-k, typical, top-p, min-p, temperature (the reference runtime's order). Ties: the lower id. */
 chord_status chord_sample(const chord_sample_args *args, const float *logits, uint32_t n, void *scratch, int32_t *token,
                           chord_error *err);
 uint64_t chord_sample_scratch_bytes(uint32_t n);

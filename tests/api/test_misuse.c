@@ -4,6 +4,7 @@
 #include "chord.h"
 #include "tiny_model.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -281,6 +282,11 @@ static void check_arguments(void)
     CHECK(chord_session_generate(h.session, &options, NULL, NULL, NULL, &err) == CHORD_INVALID);
     options.stops = NULL;
     CHECK(chord_session_generate(h.session, &options, NULL, NULL, NULL, &err) == CHORD_INVALID);
+    chord_bias biases[] = {{-1, 1}, {1 << 30, 1}, {0, NAN}, {0, INFINITY}};
+    for (size_t i = 0; i <= sizeof biases / sizeof biases[0]; i++) {
+        options = (chord_generate_options){.max_tokens = 1, .biases = i > 0 ? &biases[i - 1] : NULL, .bias_count = 1};
+        CHECK(chord_session_generate(h.session, &options, NULL, NULL, NULL, &err) == CHORD_INVALID);
+    }
     close_all(&h);
 }
 

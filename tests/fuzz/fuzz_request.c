@@ -14,6 +14,7 @@ chord_status models_take(served *wanted, models_turn *turn, chord_error *e)
     return (void)wanted, (void)turn, (void)e, CHORD_OK;
 }
 void models_give(served *given) { (void)given; }
+uint32_t models_users(served *taken) { return (void)taken, 1; }
 void models_gone(void *turn) { (void)turn; }
 bool wire_on_gone(wire_request *request, void (*gone)(void *ud), void *ud)
 {
@@ -58,7 +59,8 @@ static bool read_all(ask *a)
     chord_generate_options options;
     ask_prompt prompt;
     a->apart = true;
-    if (!ask_parse(a) || !ask_tools(a, true) || !ask_reasoning_format(a) || !ask_options(a, &options, MAX, 1))
+    if (!ask_parse(a) || !ask_continues(a) || !ask_tools(a, true) || !ask_reasoning_format(a) ||
+        !ask_options(a, &options, MAX, 1))
         return false;
     bool chat = ask_field(a->root, "messages") != NULL;
     if (chat ? !read_chat(a, &prompt)

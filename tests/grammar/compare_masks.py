@@ -3,18 +3,29 @@
 values that the schemas of FOLDER take (JSONSchemaBench: maskbench/data; every nth file, so that COUNT are taken, 300 if nothing is said). And what masks cost.
 
 Twice: llguidance with white space as we have it behind commas and colons must allow nothing that we do not; with any white space, everything that we do. Then what
-we allow more than the first has white space in it. TOOL: tests/grammar/grammar_tool.c."""
-import collections, json, pathlib, statistics, struct, subprocess, sys
+we allow more than the first has white space in it. What differs otherwise has to be one of KNOWN; else this fails. TOOL: tests/grammar/grammar_tool.c."""
+import collections, json, pathlib, re, statistics, struct, subprocess, sys
 
 import llguidance
 
 from ordered import ordered
 
 SPACE = "( |\\n[ \\t]{0,40})?"
+# Why tokens differ: the kind of difference, and what holds of the text before and of all these tokens.
+KNOWN = (
+    ("we allow more", "white space inside of brackets, which llguidance does not write", lambda before, texts: all(re.search(rb"[ \n]", t) for t in texts)),
+    ("llguidance allows", "times in small letters and leap seconds, which we do not write", lambda before, texts: re.search(rb'"[0-9T:.+-]*$', before) and all(re.match(rb"[tz6]", t) for t in texts)),
+    ("llguidance allows", "e-mail addresses with odd signs, or without a dot, which we do not write", lambda before, texts: re.search(rb'mail[^"]*":\s*("[^"]*)?$', before, re.I)),
+    ("llguidance allows", "URIs with odd signs, or with nothing behind their scheme, which we do not write", lambda before, texts: re.search(rb'"[a-z][a-z0-9+.-]*(:[^"]*)?$', before)),
+    ("llguidance allows", "escapes in the names of other properties, which we do not write", lambda before, texts: re.search(rb'[{,]\s*"[^"]*$', before) and all(b"\\" in t for t in texts)),
+    ("we allow", "`\\/` and `\\uXXXX`, which llguidance does not write", lambda before, texts: re.search(rb"\\(u[0-9a-fA-F]{0,3})?$", before) or all(re.search(rb"\\[/u]?", t) for t in texts)),
+    ("we allow", "U+FEFF, which is white space in ECMAScript's patterns", lambda before, texts: all(t[:1] == b"\xef" for t in texts)),
+    ("we allow", "keys in another order, where several schemas bring them", lambda before, texts: re.search(rb'[{,]\s*"[^"]*$', before)),
+)
 STRICT = {"whitespace_flexible": False, "item_separator": "," + SPACE, "key_separator": ":" + SPACE}
 LOOSE = {"whitespace_flexible": True, "json_allow_general_unicode_escapes": True}
 tool = subprocess.Popen(sys.argv[1:3], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-counts, kinds, shown = collections.Counter(), collections.Counter(), collections.defaultdict(list)
+counts, kinds, unknown, shown = collections.Counter(), collections.Counter(), collections.Counter(), collections.defaultdict(list)
 ours_ns = []
 
 
@@ -62,16 +73,13 @@ def members(mask):
 
 
 def differ(kind, name, before, mask):
-    """Counts a difference by what its tokens begin with."""
-    kinds[kind] += 1
-    if len(shown[kind]) < 6:
-        shown[kind].append(f"{name}: behind {before[-60:]!r}: {[tokens.tokens[t] for t, _ in zip(members(mask), range(8))]}")
-
-
-def sort_of(mask):
-    """How it may be explained."""
+    """Counts a difference by its reason."""
     texts = [tokens.tokens[t] for t in members(mask)]
-    return "white space" if all(any(c in t for c in b" \n") for t in texts) else "other"
+    why = next((why for begin, why, holds in KNOWN if kind.startswith(begin) and holds(before, texts)), None)
+    kinds[f"{kind}: {why or 'NOBODY KNOWS WHY'}"] += 1
+    unknown[kind] += why is None
+    if why is None and len(shown[kind]) < 6:
+        shown[kind].append(f"{name}: behind {before[-60:]!r}: {texts[:8]}")
 
 
 def compare_at(name, before, ours, strict, loose):
@@ -81,9 +89,9 @@ def compare_at(name, before, ours, strict, loose):
     if missing:
         differ("llguidance allows, we do not", name, before, missing)
     if wild:
-        differ(f"we allow, llguidance never does: {sort_of(wild)}", name, before, wild)
+        differ("we allow, llguidance never does", name, before, wild)
     elif extra:
-        differ(f"we allow more: {sort_of(extra)}", name, before, extra)
+        differ("we allow more", name, before, extra)
 
 
 def matcher_for(schema, options):
@@ -149,6 +157,8 @@ def main():
     print(f"a mask of {len(tokens.tokens)} tokens: mean {statistics.mean(ms):.3f} ms of a core, median {statistics.median(ms):.3f}, p99 {ms[len(ms) * 99 // 100]:.3f}, most {ms[-1]:.3f}; {len(ms)} masks")
     for ns, name, before in sorted(ours_ns, reverse=True)[:5]:
         print(f"    {ns / 1e6:.1f} ms: {name}: behind {before[-60:]!r}")
+    print(f"{sum(unknown.values())} differences that nobody knows the reason of")
+    sys.exit(sum(unknown.values()) > 0 or counts["masks"] == 0)
 
 
 tokens = Tokens()

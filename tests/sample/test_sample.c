@@ -66,13 +66,21 @@ static float plain_penalty(const chord_sample_args *a, int32_t token, float logi
     return logit - (count * s->frequency_penalty + s->presence_penalty);
 }
 
+static float plain_bias(const chord_sample_args *a, int32_t token, float logit)
+{
+    for (size_t i = 0; i < a->bias_count; i++)
+        if (a->biases[i].token == token) logit += a->biases[i].bias;
+    return logit;
+}
+
 static uint32_t plain_filter(const chord_sample_args *a, const float *logits, uint32_t n, plain *c)
 {
     const chord_sampling *s = a->sampling;
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++)
         if (a->allowed == NULL || (a->allowed[i / 64] >> i % 64 & 1) != 0)
-            c[count++] = (plain){.logit = plain_penalty(a, (int32_t)i, logits[i]), .token = (int32_t)i};
+            c[count++] = (plain){.logit = plain_penalty(a, (int32_t)i, plain_bias(a, (int32_t)i, logits[i])),
+                                 .token = (int32_t)i};
     qsort(c, count, sizeof *c, by_logit);
     if (s->top_k != 0 && s->top_k < count) count = s->top_k;
     if (s->typical_p != 0 && s->typical_p < 1) {
@@ -154,11 +162,15 @@ static void test_chain(uint32_t n, uint32_t rounds, double spread)
         if (round % 3 == 0) logits[n / 2] = logits[n / 3]; /* a tie */
         if (round % 5 == 0) logits[n / 4] = -INFINITY;
         for (uint32_t i = 0; i < 150; i++) past[i] = (int32_t)(uniform(at + 20 + i) * n * 1.1) - 2; /* some out of it */
+        chord_bias biases[5] = {
+            {(int32_t)(n / 2), 3}, {(int32_t)(n / 2), -1.5f}, {0, -INFINITY}, {(int32_t)n, 9}, {2, 0.5f}};
         chord_sample_args args = {.sampling = &s,
                                   .past = past,
                                   .past_count = round % 150,
                                   .sequence = round,
                                   .position = at,
+                                  .biases = biases,
+                                  .bias_count = round % 6,
                                   .allowed = round % 4 == 1 ? not_sevenths(n) : NULL};
         int32_t token = -2;
         CHECK_OK(chord_sample(&args, logits, n, scratch, &token, &err));
@@ -232,6 +244,24 @@ static void test_greedy(void)
     CHECK(token == 2);
 }
 
+static void test_biases(void)
+{
+    float logits[4] = {1, 3, 2, 0};
+    char scratch[64];
+    int32_t token;
+    chord_sampling s = {0};
+    chord_sample_args args = {
+        .sampling = &s, .biases = (chord_bias[]){{3, 2.5f}, {1, -INFINITY}, {7, 100}}, .bias_count = 3};
+    CHECK_OK(chord_sample(&args, logits, 4, scratch, &token, &err));
+    CHECK(token == 3 && logits[3] == 0.0f);
+    args.biases = (chord_bias[]){{0, -INFINITY}, {1, -INFINITY}, {2, -INFINITY}, {3, -INFINITY}};
+    args.bias_count = 4;
+    CHECK(chord_sample(&args, logits, 4, scratch, &token, &err) == CHORD_INVALID);
+    args.biases = (chord_bias[]){{0, 3e38f}, {0, 3e38f}};
+    args.bias_count = 2;
+    CHECK(chord_sample(&args, logits, 4, scratch, &token, &err) == CHORD_INVALID);
+}
+
 static const uint64_t never[1];
 
 static chord_status try(chord_sampling s, const float *logits, uint32_t n, const uint64_t *allowed)
@@ -298,6 +328,7 @@ int main(void)
     test_uniform();
     test_exp_and_log();
     test_greedy();
+    test_biases();
     test_refusals();
     test_chain(7, 3000, 2.0);
     test_chain(50, 3000, 3.0);

@@ -10,7 +10,7 @@ FOLDER = pathlib.Path(sys.argv[2])
 TESTS_OF = ["chat", "responses", *(f"test_{name}.py" for name in ("completions", "models", "embeddings", "responses"))]
 PLUGIN = """
 import openai._base_client as base
-REFUSED = ("audio", "logit_bias", "previous_response_id", "conversation", "background", "dimensions", "suffix", "best_of", "functions", "function_call", "modalities", "prompt")
+REFUSED = ("audio", "previous_response_id", "conversation", "background", "dimensions", "suffix", "best_of", "functions", "function_call", "modalities", "prompt")
 def spare(client):
     build = client._build_request
     def without(self, options, **more):
@@ -34,7 +34,7 @@ EXPECTED = {
 plugin = pathlib.Path(folder.name) / "without_refused.py"
 plugin.write_text(PLUGIN)
 with Server("--memory", "160M", "-n", "16", "--parallel", "4", "--alias", sys.argv[3] if len(sys.argv) > 3 else "gpt-6-astra") as s:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "without_refused", "--tb=short", *(f"tests/api_resources/{name}" for name in TESTS_OF)]
+    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "without_refused", "--tb=short", *(f"tests/api_resources/{name}" for name in TESTS_OF)]
     environment = dict(os.environ, TEST_API_BASE_URL=f"{s.place}/v1", PYTHONPATH=os.pathsep.join([folder.name, str(FOLDER)]))
     said = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True).stdout
 parts = re.split(r"\n_{3,} (.+) _{3,}\n", said.split("short test summary")[0])

@@ -1,5 +1,5 @@
 """server_test.py: what the tests of `chord serve` share: checks, a server, requests to it. sys.argv: CHORD ... Beside CHORD lies chord-serve."""
-import http.client, json, os, pathlib, signal, socket, subprocess, sys, tempfile, threading, time
+import http.client, json, os, pathlib, signal, socket, struct, subprocess, sys, tempfile, threading, time
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 TINY = TESTS / "golden" / "tiny.gguf"  # a vocabulary of bytes, a context of 512, words of noise
@@ -32,6 +32,24 @@ def done():
 def template_file():
     path = pathlib.Path(folder.name) / "template.jinja"
     path.write_text(TEMPLATE)
+    return path
+
+
+def renamed(names, special=False):
+    """The tiny model with tokens of other texts in place of its words; the header grows by a whole step of the alignment, so all else stays where it is."""
+    def text(t):
+        return struct.pack("<Q", len(t.encode())) + t.encode()
+    words, data = ["he", "ll", "hell", "hello"], TINY.read_bytes()  # the last tokens but one
+    grown = sum(len(new.encode()) - len(old) for old, new in names.items())
+    for old, new in (*names.items(), ("tiny", "tiny" + "y" * (-grown % 32))):
+        check(data.count(text(old)) == 1, f"{old} stands once in {TINY}")
+        data = data.replace(text(old), text(new))
+    if special:
+        kinds = struct.pack("<261i", *[1] * 260, 3)
+        check(data.count(kinds) == 1, "the kinds of tokens stand once")
+        data = data.replace(kinds, struct.pack("<261i", *[1] * 256, *(3 if word in names else 1 for word in words), 3))
+    path = pathlib.Path(folder.name) / f"renamed-{len(list(pathlib.Path(folder.name).iterdir()))}.gguf"
+    path.write_bytes(data)
     return path
 
 

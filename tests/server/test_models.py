@@ -79,7 +79,7 @@ with Server("--memory", "150M") as s:
     made = complete(s)
     together([lambda: check(s.post("/v1/embeddings", {"input": "once upon a time"})[1]["data"][0]["embedding"] == vectors[0], "in company"),
               lambda: check(complete(s) == made, "beside vectors")] * 3)
-    for body, word in (({}, "input"), ({"input": ""}, "input"), ({"input": [""]}, "input"), ({"input": ["a", 5]}, "input"), ({"input": "a" * 600}, "600"),
+    for body, word in (({}, "input"), ({"input": ""}, "input"), ({"input": [""]}, "input"), ({"input": [["a"], 5]}, "input"), ({"input": "a" * 600}, "600"),
                        ({"input": "a", "dimensions": 7}, "dimensions"), ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
                        ({"input": ["a"] * 2049}, "2049"), ({"input": [[99999999]]}, "no token")):
         status, said = s.post("/v1/embeddings", body)

@@ -1,7 +1,5 @@
 """Tools through the server: calls that have to be made in every way of writing them, in three dialects, whole and as streams; what templates are told of
 earlier calls; thoughts apart. The tiny model writes noise, so what it says is what the form leaves it."""
-import struct
-
 from server_test import *
 
 SIGNS = {  # what a template's text holds: how its calls are written
@@ -27,24 +25,6 @@ NAMED = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}" + TEMPLAT
 def template(sign, more=""):
     path = pathlib.Path(folder.name) / f"template-{len(list(pathlib.Path(folder.name).iterdir()))}.jinja"
     path.write_text("{# " + sign + " #}" + (more or NAMED))
-    return path
-
-
-def renamed(token, special=False):
-    """The tiny model with a token of this text in place of its longest; the header grows by a whole step of the alignment, so all else stays where it is."""
-    def text(t):
-        return struct.pack("<Q", len(t.encode())) + t.encode()
-    data = TINY.read_bytes()
-    grown = len(token.encode()) - len("hello")
-    for old, new in (("hello", token), ("tiny", "tiny" + "y" * (-grown % 32))):
-        check(data.count(text(old)) == 1, f"{old} stands once in {TINY}")
-        data = data.replace(text(old), text(new))
-    if special:
-        kinds = struct.pack("<261i", *[1] * 260, 3)
-        check(data.count(kinds) == 1, "the kinds of tokens stand once")
-        data = data.replace(kinds, struct.pack("<261i", *[1] * 259, 3, 3))
-    path = pathlib.Path(folder.name) / f"renamed-{len(list(pathlib.Path(folder.name).iterdir()))}.gguf"
-    path.write_bytes(data)
     return path
 
 
@@ -117,7 +97,7 @@ def told(s):
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [{"id": "x", "type": "function", "function": {"name": "stop", "arguments": "{\"b\": 1}"}}]},
             {"role": "tool", "tool_call_id": "x", "content": "ended"}]
     _, said = s.post("/apply-template", {"messages": talk})
-    check('<tool_call>\n{"name":"stop","arguments":{"b":1}}\n</tool_call>' in said["prompt"] and "user: <tool_response>\nended\n</tool_response>" in said["prompt"], f"{said}")
+    check('<tool_call>\n{"name": "stop", "arguments": {"b":1}}\n</tool_call>' in said["prompt"] and "user: <tool_response>\nended\n</tool_response>" in said["prompt"], f"{said}")
     _, said = s.post("/apply-template", {"messages": TALK, "tools": TOOLS})
     check(said["prompt"].startswith("system: You can call functions.") and '"name":"get_weather"' in said["prompt"] and "<tool_call>" in said["prompt"], f"{said}")
 
@@ -151,7 +131,7 @@ THINKS = "{# </think> #}" + NAMED
 def thoughts():
     schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
     ask = dict(MORE, response_format={"type": "json_schema", "json_schema": {"schema": schema}}, max_tokens=400)
-    with Server("--memory", "96M", "--template-file", template("", THINKS + "<think>\n"), template=False, model=renamed("</think>")) as s:
+    with Server("--memory", "96M", "--template-file", template("", THINKS + "<think>\n"), template=False, model=renamed({"hello": "</think>"})) as s:
         for seed in range(40):
             status, said = s.post("/v1/chat/completions", dict(ask, seed=seed))
             message = said["choices"][0]["message"]
@@ -191,7 +171,7 @@ def refused(s):
 
 def special_tokens():
     """A marker that is a special token: the form has that token, and its text is nobody's business but the reader's."""
-    with Server("--memory", "96M", "--template-file", template(SIGNS["mistral"]), template=False, model=renamed("[TOOL_CALLS]", True)) as s:
+    with Server("--memory", "96M", "--template-file", template(SIGNS["mistral"]), template=False, model=renamed({"hello": "[TOOL_CALLS]"}, True)) as s:
         ask = {"tools": TOOLS, "tool_choice": "required", "seed": 3, "parallel_tool_calls": False}
         whole_and_stream(s, "a special token", ask)
         _, said = s.post("/v1/chat/completions", dict(MORE, **ask, logprobs=True))
@@ -199,6 +179,16 @@ def special_tokens():
         check(tokens[0] == "[TOOL_CALLS]" and "".join(tokens[:2]) != "[TOOL_CALLS][", f"{tokens}")
         _, said = s.post("/v1/completions", {"prompt": "a", "grammar": 'root ::= "[TOOL_CALLS]" [a-z]', "max_tokens": 30, "logprobs": 0})
         check(len(said["choices"][0]["logprobs"]["tokens"]) > 12, f"a grammar's text is text: {said}")
+
+
+def told_in_its_way():
+    """Calls of earlier answers stand as the template's signs say that calls are written, where it does not write them itself."""
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "so", "tool_calls": [{"id": "x", "function": {"name": "stop", "arguments": "{}"}}, {"id": "y", "function": {"name": "go", "arguments": {"b": 1}}}]}]
+    for sign, want in (("mistral", 'so\n[TOOL_CALLS]stop[ARGS]{}\n[TOOL_CALLS]go[ARGS]{"b":1}'), ("function", 'so\n<function=stop>{}</function>\n<function=go>{"b":1}</function>'),
+                       ("glm", 'so\n<tool_call>\n{"name": "stop", "arguments": {}}\n</tool_call>\n<tool_call>\n{"name": "go", "arguments": {"b":1}}\n</tool_call>')):
+        with Server("--memory", "96M", "--template-file", template(SIGNS[sign], TEMPLATE), template=False) as s:
+            _, said = s.post("/apply-template", {"messages": talk, "continue_final_message": False})
+            check(want in said["prompt"], f"{sign}: {said}")
 
 
 every_style()
@@ -209,5 +199,6 @@ with Server("--memory", "96M", "--parallel", "2", "--template-file", template(""
 with Server("--memory", "96M") as s:
     told(s)
 shown()
+told_in_its_way()
 thoughts()
 done()

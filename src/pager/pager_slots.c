@@ -36,20 +36,20 @@ static void pass_over_cached(chord_pager *pager)
 bool pager_may_claim(const chord_pager *pager)
 {
     if (pager->claim_at >= claim_limit(pager)) return false;
-    uint32_t ring = pager->slot_count - pager->ring_first, held = pager->slot_of_tile[claimed_tile(pager)];
-    if (ring == 0 || held < pager->ring_first || pager->config.policy == CHORD_POLICY_LRU) return true;
+    bool needs_slot = pager->slot_of_tile[claimed_tile(pager)] == PAGER_NONE;
+    if (!needs_slot || pager->config.policy == CHORD_POLICY_LRU) return true;
     for (uint32_t i = pager->ring_first; i < pager->slot_count; i++)
         if (pager->slots[i].state == SLOT_EMPTY) return true;
     return false;
 }
 
-/* Readers that sleep are left alone while there is nothing to claim, or half a ring is ahead: to wake one takes longer than to
- * read a tile that lies in memory, and where the disk is the limit none sleeps. */
+/* Readers that sleep are left alone while there is nothing to claim, or two thirds of a ring are ahead: to wake one takes as
+ * long as to read a tile that lies in the system's cache, and where the disk is the limit none sleeps. */
 void pager_wake_readers(chord_pager *pager)
 {
     pass_over_cached(pager);
     uint32_t ring = pager->slot_count - pager->ring_first;
-    bool enough = ring != 0 && 2 * pager->expected_count > ring;
+    bool enough = ring != 0 && 3 * pager->expected_count > 2 * ring;
     if (pager->served && !enough && pager_may_claim(pager)) pager_readers_call(pager->config.readers);
 }
 

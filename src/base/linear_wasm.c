@@ -48,15 +48,17 @@ static void give(uintptr_t at, uintptr_t bytes)
     else *(before != NULL ? &before->next : &heap.first) = write_block(at, bytes, after);
 }
 
-static uintptr_t take(uintptr_t bytes, uintptr_t align)
+/* *written: how many bytes at the start of the block may not be zero. */
+static uintptr_t take(uintptr_t bytes, uintptr_t align, uintptr_t *written)
 {
     for (free_block **link = &heap.first; *link != NULL; link = &(*link)->next) {
         free_block *block = *link;
         uintptr_t before = -(uintptr_t)block & (align - 1), at = (uintptr_t)block + before;
         if (block->bytes < before || block->bytes - before < bytes) continue;
-        uintptr_t rest = block->bytes - before - bytes;
+        uintptr_t rest = block->bytes - before - bytes, end = heap.written_end; /* before the rest's head is written */
         free_block *after = rest > 0 ? write_block(at + bytes, rest, block->next) : block->next;
         *link = before > 0 ? write_block((uintptr_t)block, before, after) : after;
+        *written = end > at ? (uintptr_t)chord_min_u64(end - at, bytes) : 0;
         return at;
     }
     return 0;
@@ -90,17 +92,15 @@ static bool grow(uintptr_t bytes)
     return true;
 }
 
-/* *written: how many bytes at the start of the block may not be zero. */
 static uintptr_t take_or_grow(uintptr_t size, uintptr_t align, uintptr_t *written)
 {
     if (heap.written_end == 0) begin();
-    uintptr_t at = take(size, align);
-    if (at == 0 && (!grow(size + align) || (at = take(size, align)) == 0)) {
+    uintptr_t at = take(size, align, written);
+    if (at == 0 && (!grow(size + align) || (at = take(size, align, written)) == 0)) {
         heap.refused = true;
         return 0;
     }
     heap.taken_bytes += size;
-    *written = heap.written_end > at ? (uintptr_t)chord_min_u64(heap.written_end - at, size) : 0;
     note_written(at + size);
     return at;
 }

@@ -149,6 +149,7 @@ extern const chord_slot_place pager_memory; /* of the heap */
 
 /* pager_slots.c: one function for each arrow of the diagram. All with the mutex held. */
 void pager_wake_readers(chord_pager *pager);                      /* something may be claimable now */
+bool pager_may_claim(const chord_pager *pager);                   /* false: certainly nothing is */
 bool pager_is_elsewhere(const chord_pager *pager, uint32_t tile); /* no read is needed */
 pager_slot *pager_slot_of(chord_pager *pager, uint32_t tile);     /* NULL: not in memory */
 pager_slot *pager_claim_next(chord_pager *pager);                 /* EMPTY -> LOADING; NULL: nothing to do now */

@@ -37,7 +37,9 @@ bool pager_load_next(pager_client *client)
     chord_pager *pager = (chord_pager *)((char *)client - offsetof(chord_pager, client));
     pager_slot *slot = pager_claim_next(pager);
     if (slot == NULL) return false;
-    pager_readers_call(pager->config.readers); /* there may be more, here or of others */
+    chord_readers *readers = pager->config.readers;
+    if (pager_may_claim(pager) || readers->clients->next != NULL)
+        pager_readers_call(readers); /* more, here or of others */
     pager_load(pager, slot);
     return true;
 }

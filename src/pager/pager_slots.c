@@ -33,12 +33,24 @@ static void pass_over_cached(chord_pager *pager)
     }
 }
 
-/* With all claims made (everything is kept, or the ring reaches to the end of the next pass) nobody
- * is woken for nothing. */
+bool pager_may_claim(const chord_pager *pager)
+{
+    if (pager->claim_at >= claim_limit(pager)) return false;
+    bool needs_slot = pager->slot_of_tile[claimed_tile(pager)] == PAGER_NONE;
+    if (!needs_slot || pager->config.policy == CHORD_POLICY_LRU) return true;
+    for (uint32_t i = pager->ring_first; i < pager->slot_count; i++)
+        if (pager->slots[i].state == SLOT_EMPTY) return true;
+    return false;
+}
+
+/* Readers that sleep are left alone while there is nothing to claim, or two thirds of a ring are ahead: to wake one takes as
+ * long as to read a tile that lies in the system's cache, and where the disk is the limit none sleeps. */
 void pager_wake_readers(chord_pager *pager)
 {
     pass_over_cached(pager);
-    if (pager->served && pager->claim_at < claim_limit(pager)) pager_readers_call(pager->config.readers);
+    uint32_t ring = pager->slot_count - pager->ring_first;
+    bool enough = ring != 0 && 3 * pager->expected_count > 2 * ring;
+    if (pager->served && !enough && pager_may_claim(pager)) pager_readers_call(pager->config.readers);
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */

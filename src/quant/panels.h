@@ -32,6 +32,14 @@
     X(Q2_K, q2_k, 1, isa, cpu) X(Q3_K, q3_k, 1, isa, cpu) X(Q4_K, q4_k, 1, isa, cpu) \
     X(Q5_K, q5_k, 4, isa, cpu) X(Q6_K, q6_k, 4, isa, cpu) X(IQ4_XS, iq4_xs, 1, isa, cpu)
 /* clang-format on */
+/* In modules (rows_wasm.c), for one token. */
+/* clang-format off */
+#define CHORD_ROWS_WASM_32(X, isa, cpu)                                                                \
+    X(Q4_0, q4_0, 1, isa, cpu) X(Q4_1, q4_1, 1, isa, cpu) X(Q5_0, q5_0, 1, isa, cpu)                   \
+    X(Q5_1, q5_1, 1, isa, cpu) X(Q8_0, q8_0, 1, isa, cpu)
+#define CHORD_ROWS_WASM_256(X, isa, cpu)                                                               \
+    X(Q4_K, q4_k, 1, isa, cpu) X(Q5_K, q5_k, 1, isa, cpu) X(Q6_K, q6_k, 1, isa, cpu)
+/* clang-format on */
 #define CHORD_GRID_ROW(format, name, isa, cpu) CHORD_ROW_KERNEL(format, name, CHORD_FEW, isa, cpu)
 
 /* Those with kernels, by instruction set: what is not in its list is computed by generic.c there. */

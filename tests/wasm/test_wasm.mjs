@@ -234,6 +234,17 @@ function deadThread(spelling, guest) {
   guest.call("guest_free", at);
 }
 
+/** Memory that a model reserves costs nothing before it is used: what is new is zero, and need not be written. Linux tells what there is. */
+function untouched(spelling, guest) {
+  const options = { ...CONTEXT, sessions_max: 512 }, runtime = guest.runtimeOpen(), reserved = Number(guest.modelPlan(runtime, options).kv_bytes);
+  check(reserved > 32 << 20, `${spelling}: ${reserved} bytes are reserved for sessions`);
+  const before = process.memoryUsage.rss();
+  guest.modelOpen(runtime, options);
+  const grown = process.memoryUsage.rss() - before;
+  check(grown < reserved / 2, `${spelling}: ${grown} bytes more are there, of ${reserved} that were reserved`);
+  endAll(guest);
+}
+
 /** Whatever a refused call left open: sessions first, runtimes last. */
 function endAll(guest) {
   for (const close of ["sessionClose", "modelClose", "runtimeClose"]) for (let handle = 1; handle <= 32; handle++) guest[close](handle);
@@ -250,6 +261,7 @@ function run(spelling, wanted) {
   const bytesRead = passes(spelling, guest, wanted.forward);
   littleMemory(spelling, open, wanted.forward, bytesRead);
   text(spelling, guest);
+  untouched(spelling, open());
   const draft = new PathFile(modelPath);
   draft.name = `${C.DRAFT_FOLDER}x.gguf`;
   drafts(spelling, openGuest(module, new Host({ files: [model, draft] }), { memoryBytes: 256 << 20 }), wanted.forward);

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { browse, check, makeSite, openPage, ROOT, runTests, same, serve, tinyLarge, within } from "./harness.mjs";
+import { browse, check, DIST, makeSite, openPage, ROOT, runTests, same, serve, tinyLarge, within } from "./harness.mjs";
 
 const [, only] = process.argv.slice(2), MIB = 2 ** 20, PART = 4 * MIB;
 const tiny = readFileSync(join(ROOT, "tests/golden/tiny.gguf"));
@@ -75,6 +75,20 @@ await runTests({
       await refused(`large.gguf?${cache}`, "ERR_HASH", { cache, sha256: "0".repeat(64) });
     }
     await clear();
+  },
+  /** A stream that the browser forgets to answer: what it has given counts, the rest is read another way. */
+  async lost() {
+    const { BlobOrigin } = await import(join(DIST, "bytes/origin.js")), bytes = large.subarray(0, 6 * MIB), blob = new Blob([bytes]), given = 1000;
+    blob.slice = (from, end) => {
+      const part = Blob.prototype.slice.call(blob, from, end), whole = bytes.subarray(from, end);
+      let first = true;
+      const pull = (controller) => (first ? (controller.enqueue(new Uint8Array(whole.subarray(0, given))), (first = false)) : new Promise(() => {}));
+      if (from < PART) part.stream = () => new ReadableStream({ type: "bytes", pull });
+      return part;
+    };
+    const found = [];
+    for await (const piece of new BlobOrigin(blob, "a file").read(10, bytes.length, new AbortController().signal)) found.push(Buffer.from(piece));
+    same([found[0].length, Buffer.concat(found).equals(bytes.subarray(10))], [given, true], "all of the file, in its order");
   },
   /** A tab that is closed in the middle: the next one brings what is missing, and nothing twice. */
   async resumed() {

@@ -1,6 +1,7 @@
 // versus.mjs MODEL [ROUNDS [MEMORY [PROMPT TOKENS]]]: the same model in a tab by us and by wllama, in turn, in Chromium: loading, reading a prompt, making tokens, and the
 // memory that each adds to an idle browser (sum of PSS of its processes). Medians. Both read the model from one server on loopback, we into
-// the browser's storage, wllama as a Blob (loading from a URL it asks for more than this server knows); each round has a browser and a profile of its own. Needs @wllama/wllama and playwright-core: `npm install` them in the folder that
+// the browser's storage ("ours"; "stored": it lies there already), wllama as a Blob (loading from a URL it asks for more than this server knows); each round has a
+// browser and a profile of its own. Needs @wllama/wllama and playwright-core: `npm install` them in the folder that
 // $VERSUS names (default: build/versus), and Debian's chromium.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
@@ -27,6 +28,8 @@ window.ours = async (url, threads, memory) => {
   const made = (await engine.completions.create({ prompt: "Once upon a time", max_tokens: ${MADE}, temperature: 0, ignore_eos: true, draft_max: 0 })).wasm_chord;
   return { load_ms: t1 - t0, prompt: ids.length * 1000 / read.prefill_ms, decode: ${MADE - 1} * 1000 / made.decode_ms };
 };
+window.stored = window.ours;
+window.bring = async (url) => (await import("./ours/index.js")).cache.import(url);
 window.wllama = async (url, threads) => {
   const { Wllama } = await import("./wllama/index.js"), t0 = performance.now();
   const w = new Wllama({ default: "./wllama/wasm/wllama.wasm" }, { logger: { debug() {}, log() {}, warn() {}, error() {} } });
@@ -39,13 +42,27 @@ window.wllama = async (url, threads) => {
 window.ready = true;
 </script>`;
 
+async function openPage(site, profile) {
+  const context = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", headless: true, args: FLAGS }), page = await context.newPage();
+  await page.goto(`${site}/page.html`);
+  await page.waitForFunction("window.ready");
+  return { context, page };
+}
+
+/** In a browser that ends before the one that is measured begins. */
+async function bring(site, profile) {
+  const { context, page } = await openPage(site, profile);
+  await page.evaluate((url) => window.bring(url), `${site}/${basename(model)}`);
+  await context.close();
+}
+
 async function round(site, who, threads) {
   const profile = mkdtempSync(join(tmpdir(), "versus-"));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", headless: true, args: FLAGS });
+  let context;
   try {
-    const page = await context.newPage();
-    await page.goto(`${site}/page.html`);
-    await page.waitForFunction("window.ready");
+    if (who === "stored") await bring(site, profile);
+    const opened = await openPage(site, profile), { page } = opened;
+    context = opened.context;
     await new Promise((done) => setTimeout(done, 1500));
     const idle = pssMiB(profile);
     let peak = idle;
@@ -54,7 +71,7 @@ async function round(site, who, threads) {
     clearInterval(watch);
     return { ...made, added_mib: Math.max(peak, pssMiB(profile)) - idle };
   } finally {
-    await context.close();
+    await context?.close();
     rmSync(profile, { recursive: true, force: true });
   }
 }
@@ -70,7 +87,7 @@ const server = spawn("python3", [join(ROOT, "tests/web/serve.py"), folder], { st
 const port = await new Promise((done) => server.stdout.once("data", (data) => done(Number(String(data)))));
 try {
   for (const threads of [1, 2]) {
-    const runs = { ours: [], wllama: [] };
+    const runs = { ours: [], stored: [], wllama: [] };
     for (let i = 0; i < Number(rounds); i++)
       for (const who of Object.keys(runs)) {
         try {
@@ -81,8 +98,8 @@ try {
         }
       }
     for (const what of ["load_ms", "prompt", "decode", "added_mib"]) {
-      const [a, b] = ["ours", "wllama"].map((who) => (runs[who].length > 0 ? median(runs[who].map((run) => run[what])) : NaN));
-      console.log(`${threads} thread${threads > 1 ? "s" : ""} | ${what} | ${a.toFixed(1)} | ${b.toFixed(1)} | ratio ${(a / b).toFixed(2)}`);
+      const [a, stored, b] = Object.values(runs).map((of) => (of.length > 0 ? median(of.map((run) => run[what])) : NaN));
+      console.log(`${threads} thread${threads > 1 ? "s" : ""} | ${what} | ${a.toFixed(1)}, stored ${stored.toFixed(1)} | ${b.toFixed(1)} | ratio ${(a / b).toFixed(2)}, ${(stored / b).toFixed(2)}`);
     }
   }
 } finally {

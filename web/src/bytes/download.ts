@@ -74,7 +74,7 @@ class Download {
           const began = performance.now();
           const brought = await this.bringRun(run.first, run.count, whole, signal), msOfPart = (performance.now() - began) / brought;
           this.runParts = Math.min(Math.max(Math.round(RUN_MS / msOfPart), 1), RUN_PARTS_MOST);
-          while (msOfPart > FAST_PART_MS && this.info.ranges && connections.length < CONNECTIONS) connections.push(connect());
+          while (msOfPart > FAST_PART_MS && this.info.parallel && connections.length < CONNECTIONS) connections.push(connect());
         }
       } catch (error) {
         failure ??= error;

@@ -7,6 +7,8 @@ export interface OriginInfo {
   validator: string;
   /** Parts of it can be asked for. */
   ranges: boolean;
+  /** Several at once may come faster than one: not from this machine's disk. */
+  parallel: boolean;
 }
 
 export interface Origin {
@@ -69,8 +71,9 @@ function contentRange(response: Response): { first: number; size: number } | nul
 
 const READ_BYTES = 1 << 18;
 
-/** A stream's bytes, read into one buffer where the browser can do that: what is left to its collector piles up. */
-async function* piecesOfStream(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** A stream's bytes, read into one buffer where the browser can do that: what is left to its collector piles up. limitMs: most that a read may take; then LostRead is
+ * thrown. */
+async function* piecesOfStream(stream: ReadableStream<Uint8Array>, limitMs = 0): AsyncGenerator<Uint8Array> {
   let filled: ReadableStreamBYOBReader | null = null, reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
     filled = stream.getReader({ mode: "byob" });
@@ -79,14 +82,22 @@ async function* piecesOfStream(stream: ReadableStream<Uint8Array>): AsyncGenerat
   }
   try {
     for (let buffer = new ArrayBuffer(filled !== null ? READ_BYTES : 0); ; ) {
-      const { done, value } = filled !== null ? await filled.read(new Uint8Array(buffer)) : await reader!.read();
+      const reading = filled !== null ? filled.read(new Uint8Array(buffer)) : reader!.read(), { done, value } = await (limitMs > 0 ? within(limitMs, reading) : reading);
       if (done) return;
-      buffer = value.buffer as ArrayBuffer;
-      yield value;
+      buffer = value!.buffer as ArrayBuffer;
+      yield value!;
     }
   } finally {
     void (filled ?? reader!).cancel().catch(() => {});
   }
+}
+
+class LostRead extends Error {}
+
+function within<Value>(ms: number, reading: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new LostRead()), ms)));
+  return Promise.race([reading, late]).finally(() => clearTimeout(timer));
 }
 
 export class HttpOrigin implements Origin {
@@ -103,7 +114,7 @@ export class HttpOrigin implements Origin {
         void response.body?.cancel();
         const length = Number(response.headers.get("content-length") ?? NaN);
         if (range === null && !(length > 0)) throw new ChordError("ERR_RANGE", `${this.url}: the server does not say how long the file is`);
-        this.info = { size: range?.size ?? length, validator: validatorOf(response), ranges: range !== null };
+        this.info = { size: range?.size ?? length, validator: validatorOf(response), ranges: range !== null, parallel: range !== null };
       } catch (error) {
         await patience.wait(error, signal);
       }
@@ -170,17 +181,16 @@ const PIECE_BYTES = 4 << 20;
 
 const LOST_MS = 3000;
 
-async function fill(piece: Uint8Array, slice: Blob): Promise<void> {
-  let filled = 0;
-  for await (const bytes of piecesOfStream(slice.stream())) piece.set(bytes, filled), (filled += bytes.length);
-}
-
-/** Chromium forgets to answer a stream of a large file, once in some thousands of megabytes. Streams are worth it: arrayBuffer() takes twice the time, and leaves
- * hundreds of megabytes to the collector. */
-async function answersInTime(reading: Promise<void>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, LOST_MS, false)));
-  return Promise.race([reading.then(() => true), late]).finally(() => clearTimeout(timer));
+/** Chromium forgets to answer a stream of a large file, once in some thousands of megabytes: the rest is read another way. Streams are worth it: arrayBuffer() takes
+ * twice the time, and leaves hundreds of megabytes to the collector. */
+async function* piecesOfBlob(blob: Blob): AsyncGenerator<Uint8Array> {
+  let given = 0;
+  try {
+    for await (const bytes of piecesOfStream(blob.stream(), LOST_MS)) yield bytes, (given += bytes.length);
+  } catch (error) {
+    if (!(error instanceof LostRead)) throw error;
+    yield new Uint8Array(await blob.slice(given).arrayBuffer());
+  }
 }
 
 /** A file the user gave. */
@@ -190,16 +200,12 @@ export class BlobOrigin implements Origin {
     this.url = `file:${name}?size=${blob.size}&changed=${blob instanceof File ? blob.lastModified : 0}`;
   }
   async describe(): Promise<OriginInfo> {
-    return { size: this.blob.size, validator: this.url, ranges: true };
+    return { size: this.blob.size, validator: this.url, ranges: true, parallel: false };
   }
   async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let piece = new Uint8Array(Math.min(end - offset, PIECE_BYTES));
     for (let at = offset; at < end; at += PIECE_BYTES) {
       signal.throwIfAborted();
-      const slice = this.blob.slice(at, Math.min(end, at + PIECE_BYTES));
-      // A buffer of its own: what was lost may be found again, and written to the old one.
-      if (!(await answersInTime(fill(piece, slice)))) piece = new Uint8Array(await slice.arrayBuffer());
-      yield piece.subarray(0, slice.size);
+      yield* piecesOfBlob(this.blob.slice(at, Math.min(end, at + PIECE_BYTES)));
     }
   }
 }
@@ -211,7 +217,7 @@ export class AskedOrigin implements Origin {
     this.url = `source:${name}?size=${size}`;
   }
   async describe(): Promise<OriginInfo> {
-    return { size: this.size, validator: this.url, ranges: true };
+    return { size: this.size, validator: this.url, ranges: true, parallel: true };
   }
   async *read(offset: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < end; at += PIECE_BYTES) {

@@ -23,6 +23,7 @@ export interface OpenArguments {
   module: ModuleName | undefined;
 }
 
+const RESIDENT_CHUNK_TOKENS = 128; // of a prompt in a pass where no weight is read again for the next: more are no faster, and each takes some 40 KiB
 const READERS = 2; // of a model that streams: one read each at a time, and some megabytes of the browser's own
 
 const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
@@ -136,7 +137,8 @@ export async function openModel(here: Here, args: OpenArguments, signal: AbortSi
     const plan = owned(() => guest.modelPlan(runtime, options));
     if (plan.fits) await opened.startReaders(plan);
     signal.throwIfAborted();
-    const model = owned(() => guest.modelOpen(runtime, options));
+    const chunk_tokens = plan.streamed_bytes_per_pass > 0n ? 0 : RESIDENT_CHUNK_TOKENS;
+    const model = owned(() => guest.modelOpen(runtime, { ...options, chunk_tokens }));
     const info = guest.modelDescribe(model);
     if (info.has_chat_template !== 0) guest.host.templates.module = await WebAssembly.compile(await here.fetchBytes(args.wasmUrls.template));
     return { opened, model, info, threads: guest.runtimeThreads(runtime) };

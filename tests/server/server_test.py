@@ -54,12 +54,12 @@ def renamed(names, special=False):
 
 
 class Server:
-    def __init__(self, *arguments, model=TINY, template=True, environment=None, pass_fds=(), wait=True):
+    def __init__(self, *arguments, model=TINY, template=True, environment=None, pass_fds=(), wait=True, popen=subprocess.Popen):
         more = ["--template-file", template_file()] if template else []
         self.command = [chord, "serve", model, "--port", "0", "--threads", "2", *more, *arguments]
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([*map(str, self.command)], stderr=self.log, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
-                                        env=dict(os.environ, **(environment or {})))
+        self.process = popen([*map(str, self.command)], stderr=self.log, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
+                             env=dict(os.environ, **(environment or {})))
         self.address = None
         if wait:
             self.wait()

@@ -1,10 +1,14 @@
 """Each answer's hash is the one it has alone, among strangers who come, go and are cancelled; clients that die at every moment leave nothing behind;
-the budget holds with 64 clients. test_company.py CHORD [DEATHS]: how many clients die."""
+the budget holds with 64 clients, also in a cgroup of that size. test_company.py CHORD [DEATHS]: how many clients die."""
 import random
 import re
 
 from server_test import *
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+import cgroup
+
+SANITIZED = any(name in (pathlib.Path(chord).parent / "chord-serve").read_bytes() for name in (b"__asan_init", b"__tsan_init"))  # their memory has no budget
 DEATHS = int(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2].isdigit() else 300
 rng = random.Random(1)
 WORDS = ["hello", "hell", "he", "a", " ", "xyz", "\n", "ll"]
@@ -91,10 +95,19 @@ def crowd(s, count):
 
     together([lambda i=i: ask(i) for i in range(count)])
     m = s.idle()
-    if b"__asan_init" not in (pathlib.Path(chord).parent / "chord-serve").read_bytes():  # whose memory has no budget
+    if not SANITIZED:
         peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{s.process.pid}/status").read_text())[1]) * 1024
         check(peak <= m["chord_budget_bytes"], f"the process had {peak} bytes")
     check(m["chord_peak_bytes"] <= m["chord_budget_bytes"], f"peak {m['chord_peak_bytes']} of {m['chord_budget_bytes']}")
+
+
+def crowd_in_a_group():
+    """Where there is not a byte more than the budget, nobody ends the server."""
+    if SANITIZED or not cgroup.available():
+        return
+    with cgroup.Group(128 << 20) as group, Server("--parallel", "4", "--memory", "128M", "--connections", "64", popen=group.popen) as s:
+        crowd(s, 64)
+        check(group.peak_bytes() <= 128 << 20, f"the group had {group.peak_bytes()} bytes")
 
 
 def slow_reader(s):
@@ -122,6 +135,7 @@ with Server("--parallel", "4", "--memory", "128M", "--connections", "64") as s:
     slow_reader(s)
     deaths(s, DEATHS)
     crowd(s, 64)
+crowd_in_a_group()
 with Server("--parallel", "3", "--memory", "128M", "--draft-max", "0", "--kv-type", "q8_0", "--mode", "paged", "--policy", "none") as s:
     among_strangers(s, 12)
 done()

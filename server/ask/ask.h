@@ -38,6 +38,7 @@ typedef struct ask {
     size_t said_len;
     bool nothing;              /* no token is wanted */
     bool continues, continued; /* an answer that is the last message is gone on with; it was found */
+    bool no_reply;             /* the template begins none */
     chord_reply **replies;     /* one for each answer */
     uint32_t reply_count;
     refusal wrong;
@@ -124,13 +125,13 @@ typedef struct ask_prompt {
 bool ask_content(ask *a, const chord_json *content, const char *where, const char **text, size_t *len);
 /* "messages" in the order and shape that templates want. extra: a text for the system message, behind those there; or NULL. */
 bool ask_messages(ask *a, const chord_json *messages, const char *system, writer *w);
-/* "continue_final_message": whether an answer that is the last message is gone on with, which is so unless it says no, or
- * "add_generation_prompt" does. */
-bool ask_continues(ask *a);
+/* "add_generation_prompt": whether the template begins a reply; "continue_final_message": whether an answer that is the last message
+ * is gone on with, which is so unless one of them says no. */
+bool ask_reply_begin(ask *a);
 #define ASK_MARK "[chord: here it goes on]" /* stands behind that answer until the template has shown it */
 /* conversation: {"messages": ..., further variables}. Refused when it does not fit into the context. */
-bool ask_render(ask *a, const chord_buffer *conversation, bool open_reply, ask_prompt *out);
-bool ask_rendered_text(ask *a, const chord_buffer *conversation, bool open_reply, const char **text, size_t *len);
+bool ask_render(ask *a, const chord_buffer *conversation, ask_prompt *out);
+bool ask_rendered_text(ask *a, const chord_buffer *conversation, const char **text, size_t *len);
 bool ask_tokenize(ask *a, const char *text, size_t len, chord_tokenize_mode mode, ask_prompt *out);
 /* A text, or a list of token ids and texts: the first of these has what stands before every text. */
 bool ask_prompt_of(ask *a, const chord_json *value, const char *where, ask_prompt *out);

@@ -195,7 +195,7 @@ static bool write_other(ask *a, const chord_json *messages, size_t i, const char
     return true;
 }
 
-bool ask_continues(ask *a)
+bool ask_reply_begin(ask *a)
 {
     bool open_reply = true, wanted;
     if (!ask_bool(a, "add_generation_prompt", &open_reply)) return false;
@@ -205,6 +205,7 @@ bool ask_continues(ask *a)
     wanted = open_reply;
     if (!ask_bool(a, "continue_final_message", &wanted)) return false;
     a->continues = wanted;
+    a->no_reply = !open_reply;
     return true;
 }
 

@@ -32,12 +32,12 @@ static bool cut_at_mark(ask *a, const char *text, size_t *len)
                        "the chat template does not show the last message as it is: it cannot be gone on with");
 }
 
-bool ask_rendered_text(ask *a, const chord_buffer *conversation, bool open_reply, const char **text, size_t *len)
+bool ask_rendered_text(ask *a, const chord_buffer *conversation, const char **text, size_t *len)
 {
     chord_error err;
     const served *s = a->s;
     chord_status status = CHORD_SHORT;
-    open_reply = open_reply && !a->continued;
+    bool open_reply = !a->no_reply && !a->continued;
     if (!s->has_template)
         return ask_invalid(a, "messages", "the model has no chat template: /v1/completions continues a text as it is");
     for (size_t cap = conversation->len + SPACE_FOR_RENDERED; status == CHORD_SHORT; cap = *len) {
@@ -71,12 +71,12 @@ bool ask_tokenize(ask *a, const char *text, size_t len, chord_tokenize_mode mode
     return true;
 }
 
-bool ask_render(ask *a, const chord_buffer *conversation, bool open_reply, ask_prompt *out)
+bool ask_render(ask *a, const chord_buffer *conversation, ask_prompt *out)
 {
     const char *text;
     size_t len;
-    return ask_rendered_text(a, conversation, open_reply, &text, &len) &&
-           ask_tokenize(a, text, len, CHORD_TOKENIZE_SPECIAL, out) && ask_fits(a, out);
+    return ask_rendered_text(a, conversation, &text, &len) && ask_tokenize(a, text, len, CHORD_TOKENIZE_SPECIAL, out) &&
+           ask_fits(a, out);
 }
 
 bool ask_tokenize_inside(ask *a, const char *text, size_t len, ask_prompt *out)

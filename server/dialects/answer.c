@@ -48,6 +48,17 @@ void answer_reply(ask *a, const dialect *d, writer *w)
     ask_close(a);
 }
 
+void answer_reply_count(ask *a, const dialect *d, const ask_prompt *prompt)
+{
+    chord_buffer body;
+    writer w = answer_writer(a, &body);
+    write_open(&w, NULL, '{');
+    write_text(&w, "object", "response.input_tokens");
+    write_u64(&w, "input_tokens", prompt->count);
+    write_close(&w, '}');
+    answer_reply(a, d, &w);
+}
+
 /* ---- making it --------------------------------------------------------------------------------------------- */
 
 static bool lay_out(answer *an, const ask_prompt *prompts, uint32_t each)

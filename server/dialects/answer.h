@@ -76,6 +76,8 @@ void answer_run(answer *an);
 void answer_refuse(ask *a, const dialect *d);
 /* Replies with what was written, and takes the request; or what went wrong in writing. */
 void answer_reply(ask *a, const dialect *d, writer *w);
+/* So many tokens has a prompt. */
+void answer_reply_count(ask *a, const dialect *d, const ask_prompt *prompt);
 writer answer_writer(ask *a, chord_buffer *body);
 
 /* ---- what dialects share ---------------------------------------------------------------------------------- */

@@ -38,7 +38,7 @@ static bool read_prompt(ask *a, ask_prompt *out)
     chord_json *messages;
     a->continues = true;
     if (!read_system(a, &system) || !dialect_blocks(a, &messages)) return false;
-    bool done = dialect_conversation_of(a, messages, system, &conversation) && ask_render(a, &conversation, true, out);
+    bool done = dialect_conversation_of(a, messages, system, &conversation) && ask_render(a, &conversation, out);
     chord_buffer_free(&conversation);
     return done;
 }

@@ -317,23 +317,30 @@ static bool read_stream(ask *a, bool *stream, bool *usage)
     return true;
 }
 
+static bool read_prompt(ask *a, ask_prompt *out)
+{
+    chord_buffer conversation;
+    bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, out);
+    chord_buffer_free(&conversation);
+    return done;
+}
+
 static bool make(ask *a, answer **out)
 {
     static const char *const MAX[] = {"max_tokens", "max_completion_tokens", "n_predict", NULL};
     chord_generate_options options;
-    bool stream = false, usage = false, progress = false, open_reply = true;
+    bool stream = false, usage = false, progress = false;
     int64_t n = 1;
     ask_prompt prompt;
-    chord_buffer conversation;
     a->apart = true;
     if (!ask_parse(a) || !ask_tools(a, false) || !check_modalities(a) || !ask_options(a, &options, MAX, 1) ||
         !dialect_logprob_options(a, &options) || !read_stream(a, &stream, &usage) ||
-        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_bool(a, "add_generation_prompt", &open_reply) ||
-        !ask_continues(a) || !ask_reasoning_format(a) || !answer_read_progress(a, stream, &progress))
+        !ask_whole(a, "n", 1, CHOICES_MAX, &n) || !ask_reply_begin(a) || !ask_reasoning_format(a) ||
+        !answer_read_progress(a, stream, &progress))
         return false;
-    bool done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, open_reply, &prompt);
-    chord_buffer_free(&conversation);
-    if (!done || (*out = answer_new(a, &dialect_openai, "chatcmpl-", &prompt, 1, (uint32_t)n)) == NULL) return false;
+    if (!read_prompt(a, &prompt) ||
+        (*out = answer_new(a, &dialect_openai, "chatcmpl-", &prompt, 1, (uint32_t)n)) == NULL)
+        return false;
     (*out)->options = options;
     (*out)->stream = stream;
     (*out)->want_usage = usage;
@@ -344,22 +351,9 @@ static bool make(ask *a, answer **out)
 void dialect_chat_tokens(ask *a)
 {
     ask_prompt prompt;
-    chord_buffer body, conversation;
-    bool done = ask_parse(a) && ask_tools(a, false) && ask_continues(a);
-    if (done) {
-        done = dialect_conversation(a, NULL, &conversation) && ask_render(a, &conversation, true, &prompt);
-        chord_buffer_free(&conversation);
-    }
-    if (!done) {
-        answer_refuse(a, &dialect_openai);
-        return;
-    }
-    writer w = answer_writer(a, &body);
-    write_open(&w, NULL, '{');
-    write_text(&w, "object", "response.input_tokens");
-    write_u64(&w, "input_tokens", prompt.count);
-    write_close(&w, '}');
-    answer_reply(a, &dialect_openai, &w);
+    bool done = ask_parse(a) && ask_tools(a, false) && ask_reply_begin(a) && read_prompt(a, &prompt);
+    if (done) answer_reply_count(a, &dialect_openai, &prompt);
+    else answer_refuse(a, &dialect_openai);
 }
 
 void dialect_chat(ask *a)

@@ -17,8 +17,7 @@ static bool read_prompt(ask *a, ask_prompt *out)
     const char *instructions;
     chord_buffer conversation;
     if (!ask_text(a, a->root, "instructions", &instructions) || !dialect_items(a, &messages)) return false;
-    bool done = dialect_conversation_of(a, messages, instructions, &conversation) &&
-                ask_render(a, &conversation, true, out);
+    bool done = dialect_conversation_of(a, messages, instructions, &conversation) && ask_render(a, &conversation, out);
     chord_buffer_free(&conversation);
     return done;
 }
@@ -321,15 +320,6 @@ void dialect_responses(ask *a)
 void dialect_responses_tokens(ask *a)
 {
     ask_prompt prompt;
-    chord_buffer body;
-    if (!ask_parse(a) || !ask_tools(a, true) || !read_prompt(a, &prompt)) {
-        answer_refuse(a, &RESPONSES);
-        return;
-    }
-    writer w = answer_writer(a, &body);
-    write_open(&w, NULL, '{');
-    write_text(&w, "object", "response.input_tokens");
-    write_u64(&w, "input_tokens", prompt.count);
-    write_close(&w, '}');
-    answer_reply(a, &RESPONSES, &w);
+    if (ask_parse(a) && ask_tools(a, true) && read_prompt(a, &prompt)) answer_reply_count(a, &RESPONSES, &prompt);
+    else answer_refuse(a, &RESPONSES);
 }

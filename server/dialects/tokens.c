@@ -74,12 +74,8 @@ static bool apply_template(ask *a, writer *w)
     chord_buffer conversation;
     const char *text;
     size_t len;
-    bool open_reply = true;
-    if (!ask_parse(a) || !ask_tools(a, false) || !ask_continues(a) ||
-        !ask_bool(a, "add_generation_prompt", &open_reply))
-        return false;
-    bool done = dialect_conversation(a, NULL, &conversation) &&
-                ask_rendered_text(a, &conversation, open_reply, &text, &len);
+    if (!ask_parse(a) || !ask_tools(a, false) || !ask_reply_begin(a)) return false;
+    bool done = dialect_conversation(a, NULL, &conversation) && ask_rendered_text(a, &conversation, &text, &len);
     chord_buffer_free(&conversation);
     if (!done) return false;
     write_open(w, NULL, '{');

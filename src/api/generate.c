@@ -2,6 +2,8 @@
  * at a time; its state is chord_generation (api_inner.h). */
 #include "api/api_inner.h"
 
+#include <float.h>
+
 /* Of each pending byte: is it text, or of a special token that is written out for stop strings alone? */
 enum { BYTE_TEXT, BYTE_SPECIAL, BYTE_SPECIAL_FIRST };
 
@@ -210,7 +212,7 @@ static chord_status check_biases(const chord_session *s, const chord_generate_op
         if ((uint32_t)b->token >= s->model->vocabulary)
             return chord_fail(err, CHORD_INVALID, "bias %zu is of token %d, there are %u", i, b->token,
                               s->model->vocabulary);
-        if (!(b->bias <= 3.4e38f)) return chord_fail(err, CHORD_INVALID, "bias %zu is %g", i, (double)b->bias);
+        if (!(b->bias <= FLT_MAX)) return chord_fail(err, CHORD_INVALID, "bias %zu is %g", i, (double)b->bias);
     }
     return CHORD_OK;
 }

@@ -245,6 +245,9 @@ def continued(s):
     check(prompt(add_generation_prompt=False) == begun + "\n", "nothing is opened")
     counted = len(s.post("/tokenize", {"content": begun})[1]["tokens"])
     check(s.post("/v1/chat/completions/input_tokens", {"messages": talk})[1]["input_tokens"] == counted, "counted")
+    closed = {"messages": talk[:1], "add_generation_prompt": False}
+    asked = s.post("/v1/chat/completions", {**closed, "max_tokens": 1})[1]["usage"]["prompt_tokens"]
+    check(s.post("/v1/chat/completions/input_tokens", closed)[1]["input_tokens"] == asked, "counted, where no reply is opened")
     check(s.post("/chat/completions", dict(CHAT, messages=talk, continue_final_message=True, add_generation_prompt=True))[1]["error"]["param"] == "continue_final_message", "either or")
     check(s.post("/apply-template", dict(messages=TALK, continue_final_message=True))[1]["error"]["param"] == "continue_final_message", "there is none")
     plain = s.post("/completion", dict(prompt=begun, n_predict=8, temperature=0, ignore_eos=True))[1]["content"]

@@ -2,7 +2,9 @@
 """compare_llama.py TOOL VOCAB.gguf FOLDER: the cases of llama.cpp's own tests of grammars (FOLDER: its sources), read out of its C++, against ours. TOOL: tests/grammar/grammar_tool.c. By hand.
 tests/test-grammar-integration.cpp: grammars and schemas, with texts that they take and do not take; test-grammar-parser.cpp and test-llama-grammar.cpp: grammars that are none; test-json-schema-to-grammar.cpp:
 schemas, and the grammar that theirs becomes, which has to be one for us, too; grammars/*.gbnf. What differs has to be one of DIFFERENT; else this fails."""
-import collections, json, pathlib, re, struct, subprocess, sys
+import collections, json, pathlib, re, sys
+
+from grammar_tool import GBNF, SCHEMA, compiles, takes
 
 # What we take otherwise, by what the case or its text holds.
 DIFFERENT = {
@@ -15,7 +17,6 @@ DIFFERENT = {
     '["number", "integer"]': "a schema of lists takes what is no list, unless it says `type`",
     "Pennsylvania": "an object may have other members, unless its schema says that it may not",
 }
-tool = subprocess.Popen(sys.argv[1:3], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 LEXEMES = re.compile(r'''(?P<space>\s+|//[^\n]*|/\*.*?\*/)|R"(?P<mark>[^(]*)\((?P<raw>.*?)\)(?P=mark)"|"(?P<text>(?:[^"\\]|\\.)*)"|'(?:[^'\\]|\\.)*'|(?P<word>\w+)|(?P<sign>.)''', re.S)
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
 
@@ -78,28 +79,6 @@ def calls(path, name):
             yield values(lex, i + 2, ")")[0]
 
 
-def ask(kind, text):
-    data = text.encode("utf-8", "surrogatepass")
-    tool.stdin.write(struct.pack("<II", kind, len(data)) + data)
-    tool.stdin.flush()
-
-
-def number():
-    return struct.unpack("<I", tool.stdout.read(4))[0]
-
-
-def compiles(kind, text):
-    """Why not; None: it does."""
-    ask(kind, text)
-    return None if number() == 0 else tool.stdout.read(number()).decode("utf-8", "replace")
-
-
-def takes(text):
-    ask(2, text)
-    taken, may_end = number(), number()
-    return taken == len(text.encode("utf-8", "surrogatepass")) and may_end == 1
-
-
 counts, known, unknown = collections.Counter(), collections.Counter(), []
 
 
@@ -129,18 +108,18 @@ def compare_texts(kind, what, form, good, bad):
 
 folder = pathlib.Path(sys.argv[3])
 tests = folder / "tests"
-for kind, name in ((0, "test_grammar"), (1, "test_schema")):
+for kind, name in ((GBNF, "test_grammar"), (SCHEMA, "test_schema")):
     for _, form, good, bad in calls(tests / "test-grammar-integration.cpp", name):
-        compare_texts(kind, "grammars" if kind == 0 else "schemas", form, good or [], bad or [])
+        compare_texts(kind, "grammars" if kind == GBNF else "schemas", form, good or [], bad or [])
 for path, name in ((tests / "test-grammar-parser.cpp", "verify_failure"), (tests / "test-grammar-integration.cpp", "test_build_grammar_fails")):
     for arguments in calls(path, name):
         if arguments and isinstance(arguments[0], str):
             counts["grammars that are none"] += 1
-            if compiles(0, arguments[0]) is None:
+            if compiles(GBNF, arguments[0]) is None:
                 differs("grammars that are none", "taken", arguments[0])
 for arguments in calls(tests / "test-grammar-parser.cpp", "verify_parsing"):
     counts["grammars that parse"] += 1
-    why = compiles(0, arguments[0])
+    why = compiles(GBNF, arguments[0])
     if why is not None:
         differs("grammars that parse", "is refused", why, arguments[0])
 source = (tests / "test-json-schema-to-grammar.cpp").read_text()
@@ -151,14 +130,14 @@ for i in range(len(lex) - 2):
         if not schema:  # it is put together there
             continue
         counts["schemas by name"] += 1
-        why, fails = compiles(1, schema), lex[i][1] == "FAILURE"
+        why, fails = compiles(SCHEMA, schema), lex[i][1] == "FAILURE"
         if fails != (why is not None):
             differs("schemas by name", "is refused" if why is not None else "taken", name, str(why), schema)
-        if not fails and grammar is not None and (why := compiles(0, grammar)) is not None:
+        if not fails and grammar is not None and (why := compiles(GBNF, grammar)) is not None:
             differs("grammars made of schemas", "is refused", name, why)
 for path in sorted((folder / "grammars").glob("*.gbnf")):
     counts["grammars in files"] += 1
-    why = compiles(0, path.read_text())
+    why = compiles(GBNF, path.read_text())
     if why is not None:
         differs("grammars in files", "is refused", path.name, why)
 print(", ".join(f"{count} {what}" for what, count in counts.items()))

@@ -4,10 +4,11 @@ values that the schemas of FOLDER take (JSONSchemaBench: maskbench/data; every n
 
 Twice: llguidance with white space as we have it behind commas and colons must allow nothing that we do not; with any white space, everything that we do. Then what
 we allow more than the first has white space in it. What differs otherwise has to be one of KNOWN; else this fails. TOOL: tests/grammar/grammar_tool.c."""
-import collections, json, pathlib, re, statistics, struct, subprocess, sys
+import collections, json, pathlib, re, statistics, sys
 
 import llguidance
 
+from grammar_tool import MASKS, SCHEMA, VOCABULARY, ask, compiles, numbers, read
 from ordered import ordered
 
 SPACE = "( |\\n[ \\t]{0,40})?"
@@ -24,30 +25,19 @@ KNOWN = (
 )
 STRICT = {"whitespace_flexible": False, "item_separator": "," + SPACE, "key_separator": ":" + SPACE}
 LOOSE = {"whitespace_flexible": True, "json_allow_general_unicode_escapes": True}
-tool = subprocess.Popen(sys.argv[1:3], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 counts, kinds, unknown, shown = collections.Counter(), collections.Counter(), collections.Counter(), collections.defaultdict(list)
 ours_ns = []
-
-
-def ask(kind, text=""):
-    data = text.encode("utf-8", "surrogatepass")
-    tool.stdin.write(struct.pack("<II", kind, len(data)) + data)
-    tool.stdin.flush()
-
-
-def numbers(count):
-    return struct.unpack(f"<{count}I", tool.stdout.read(4 * count))
 
 
 class Tokens:
     """The vocabulary as llguidance wants it."""
 
     def __init__(self):
-        ask(3)
+        ask(VOCABULARY)
         self.tokens, self.ends, self.special_token_ids, self.bos_token_id = [], [], [], None
         for i in range(numbers(1)[0]):
             end, length = numbers(2)
-            data = tool.stdout.read(length)
+            data = read(length)
             self.tokens.append(b"\xff<%d>" % i if end or data[:1] == b"\xff" else data)
             if end:
                 self.ends.append(i)
@@ -105,13 +95,13 @@ def compare(name, schema, text):
     if any(m.is_error() for m in matchers):
         counts["schemas that llguidance refuses"] += 1
         return False
-    ask(4, text)
+    ask(MASKS, text)
     count, came = numbers(2)
     ids = numbers(count)
     before, words = b"", (len(tokens.tokens) + 63) // 64 * 8
     for i in range(came + 1):
         ours_ns.append((numbers(1)[0], name, before))
-        ours = bits(tool.stdout.read(words)) & ~dels
+        ours = bits(read(words)) & ~dels
         masks = []
         for m in matchers:
             mask = bits(m.compute_bitmask()) & (1 << len(tokens.tokens)) - 1
@@ -129,7 +119,7 @@ def compare(name, schema, text):
             break
         before += tokens.tokens[ids[i]]
     for _ in range(i + 1, came + 1):
-        tool.stdout.read(4 + words)
+        read(4 + words)
     counts["values followed to their end"] += i == count
     return True
 
@@ -140,9 +130,7 @@ def main():
     for path in paths[:: max(1, len(paths) // wanted)]:
         case = json.loads(path.read_text())
         counts["schemas"] += 1
-        ask(1, json.dumps(case["schema"], ensure_ascii=False))
-        if numbers(1)[0] != 0:
-            tool.stdout.read(numbers(1)[0])
+        if compiles(SCHEMA, json.dumps(case["schema"], ensure_ascii=False)) is not None:
             counts["schemas that we refuse"] += 1
             continue
         for value in [t["data"] for t in case["tests"] if t["valid"]][:2]:

@@ -2,42 +2,22 @@
 """compare_schemas.py TOOL VOCAB.gguf FOLDER...: schemas with values that they take and do not take, as others have collected them: the JSON-Schema-Test-Suite
 (lists of {"schema", "tests": [{"data", "valid"}]}) and JSONSchemaBench (maskbench/data: one such object in a file). A value that is taken and is wrong is a failure;
 how many schemas are supported, and have all their good values taken, is told. TOOL: tests/grammar/grammar_tool.c. Keys stand in the order of the schema's properties, as far as these are plain to see."""
-import collections, json, pathlib, struct, subprocess, sys
+import collections, json, pathlib, sys
 
+from grammar_tool import SCHEMA, compiles, takes
 from ordered import ordered
 
-tool = subprocess.Popen(sys.argv[1:3], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 counts, reasons, wrong = collections.Counter(), collections.Counter(), []
 
 
-def ask(kind, text):
-    data = text.encode("utf-8", "surrogatepass")
-    tool.stdin.write(struct.pack("<II", kind, len(data)) + data)
-    tool.stdin.flush()
-
-
-def number():
-    return struct.unpack("<I", tool.stdout.read(4))[0]
-
-
-def compiles(schema):
-    ask(1, json.dumps(schema, ensure_ascii=False))
-    if number() == 0:
-        return None
-    return tool.stdout.read(number()).decode("utf-8", "replace")
-
-
-def takes(value):
-    text = json.dumps(value, ensure_ascii=False)
-    ask(2, text)
-    taken, may_end = number(), number()
-    return taken == len(text.encode("utf-8", "surrogatepass")) and may_end
+def text_of(value):
+    return json.dumps(value, ensure_ascii=False)
 
 
 def compare(name, case):
     schema = case["schema"]
     counts["schemas"] += 1
-    why = compiles(schema)
+    why = compiles(SCHEMA, text_of(schema))
     if why is not None:
         counts["refused"] += 1
         reasons[why.split("'")[1] if "'" in why else why[:60]] += 1
@@ -46,11 +26,11 @@ def compare(name, case):
     for test in case["tests"]:
         if not test["valid"]:
             counts["bad values"] += 1
-            if takes(test["data"]):
+            if takes(text_of(test["data"])):
                 wrong.append((name, test.get("description", ""), json.dumps(test["data"])[:200]))
         else:
             counts["good values"] += 1
-            if not takes(ordered(test["data"], schema, schema)):
+            if not takes(text_of(ordered(test["data"], schema, schema))):
                 counts["good values refused"] += 1
                 good = False
                 if "-v" in sys.argv:

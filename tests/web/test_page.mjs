@@ -228,12 +228,14 @@ await runTests({
   },
   async models() {
     const page = await open();
-    await page.route("**/v1/models", (route) => route.fulfill({ status: 503, contentType: "application/json", body: '{"error": {"message": "the model is being opened"}}' }), { times: 1 });
+    await ready(page);
+    await page.route("**/v1/models", (route) => route.fulfill({ status: 503, contentType: "application/json", body: '{"error": {"message": "the model is being opened"}}' }));
     await page.reload();
     await until(page, "document.querySelector('#status').textContent === 'the model is being opened'");
     await ask(page, "hello?");
     same([await texts(page, "user"), await page.inputValue("#question")], [[], "hello?"], "what is asked too early is not lost");
     await page.fill("#question", "");
+    await page.unroute("**/v1/models");
     await ready(page); // it tries again
     await close(page);
     const two = await open(await start(...["tiny", "tiny_qwen3"].map((name) => withTemplate(join(ROOT, `tests/golden/${name}.gguf`))), "--memory", "150M", "--ctx", "256"));

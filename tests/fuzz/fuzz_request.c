@@ -48,7 +48,7 @@ static bool read_chat(ask *a, ask_prompt *prompt)
     write_open(&w, NULL, '{');
     bool done = ask_messages(a, ask_field(a->root, "messages"), NULL, &w) && ask_write_thinking(a, &w);
     write_close(&w, '}');
-    done = done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error)) && ask_render(a, &conversation, true, prompt);
+    done = done && (w.status == CHORD_OK || ask_fail(a, NULL, &w.error)) && ask_render(a, &conversation, prompt);
     chord_buffer_free(&conversation);
     return done;
 }
@@ -59,7 +59,7 @@ static bool read_all(ask *a)
     chord_generate_options options;
     ask_prompt prompt;
     a->apart = true;
-    if (!ask_parse(a) || !ask_continues(a) || !ask_tools(a, true) || !ask_reasoning_format(a) ||
+    if (!ask_parse(a) || !ask_reply_begin(a) || !ask_tools(a, true) || !ask_reasoning_format(a) ||
         !ask_options(a, &options, MAX, 1))
         return false;
     bool chat = ask_field(a->root, "messages") != NULL;

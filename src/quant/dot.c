@@ -101,7 +101,8 @@ typedef struct walk {
     uint64_t bank_at;     /* the same in the bank */
     uint64_t block_bytes, row_bytes;
     uint32_t blocks; /* of a row */
-    uint32_t rows;   /* of the panel that exist */
+    uint32_t panels; /* that are computed side by side */
+    uint32_t rows;   /* of them that exist */
     uint32_t cpu;
     bool packed;
     float *acc;
@@ -150,9 +151,11 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
                            .x = at->x,
                            .first_token = first,
                            .tokens = tokens,
+                           .panels = at->panels,
+                           .panel_bytes = CHORD_PANEL_ROWS * at->row_bytes,
                            .acc = at->acc,
                            .scratch = at->unpacked};
-    memset(at->acc, 0, (few ? tokens : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
+    memset(at->acc, 0, (few ? tokens * at->panels : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
     if (few && at->packed && at->panel != NULL) chunk = at->blocks;
     for (uint32_t b = 0; b < at->blocks; b += chunk) {
         job.first_block = b;
@@ -161,6 +164,12 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
         if (at->kernel == NULL) chord_generic_panel(&job);
         else (few ? at->kernel->few : at->kernel->many)(&job);
     }
+}
+
+static uint32_t panels_at_once(const walk *at, uint32_t rows)
+{
+    if (at->kernel == NULL || !at->packed || at->panel == NULL || at->x->tokens > 1) return 1;
+    return (uint32_t)chord_min_u64(CHORD_PANELS_ASIDE, rows / CHORD_PANEL_ROWS);
 }
 
 void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
@@ -181,11 +190,12 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
                .slice = memory + SCRATCH_ACC,
                .unpacked = memory + SCRATCH_ACC + SCRATCH_SLICE};
     at.row_bytes = at.blocks * at.block_bytes;
-    for (uint32_t r = 0; r < w->rows; r += CHORD_PANEL_ROWS) {
+    for (uint32_t r = 0; r < w->rows; r += at.rows) {
         at.panel = w->data == NULL ? NULL : w->data + r * at.row_bytes;
         at.bank_at = w->bank_at + r * at.row_bytes;
-        at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);
-        at.packed = w->packed && at.rows == CHORD_PANEL_ROWS;
+        at.packed = w->packed && w->rows - r >= CHORD_PANEL_ROWS;
+        at.panels = panels_at_once(&at, w->rows - r);
+        at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS * at.panels, w->rows - r);
         for (uint32_t first = 0; first < x->tokens; first += CHORD_TOKENS_AT_ONCE) {
             uint32_t tokens = (uint32_t)chord_min_u64(CHORD_TOKENS_AT_ONCE, x->tokens - first);
             dot_panel(&at, first, tokens);

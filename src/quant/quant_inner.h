@@ -88,10 +88,12 @@ float chord_ref_dot_float(const chord_format_ops *format, const uint8_t *row, ui
 /* Up to this many tokens a weight is used straight from the panel; beyond, it is unpacked once and multiplied by groups
  * of CHORD_GROUP tokens. */
 #if defined(__wasm__)
-#define CHORD_FEW 1u   /* the core is the limit, not memory: unpacking pays from the second token on */
-#define CHORD_SPREAD_Q /* and a load is cheaper than a load and a shuffle */
+#define CHORD_FEW 1u          /* the core is the limit, not memory: unpacking pays from the second token on */
+#define CHORD_SPREAD_Q        /* and a load is cheaper than a load and a shuffle */
+#define CHORD_PANELS_ASIDE 8u /* packed_few_wasm.inc says why */
 #else
 #define CHORD_FEW 4u
+#define CHORD_PANELS_ASIDE 1u
 #endif
 #define CHORD_GROUP 8u
 
@@ -135,7 +137,7 @@ bool chord_pack_columns_avx2(chord_type type, const uint8_t *const lanes[16], ui
 /* ---- kernels on panels ------------------------------------------------------------------------- */
 
 /* `blocks` blocks of a packed panel, from block `first_block` of the activation rows on. acc[t][lane] is added to, t
- * counting from first_token. */
+ * counting from first_token. Of one token `few` computes several panels, up to CHORD_PANELS_ASIDE: acc[panel][lane]. */
 typedef struct chord_panel_job {
     const chord_format_ops *format;
     const uint8_t *panel;
@@ -143,6 +145,8 @@ typedef struct chord_panel_job {
     const chord_acts *x;
     uint32_t first_block, blocks;
     uint32_t first_token, tokens;
+    uint32_t panels;
+    uint64_t panel_bytes; /* from one to the next */
     float *acc;
     uint8_t *scratch; /* CHORD_UNPACKED_BYTES, for `many` */
 } chord_panel_job;

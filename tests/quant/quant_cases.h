@@ -180,8 +180,16 @@ static inline void check_panel_kernel(const chord_panel_kernel *kernel, uint32_t
         for (uint32_t b = 0; b < blocks; b += chunk) {
             const uint8_t *slice = panel + (uint64_t)b * 16 * info->block_bytes;
             uint32_t left = blocks - b;
-            chord_panel_job job = {format, slice,  slice, &p.acts, b, left < chunk ? left : chunk,
-                                   0,      tokens, acc,   scratch};
+            chord_panel_job job = {.format = format,
+                                   .panel = slice,
+                                   .ahead = slice,
+                                   .x = &p.acts,
+                                   .first_block = b,
+                                   .blocks = left < chunk ? left : chunk,
+                                   .tokens = tokens,
+                                   .panels = 1,
+                                   .acc = acc,
+                                   .scratch = scratch};
             (tokens <= CHORD_FEW ? kernel->few : kernel->many)(&job);
         }
         CHECK_SAY(memcmp(acc, want, tokens * 16 * 4) == 0, "%s %s n=%u tokens=%u weights %d activations %d", info->name,

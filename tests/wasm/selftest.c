@@ -81,7 +81,7 @@ static uint8_t *take_weights(work *b, const chord_format_ops *format, uint64_t b
 
 static void dot_format(work *b, const chord_format_ops *format)
 {
-    enum { COLUMNS = 512, ROWS = 37, TOKENS = 11 };
+    enum { COLUMNS = 512, ROWS = 16 * 11 + 5, TOKENS = 11 }; /* eight panels side by side, three, and five rows */
     const chord_type_info *info = chord_type_get((uint32_t)format->type);
     uint64_t blocks = (uint64_t)COLUMNS / info->block_elems * ROWS;
     uint8_t *w = take_weights(b, format, blocks), *packed = take(b, blocks * info->block_bytes);

@@ -101,8 +101,9 @@ typedef struct walk {
     uint64_t bank_at;     /* the same in the bank */
     uint64_t block_bytes, row_bytes;
     uint32_t blocks; /* of a row */
-    uint32_t panels; /* that are computed side by side */
-    uint32_t rows;   /* of them that exist */
+    uint32_t panels; /* that are computed side by side, aside_bytes apart */
+    uint64_t aside_bytes;
+    uint32_t rows; /* of a panel that exist */
     uint32_t cpu;
     bool packed;
     float *acc;
@@ -152,7 +153,7 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
                            .first_token = first,
                            .tokens = tokens,
                            .panels = at->panels,
-                           .panel_bytes = CHORD_PANEL_ROWS * at->row_bytes,
+                           .aside_bytes = at->aside_bytes,
                            .acc = at->acc,
                            .scratch = at->unpacked};
     memset(at->acc, 0, (few ? tokens * at->panels : chord_align_up(tokens, CHORD_GROUP)) * 16 * sizeof(float));
@@ -166,10 +167,23 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-static uint32_t panels_at_once(const walk *at, uint32_t rows)
+/* Of one token, packed panels in CHORD_PANELS_ASIDE runs, of each the first, of each the second, and so on: how many rows. */
+static uint32_t dot_side_by_side(walk *at, float *out)
 {
-    if (at->kernel == NULL || !at->packed || at->panel == NULL || at->x->tokens > 1) return 1;
-    return (uint32_t)chord_min_u64(CHORD_PANELS_ASIDE, rows / CHORD_PANEL_ROWS);
+    uint32_t panels = at->w->rows / CHORD_PANEL_ROWS, run = (uint32_t)chord_ceil_div(panels, CHORD_PANELS_ASIDE);
+    uint64_t panel_bytes = CHORD_PANEL_ROWS * at->row_bytes;
+    at->aside_bytes = run * panel_bytes;
+    at->packed = true;
+    for (uint32_t i = 0; i < run; i++) {
+        at->panel = at->w->data + i * panel_bytes;
+        at->panels = (uint32_t)chord_ceil_div(panels - i, run);
+        dot_panel(at, 0, 1);
+        for (uint32_t k = 0; k < at->panels; k++)
+            memcpy(out + CHORD_PANEL_ROWS * (i + k * run), at->acc + CHORD_PANEL_ROWS * k,
+                   CHORD_PANEL_ROWS * sizeof(float));
+    }
+    at->panels = 1;
+    return CHORD_PANEL_ROWS * panels;
 }
 
 void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
@@ -186,16 +200,17 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
                .cpu = cpu,
                .block_bytes = info->block_bytes,
                .blocks = w->n / info->block_elems,
+               .panels = 1,
                .acc = scratch,
                .slice = memory + SCRATCH_ACC,
                .unpacked = memory + SCRATCH_ACC + SCRATCH_SLICE};
     at.row_bytes = at.blocks * at.block_bytes;
-    for (uint32_t r = 0; r < w->rows; r += at.rows) {
+    bool aside = CHORD_PANELS_ASIDE > 1 && x->tokens == 1 && kernel != NULL && w->packed && w->data != NULL;
+    for (uint32_t r = aside ? dot_side_by_side(&at, out) : 0; r < w->rows; r += CHORD_PANEL_ROWS) {
         at.panel = w->data == NULL ? NULL : w->data + r * at.row_bytes;
         at.bank_at = w->bank_at + r * at.row_bytes;
-        at.packed = w->packed && w->rows - r >= CHORD_PANEL_ROWS;
-        at.panels = panels_at_once(&at, w->rows - r);
-        at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS * at.panels, w->rows - r);
+        at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);
+        at.packed = w->packed && at.rows == CHORD_PANEL_ROWS;
         for (uint32_t first = 0; first < x->tokens; first += CHORD_TOKENS_AT_ONCE) {
             uint32_t tokens = (uint32_t)chord_min_u64(CHORD_TOKENS_AT_ONCE, x->tokens - first);
             dot_panel(&at, first, tokens);

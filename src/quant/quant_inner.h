@@ -146,7 +146,7 @@ typedef struct chord_panel_job {
     uint32_t first_block, blocks;
     uint32_t first_token, tokens;
     uint32_t panels;
-    uint64_t panel_bytes; /* from one to the next */
+    uint64_t aside_bytes; /* from one to the next */
     float *acc;
     uint8_t *scratch; /* CHORD_UNPACKED_BYTES, for `many` */
 } chord_panel_job;

@@ -24,7 +24,8 @@ export interface OpenArguments {
 }
 
 const RESIDENT_CHUNK_TOKENS = 128; // of a prompt in a pass where no weight is read again for the next: more are no faster, and each takes some 40 KiB
-const READERS = 2; // of a model that streams: one read each at a time, and some megabytes of the browser's own
+const READERS = 2; // one read each at a time, and some megabytes of the browser's own
+const WORTH_READERS_BYTES = 512n << 20n; // of weights that stay, beside which those megabytes are little: the first pass reads ahead, too
 
 const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
   INVALID: "ERR_OPTION", NO_MEMORY: "ERR_MEMORY", BUDGET: "ERR_BUDGET", IO: "ERR_READ", CORRUPT: "ERR_MODEL", UNSUPPORTED: "ERR_UNSUPPORTED", FULL: "ERR_CONTEXT_FULL",
@@ -111,9 +112,9 @@ export class OpenGuest {
       worker.post({ role: "thread", start: { ...this.start, thread } satisfies ThreadStart });
     });
   }
-  /** Threads that read ahead, where the plan says that something streams. */
+  /** Threads that read ahead, where the plan says that something streams, or that much is read once. */
   startReaders(plan: Plan): Promise<void> {
-    return plan.streamed_bytes_per_pass > 0n ? this.startThreads(READERS) : Promise.resolve();
+    return plan.streamed_bytes_per_pass > 0n || plan.resident_bytes >= WORTH_READERS_BYTES ? this.startThreads(READERS) : Promise.resolve();
   }
   close(): void {
     for (const worker of this.workers.splice(0)) worker.end();

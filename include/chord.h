@@ -154,6 +154,9 @@ typedef struct chord_model_options {
      * (chord_generate_options.draft_tokens); small and alike is best. chord_model_plan asks only whether there is one */
     const chord_model *draft;
     bool drafts; /* is to be the draft of another model: it has no sessions of its own */
+    /* the file is still on its way, in its own order, and reads wait for what has not come: a layer's vectors are read when the
+     * first pass comes to it, so that opening waits for little more than the header. What is wrong with their values is found then */
+    bool arriving;
     /* memory for grammars and replies is put aside (as much as the vocabulary takes, 2 MiB, and 1.75 MiB for each session), so
      * chord_grammar_open() can be called. A model whose vocabulary another one uses has the option, too. Not in guests */
     bool grammars;

@@ -249,13 +249,13 @@ typedef struct chord_guest_runtime_options {
     X(no_repack, bool)                  \
     X(no_vocabulary, bool)              \
     X(no_weights, bool)                 \
-    X(drafts, bool)
+    X(drafts, bool)                     \
+    X(arriving, bool)
 #define CHORD_GUEST_U32(name, type) uint32_t name;
 typedef struct chord_guest_model_options {
     uint64_t vocabulary_of, draft; /* handles of models, 0: none */
     uint64_t share_bytes;
     CHORD_GUEST_MODEL_OPTION_MAP(CHORD_GUEST_U32) /* drafts: its files are those of the draft model */
-    uint32_t reserved;
 } chord_guest_model_options;
 
 #define CHORD_GUEST_MODEL_INFO_MAP(X)   \

@@ -4,7 +4,6 @@
 
 #include "model/model_inner.h"
 
-#define CHORD_NO_LAYER UINT32_MAX
 #define CHORD_NO_KIND "" /* the name has no suffix */
 
 /* Which part of a tensor is meant: rows of a matrix, or elements of a vector. */

@@ -49,7 +49,8 @@ chord_status chord_bind_vector(chord_blueprint *p, const chord_gguf *gguf, const
     chord_vector_source *source = chord_arena_get(&p->arena, sizeof *source);
     if (source == NULL) return chord_arena_fail(&p->arena, err);
     p->claimed[t->number] = true;
-    *source = (chord_vector_source){.next = p->vectors, .tensor = t, .target = out, .first = v.first, .count = v.count};
+    *source = (chord_vector_source){
+        .next = p->vectors, .tensor = t, .target = out, .layer = v.layer, .first = v.first, .count = v.count};
     p->vectors = source;
     p->vector_bytes += v.count * sizeof(float) + 64;
     return CHORD_OK;

@@ -314,6 +314,7 @@ static chord_status stream_block(chord_pass *p, uint32_t l, chord_error *err)
 chord_status chord_walk_blocks(chord_pass *p, chord_error *err)
 {
     for (uint32_t l = 0; l < p->print->h.layers; l++) {
+        if (p->net != NULL) CHORD_TRY(chord_network_load_vectors(p->net, l, err));
         CHORD_TRY(chord_op_drop(p, err));
         CHORD_TRY((p->print->h.streams > 1 ? stream_block : block)(p, l, err));
         if (p->rows == 0) break;

@@ -71,7 +71,7 @@ void chord_experts_hope(chord_network *net, uint32_t l, const float *stream, uin
     if (net->expert_worth == NULL) return; /* all of them stay */
     if (net->print.h.streams > 1) return;  /* what the next router reads is mixed of several */
     while (next < net->print.h.layers && net->print.layers[next].router.tensor == NULL) next++;
-    if (next == net->print.h.layers || net->print.layers[next].experts_by_token != NULL) return;
+    if (next >= net->layers_ready || net->print.layers[next].experts_by_token != NULL) return;
     if (!think(net, next, stream, rows)) return;
     net->hopes.layer = next;
     net->hopes.rows = rows;

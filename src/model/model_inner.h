@@ -254,11 +254,14 @@ typedef enum chord_table {
     CHORD_TABLES
 } chord_table;
 
+#define CHORD_NO_LAYER UINT32_MAX
+
 /* One-dimensional tensors are always resident as f32. */
 typedef struct chord_vector_source {
     struct chord_vector_source *next;
     const chord_tensor *tensor;
     const float **target;
+    uint32_t layer;        /* or CHORD_NO_LAYER */
     uint64_t first, count; /* elements */
 } chord_vector_source;
 
@@ -481,6 +484,7 @@ struct chord_network {
     uint64_t routed;      /* rows of all passes, this one included */
     chord_hopes hopes;
     _Atomic uint64_t expert_stall_ns; /* others look at it while a pass runs */
+    uint32_t layers_ready;            /* so many have their vectors */
     uint32_t passes;
     uint64_t major_faults; /* of the process when the first pass ended */
     chord_scratch scratch;
@@ -553,7 +557,11 @@ chord_status chord_blueprint_open(chord_blueprint *print, chord_heap *heap, cons
 void chord_blueprint_close(chord_blueprint *print);
 
 /* vectors.c */
-chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, chord_error *err);
+/* A layer's, or those of none (CHORD_NO_LAYER), that are not there yet. */
+chord_status chord_blueprint_load_vectors(chord_blueprint *print, const chord_gguf *gguf, uint32_t layer,
+                                          chord_error *err);
+/* All up to this layer's. */
+chord_status chord_network_load_vectors(chord_network *net, uint32_t layer, chord_error *err);
 
 /* parts.c: one expert's part of a weight of experts; the tensors in which a weight lies, and their longest row */
 chord_weight chord_expert_part(const chord_weight *weight, uint32_t expert);

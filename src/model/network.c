@@ -138,7 +138,9 @@ static chord_status open_parts(chord_network *net, const chord_network_config *c
     CHORD_TRY(open_pager(net, config, err)); /* the first tiles are on their way while the rest opens */
     chord_kv_needs kv = chord_plan_kv(config, net->context_tokens, net->chunk_tokens);
     CHORD_TRY(chord_sequences_open(net, &kv, err));
-    CHORD_TRY(chord_blueprint_load_vectors(&net->print, net->gguf, err));
+    CHORD_TRY(chord_blueprint_load_vectors(&net->print, net->gguf, CHORD_NO_LAYER, err));
+    bool arriving = config->options != NULL && config->options->arriving;
+    if (!arriving) CHORD_TRY(chord_network_load_vectors(net, net->print.h.layers - 1, err));
     chord_rotary_choose(&net->print, net->context_tokens);
     return CHORD_OK;
 }

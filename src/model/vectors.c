@@ -1,4 +1,5 @@
-/* vectors.c - vectors that were bound by name are read and widened when a network opens. */
+/* vectors.c - vectors that were bound by name are read and widened: when a network opens, or, of a file that is still on its
+ * way, those of a layer when the first pass comes to it. */
 #include "model/model_inner.h"
 
 static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const chord_vector_source *source,
@@ -16,16 +17,23 @@ static chord_status load_vector(chord_blueprint *p, const chord_gguf *g, const c
     chord_status status = chord_store_read(chord_gguf_store(g, t->shard), t->offset + skip, raw, (size_t)bytes, err);
     if (status == CHORD_OK) {
         chord_format_get(t->type)->dequantize(raw, values, source->count);
-        *source->target = values;
-        if (!chord_all_finite(values, source->count))
-            status = chord_fail(err, CHORD_CORRUPT, "tensor '%s' holds a value that is not finite", t->name);
+        if (chord_all_finite(values, source->count)) *source->target = values;
+        else status = chord_fail(err, CHORD_CORRUPT, "tensor '%s' holds a value that is not finite", t->name);
     }
     chord_free(heap, raw);
     return status;
 }
 
-chord_status chord_blueprint_load_vectors(chord_blueprint *p, const chord_gguf *g, chord_error *err)
+chord_status chord_blueprint_load_vectors(chord_blueprint *p, const chord_gguf *g, uint32_t layer, chord_error *err)
 {
-    for (const chord_vector_source *s = p->vectors; s != NULL; s = s->next) CHORD_TRY(load_vector(p, g, s, err));
+    for (const chord_vector_source *s = p->vectors; s != NULL; s = s->next)
+        if (s->layer == layer && *s->target == NULL) CHORD_TRY(load_vector(p, g, s, err));
+    return CHORD_OK;
+}
+
+chord_status chord_network_load_vectors(chord_network *net, uint32_t layer, chord_error *err)
+{
+    for (; net->layers_ready <= layer; net->layers_ready++)
+        CHORD_TRY(chord_blueprint_load_vectors(&net->print, net->gguf, net->layers_ready, err));
     return CHORD_OK;
 }

@@ -8,6 +8,7 @@ import { folderOf, hexHas, hexOfParts, openAccess, readState, storageError, when
 import { compareSha256, Sha256 } from "./sha256.js";
 
 const CONNECTIONS = 4, FAST_PART_MS = 80; // one connection that brings 50 MB/s is enough: others would take turns with it, and fill the browser with what waits
+const NEAR_PARTS = 4; // a part so far ahead is there before another request would bring it
 const RUN_PARTS_MOST = 64, RUN_MS = 2000; // asked for at once: each request costs the browser a megabyte, and a part's time on a quick connection
 
 export interface DownloadOptions {
@@ -86,17 +87,26 @@ class Download {
     if (failure !== null) throw this.options.signal.aborted ? this.options.signal.reason : failure;
   }
   private isOpen(part: number): boolean {
-    return part >= 0 && part < this.parts.count && !this.parts.has(part) && this.busy[part] === 0;
+    return !this.parts.has(part) && this.busy[part] === 0;
+  }
+  private find(is: (part: number) => boolean, from = 0): number {
+    while (from < this.parts.count && !is(from)) from++;
+    return from;
   }
   /** Neighbouring parts that nobody brings: what is waited for, else the first. */
   private nextRun(): { first: number; count: number } | null {
-    const wanted = this.parts.takeWanted();
-    let first = this.isOpen(wanted) ? wanted : 0, count = 0;
-    while (first < this.parts.count && !this.isOpen(first)) first++;
+    const wanted = this.find((part) => this.parts.isWanted(part) && this.isOpen(part));
+    const first = wanted < this.parts.count ? wanted : this.find((part) => this.isOpen(part));
+    let count = 0;
     if (first === this.parts.count) return null;
     const most = this.info.ranges ? this.runParts : this.parts.count;
-    for (; count < most && this.isOpen(first + count); count++) this.busy[first + count] = 1;
+    for (; count < most && first + count < this.parts.count && this.isOpen(first + count); count++) this.busy[first + count] = 1;
     return { first, count };
+  }
+  /** Whether somebody waits for another part than those that come next; `next` to `end` are this connection's. */
+  private isElsewhere(next: number, end: number): boolean {
+    const wanted = this.find((part) => this.parts.isWanted(part) && (this.isOpen(part) || (part >= next && part < end)));
+    return wanted < this.parts.count && (wanted < next || wanted >= next + NEAR_PARTS);
   }
   /** How many parts it has brought. */
   private async bringRun(first: number, count: number, whole: Uint8Array, signal: AbortSignal): Promise<number> {
@@ -114,7 +124,7 @@ class Download {
         filled = 0;
         buffer = whole.subarray(0, this.bytesOf(part));
       }
-      if (filled === 0 && this.info.ranges && this.isOpen(this.parts.wanted)) break; // somebody waits for another one
+      if (filled === 0 && this.info.ranges && this.isElsewhere(part, first + count)) break;
     }
     this.busy.fill(0, part, first + count);
     return part - first;

@@ -4,9 +4,10 @@ import type { ModelFile } from "../guest/files.js";
 /** Of the download, and of its bitmap on disk. */
 export const PART_BYTES = 4 << 20;
 
-const FAILED = 0, WANTED = 1, BITS = 2; // words of the table
+const FAILED = 0, PARTS = 1; // words of the table: whether nothing more comes; then each part
+const MISSING = 0, THERE = 1, WANTED = 2; // WANTED: somebody waits
 
-export const partTableBytes = (size: number): number => (BITS + Math.ceil(size / PART_BYTES)) * 4;
+export const partTableBytes = (size: number): number => (PARTS + Math.ceil(size / PART_BYTES)) * 4;
 
 export class PartTable {
   private readonly words: Int32Array;
@@ -16,32 +17,26 @@ export class PartTable {
     this.count = Math.ceil(size / PART_BYTES);
   }
   has(part: number): boolean {
-    return Atomics.load(this.words, BITS + part) !== 0;
+    return Atomics.load(this.words, PARTS + part) === THERE;
+  }
+  isWanted(part: number): boolean {
+    return Atomics.load(this.words, PARTS + part) === WANTED;
   }
   add(part: number): void {
-    Atomics.store(this.words, BITS + part, 1);
-    Atomics.notify(this.words, BITS + part);
+    Atomics.store(this.words, PARTS + part, THERE);
+    Atomics.notify(this.words, PARTS + part);
   }
   /** Nothing more comes: who waits is woken. */
   fail(): void {
     Atomics.store(this.words, FAILED, 1);
-    for (let part = 0; part < this.count; part++) Atomics.notify(this.words, BITS + part);
-  }
-  /** The part that somebody waits for; -1: nobody does. */
-  get wanted(): number {
-    return Atomics.load(this.words, WANTED) - 1;
-  }
-  /** The same, once. */
-  takeWanted(): number {
-    return Atomics.exchange(this.words, WANTED, 0) - 1;
+    for (let part = 0; part < this.count; part++) Atomics.notify(this.words, PARTS + part);
   }
   /** Waits for the parts in which these bytes lie, and asks for them. */
   await(offset: number, length: number, name: string): void {
     for (let part = Math.floor(offset / PART_BYTES); part * PART_BYTES < offset + length; part++)
-      while (!this.has(part)) {
+      while (Atomics.compareExchange(this.words, PARTS + part, MISSING, WANTED) !== THERE) {
         if (Atomics.load(this.words, FAILED) !== 0) throw new Error(`${name}: the download ended before byte ${part * PART_BYTES} had come`);
-        Atomics.store(this.words, WANTED, part + 1);
-        Atomics.wait(this.words, BITS + part, 0, 1000); // again: another thread may have taken the place of what was wanted
+        Atomics.wait(this.words, PARTS + part, WANTED, 1000); // again: it may fail in between
       }
   }
 }

@@ -339,7 +339,7 @@ export const chord_guest_model_options = {
     no_vocabulary: { offset: 64, type: "u32", count: 1 },
     no_weights: { offset: 68, type: "u32", count: 1 },
     drafts: { offset: 72, type: "u32", count: 1 },
-    reserved: { offset: 76, type: "u32", count: 1 },
+    arriving: { offset: 76, type: "u32", count: 1 },
   },
 } as const;
 

@@ -134,7 +134,8 @@ export async function openModel(here: Here, args: OpenArguments, signal: AbortSi
   try {
     const { guest } = opened;
     const runtime = owned(() => guest.runtimeOpen({ threads: args.threads }));
-    const options = { context_tokens: args.contextTokens, sessions_max: args.sessions, kv_type: args.kvType === "q8_0" ? KvType.Q8_0 : KvType.F16 };
+    const arriving = args.files.some((spec) => spec.from === "storage" && spec.growing !== undefined) ? 1 : 0;
+    const options = { arriving, context_tokens: args.contextTokens, sessions_max: args.sessions, kv_type: args.kvType === "q8_0" ? KvType.Q8_0 : KvType.F16 };
     const plan = owned(() => guest.modelPlan(runtime, options));
     if (plan.fits) await opened.startReaders(plan);
     signal.throwIfAborted();

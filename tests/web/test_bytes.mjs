@@ -3,12 +3,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { browse, check, DIST, makeSite, openPage, ROOT, runTests, same, serve, tinyLarge, within } from "./harness.mjs";
+import { browse, check, DIST, makeSite, openPage, realModels, ROOT, runTests, same, serve, tinyLarge, within } from "./harness.mjs";
 
 const [, only] = process.argv.slice(2), MIB = 2 ** 20, PART = 4 * MIB;
 const tiny = readFileSync(join(ROOT, "tests/golden/tiny.gguf"));
 const large = tinyLarge(24), sha256 = createHash("sha256").update(large).digest("hex");
-const site = makeSite({ "cut.gguf": tiny.subarray(0, tiny.length - 5000), "dies.js": "onmessage = () => setTimeout(() => { throw new Error('it dies'); });", "bad/chord-guest-wasm32.wasm": "no module", "text.gguf": "no model at all", "empty.gguf": "" });
+const smollm2 = realModels().find(({ name }) => name === "smollm2");
+const site = makeSite({ ...(smollm2 && { "smollm2.gguf": smollm2.path }), "cut.gguf": tiny.subarray(0, tiny.length - 5000), "dies.js": "onmessage = () => setTimeout(() => { throw new Error('it dies'); });", "bad/chord-guest-wasm32.wasm": "no module", "text.gguf": "no model at all", "empty.gguf": "" });
 const server = await serve(site), other = await serve(site);
 const context = await browse();
 const page = await openPage(context, server.url);
@@ -134,6 +135,17 @@ await runTests({
       }
     }, url);
     same(aborted, "AbortError", "aborted while it comes");
+    if (smollm2 !== undefined) {
+      const opened = await page.evaluate(async (url) => {
+        let loaded = 0, total = 1;
+        const engine = await wc.load(url, { memory: "200M", context: 64, onProgress: (at) => at.phase === "download" && ({ loaded, total } = at) });
+        const found = loaded / total;
+        engine.close();
+        await engine.downloaded.catch(() => {});
+        return found;
+      }, `smollm2.gguf?rate=${4 * MIB}`);
+      check(opened < 0.5, `a real model is open with ${(opened * 100).toFixed(0)} % of its bytes`);
+    }
     same(await tryIt("large.gguf?rate=99999999"), hash, "the page works");
   },
   async two_tabs() {

@@ -144,8 +144,12 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     uint32_t chunk = CHORD_CHUNK / chord_type_get((uint32_t)at->w->type)->block_elems;
     bool few = at->x->tokens <= CHORD_FEW;
     if (at->as_filed != NULL && at->panel != NULL && !at->packed) {
-        at->as_filed->rows(&(chord_row_job){
-            .data = at->panel, .x = at->x, .rows = at->rows, .blocks = at->blocks, .out = at->acc});
+        at->as_filed->rows(&(chord_row_job){.data = at->panel,
+                                            .row_bytes = at->row_bytes,
+                                            .x = at->x,
+                                            .rows = at->rows,
+                                            .blocks = at->blocks,
+                                            .out = at->acc});
         return;
     }
     chord_panel_job job = {.format = at->format,
@@ -167,8 +171,21 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-/* Of one token, packed panels in CHORD_PANELS_ASIDE runs, of each the first, of each the second, and so on: how many rows. */
-static uint32_t dot_side_by_side(walk *at, float *out)
+/* Of one token, rows in CHORD_ROWS_ASIDE runs, of each the first, of each the second, and so on. */
+static void dot_rows_aside(walk *at, float *out)
+{
+    uint32_t run = (uint32_t)chord_ceil_div(at->w->rows, CHORD_ROWS_ASIDE);
+    chord_row_job job = {.row_bytes = run * at->row_bytes, .x = at->x, .blocks = at->blocks, .out = at->acc};
+    for (uint32_t i = 0; i < run; i++) {
+        job.data = at->w->data + i * at->row_bytes;
+        job.rows = (uint32_t)chord_ceil_div(at->w->rows - i, run);
+        at->as_filed->rows(&job);
+        for (uint32_t k = 0; k < job.rows; k++) out[i + k * run] = at->acc[k];
+    }
+}
+
+/* The same of packed panels, in CHORD_PANELS_ASIDE runs: how many rows they are. */
+static uint32_t dot_panels_aside(walk *at, float *out)
 {
     uint32_t panels = at->w->rows / CHORD_PANEL_ROWS, run = (uint32_t)chord_ceil_div(panels, CHORD_PANELS_ASIDE);
     uint64_t panel_bytes = CHORD_PANEL_ROWS * at->row_bytes;
@@ -205,8 +222,12 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
                .slice = memory + SCRATCH_ACC,
                .unpacked = memory + SCRATCH_ACC + SCRATCH_SLICE};
     at.row_bytes = at.blocks * at.block_bytes;
-    bool aside = CHORD_PANELS_ASIDE > 1 && x->tokens == 1 && kernel != NULL && w->packed && w->data != NULL;
-    for (uint32_t r = aside ? dot_side_by_side(&at, out) : 0; r < w->rows; r += CHORD_PANEL_ROWS) {
+    uint32_t done = 0; /* rows, side by side */
+    if (CHORD_PANELS_ASIDE > 1 && x->tokens == 1 && w->data != NULL) {
+        if (w->packed && kernel != NULL) done = dot_panels_aside(&at, out);
+        if (!w->packed && at.as_filed != NULL) dot_rows_aside(&at, out), done = w->rows;
+    }
+    for (uint32_t r = done; r < w->rows; r += CHORD_PANEL_ROWS) {
         at.panel = w->data == NULL ? NULL : w->data + r * at.row_bytes;
         at.bank_at = w->bank_at + r * at.row_bytes;
         at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);

@@ -338,7 +338,7 @@ INLINE void panel(grid_format f, const chord_panel_job *job)
 
 INLINE void as_filed(grid_format f, const chord_row_job *job)
 {
-    uint64_t row_bytes = (uint64_t)job->blocks * f.block_bytes;
+    uint64_t row_bytes = job->row_bytes;
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
         eight_rows rows = {.step = f.block_bytes};
         for (uint32_t r = 0; r < ROWS; r++)

@@ -91,9 +91,11 @@ float chord_ref_dot_float(const chord_format_ops *format, const uint8_t *row, ui
 #define CHORD_FEW 1u          /* the core is the limit, not memory: unpacking pays from the second token on */
 #define CHORD_SPREAD_Q        /* and a load is cheaper than a load and a shuffle */
 #define CHORD_PANELS_ASIDE 8u /* packed_few_wasm.inc says why */
+#define CHORD_ROWS_ASIDE 4u   /* the same of rows as the file has them: as many as rows_wasm.c takes at a time */
 #else
 #define CHORD_FEW 4u
 #define CHORD_PANELS_ASIDE 1u
+#define CHORD_ROWS_ASIDE 1u
 #endif
 #define CHORD_GROUP 8u
 
@@ -175,6 +177,7 @@ typedef struct chord_float_kernel {
  * each token. */
 typedef struct chord_row_job {
     const uint8_t *data;
+    uint64_t row_bytes; /* from one to the next */
     const chord_acts *x;
     uint32_t rows, blocks; /* of a row */
     float *out;

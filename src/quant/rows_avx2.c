@@ -251,7 +251,7 @@ INLINE void eight_rows(row_format f, const chord_row_job *job, const uint8_t *co
 INLINE void as_filed(row_format f, uint32_t most, const chord_row_job *job)
 {
     uint32_t m = job->x->tokens;
-    uint64_t row_bytes = (uint64_t)job->blocks * f.bytes;
+    uint64_t row_bytes = job->row_bytes;
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
         const uint8_t *lanes[ROWS], *ahead = job->data + (first + ROWS) * row_bytes;
         for (uint32_t r = 0; r < ROWS; r++)

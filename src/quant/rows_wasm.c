@@ -1,7 +1,7 @@
 /* rows_wasm.c - rows in the file's layout times one token, for tiles that are used once: packing them first takes longer
  * than their products.
  *
- * Four rows at a time. The exact sums of a block are made row by row, over many lanes, and brought together lane = row; the
+ * Four rows at a time, which lie apart (packed_few_wasm.inc says why). The exact sums of a block are made row by row, over many lanes, and brought together lane = row; the
  * float steps are those of packed_few_wasm.inc. */
 #include "quant/loop_wasm.h"
 
@@ -196,18 +196,17 @@ INLINE void rows_256(format_256 f, const chord_acts *x, const uint8_t *rows[ROWS
 /* ---- up to sixteen rows ------------------------------------------------------------------------- */
 
 /* Four from `first` on; lanes past the last repeat it. */
-INLINE void find_rows(const chord_row_job *job, uint32_t first, uint32_t block_bytes, const uint8_t *rows[ROWS])
+INLINE void find_rows(const chord_row_job *job, uint32_t first, const uint8_t *rows[ROWS])
 {
-    uint64_t row_bytes = (uint64_t)job->blocks * block_bytes;
     for (uint32_t r = 0; r < ROWS; r++)
-        rows[r] = job->data + (first + r < job->rows ? first + r : job->rows - 1) * row_bytes;
+        rows[r] = job->data + (first + r < job->rows ? first + r : job->rows - 1) * job->row_bytes;
 }
 
 INLINE void as_filed_32(format_32 f, const chord_row_job *job)
 {
     const uint8_t *rows[ROWS];
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
-        find_rows(job, first, f.bytes, rows);
+        find_rows(job, first, rows);
         if (f.low == 0) rows_signed(job->x, rows, job->blocks, job->out + first);
         else rows_32(f, job->x, rows, job->blocks, job->out + first);
     }
@@ -217,7 +216,7 @@ INLINE void as_filed_256(format_256 f, const chord_row_job *job)
 {
     const uint8_t *rows[ROWS];
     for (uint32_t first = 0; first < job->rows; first += ROWS) {
-        find_rows(job, first, f.bytes, rows);
+        find_rows(job, first, rows);
         rows_256(f, job->x, rows, job->blocks, job->out + first);
     }
 }

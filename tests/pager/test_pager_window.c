@@ -115,10 +115,13 @@ static void check_passes(const fixture *f)
         uint64_t read = now.bytes_read - before.bytes_read, cached = now.bytes_in_cache - before.bytes_in_cache;
         CHECK(cached <= read && (pass % 2 != 0 || cached > 0));
 #ifndef CHORD_HARDTEST /* there every other pass is read */
-        CHECK(cached == plan.streamed_bytes_per_pass && read == (pass == 0 ? f->tile_bytes : cached));
+        CHECK(read == (pass == 0 ? f->tile_bytes : plan.streamed_bytes_per_pass));
 #endif
         before = now;
     }
+#ifndef CHORD_HARDTEST /* the system takes a page from its cache when it likes */
+    CHECK(now.bytes_in_cache >= PASSES * plan.streamed_bytes_per_pass / 10 * 9);
+#endif
     CHECK(now.hits + now.misses == PASSES * f->tile_count && now.hits == (PASSES - 1) * plan.pinned_tiles);
     CHECK(pager->mapped_bytes < PASSES * plan.streamed_bytes_per_pass); /* maps were made anew */
     CHECK(mapped_pages(f, pager) * 4096 <= pager->layout.windows_bytes);

@@ -171,8 +171,8 @@ static void dot_panel(const walk *at, uint32_t first, uint32_t tokens)
     }
 }
 
-/* Of one token, rows in CHORD_ROWS_ASIDE runs, of each the first, of each the second, and so on. */
-static void dot_rows_aside(walk *at, float *out)
+/* Rows in CHORD_ROWS_ASIDE runs, of each the first, of each the second, and so on: how many. */
+static uint32_t dot_rows_aside(walk *at, float *out)
 {
     uint32_t run = (uint32_t)chord_ceil_div(at->w->rows, CHORD_ROWS_ASIDE);
     chord_row_job job = {.row_bytes = run * at->row_bytes, .x = at->x, .blocks = at->blocks, .out = at->acc};
@@ -182,6 +182,7 @@ static void dot_rows_aside(walk *at, float *out)
         at->as_filed->rows(&job);
         for (uint32_t k = 0; k < job.rows; k++) out[i + k * run] = at->acc[k];
     }
+    return at->w->rows;
 }
 
 /* The same of packed panels, in CHORD_PANELS_ASIDE runs: how many rows they are. */
@@ -203,6 +204,14 @@ static uint32_t dot_panels_aside(walk *at, float *out)
     return CHORD_PANEL_ROWS * panels;
 }
 
+/* Of one token, where nothing prefetches (packed_few_wasm.inc): how many rows are done. */
+static uint32_t dot_side_by_side(walk *at, float *out)
+{
+    if (CHORD_PANELS_ASIDE == 1 || at->x->tokens > 1 || at->w->data == NULL) return 0;
+    if (at->w->packed) return at->kernel != NULL ? dot_panels_aside(at, out) : 0;
+    return at->as_filed != NULL ? dot_rows_aside(at, out) : 0;
+}
+
 void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *kernel,
                       const chord_row_kernel *as_filed, const chord_rows *w, const chord_acts *x, float *out,
                       uint64_t out_stride, void *scratch, uint32_t cpu)
@@ -222,12 +231,7 @@ void chord_blocks_dot(const chord_format_ops *format, const chord_panel_kernel *
                .slice = memory + SCRATCH_ACC,
                .unpacked = memory + SCRATCH_ACC + SCRATCH_SLICE};
     at.row_bytes = at.blocks * at.block_bytes;
-    uint32_t done = 0; /* rows, side by side */
-    if (CHORD_PANELS_ASIDE > 1 && x->tokens == 1 && w->data != NULL) {
-        if (w->packed && kernel != NULL) done = dot_panels_aside(&at, out);
-        if (!w->packed && at.as_filed != NULL) dot_rows_aside(&at, out), done = w->rows;
-    }
-    for (uint32_t r = done; r < w->rows; r += CHORD_PANEL_ROWS) {
+    for (uint32_t r = dot_side_by_side(&at, out); r < w->rows; r += CHORD_PANEL_ROWS) {
         at.panel = w->data == NULL ? NULL : w->data + r * at.row_bytes;
         at.bank_at = w->bank_at + r * at.row_bytes;
         at.rows = (uint32_t)chord_min_u64(CHORD_PANEL_ROWS, w->rows - r);

@@ -182,7 +182,10 @@ static void begin_all(engine *e)
         if (job == NULL || job->state != ENGINE_BEGINS) continue;
         chord_mutex_unlock(&e->mutex);
         engine_slot_calm(slot, &e->slots);
-        chord_status status = job->lend ? CHORD_OK : engine_slot_begin(&e->slots, slot, job);
+        chord_mutex_lock(&e->mutex);
+        const engine_slot *from = engine_slots_source(&e->slots, slot, job);
+        chord_mutex_unlock(&e->mutex);
+        chord_status status = job->lend ? CHORD_OK : engine_slot_begin(slot, from, job);
         chord_mutex_lock(&e->mutex);
         job->state = job->lend ? ENGINE_LENT : ENGINE_RUNS;
         if (status != CHORD_OK) engine_job_finish(e, job, status);

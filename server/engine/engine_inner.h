@@ -43,8 +43,11 @@ chord_status engine_slots_open(engine_slots *slots, const engine_config *config,
 void engine_slots_close(engine_slots *slots, chord_heap *heap);
 /* The free session that knows most of the tokens; of equals the one least lately used. NULL: all are in use. */
 engine_slot *engine_slots_choose(engine_slots *slots, const int32_t *tokens, uint32_t count);
-/* The past becomes these tokens, from its own or another session's, and the text is begun. */
-chord_status engine_slot_begin(engine_slots *slots, engine_slot *slot, engine_job *job);
+/* The session that knows more of the prompt than this one does, also while it goes on; NULL: none. The mutex is held: a session that
+ * is lent comes back on its borrower's thread. */
+const engine_slot *engine_slots_source(const engine_slots *slots, const engine_slot *slot, const engine_job *job);
+/* The past becomes these tokens, from its own or the other session's, and the text is begun. */
+chord_status engine_slot_begin(engine_slot *slot, const engine_slot *from, engine_job *job);
 void engine_slot_note(engine_slot *slot, const engine_slots *slots, const chord_step *step);
 /* The next call shall not be cancelled in another's place. */
 void engine_slot_calm(engine_slot *slot, const engine_slots *slots);

@@ -44,30 +44,27 @@ engine_slot *engine_slots_choose(engine_slots *slots, const int32_t *tokens, uin
     return best;
 }
 
-/* Another session may know more of the prompt, also while it goes on. */
-static void copy_from_others(engine_slots *slots, engine_slot *slot, const engine_job *job)
+const engine_slot *engine_slots_source(const engine_slots *slots, const engine_slot *slot, const engine_job *job)
 {
-    engine_slot *from = NULL;
+    const engine_slot *from = NULL;
     uint32_t most = shared(slot, job->tokens, job->count) + WORTH_COPYING;
     for (uint32_t i = 0; i < slots->count; i++) {
-        engine_slot *other = &slots->all[i];
+        const engine_slot *other = &slots->all[i];
         bool lent = other->job != NULL && other->job->state == ENGINE_LENT;
         uint32_t n = other == slot || lent ? 0 : shared(other, job->tokens, job->count);
         if (n <= most) continue;
         most = n;
         from = other;
     }
-    if (from == NULL || chord_session_copy(slot->session, from->session, NULL) != CHORD_OK) return;
-    memcpy(slot->tokens, from->tokens, from->known * sizeof *slot->tokens);
-    slot->known = from->known;
+    return from;
 }
 
-chord_status engine_slot_begin(engine_slots *slots, engine_slot *slot, engine_job *job)
+chord_status engine_slot_begin(engine_slot *slot, const engine_slot *from, engine_job *job)
 {
     size_t reused = 0;
     slot->room = 0;
     slot->parked = slot->returning = false;
-    copy_from_others(slots, slot, job);
+    if (from != NULL) (void)chord_session_copy(slot->session, from->session, NULL); /* else it is computed */
     chord_session_stats_reset(slot->session);
     slot->known = 0;
     CHORD_TRY(chord_session_feed(slot->session, job->tokens, job->count, &reused, &job->error));

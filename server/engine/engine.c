@@ -183,7 +183,7 @@ static void begin_all(engine *e)
         chord_mutex_unlock(&e->mutex);
         engine_slot_calm(slot, &e->slots);
         chord_mutex_lock(&e->mutex);
-        const engine_slot *from = engine_slots_source(&e->slots, slot, job);
+        const engine_slot *from = job->lend ? NULL : engine_slots_source(&e->slots, slot, job);
         chord_mutex_unlock(&e->mutex);
         chord_status status = job->lend ? CHORD_OK : engine_slot_begin(slot, from, job);
         chord_mutex_lock(&e->mutex);

@@ -10,14 +10,12 @@ typedef struct gate {
     uint64_t from, to;
 } gate;
 
-static chord_status read_bytes(void *ud, uint64_t offset, void *dst, size_t len)
+static chord_status read_what_came(void *ud, uint64_t offset, void *dst, size_t len)
 {
     const gate *g = ud;
     uint64_t from = __atomic_load_n(&g->from, __ATOMIC_SEQ_CST);
-    if (offset > g->b->len || len > g->b->len - offset) return CHORD_IO;
     if (offset < g->to && offset + len > from) return CHORD_IO;
-    memcpy(dst, g->b->bytes + offset, len);
-    return CHORD_OK;
+    return gb_read((void *)g->b, offset, dst, len);
 }
 
 typedef struct opened {
@@ -28,7 +26,7 @@ typedef struct opened {
 
 static chord_status open_model(const gate *g, bool arriving, opened *o, chord_error *err)
 {
-    chord_source source = {.read = read_bytes, .size_bytes = g->b->len, .ud = (void *)g};
+    chord_source source = {.read = read_what_came, .size_bytes = g->b->len, .ud = (void *)g};
     chord_runtime_options options = {.budget_bytes = 48ull << 20, .threads = 2};
     chord_model_options model = {.context_tokens = 64, .no_prefetch = true, .arriving = arriving};
     *o = (opened){0};

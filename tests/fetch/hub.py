@@ -59,7 +59,7 @@ class Hub:
         self.late_refusal = 0        # seconds until an address that has expired is refused
         self.rate = None             # bytes a second, all connections together
         self.etag = "strong"         # "strong", "weak", None
-        self.change_after = None     # requests for bytes after which the ETag (and the bytes) are others
+        self.change_after = None     # bytes sent after which the ETag (and the bytes) are others
         self.signature_requests = None  # how many requests a signed address answers before it expires (403)
         self.statuses = []           # the next requests for bytes get these,
         self.probe_statuses = []     # and those for the first byte, to see what comes
@@ -69,7 +69,7 @@ class Hub:
         self.loop = False            # redirects lead on and on
         self.flip = None             # a byte that is another one
         self.no_length = False
-        self.signatures, self.issued, self.byte_requests = {}, 0, 0
+        self.signatures, self.issued = {}, 0
         self.allowance = time.monotonic()
         with self.lock:
             self.log.clear()
@@ -223,8 +223,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if statuses:
             return self.fail(statuses)
         with hub.lock:
-            hub.byte_requests += 1
-            changed = hub.change_after is not None and hub.byte_requests > hub.change_after
+            changed = hub.change_after is not None and sum(a.sent for a in hub.log) >= hub.change_after
         if changed:
             data = bytes([data[0] ^ 1]) + data[1:]
         if hub.flip is not None:

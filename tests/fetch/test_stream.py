@@ -40,7 +40,7 @@ check(used(run("run", "hf:s/Smol", *words, "--json"), "resets") == truth, "reset
 anew(signature_requests=6)
 check(used(run("run", "hf:s/Smol", *short, "--json", "--memory", "80M", "--no-cache"), "expired") == short_truth, "nor do addresses that expire")
 hub.plain["smol.gguf"] = data
-anew(change_after=6, rate=60e6)
+anew(change_after=60_000_000, rate=20e6)  # long after the header has come
 refused(run("run", hub.url + "/plain/smol.gguf", *words, "--memory", "80M"), "has changed on the server", "failed to read", what="another file in the middle")
 anew(flip=90_000_000)
 flipped = run("run", "hf:s/Smol", *words, "--json", "--memory", "400M")

@@ -114,7 +114,7 @@ export async function serve(folder, ...more) {
   endings.push(end);
   const port = await within(20, new Promise((resolve) => server.stdout.once("data", (data) => resolve(Number(String(data))))), "starting the server");
   const url = `http://127.0.0.1:${port}`;
-  return { url, end, log: async () => (await fetch(`${url}/log`)).json() };
+  return { url, end, log: async () => (await fetch(`${url}/log`)).json(), go: (path) => fetch(`${url}/go?${encodeURIComponent(path)}`) };
 }
 
 export async function browse() {

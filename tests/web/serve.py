@@ -8,13 +8,14 @@ Files of FOLDER, with ranges and a strong ETag; isolated (COOP, COEP) unless --p
   drop=A&times=T            the connection is closed at byte A, T times
   change=A      from the first request that begins at byte A or later the file is another one (another ETag)
   lie=N         says that the file has N bytes more
-/log gives what was asked for, as JSON: [[path, first byte, bytes sent]]."""
-import http.server, json, os, pathlib, sys, threading, time, urllib.parse
+  hold=A        what lies at byte A or later comes when /go?PATH was asked for, with this path and query
+/log gives what was asked for, in that order, as JSON: [[path, first byte, bytes sent]]."""
+import collections, http.server, json, os, pathlib, sys, threading, time, urllib.parse
 
 FOLDER, ISOLATED = pathlib.Path(sys.argv[1]).resolve(), "--plain" not in sys.argv
 TYPES = {".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "application/json", ".css": "text/css",
          ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
-lock, log, seen, allowance = threading.Lock(), [], {}, {"at": time.monotonic()}
+lock, log, seen, allowance, go = threading.Lock(), [], {}, {"at": time.monotonic()}, collections.defaultdict(threading.Event)
 
 
 def wait_for(rate, count):
@@ -60,6 +61,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         if url.path == "/log":
             return self.text(200, json.dumps(log))
+        if url.path == "/go":
+            go[urllib.parse.unquote(url.query)].set()
+            return self.text(200, "")
         path = (FOLDER / urllib.parse.unquote(url.path).lstrip("/")).resolve() if url.path != "/" else FOLDER / "index.html"
         if not path.is_file():
             return self.text(404, "there is no such file")
@@ -81,29 +85,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = {"Content-Type": TYPES.get(path.suffix, "application/octet-stream"), "Content-Length": last - first + 1, **({"ETag": etag} if etag else {})}
         if ranges:
             headers["Content-Range"] = f"bytes {first}-{last}/{size + self.number('lie', 0)}"
-        self.headers_for(206 if ranges else 200, headers)
-        sent = self.send_bytes(path, first, last)
+        entry = [name, first, 0]
         with lock:
-            log.append([name, first, sent])
+            log.append(entry)
+        self.headers_for(206 if ranges else 200, headers)
+        self.send_bytes(path, first, last, entry)
 
-    def send_bytes(self, path, first, last):
-        at, rate = first, self.number("rate")
+    def send_bytes(self, path, first, last, entry):
+        """What a client has is counted already."""
+        at, rate, hold = first, self.number("rate"), self.number("hold", last + 1)
         with open(path, "rb") as file:
             file.seek(first)
             while at <= last:
-                piece = file.read(min(1 << 16 if rate else 1 << 20, last - at + 1))
+                if at >= hold:
+                    go[self.path].wait()
+                end = min(hold, last + 1) if at < hold else last + 1
+                piece = file.read(min(1 << 16 if rate else 1 << 20, end - at))
                 if "drop" in self.query and at <= self.number("drop") < at + len(piece) and self.counted("drop") <= self.number("times", 1):
                     self.close_connection = True
                     break
                 if rate:
                     wait_for(rate, len(piece))
+                entry[2] += len(piece)
                 try:
                     self.wfile.write(piece)
                 except OSError:
                     self.close_connection = True
                     break
                 at += len(piece)
-        return at - first
 
 
 class Server(http.server.ThreadingHTTPServer):

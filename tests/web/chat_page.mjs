@@ -10,9 +10,9 @@ export async function newPage(context) {
   page.on("console", (message) => message.type() === "error" && !/Failed to load resource/.test(message.text()) && check(false, `no error is logged: ${message.text()}`));
   return page;
 }
-/** page.waitForFunction() is forbidden by the page's policy. */
+/** page.waitForFunction() is forbidden by the page's policy; this is as patient. */
 export async function until(page, expression) {
-  for (const end = Date.now() + 20_000; !(await page.evaluate(expression).catch(() => false)); ) {
+  for (const end = Date.now() + 600_000; !(await page.evaluate(expression).catch(() => false)); ) {
     if (Date.now() > end) throw new Error(`never true: ${expression}; the page says: ${await page.textContent("#status")} ${await page.textContent("#statistics")}`);
     await page.waitForTimeout(50);
   }
@@ -24,6 +24,8 @@ export async function ask(page, text) {
 /** The answer may have ended by itself. */
 export const stop = (page) => page.evaluate(() => document.getElementById("stop").click());
 export const idle = (page) => page.waitForSelector("#send:not([hidden])");
+/** Writing to it takes the browser a moment. */
+export const copied = (page, text) => until(page, `navigator.clipboard.readText().then((text) => text === ${JSON.stringify(text)})`);
 export const texts = (page, role) => page.$$eval(`article.${role} > div:nth-of-type(1)`, (bodies) => bodies.map((body) => body.textContent));
 export async function set(page, values) {
   await page.click("#set");

@@ -1,7 +1,7 @@
 // test_demo.mjs CHORD [ONLY]: the demo page: chatting, editing, stopping, what is kept; a model's text is text and nothing else; axe-core finds nothing; first
 // paint under a second and no task over 50 ms while a model answers; without a network. Makes docs/demo.png anew where $PICTURE is set and SmolLM2 is there.
 import { join } from "node:path";
-import { ask, axe, idle, newPage, picture, quick, set, stop, texts, until } from "./chat_page.mjs";
+import { ask, axe, copied, idle, newPage, picture, quick, set, stop, texts, until } from "./chat_page.mjs";
 import { browse, check, makeSite, realModels, ROOT, runTests, same, serve } from "./harness.mjs";
 
 const [, only] = process.argv.slice(2), smollm2 = realModels().find(({ name }) => name === "smollm2");
@@ -58,7 +58,7 @@ await runTests({
     await idle(page);
     same([await seedOf(page), (await texts(page, "assistant")).length], [8, 1], "again: another seed, the same past");
     await page.click("article.user button:has-text('Copy')");
-    same(await page.evaluate(() => navigator.clipboard.readText()), "**first** question", "copied as it was written");
+    await copied(page, "**first** question"); // as it was written
     await page.click("article.user button:has-text('Edit')");
     await page.press("#question", "Escape");
     same([await page.inputValue("#question"), await texts(page, "user")], ["", ["first question"]], "editing that is left changes nothing");
@@ -154,7 +154,7 @@ await runTests({
   async offline() {
     const page = await open(plain);
     await loadModel(page, `${plain.url}/chat.gguf`);
-    await until(page, "navigator.serviceWorker.controller !== null");
+    await until(page, "navigator.serviceWorker.controller !== null && document.querySelector('#progress').textContent === ''"); // all of it has come
     await plain.end();
     await page.reload();
     await until(page, "crossOriginIsolated && document.querySelector('#choose') !== null");

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { ask, axe, idle, newPage, picture, quick, set, stop, texts, until } from "./chat_page.mjs";
+import { ask, axe, copied, idle, newPage, picture, quick, set, stop, texts, until } from "./chat_page.mjs";
 import { atEnd, browse, check, realModels, ROOT, runTests, same, within } from "./harness.mjs";
 
 const [chord, only] = process.argv.slice(2), smollm2 = realModels().find(({ name }) => name === "smollm2");
@@ -83,11 +83,12 @@ await runTests({
     check(/^200 tokens, [\d.]+ a second · question: \d+ tokens.* read .* · [\d.]+ rows a pass · waited for storage \d+ % · memory \d+ MiB of 96 MiB · seed 7$/.test(statistics), statistics);
     check(first.length > 0 && (await status(page)).startsWith("It ends at the most tokens"), `an answer, and why it ends: ${await status(page)}`);
     await page.click("article.assistant button:has-text('Again')");
-    await until(page, "document.querySelector('#statistics').textContent.endsWith('seed 8')");
+    await idle(page);
+    check((await page.textContent("#statistics")).endsWith("seed 8"), "it is told");
     same(page.asked.map(({ seed, messages, stream, model }) => [seed, messages, stream, model]), [7, 8].map((seed) => [seed, [{ role: "user", content: "**first** question" }], true, "noise"]), "again: the same past, another seed");
     check((await texts(page, "assistant"))[0] !== first, "and another answer");
     await page.click("article.user button:has-text('Copy')");
-    same(await page.evaluate(() => navigator.clipboard.readText()), "**first** question", "copied as it was written");
+    await copied(page, "**first** question"); // as it was written
     await answered(page, "more");
     same(page.asked.at(-1).messages.map(({ role }) => role), ["user", "assistant", "user"], "the past goes along");
     await page.click("article.user:first-child button:has-text('Edit')");

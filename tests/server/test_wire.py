@@ -72,7 +72,7 @@ def bad_protocols(s):
 
 
 def too_slow(s):
-    """The server waits a second for what shall come."""
+    """The server waits two seconds for what shall come."""
     body = json.dumps(LONG).encode()
     begin = time.monotonic()
     loris = [s.connect() for _ in range(6)]
@@ -197,14 +197,28 @@ def handed_over():
         check(process.wait(FOREVER_SECONDS) == 0, "and it ends")
 
 
+def unread(s):
+    """A connection whose answer is never done: nobody reads it, and it is more than finds room on the way."""
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    c.connect(s.address)
+    c.sendall(http("POST", "/v1/chat/completions", json.dumps(dict(LONG, n=16, stream=True, logprobs=True, top_logprobs=20)).encode()))
+    return c
+
+
 def full_line():
     with Server("--parallel", "1", "--queue", "1", "--connections", "16") as s:
+        with unread(s):
+            while s.metrics()["chord_requests_waiting"] == 0:
+                time.sleep(0.01)
+            check(s.post("/v1/chat/completions", TALK)[0] == 503, "one waits, there is no room for more")
+        s.idle()
         found = []
         together([lambda: found.append(s.post("/v1/chat/completions", dict(LONG, temperature=1))) for _ in range(8)])
         statuses = sorted(status for status, _ in found)
-        check(statuses[0] == 200 and statuses[-1] == 503 and set(statuses) == {200, 503}, f"{statuses}")
+        check(statuses[0] == 200 and set(statuses) <= {200, 503}, f"{statuses}")
         check(all(said["error"]["type"] == "unavailable_error" for status, said in found if status == 503), "with its reason")
-        check(s.metrics()["chord_requests_refused_total"] == statuses.count(503), "counted")
+        check(s.metrics()["chord_requests_refused_total"] == 1 + statuses.count(503), "counted")
 
 
 def ends():
@@ -215,27 +229,32 @@ def ends():
     threads = [threading.Thread(target=lambda: found.append(s.post("/v1/chat/completions", several))) for _ in range(3)]
     for t in threads:
         t.start()
-    while not found and (m := s.metrics()) and m["chord_requests_running"] + m["chord_requests_waiting"] <= 32:
+    while sum(n for name, n in s.metrics().items() if re.match(r"chord_requests_(running|waiting|total)", name)) <= 32:
         time.sleep(0.001)
     s.stop()
     for t in threads:
         t.join()
     check([status for status, _ in found] == [200] * 3, f"all were answered: {[status for status, _ in found]}")
-    s = Server("--parallel", "1", "--draft-max", "0")
-    with s.connect() as c:
-        c.sendall(http("POST", "/v1/chat/completions", json.dumps(dict(LONG, stream=True, logprobs=True, top_logprobs=20)).encode()))
-        c.recv(10)  # reads no further: the answer is never done
+    s = Server("--parallel", "1")
+    with unread(s):
+        while s.metrics()["chord_requests_running"] == 0:
+            time.sleep(0.01)
         s.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        if s.process.poll() is None:
-            s.stop(code=128 + signal.SIGTERM)
+        while True:  # until it has heard that
+            try:
+                s.connect().close()
+            except ConnectionError:
+                break
+            time.sleep(0.01)
+        s.stop(code=128 + signal.SIGTERM)
 
 
-with Server("--timeout", "1", "--parallel", "2", "--cors-origin", "https://good.example", "--memory", "96M") as s:
+with Server("--parallel", "2", "--cors-origin", "https://good.example", "--memory", "96M") as s:
     bad_bodies(s)
-    bad_protocols(s)
     keep_alive(s)
     who_may(s)
+with Server("--timeout", "2", "--parallel", "2", "--memory", "96M") as s:
+    bad_protocols(s)
     too_slow(s)
     check(s.post("/v1/chat/completions", TALK)[0] == 200, "after all that")
 keys()

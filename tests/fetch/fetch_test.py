@@ -37,8 +37,16 @@ def anew(**faults):
         setattr(hub, name, value)
 
 
-def pull(source, *more, **options):
-    return run("pull", source, "--patience", 1, *more, **options)
+def pull(source, *more, patience=30, **options):
+    """What is there to fail for want of patience is given little."""
+    return run("pull", source, "--patience", patience, *more, **options)
+
+
+def wait_until(condition, seconds=600):
+    end = time.monotonic() + seconds
+    while not (there := condition()) and time.monotonic() < end:
+        time.sleep(0.01)
+    check(there, "it came to that")
 
 
 def folder(repo):

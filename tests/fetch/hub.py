@@ -1,6 +1,6 @@
 """hub.py: a hub on this machine for the tests of fetch/, with every fault that servers have. Two ports: the hub itself (lists, redirects) and the place that
 its redirects lead to, where addresses are signed and expire. What goes wrong is an attribute of the Hub; what was asked for is in its log."""
-import functools, gzip, hashlib, http.server, json, re, socketserver, ssl, threading, time, urllib.parse
+import contextlib, functools, gzip, hashlib, http.server, json, re, select, socket, socketserver, ssl, threading, time, urllib.parse
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -15,7 +15,7 @@ class Asked:
 
     def __init__(self, port, path, headers):
         self.port, self.path, self.headers = port, path, headers
-        self.status, self.first, self.end, self.sent, self.at = 0, None, None, 0, time.monotonic()
+        self.status, self.first, self.end, self.sent, self.stalled, self.at = 0, None, None, 0, False, time.monotonic()
 
 
 class Hub:
@@ -24,8 +24,8 @@ class Hub:
         self.plain = {}    # "/name": bytes, for plain URLs
         self.manifests = {}  # ollama: ("library/name", "tag"): bytes of the blob
         self.log, self.lock = [], threading.Lock()
+        self.hold_after, self.servers = None, {}
         self.reset()
-        self.servers = {}
         for port in ("hub", "cdn"):
             server = Server(("127.0.0.1", 0), type("Handler_" + port, (Handler,), {"hub": self, "port": port}))
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -44,6 +44,9 @@ class Hub:
 
     def reset(self):
         """No faults, an empty log. Faults say how often they happen (times), or what they are."""
+        self.hold_after = None       # bytes after which all connections wait, until it is None again
+        self.settle()
+        self.held = 0                # bytes that have gone, as hold_after counts them
         self.commit = COMMIT
         self.no_refs = False         # a mirror that knows no /refs
         self.gated = None            # a token that lists and redirects want
@@ -79,12 +82,29 @@ class Hub:
             server.shutdown()
             server.server_close()
 
+    def settle(self):
+        """Until nobody is connected any more: for when those who asked have ended. Connections are taken in turn, so that ours is the last."""
+        end = time.monotonic() + 600
+        for server in self.servers.values():
+            with contextlib.suppress(OSError), socket.create_connection(server.server_address[:2]) as last:
+                last.shutdown(socket.SHUT_WR)
+                last.recv(1)
+            while server.connected > 0 and time.monotonic() < end:
+                time.sleep(0.002)
+
+    def stalls(self):
+        """A request is being answered with nothing any more."""
+        with self.lock:
+            return any(a.stalled for a in self.log)
+
     # What was sent of files, not counting probes of one byte.
     def bytes_sent(self):
+        self.settle()
         with self.lock:
             return sum(a.sent for a in self.log if a.first is not None and a.sent > 1)
 
     def requests(self, port=None):
+        self.settle()
         with self.lock:
             return [a for a in self.log if port is None or a.port == port]
 
@@ -96,9 +116,9 @@ class Hub:
                 setattr(self, name, left - 1)
             return left > 0
 
-    def wait_for_rate(self, count):
+    def wait_for_rate(self, count, rate):
         with self.lock:
-            self.allowance = max(self.allowance, time.monotonic()) + count / self.rate
+            self.allowance = max(self.allowance, time.monotonic()) + count / rate
             until = self.allowance
         time.sleep(max(0.0, until - time.monotonic()))
 
@@ -130,8 +150,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.urlsplit(self.path)
         if self.port == "cdn":
             return self.signed(path)
-        if hub.hub_statuses and not path.path.startswith("/plain/"):
-            return self.fail(hub.hub_statuses)
+        if not path.path.startswith("/plain/") and self.fail(hub.hub_statuses):
+            return
         if path.path.startswith("/plain/"):
             return self.file(hub.plain.get(path.path[7:]), path.path)
         if path.path.startswith("/v2/"):
@@ -152,10 +172,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def fail(self, statuses):
+        """The next of these statuses. False: another request took the last one."""
         with self.hub.lock:
+            if not statuses:
+                return False
             status = statuses.pop(0)
         wait = {"Retry_After": self.hub.retry_after} if self.hub.retry_after is not None else {}
         self.answer(status, b"refused", **wait)
+        return True
 
     def api(self, repo, what):
         hub = self.hub
@@ -220,8 +244,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if data is None:
             return self.answer(404)
         statuses = hub.probe_statuses if self.headers.get("Range") == "bytes=0-0" else hub.statuses
-        if statuses:
-            return self.fail(statuses)
+        if self.fail(statuses):
+            return
         with hub.lock:
             changed = hub.change_after is not None and sum(a.sent for a in hub.log) >= hub.change_after
         if changed:
@@ -260,6 +284,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.send_body(body, probe)
 
+    def wait_for_release(self, count):
+        """False: who asked has gone meanwhile."""
+        hub = self.hub
+        with hub.lock:
+            hub.held += count
+            late = hub.held
+        while hub.hold_after is not None and late > hub.hold_after:
+            if select.select([self.connection], [], [], 0.01)[0]:
+                return False
+        return True
+
     def send_body(self, body, probe):
         hub, end = self.hub, len(body)
         if not probe and hub.take("short_by"):
@@ -274,22 +309,44 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(hub.late_body)
         try:
             while self.asked.sent < end:
-                piece = body[self.asked.sent:min(end, self.asked.sent + (1 << 16 if hub.rate else 1 << 18))]
-                if hub.rate:
-                    hub.wait_for_rate(len(piece))
+                rate = hub.rate
+                piece = body[self.asked.sent:min(end, self.asked.sent + (1 << 16 if rate else 1 << 18))]
+                if rate:
+                    hub.wait_for_rate(len(piece), rate)
+                if not probe and not self.wait_for_release(len(piece)):
+                    break
+                self.asked.sent += len(piece)  # before who gets it can have looked
                 self.wfile.write(piece)
-                self.asked.sent += len(piece)
             if stall:
-                time.sleep(600)
+                self.asked.stalled = True
+                select.select([self.connection], [], [], 600)  # until who asked has gone
         except OSError:
             self.close_connection = True
-        if end < len(body):
+        if self.asked.sent < len(body):
             self.close_connection = True
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 64
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.connected, self.lock = 0, threading.Lock()
+
+    def count(self, change):
+        with self.lock:
+            self.connected += change
+
+    def process_request(self, request, client_address):
+        self.count(1)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.count(-1)
 
     def handle_error(self, request, client_address):
         """Clients that leave are nothing to speak of."""

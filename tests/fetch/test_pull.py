@@ -130,7 +130,7 @@ for name, faults in {
     "400": dict(statuses=[400, 400]), "no parts": dict(ranges=False), "a weak ETag": dict(etag="weak"), "no ETag": dict(etag=None),
 }.items():
     anew(**faults)
-    pulled(pull(SOURCE), data, name)
+    pulled(pull(SOURCE, patience=1 if name == "a stall" else 30), data, name)
     anew(**faults)
     if name in ("resets", "200 for a part", "no parts", "a weak ETag", "no ETag"):
         pulled(pull(URL), data, f"{name}, of a URL")
@@ -155,11 +155,11 @@ for name, faults, sentences in (
     ("gzip", dict(compress=True), ("compressed",)), ("no length", dict(no_length=True, ranges=False), ("how large",)),
 ):
     anew(**faults)
-    refused(pull(SOURCE), *sentences, what=name)
+    refused(pull(SOURCE, patience=1), *sentences, what=name)
     check(not list(cache.rglob("noise*")), f"{name}: no file has the model's name")
 check(run("models", "prune").returncode == 0 and not list(cache.rglob("*.part*")), "prune takes what is left")
 anew(hub_statuses=[429] * 99, retry_after=0)
-refused(pull(SOURCE), "429", what="the hub is busy")
+refused(pull(SOURCE, patience=1), "429", what="the hub is busy")
 anew()
 hub_url, environment["HF_ENDPOINT"] = environment["HF_ENDPOINT"], "http://127.0.0.1:9"
 refused(pull(SOURCE), "127.0.0.1:9", what="nobody is there")

@@ -47,12 +47,11 @@ flipped = run("run", "hf:s/Smol", *words, "--json", "--memory", "400M")
 check(flipped.returncode == 1 and "SHA-256" in flipped.stderr and not list(cache.rglob("*.gguf")), f"a flipped bit is no model: {flipped.stderr[-300:]}")
 # ---- Ctrl-C while it waits for bytes
 anew(stall_after=1 << 20, stall_times=99)
-terminal = Terminal([chord, "run", "hf:s/Smol", *map(str, words), "--memory", "80M"])
-time.sleep(1.5)
-began = time.monotonic()
+terminal = Terminal([chord, "run", "hf:s/Smol", *map(str, words), "--memory", "80M", "--patience", "3600"])
+wait_until(hub.stalls)
 terminal.type(b"\x03")
-code, shown = terminal.end(60)
-check(code == 130 and time.monotonic() - began < 20, f"Ctrl-C: {code} after {time.monotonic() - began:.1f} s: {shown[-300:]!r}")
+code, shown = terminal.end()
+check(code == 130, f"Ctrl-C: {code}: {shown[-300:]!r}")  # long before its patience ends
 hub.stall_times = 0
 check(used(run("run", "hf:s/Smol", *words, "--json"), "after Ctrl-C") == truth, "and what is there is used")
 # ---- the budget, with connections in it

@@ -47,4 +47,60 @@ static inline void use_tile(const fixture *f, chord_asked *asked, uint32_t tile)
     chord_asked_release(asked, tile);
 }
 
+/* A source whose reads of tiles begin only when `together` of those ahead have begun. */
+typedef struct meeting {
+    chord_asked_source inner;
+    chord_mutex mutex;
+    chord_cond came;
+    uint32_t inside, together;
+} meeting;
+
+static inline uint64_t meeting_bytes(void *ud, uint32_t tile)
+{
+    meeting *m = ud;
+    return m->inner.bytes(m->inner.ud, tile);
+}
+
+static inline uint64_t meeting_slot_bytes(void *ud, uint32_t tile)
+{
+    meeting *m = ud;
+    return m->inner.slot_bytes(m->inner.ud, tile);
+}
+
+static inline chord_status meeting_read(void *ud, uint32_t tile, uint8_t *slot, uint64_t slot_bytes, bool ahead,
+                                        uint8_t **data, chord_error *error)
+{
+    meeting *m = ud;
+    chord_mutex_lock(&m->mutex);
+    m->inside += ahead;
+    chord_cond_wake_all(&m->came);
+    while (m->inside < m->together) chord_cond_wait(&m->came, &m->mutex);
+    chord_mutex_unlock(&m->mutex);
+    return m->inner.read(m->inner.ud, tile, slot, slot_bytes, ahead, data, error);
+}
+
+static inline void meeting_open(meeting *m, asked_fixture *a, uint32_t together)
+{
+    *m = (meeting){.inner = a->config.source, .together = together};
+    chord_mutex_init(&m->mutex);
+    chord_cond_init(&m->came);
+    a->config.source = (chord_asked_source){
+        .count = TILES, .bytes = meeting_bytes, .slot_bytes = meeting_slot_bytes, .read = meeting_read, .ud = m};
+}
+
+/* With so many. */
+static inline void meeting_begins(meeting *m, uint32_t together)
+{
+    chord_mutex_lock(&m->mutex);
+    m->together = together;
+    chord_cond_wake_all(&m->came);
+    chord_mutex_unlock(&m->mutex);
+}
+
+static inline void meeting_close(meeting *m)
+{
+    chord_cond_free(&m->came);
+    chord_mutex_free(&m->mutex);
+}
+
 #endif

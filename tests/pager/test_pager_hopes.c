@@ -132,10 +132,11 @@ static void check_in_flight(void)
 {
     asked_fixture a;
     chord_asked *asked;
+    meeting m;
     uint32_t list[3] = {4, 5, 9};
     open_fixture(&a, 0, 16, 5);
     a.config.hopes_max = 4;
-    fixture_make_faulty(&a.f, 0, 0, 20000000);
+    meeting_open(&m, &a, 3); /* both hopes are being read until what is asked for is, too */
     CHECK_OK(chord_asked_open(&a.config, &asked, &err));
     chord_asked_hope(asked, list, 2);
     for (bool loading = false; !loading;) {
@@ -148,10 +149,11 @@ static void check_in_flight(void)
     use_tile(&a.f, asked, 9);
     chord_asked_settle(asked);
     chord_asked_stats s = stats_of(asked);
-    CHECK(s.hoped == 2 && s.hoped_used == 1 && s.read_ahead == 3 && s.misses == 0 && s.read_ns >= 20000000);
+    CHECK(s.hoped == 2 && s.hoped_used == 1 && s.read_ahead == 3 && s.misses == 0 && s.read_ns > 0);
     list[0] = 17;
     chord_asked_hope(asked, list, 1);
     chord_asked_close(asked); /* with a read in flight, or about to be */
+    meeting_close(&m);
     fixture_close(&a.f);
 }
 

@@ -195,7 +195,8 @@ ends(batch(path, link, "--top-k", 2), 0, "13 lines in")
 check(link.is_symlink() and answers(torn)[1]["input"] != changed[1]["input"], "with other options all are made anew, and a link stays one")
 
 # killed in the middle, as often as it takes
-path = write(*({"prompt": f"line {n}", "raw": True, "max_tokens": 80, "temperature": 2, "seed": n, "ignore_eos": True} for n in range(40)))
+MANY = 400  # so many that none of this is done before it is stopped
+path = write(*({"prompt": f"line {n}", "raw": True, "max_tokens": 80, "temperature": 2, "seed": n, "ignore_eos": True} for n in range(MANY)))
 whole, killed = new(), new()
 ends(batch(path, whole, "--parallel", 4), 0)
 for attempt in range(3):
@@ -213,11 +214,13 @@ check(answers(killed) == answers(whole), "what was killed three times ends as wh
 process = subprocess.Popen([chord, "batch", TINY, path, locked := new(), "--parallel", "1"], env=environment, stderr=subprocess.PIPE)
 while process.poll() is None and (not locked.exists() or locked.stat().st_size == 0):
     time.sleep(0.001)
+process.send_signal(signal.SIGSTOP)
 ends(batch(path, locked), 1, "another chord batch")
 process.send_signal(signal.SIGINT)
+process.send_signal(signal.SIGCONT)
 said = process.communicate()[1].decode()
 check(process.returncode == 130 and "goes on from here" in said, f"Ctrl-C: {process.returncode} {said!r}")
-check(locked.read_bytes().endswith(b"\n") and 0 < len(answers(locked)) < 40, f"Ctrl-C leaves whole lines: {len(answers(locked))}")
+check(locked.read_bytes().endswith(b"\n") and 0 < len(answers(locked)) < MANY, f"Ctrl-C leaves whole lines: {len(answers(locked))}")
 ends(batch(path, locked), 0)
 check(answers(locked) == answers(whole), "what was interrupted ends as what was not")
 
@@ -248,7 +251,7 @@ else:
     print("NOT TESTED: a full disk: no tmpfs can be mounted here")
 
 # on a terminal: how far it is
-terminal = Terminal([chord, "batch", TINY, str(path), str(new())])
-check(terminal.wait_for(" of 40 lines") is not None and terminal.wait_for("left") is not None, "the live line tells lines and time")
+terminal = Terminal([chord, "batch", TINY, str(path), str(new()), "--parallel", "1"])
+check(terminal.wait_for(f" of {MANY} lines") is not None and terminal.wait_for("left") is not None, "the live line tells lines and time")
 check(terminal.end()[0] == 0, "it ends")
 done()

@@ -18,14 +18,14 @@ check(terminal.wait_for("decode") is not None, "the live line names the phase")
 shown = terminal.wait_for("stall") or ""
 check("MB/s" in shown and "tokens/s" in shown, f"the live line: {shown!r}")
 terminal.type(INTERRUPT)
-code, shown = terminal.end()
 answer = json.loads(terminal.process.stdout.read())
+code, shown = terminal.end()
 check(code == 130 and answer["stop_reason"] == "cancelled" and len(answer["tokens"]) > 0, f"Ctrl-C with --json: {code} {answer['stop_reason']}")
 
 # a signal that is ignored stays ignored; one that ends us ends us
-background = subprocess.Popen([chord, "run", smollm2, "--raw", "-p", "Once", "-n", "8", *limits], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+background = subprocess.Popen([chord, "run", smollm2, "--raw", "-p", "Once", "-n", "100", *limits], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-time.sleep(0.05)
+background.stdout.read(1)
 background.send_signal(signal.SIGINT)
 background.communicate()
 check(background.returncode == 0, f"an ignored SIGINT: exit {background.returncode}")
@@ -73,7 +73,8 @@ check(history.exists() and "capital of France" in history.read_text(), "the line
 terminal = Terminal([chord, "chat", smollm2, "--no-history", *limits])
 terminal.wait_for("> ")
 terminal.type(INTERRUPT)
-terminal.wait_for("> ")
+terminal.wait_for("again")
+terminal.wait_for("> ")  # what is typed between two lines is not the editor's
 terminal.type(INTERRUPT)
 code, _ = terminal.end()
 check(code == 130, f"Ctrl-C twice at the prompt: exit {code}")

@@ -156,7 +156,7 @@ static void check_come_back(void)
     empty();
     CHECK_OK(open_all((chord_model_options){.kv_dir = folder, .chunk_tokens = 16}, &o, &err));
     CHECK_OK(answer(o.session, PROMPT, &hash, &reused, &err));
-    for (uint32_t wait = 0; count_files() < BLOCKS && wait < 3000; wait++) usleep(10000);
+    for (uint32_t wait = 0; count_files() < BLOCKS && wait < 60000; wait++) usleep(10000);
     tokens[3]++;
     CHECK_OK(answer(o.session, PROMPT, &hash, &reused, &err));
     tokens[3]--;

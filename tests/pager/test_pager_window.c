@@ -119,8 +119,8 @@ static void check_passes(const fixture *f)
 #endif
         before = now;
     }
-#ifndef CHORD_HARDTEST /* the system takes a page from its cache when it likes */
-    CHECK(now.bytes_in_cache >= PASSES * plan.streamed_bytes_per_pass / 10 * 9);
+#ifndef CHORD_HARDTEST /* the system takes a page from its cache when it likes, and what is read then stays away */
+    CHECK(!all_cached(f) || now.bytes_in_cache >= PASSES * plan.streamed_bytes_per_pass / 10 * 9);
 #endif
     CHECK(now.hits + now.misses == PASSES * f->tile_count && now.hits == (PASSES - 1) * plan.pinned_tiles);
     CHECK(pager->mapped_bytes < PASSES * plan.streamed_bytes_per_pass); /* maps were made anew */

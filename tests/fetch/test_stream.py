@@ -37,7 +37,7 @@ check("each token brings" in plan and "bound by the network" in plan, f"plan say
 # ---- faults in the middle
 anew(reset_after=3 << 20, reset_times=8)
 check(used(run("run", "hf:s/Smol", *words, "--json"), "resets") == truth, "resets in the middle change nothing")
-anew(signature_requests=6)
+anew(signature_requests=40)  # several readers share an address; each gives up after some in a row
 check(used(run("run", "hf:s/Smol", *short, "--json", "--memory", "80M", "--no-cache"), "expired") == short_truth, "nor do addresses that expire")
 hub.plain["smol.gguf"] = data
 anew(change_after=60_000_000, rate=20e6)  # long after the header has come

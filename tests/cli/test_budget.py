@@ -24,9 +24,9 @@ def run_at(limit, memory, *more):
 
 def leave_the_map():
     """Memory that others took after all, and pages kept in the map: the program must notice and stream. On a copy of the model: pages of the
-    file that other tests hold in memory would hide the shortage."""
+    file that other tests hold in memory would hide the shortage, and so would a folder for temporary files that is memory itself."""
     others = "import subprocess, sys; held = bytearray(b'x') * (640 << 20); sys.exit(subprocess.run(sys.argv[1:]).returncode)"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(chord).parent) as folder:
         copy = pathlib.Path(folder) / "copy.gguf"
         shutil.copyfile(smollm2, copy)
         result = execute_capped(710 * MIB, [sys.executable, "-c", others, *command(700 * MIB, "--no-repack", path=copy)])

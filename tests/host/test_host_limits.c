@@ -178,13 +178,13 @@ static void overdue(void *ud, const char *text)
     atomic_fetch_add(&told, 1);
 }
 
-/* It sleeps for two seconds; a tenth was given. */
+/* It sleeps for five seconds; one was given. */
 static void check_sleeping(void)
 {
     static const char WAT[] =
         "(module (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32)))"
         "(memory (export \"memory\") 1) (func (export \"_start\")"
-        " (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 2000000000))"
+        " (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 5000000000))"
         " (drop (call $poll (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 512)))))";
     const char *words[] = {"sleeps"};
     chord_guest *g = guest_open(strict, (chord_guest_options){.module = put_wat("sleeps.wasm", WAT),

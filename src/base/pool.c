@@ -28,6 +28,7 @@ typedef struct pool_worker {
     chord_pool *pool;
     chord_thread *thread;
     uint32_t index;
+    _Alignas(64) _Atomic uint64_t share; /* what nobody has taken of its share: the first unit << 32 | the end */
 } pool_worker;
 
 struct chord_pool {
@@ -37,8 +38,7 @@ struct chord_pool {
     /* The run: written while nobody is inside. */
     chord_pool_task *task;
     void *ud;
-    uint64_t count, grain;
-    _Alignas(64) _Atomic uint64_t next; /* items before it are taken */
+    uint64_t count, grain; /* items, and those of a unit */
     _Alignas(64) _Atomic uint32_t state;
     _Atomic uint32_t sleepers;
     _Atomic bool caller_sleeps, stop;
@@ -49,23 +49,41 @@ struct chord_pool {
     chord_turns turns;
 };
 
-/* The next piece: large ones first, so that there are few, and small ones last, so that all end together. */
-static bool take_piece(chord_pool *pool, chord_share *piece)
+/* Each thread gets a share of its own, so that threads which are as fast as each other never meet, and read the same
+ * weights in each pass. */
+static void deal(chord_pool *pool)
 {
-    uint64_t first = atomic_load_explicit(&pool->next, memory_order_relaxed), items;
+    uint64_t units = chord_ceil_div(pool->count, pool->grain);
+    for (uint64_t i = 0; i < pool->threads; i++) {
+        uint64_t first = units * i / pool->threads, end = units * (i + 1) / pool->threads;
+        atomic_store_explicit(&pool->workers[i].share, first << 32 | end, memory_order_relaxed);
+    }
+}
+
+/* The next piece of a share: a part of what is left, of which there are so many. */
+static bool take_piece(chord_pool *pool, pool_worker *owner, uint64_t parts, chord_share *piece)
+{
+    uint64_t left = atomic_load_explicit(&owner->share, memory_order_relaxed), first, units;
     do {
-        if (first >= pool->count) return false;
-        items = (pool->count - first) / (2 * pool->threads) / pool->grain * pool->grain;
-        items = chord_min_u64(chord_max_u64(items, pool->grain), pool->count - first);
-    } while (!atomic_compare_exchange_weak_explicit(&pool->next, &first, first + items, memory_order_relaxed,
+        first = left >> 32, units = (uint32_t)left - first;
+        if (units == 0) return false;
+        units = (units + parts - 1) / parts;
+    } while (!atomic_compare_exchange_weak_explicit(&owner->share, &left, left + (units << 32), memory_order_relaxed,
                                                     memory_order_relaxed));
-    *piece = (chord_share){.first = first, .end = first + items};
+    *piece = (chord_share){.first = first * pool->grain,
+                           .end = chord_min_u64((first + units) * pool->grain, pool->count)};
     return true;
 }
 
+/* Half of its own share at first, since long pieces are read best; then less and less, also of the shares of others, so
+ * that all threads end together. */
 static void take_pieces(chord_pool *pool, uint32_t worker)
 {
-    for (chord_share piece; take_piece(pool, &piece);) pool->task(pool->ud, worker, piece);
+    for (uint64_t i = 0, parts = 2; i < pool->threads; i++) {
+        pool_worker *owner = &pool->workers[(worker + i) % pool->threads];
+        for (chord_share piece; take_piece(pool, owner, parts, &piece); parts = 4) pool->task(pool->ud, worker, piece);
+        parts = 4;
+    }
 }
 
 /* ---- workers ---------------------------------------------------------------------------------- */
@@ -258,8 +276,9 @@ void chord_pool_run(chord_pool *pool, uint64_t count, uint64_t grain, chord_pool
     pool->task = task;
     pool->ud = ud;
     pool->count = count;
-    pool->grain = chord_max_u64(grain, 1);
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    grain = chord_max_u64(grain, 1);
+    pool->grain = grain * chord_ceil_div(count, grain * UINT32_MAX);
+    deal(pool);
     uint32_t round = atomic_load_explicit(&pool->state, memory_order_relaxed) / ROUND + 1;
     atomic_store(&pool->state, round * ROUND | OPEN);
     if (atomic_load(&pool->sleepers) != 0) wake(pool, &pool->wake);

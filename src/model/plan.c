@@ -99,6 +99,10 @@ static chord_bank_use bank_use_for(uint32_t cpu)
     return chord_bank_offered() == CHORD_BANK_COPIES ? CHORD_BANK_USE_COPIES : CHORD_BANK_USE_WINDOWS;
 }
 
+/* Pages that are mapped and given back interrupt every thread: beyond so many, copies that readers make come sooner
+ * (docs/PERFORMANCE.md). */
+#define WINDOW_THREADS_MAX 2u
+
 chord_pager_config chord_plan_pager(const chord_network_config *config, const chord_blueprint *p, uint64_t memory_bytes,
                                     bool mapped)
 {
@@ -116,7 +120,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .no_prefetch = o->no_prefetch,
         .policy = o->policy,
         .mapped = mapped,
-        .window = config->may_window,
+        .window = config->may_window && chord_pool_threads(config->pool) <= WINDOW_THREADS_MAX,
         .pack = !o->no_repack && !p->packed,
         .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),

@@ -45,7 +45,8 @@ def sweep():
     for limit, memory, more in [(least, least, []), (least + 8 * MIB, least + 8 * MIB, []), (whole // 4 + least // 2, whole // 4 + least // 2, []),
                                 (whole // 2 + least // 2,) * 2 + ([],), (whole * 3 // 4,) * 2 + ([],), (whole, whole, []),
                                 (400 * MIB, 400 * MIB, []), (700 * MIB, None, []), (300 * MIB, None, []),
-                                (least, least, ["--threads", "1"]), (least, least, ["--policy", "lru"])]:
+                                (least, least, ["--threads", "1"]),
+                                (whole * 3 // 4, whole * 3 // 4, ["--threads", "3"]), (least, least, ["--policy", "lru"])]:
         result = run_at(limit, memory, *more)
         what = f"limit {limit / MIB:.1f} MiB, --memory {'not given' if memory is None else 'the same'} {' '.join(more)}"
         check(result.code == 0, f"{what}: exit {result.code}: {result.err.strip()[-300:]}")
@@ -60,6 +61,12 @@ def sweep():
     if cgroup.available():
         hashes.add(leave_the_map())
     check(len(hashes) == 1, f"hashes differ: {hashes}")
+
+
+def window():
+    """Beyond two threads nothing is mapped of the page cache, and its share is spent on weights that stay."""
+    two, three = (run_json("plan", smollm2, "--ctx", 256, "--memory", "80M", "--threads", threads) for threads in (2, 3))
+    check(two["window_bytes"] - three["window_bytes"] > MIB and three["resident_bytes"] > two["resident_bytes"], f"{two} {three}")
 
 
 def refusal():
@@ -78,5 +85,6 @@ if not cgroup.available():
     print("cannot make memory cgroups here (root is needed): only the process's own count of its memory is checked")
     check(os.environ.get("CI") is None, "CI must be able to make memory cgroups")
 sweep()
+window()
 refusal()
 done()

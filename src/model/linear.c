@@ -68,6 +68,11 @@ typedef struct tile_job {
     chord_glu glu; /* with two parts: part[0].out = glu(part[0].out) * part[1].out */
     float limit;   /* of the gate */
     bool late;
+    /* Of rows that threads read themselves: what the first failure says. */
+    atomic_bool failed;
+    chord_status status;
+    chord_error *err;
+    uint64_t wait_ns; /* of the caller */
 } tile_job;
 
 /* Rows of the part, from `skip` bytes on, go to the tile's home, and are packed on the way. */
@@ -83,6 +88,21 @@ static void bring_home(const tile_part *part, chord_rows *w, uint64_t skip, void
     if (part->view.home == CHORD_HOME_BANK) chord_bank_write(part->view.bank, part->view.bank_at + skip, own, all);
     w->data = own;
     w->packed = w->packed || part->pack;
+}
+
+/* A share's rows of a part that is unread. After a failure the share is computed all the same, from whatever is there: what
+ * its other part packs on the way would be packed by halves. */
+static void read_rows(tile_job *job, const tile_part *part, uint32_t worker, chord_share share)
+{
+    uint64_t row_bytes = part->weight->tensor->row_bytes, start_ns = worker == 0 ? chord_clock_ns() : 0;
+    chord_error error = {0};
+    chord_status status = chord_view_read(&part->view, share.first * row_bytes, (share.end - share.first) * row_bytes,
+                                          &error);
+    if (status != CHORD_OK && !atomic_exchange(&job->failed, true)) {
+        job->status = status;
+        if (job->err != NULL) *job->err = error;
+    }
+    if (worker == 0) job->wait_ns += chord_clock_ns() - start_ns;
 }
 
 static void compute_rows(const tile_job *job, const tile_part *part, chord_share share, void *scratch)
@@ -119,6 +139,8 @@ static void tile_task(void *ud, uint32_t worker, chord_share share)
 {
     tile_job *job = ud;
     void *scratch = job->net->scratch.workers + worker * job->net->scratch.worker_bytes;
+    for (uint32_t i = 0; i < job->parts; i++)
+        if (job->part[i].view.unread != NULL) read_rows(job, &job->part[i], worker, share);
     for (uint32_t i = 0; i < job->parts; i++) compute_rows(job, &job->part[i], share, scratch);
     if (job->parts == 1) return;
     for (uint32_t t = 0; t < job->part[0].acts->tokens; t++) {
@@ -133,17 +155,27 @@ static void tile_task(void *ud, uint32_t worker, chord_share share)
  * multiplies (docs/PERFORMANCE.md). */
 #define PIECE_PRODUCTS 32768u
 
-/* Rows of the smallest piece: whole panels. */
+static bool is_unread(const tile_job *job)
+{
+    return job->part[0].view.unread != NULL || (job->parts == 2 && job->part[1].view.unread != NULL);
+}
+
+/* Rows of the smallest piece: whole panels, and of what is unread one piece for each thread, since each is a call. */
 static uint64_t tile_grain(const tile_job *job)
 {
     const tile_part *part = &job->part[0];
     uint64_t panel = (uint64_t)CHORD_PANEL_ROWS * part->acts->n * part->acts->tokens * job->parts;
-    return CHORD_PANEL_ROWS * chord_max_u64(PIECE_PRODUCTS / chord_max_u64(panel, 1), 1);
+    uint64_t panels = chord_max_u64(PIECE_PRODUCTS / chord_max_u64(panel, 1), 1);
+    uint64_t each = CHORD_PANEL_ROWS * (uint64_t)chord_pool_threads(job->net->compute.pool);
+    if (is_unread(job)) panels = chord_max_u64(panels, chord_ceil_div(part->rows, each));
+    return CHORD_PANEL_ROWS * panels;
 }
 
-static void run_tile(tile_job *job)
+static chord_status run_tile(tile_job *job)
 {
     chord_pool_run(job->net->compute.pool, job->part[0].rows, tile_grain(job), tile_task, job);
+    if (job->wait_ns != 0) chord_pager_count_wait(job->net->pager, job->wait_ns);
+    return atomic_load(&job->failed) ? job->status : CHORD_OK;
 }
 
 static uint32_t tile_index(const chord_weight *w, uint32_t i) { return w->tile_first + i * w->tile_step; }
@@ -209,10 +241,11 @@ chord_status chord_linear(chord_network *net, float *out, const chord_weight *w,
     const chord_acts *acts;
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
-        tile_job job = {.net = net, .parts = 1};
+        tile_job job = {.net = net, .parts = 1, .err = err};
         CHORD_TRY(pin(net, w, i, acts, out + (uint64_t)i * w->tile_rows, w->rows, &job.part[0], err));
-        run_tile(&job);
+        chord_status status = run_tile(&job);
         release(net, &job.part[0], i);
+        CHORD_TRY(status);
     }
     return CHORD_OK;
 }
@@ -228,7 +261,7 @@ bool chord_linear_glance(chord_network *net, float *out, const chord_weight *w, 
         chord_pager_peek(net->pager, tile_index(w, i), view);
         if (view->data == NULL) return false;
         view->packed = view->packed || w->tensor->packed;
-        run_tile(&job);
+        (void)run_tile(&job); /* in memory */
     }
     return true;
 }
@@ -241,7 +274,7 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
     CHORD_TRY(prepare(net, x, gate, &gate_acts, err));
     CHORD_TRY(prepare(net, x, up, &up_acts, err));
     for (uint32_t i = 0; i < gate->tile_count; i++) {
-        tile_job job = {.net = net, .parts = 2, .glu = kind, .limit = gate->limit, .late = gate->late};
+        tile_job job = {.net = net, .parts = 2, .glu = kind, .limit = gate->limit, .late = gate->late, .err = err};
         CHORD_TRY(pin(net, gate, i, gate_acts, out + (uint64_t)i * gate->tile_rows, gate->rows, &job.part[0], err));
         chord_status status = pin(net, up, i, up_acts, net->scratch.tile, up->tile_rows, &job.part[1], err);
         if (status != CHORD_OK) {
@@ -249,29 +282,31 @@ chord_status chord_linear_glu(chord_network *net, float *out, const chord_weight
             release(net, &job.part[0], i);
             return status;
         }
-        run_tile(&job);
+        status = run_tile(&job);
         release(net, &job.part[0], i);
         release(net, &job.part[1], i);
+        CHORD_TRY(status);
     }
     return CHORD_OK;
 }
 
 /* Rows [first, end) of the tile, which are one head's, times what this head reads. */
-static void run_head(chord_network *net, const tile_part *tile, uint32_t first, uint32_t end, const chord_acts *acts,
-                     float *out, uint64_t stride)
+static chord_status run_head(chord_network *net, const tile_part *tile, uint32_t first, uint32_t end,
+                             const chord_acts *acts, float *out, uint64_t stride, chord_error *err)
 {
-    tile_job job = {.net = net, .parts = 1, .part = {*tile}};
+    tile_job job = {.net = net, .parts = 1, .part = {*tile}, .err = err};
     tile_part *part = &job.part[0];
     uint64_t skip = (first - tile->row_first) * tile->weight->tensor->row_bytes;
     if (part->view.data != NULL) part->view.data += skip;
     if (part->view.own != NULL) part->view.own += skip;
     part->view.bank_at += skip;
+    part->view.unread_at += skip;
     part->row_first = first;
     part->rows = end - first;
     part->acts = acts;
     part->out = out;
     part->stride = stride;
-    run_tile(&job);
+    return run_tile(&job);
 }
 
 static chord_status compute_heads(chord_network *net, const tile_part *tile, const chord_heads *heads, uint32_t tokens,
@@ -290,8 +325,8 @@ static chord_status compute_heads(chord_network *net, const tile_part *tile, con
             memcpy(s->x + (uint64_t)t * columns, x + t * heads->x_stride, columns * sizeof *x);
         chord_inputs_set(net, s->acts, &in, s->x, columns, tokens);
         CHORD_TRY(prepare(net, &in, w, &acts, err));
-        run_head(net, tile, first, next, acts, heads->out + head * heads->out_head + (first - head * each),
-                 heads->out_stride);
+        CHORD_TRY(run_head(net, tile, first, next, acts, heads->out + head * heads->out_head + (first - head * each),
+                           heads->out_stride, err));
     }
     return CHORD_OK;
 }
@@ -320,10 +355,11 @@ chord_status chord_linear_fold(chord_network *net, const chord_weight *w, chord_
     const chord_acts *acts;
     CHORD_TRY(prepare(net, x, w, &acts, err));
     for (uint32_t i = 0; i < w->tile_count; i++) {
-        tile_job job = {.net = net, .parts = 1};
+        tile_job job = {.net = net, .parts = 1, .err = err};
         CHORD_TRY(pin(net, w, i, acts, net->scratch.tile, w->tile_rows, &job.part[0], err));
-        run_tile(&job);
+        chord_status status = run_tile(&job);
         release(net, &job.part[0], i);
+        CHORD_TRY(status);
         fold(ud, i * w->tile_rows, job.part[0].rows, net->scratch.tile, w->tile_rows, x->tokens);
     }
     return CHORD_OK;

@@ -122,6 +122,7 @@ chord_pager_config chord_plan_pager(const chord_network_config *config, const ch
         .mapped = mapped,
         .window = config->may_window && chord_pool_threads(config->pool) <= WINDOW_THREADS_MAX,
         .pack = !o->no_repack && !p->packed,
+        .parts = true,
         .bank_bytes = bank_bytes_for(chord_min_u64(memory_bytes, p->weight_bytes), config->prefer_banks),
         .bank_use = bank_use_for(config->cpu),
     };

@@ -74,6 +74,7 @@ typedef struct chord_pager_config {
     bool mapped; /* tiles are read where they lie in the file; memory_bytes may hold packed copies */
     bool window; /* streamed tiles that lie in the page cache may be used there, as far as memory_bytes allows */
     bool pack;   /* resident tiles may be packed: pinned ones in place, mapped ones elsewhere */
+    bool parts;  /* a tile that nobody reads ahead may be pinned unread, so that several threads read it */
     /* 0: none. Pinned tiles live in banks of this size (base.h), where addresses do not reach all of them: each comes
      * through the ring once, and its holder copies or packs it into the bank */
     uint64_t bank_bytes;
@@ -109,7 +110,10 @@ typedef enum chord_home {
 /* A tile that is there until it is released. */
 typedef struct chord_view {
     const uint8_t *data; /* the tile's bytes, NULL: they lie in the bank */
-    bool packed;         /* not as the file has them */
+    /* NULL: they are there. Else there is room for them, and nothing in it yet: who computes a row reads it before, from here */
+    chord_store *unread;
+    uint64_t unread_at; /* where the tile begins there */
+    bool packed;        /* not as the file has them */
     chord_home home;
     /* The home wants the tile in any form. Else packed, and for a bank in whole panels: from there it is only read in
      * such. */
@@ -127,6 +131,10 @@ void chord_pager_peek(chord_pager *pager, uint32_t tile, chord_view *out);
 /* The held tile is at its home now, and stays there. */
 void chord_pager_keep(chord_pager *pager, uint32_t tile, bool packed);
 void chord_pager_release(chord_pager *pager, uint32_t tile);
+/* Bytes [at, at + bytes) of a view that is unread. From any thread, parts at once. */
+chord_status chord_view_read(const chord_view *view, uint64_t at, uint64_t bytes, chord_error *err);
+/* The thread that pins stood still for so long while unread bytes came. */
+void chord_pager_count_wait(chord_pager *pager, uint64_t ns);
 
 /* Whoever runs the pass is called off by this flag, NULL: by none. It is the caller's and outlives the pass. */
 void chord_pager_heed(chord_pager *pager, const atomic_bool *called_off);

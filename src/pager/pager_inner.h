@@ -33,6 +33,7 @@ typedef struct pager_slot {
     bool next_pass; /* expected by the next pass, not by this one */
     bool doomed;    /* LOADING for nobody: EMPTY as soon as it is read */
     bool packed;
+    bool unread;            /* nobody has read it: the holder will */
     pager_failure *failure; /* LOADING: for the reader's sentence; FAILED: it */
 } pager_slot;
 

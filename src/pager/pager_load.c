@@ -44,6 +44,22 @@ bool pager_load_next(pager_client *client)
     return true;
 }
 
+chord_status chord_view_read(const chord_view *view, uint64_t at, uint64_t bytes, chord_error *err)
+{
+    uint8_t *to = (uint8_t *)(uintptr_t)view->data + at;
+    chord_status status = chord_store_read(view->unread, view->unread_at + at, to, (size_t)bytes, err);
+    if (status != CHORD_IO) return status;
+    return chord_store_read(view->unread, view->unread_at + at, to, (size_t)bytes, err); /* as in chord_store_fetch */
+}
+
+void chord_pager_count_wait(chord_pager *pager, uint64_t ns)
+{
+    chord_mutex_lock(pager->mutex);
+    pager->stats.read_ns += ns;
+    pager->stats.stall_ns += ns;
+    chord_mutex_unlock(pager->mutex);
+}
+
 chord_status chord_pager_read(chord_pager *pager, uint32_t shard, uint64_t offset, size_t bytes, void *out,
                               chord_error *err)
 {

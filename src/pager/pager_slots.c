@@ -103,7 +103,7 @@ static void empty_slot(chord_pager *pager, pager_slot *slot)
 #endif
     slot->state = SLOT_EMPTY;
     slot->data = NULL;
-    slot->fresh = slot->doomed = slot->packed = false;
+    slot->fresh = slot->doomed = slot->packed = slot->unread = false;
     pager_wake_readers(pager);
 }
 

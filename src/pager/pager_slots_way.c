@@ -154,6 +154,26 @@ static bool is_shown(const chord_pager *pager, uint32_t tile, uint32_t place)
     return pager->in_cache && pager->slot_of_tile[tile] == PAGER_NONE && pager->claim_at > place;
 }
 
+/* Where nobody reads ahead, and a part of a file is read as well as all of it, what leaves with its release is read by its
+ * holder's threads. */
+static bool may_stay_unread(const chord_pager *pager, const pager_slot *slot)
+{
+    const chord_pager_config *config = &pager->config;
+    return config->parts && config->read_bytes == NULL && config->policy == CHORD_POLICY_PLAN && !slot->home &&
+           config->stores[config->tiles[slot->tile].shard]->align == 1;
+}
+
+/* The next claim, which is the tile's: nobody else makes any. */
+static void load_claimed(chord_pager *pager, pager_slot *slot)
+{
+    if (!may_stay_unread(pager, slot)) {
+        pager_load(pager, slot);
+        return;
+    }
+    slot->unread = true;
+    pager_slot_loaded(pager, slot, slot->memory);
+}
+
 /* Until the tile is READY or FAILED, or shown. */
 static chord_status await_tile(chord_pager *pager, uint32_t tile, uint32_t place, chord_error *err)
 {
@@ -165,7 +185,7 @@ static chord_status await_tile(chord_pager *pager, uint32_t tile, uint32_t place
         if (!pager->served) {
             slot = pager_claim_next(pager);
             CHORD_ASSERT(slot != NULL ? slot->tile == tile : is_shown(pager, tile, place));
-            if (slot != NULL) pager_load(pager, slot);
+            if (slot != NULL) load_claimed(pager, slot);
         } else {
             chord_cond_wait(&pager->ready, pager->mutex);
         }
@@ -194,6 +214,11 @@ static chord_status use_slot(chord_pager *pager, pager_slot *slot, chord_view *o
     }
     pager_slot_pin(pager, slot);
     *out = (chord_view){.data = slot->data, .packed = slot->packed};
+    if (slot->unread) {
+        const chord_tile *t = &pager->config.tiles[slot->tile];
+        out->unread = pager->config.stores[t->shard];
+        out->unread_at = t->offset;
+    }
     if (slot->home && pager->config.pack) {
         out->home = CHORD_HOME_IN_PLACE;
         out->own = slot->data;

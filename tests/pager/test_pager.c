@@ -106,6 +106,50 @@ static void check_spread(const fixture *f)
     }
 }
 
+/* Two parts, the later one first. */
+static void read_parts(const chord_view *view, uint64_t bytes)
+{
+    CHECK_OK(chord_view_read(view, bytes / 3, bytes - bytes / 3, &err));
+    CHECK_OK(chord_view_read(view, 0, bytes / 3, &err));
+}
+
+/* What nobody reads ahead, and leaves with its release, comes unread where parts are wanted; all else has been read. */
+static void check_parts(const fixture *f)
+{
+    for (int way = 0; way < 4; way++) {
+        chord_pager_config config = fixture_config(f, way == 1 ? CHORD_POLICY_LRU : CHORD_POLICY_PLAN,
+                                                   f->slot_bytes / 2);
+        chord_pager *pager;
+        uint64_t unread_bytes = 0;
+        config.parts = way != 3;
+        config.no_prefetch = way != 2;
+        CHECK_OK(chord_pager_open(&config, &pager, &err));
+        for (int pass = 0; pass < 3; pass++) {
+            CHECK_OK(chord_pager_pass_begin(pager, f->all, f->tile_count, &err));
+            for (uint32_t i = 0; i < f->tile_count; i++) {
+                chord_view view;
+                CHECK_OK(chord_pager_pin(pager, i, &view, &err));
+                if (view.unread != NULL) {
+                    CHECK(!pager_slot_of(pager, i)->home);
+                    memset(pager_slot_of(pager, i)->data, 0xA5, f->tiles[i].bytes); /* it may have been here before */
+                    read_parts(&view, f->tiles[i].bytes);
+                    unread_bytes += f->tiles[i].bytes;
+                }
+                CHECK(tile_is_right(f, i, view.data));
+                chord_pager_release(pager, i);
+            }
+            CHECK_OK(chord_pager_pass_end(pager, &err));
+        }
+        chord_pager_stats now;
+        chord_pager_plan plan;
+        CHECK_OK(chord_pager_plan_make(&config, &plan, &err));
+        chord_pager_stats_get(pager, &now);
+        CHECK(way == 0 ? unread_bytes == 3 * plan.streamed_bytes_per_pass : unread_bytes == 0);
+        CHECK(way != 0 || now.bytes_read == f->tile_bytes + 2 * plan.streamed_bytes_per_pass);
+        chord_pager_close(pager);
+    }
+}
+
 /* Tiles that are made of more bytes than they have are pinned before the others, and counted as what was read for them. */
 static void check_made(const fixture *f)
 {
@@ -315,6 +359,7 @@ int main(void)
     fixture_close(&f);
     fixture_open(&f, 64, 20000, 24000);
     check_spread(&f);
+    check_parts(&f);
     check_made(&f);
     fixture_close(&f);
     return check_done();

@@ -1,6 +1,7 @@
 // worker_node.ts - a worker of Node, Deno or Bun.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parentPort } from "node:worker_threads";
@@ -48,6 +49,7 @@ if (parentPort !== null) {
     openFile,
     fetchBytes: async (url) => new Uint8Array(await readFile(fileURLToPath(url))),
     isolated: true,
+    cores: availableParallelism(),
   };
   begin(here);
 }

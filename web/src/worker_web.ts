@@ -52,5 +52,6 @@ const here: Here = {
   openFile,
   fetchBytes,
   isolated: scope.crossOriginIsolated,
+  cores: navigator.hardwareConcurrency || 1,
 };
 begin(here);

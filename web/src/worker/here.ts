@@ -19,4 +19,6 @@ export interface Here {
   fetchBytes(url: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Memory can be shared with workers. */
   readonly isolated: boolean;
+  /** Of the machine. */
+  readonly cores: number;
 }

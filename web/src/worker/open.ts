@@ -25,6 +25,7 @@ export interface OpenArguments {
 
 const RESIDENT_CHUNK_TOKENS = 128; // of a prompt in a pass where no weight is read again for the next: more are no faster, and each takes some 40 KiB
 const READERS = 2; // one read each at a time, and some megabytes of the browser's own
+const NEAR_BYTES = 256n << 20n; // so much of a file lies in the system's cache after the first pass: to read it takes a core, and no waiting
 const WORTH_READERS_BYTES = 512n << 20n; // of weights that stay, beside which those megabytes are little: the first pass reads ahead, too
 
 const CODES: Partial<Record<GuestFailure["status"], ErrorCode>> = {
@@ -112,9 +113,12 @@ export class OpenGuest {
       worker.post({ role: "thread", start: { ...this.start, thread } satisfies ThreadStart });
     });
   }
-  /** Threads that read ahead, where the plan says that something streams, or that much is read once. */
+  /** Threads that read ahead, where the plan says that something streams, or that much is read once. For what is near one is enough; without a core for it the
+   * threads that compute read what they need. */
   startReaders(plan: Plan): Promise<void> {
-    return plan.streamed_bytes_per_pass > 0n || plan.resident_bytes >= WORTH_READERS_BYTES ? this.startThreads(READERS) : Promise.resolve();
+    const streamed = plan.streamed_bytes_per_pass;
+    if (plan.resident_bytes >= WORTH_READERS_BYTES || streamed > NEAR_BYTES) return this.startThreads(READERS);
+    return this.startThreads(streamed > 0n && this.start.computeMax < this.here.cores ? 1 : 0);
   }
   close(): void {
     for (const worker of this.workers.splice(0)) worker.end();

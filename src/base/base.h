@@ -347,7 +347,7 @@ void chord_pool_close(chord_pool *pool);
 uint32_t chord_pool_threads(const chord_pool *pool);
 /* Whoever computes with the pool has its turn: a pass, a measurement. */
 chord_turns *chord_pool_turns(chord_pool *pool);
-/* Calls task on pieces that cover [0, count), each on whichever worker is free next, and returns when all are done.
+/* Calls task on pieces that cover [0, count), each worker on those of a share of its own, then of others', and returns when all are done.
  * Pieces begin at multiples of grain and are such multiples, or reach the end. One caller at a time, the one that has
  * the turn, where there may be others. A NULL pool runs all of it here in one piece, as does a range within grain. */
 typedef void chord_pool_task(void *ud, uint32_t worker, chord_share share);

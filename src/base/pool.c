@@ -79,10 +79,10 @@ static bool take_piece(chord_pool *pool, pool_worker *owner, uint64_t parts, cho
  * that all threads end together. */
 static void take_pieces(chord_pool *pool, uint32_t worker)
 {
-    for (uint64_t i = 0, parts = 2; i < pool->threads; i++) {
+    for (uint32_t i = 0; i < pool->threads; i++) {
         pool_worker *owner = &pool->workers[(worker + i) % pool->threads];
+        uint64_t parts = i == 0 ? 2 : 4;
         for (chord_share piece; take_piece(pool, owner, parts, &piece); parts = 4) pool->task(pool->ud, worker, piece);
-        parts = 4;
     }
 }
 
